@@ -1,0 +1,130 @@
+"""Make the tiny base: image tokenizer, judge, transformer. Resumable; logs what it reached.
+
+    python train/base.py --config configs/base.yaml [--parts tokenizer judge language measure] [--set language.steps=100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from unictoken import config
+from unictoken.measure.abilities import measure_base
+from unictoken.measure.judge import load_judge
+from unictoken.model.base import Base, load_base
+from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.vocab import Vocab
+from unictoken.pretrain import image_tokenizer, judge, language, vocabulary
+from unictoken.pretrain.card import write_card
+
+PARTS = ("tokenizer", "judge", "language", "measure")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseConfig:
+    """Everything about making the base."""
+
+    out: str = "checkpoints/tiny-chameleon"
+    judge_out: str = "checkpoints/judge"
+    work: str = "runs/base"
+    seed: int = 0
+    tokenizer: image_tokenizer.TokenizerSettings = field(default_factory=image_tokenizer.TokenizerSettings)
+    language: language.LanguageSettings = field(default_factory=language.LanguageSettings)
+    judge: judge.JudgeSettings = field(default_factory=judge.JudgeSettings)
+
+
+def logger(part: str, work: Path):
+    """Prints what a part reports, and keeps it as a line of `work/log.jsonl`."""
+    work.mkdir(parents=True, exist_ok=True)
+
+    def log(step: int, **numbers) -> None:
+        line = {"part": part, "step": step, "time": round(time.time()), **{k: round(v, 4) for k, v in numbers.items()}}
+        print(" ".join(f"{k}={v}" for k, v in line.items() if k != "time"), flush=True)
+        with open(work / "log.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    return log
+
+
+def make_tokenizer(settings: BaseConfig, device: str) -> None:
+    work = Path(settings.work)
+    made = image_tokenizer.train(
+        settings.tokenizer, seed=settings.seed, device=device, progress=work / "tokenizer.safetensors", log=logger("tokenizer", work)
+    )
+    made.cpu().save_pretrained(work / "image_tokenizer")
+
+
+def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:
+    return ImageTokenizer.from_pretrained(Path(settings.work) / "image_tokenizer").eval()
+
+
+def make_judge(settings: BaseConfig) -> None:
+    tokenizer, work, out = made_tokenizer(settings), Path(settings.work), Path(settings.judge_out)
+    made = judge.train(settings.judge, tokenizer, seed=settings.seed, log=logger("judge", work))
+    held_out = judge.draw_labelled(2000, seed=settings.seed + 1)
+    judge.save(made, out, drawn=judge.accuracy(made, held_out.pixels, held_out),
+               round_trip=judge.accuracy(made, judge.round_trip(tokenizer, held_out.pixels), held_out))
+
+
+def make_language(settings: BaseConfig, device: str) -> None:
+    """Train the transformer; every 10th save watches what it can do on a few held-out pets."""
+    work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
+    tokenizer = made_tokenizer(settings).to(device)
+    lessons = language.make_lessons(settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work)
+    torch.manual_seed(settings.seed)
+    model = language.build(settings.language, words, tokenizer)
+
+    def watch(step: int, model) -> dict[str, float]:
+        if (step // settings.language.save_every) % 5:
+            return {}
+        numbers = measure_base(Base(model, words, "watched"), None, count=32, seed=settings.seed)
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        model.model.vqmodel.requires_grad_(False)
+        return numbers
+
+    language.train(
+        model, settings.language, lessons, seed=settings.seed, device=device, progress=work / "language.safetensors",
+        log=logger("language", work), watch=watch,
+    )
+    language.save(model, words, Path(settings.out))
+
+
+def measure(settings: BaseConfig) -> None:
+    """Write what the base reached beside its weights."""
+    numbers = measure_base(
+        load_base(settings.out), load_judge(Path(settings.judge_out) / "model.safetensors"), count=300, seed=settings.seed + 1, drawings=96
+    )
+    logger("measure", Path(settings.work))(0, **numbers)
+    write_card(Path(settings.out), numbers, f"python {' '.join(sys.argv)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/base.yaml")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    options = parser.parse_args(arguments)
+    try:
+        settings = config.load(BaseConfig, options.config, options.set)
+    except config.ConfigError as error:
+        sys.exit(f"train/base.py: {error}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if "tokenizer" in options.parts:
+        make_tokenizer(settings, device)
+    if "judge" in options.parts:
+        make_judge(settings)
+    if "language" in options.parts:
+        make_language(settings, device)
+    if "measure" in options.parts:
+        measure(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The concept file: one `.safetensors`, rows by role, a JSON header.
+
+    in.name [1, D]  in.shared [16, D] ...  out.name [1, D]  out.shared [16, D] ...
+    header: unictoken = {"format": 1, "name": "bo", "class_noun": "dog", "base": ..., "sha256": ..., ...}
+
+Written aside, synced and renamed: a file is whole or it is not there. safetensors loads flipped bits silently, so the header
+keeps a sha256 of the tensors, and loading checks it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from unictoken.concept.tokens import ROLES, ConceptError, ConceptTokens, Prompts, role_slices
+from unictoken.model.base import Base
+
+FORMAT = 1
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it can be a concept's and a file's."""
+    if not NAME.fullmatch(name):
+        raise ConceptError(
+            f"concept name '{name}': expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit, such as 'bo'."
+        )
+    return name
+
+
+def path_of(name: str, folder: str | Path) -> Path:
+    """Where a concept of this name is kept; never outside the folder."""
+    return Path(folder) / f"{check_name(name)}.safetensors"
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    with open(aside, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode() + tensors[key].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(concept: ConceptTokens, path: str | Path) -> Path:
+    """Write the concept file; the same concept gives the same bytes."""
+    check_name(concept.name)
+    tensors = {}
+    for kind, rows in (("in", concept.rows_in), ("out", concept.rows_out)):
+        for role, part in role_slices(concept.counts).items():
+            if concept.counts.get(role, 0):
+                tensors[f"{kind}.{role}"] = rows[part].detach().float().cpu().contiguous()
+    header = {
+        "format": FORMAT,
+        "name": concept.name,
+        "class_noun": concept.class_noun,
+        "counts": {role: concept.counts.get(role, 0) for role in ROLES},
+        "prompts": dataclasses.asdict(concept.prompts),
+        "method": concept.method,
+        "base": concept.base_name,
+        "base_fingerprint": concept.base_fingerprint,
+        "seed": concept.seed,
+        "scores": dict(concept.scores),
+        "sha256": _digest(tensors),
+    }
+    write_aside(Path(path), to_bytes(tensors, metadata={"unictoken": json.dumps(header, sort_keys=True)}))
+    return Path(path)
+
+
+def read_header(path: str | Path) -> dict:
+    """What a concept file says about itself."""
+    return _open(Path(path))[0]
+
+
+def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    if not path.is_file():
+        raise ConceptError(f"{path}: no such file. Expected a concept file such as checkpoints/concepts/bo.safetensors.")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ConceptError(f"{path}: not a whole safetensors file ({error}). Fetch or learn it again.") from None
+    if "unictoken" not in metadata:
+        raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that `unictoken learn` wrote.")
+    try:
+        header = json.loads(metadata["unictoken"])
+    except json.JSONDecodeError:
+        raise ConceptError(f"{path}: its header is not JSON. Fetch or learn it again.") from None
+    if header.get("format") != FORMAT:
+        raise ConceptError(f"{path}: format {header.get('format')}, this version reads format {FORMAT}. Update unictoken.")
+    return header, tensors
+
+
+def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
+    """The concept in a file; with a base, only if it was learned on that base."""
+    path = Path(path)
+    header, tensors = _open(path)
+    check_name(header["name"])
+    counts = {role: int(header["counts"].get(role, 0)) for role in ROLES}
+    expected = {f"{kind}.{role}" for kind in ("in", "out") for role in ROLES if counts[role]}
+    if set(tensors) != expected:
+        raise ConceptError(f"{path}: holds {sorted(tensors)}, its header promises {sorted(expected)}. Fetch or learn it again.")
+    for key, rows in tensors.items():
+        wanted = counts[key.split(".")[1]]
+        if rows.ndim != 2 or len(rows) != wanted or (base is not None and rows.shape[1] != base.width):
+            width = base.width if base is not None else "D"
+            raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected ({wanted}, {width}). It fits another base.")
+        if not rows.isfinite().all():
+            raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
+    if _digest(tensors) != header["sha256"]:
+        raise ConceptError(f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again.")
+    if base is not None and header["base_fingerprint"] != base.fingerprint:
+        raise ConceptError(
+            f"{path}: learned on base '{header['base']}' ({header['base_fingerprint'][:12]}), "
+            f"this one is '{base.name}' ({base.fingerprint[:12]}). Use that base, or learn the concept on this one."
+        )
+    present = [role for role in ROLES if counts[role]]
+    return ConceptTokens(
+        name=header["name"],
+        class_noun=header["class_noun"],
+        counts=counts,
+        rows_in=torch.cat([tensors[f"in.{role}"] for role in present]),
+        rows_out=torch.cat([tensors[f"out.{role}"] for role in present]),
+        prompts=Prompts(**header["prompts"]),
+        method=header["method"],
+        base_name=header["base"],
+        base_fingerprint=header["base_fingerprint"],
+        seed=header["seed"],
+        scores=header["scores"],
+    )

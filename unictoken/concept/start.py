@@ -1,0 +1,73 @@
+"""Where the rows of a concept begin (methods.md, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+
+from unictoken.concept.tokens import role_slices
+from unictoken.model.base import Base
+
+Start = Literal["k_means", "frequent", "noun"]
+K_MEANS_ROUNDS = 25
+
+
+def start_rows(
+    base: Base, class_noun: str, image_ids_NK: torch.Tensor, counts: Mapping[str, int], *, start: Start, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(rows_in, rows_out), both [P, D] in fp32.
+
+    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of the pictures (or, with
+    'noun', as the name does, with a little noise); every head row begins as the mean of the class noun's head rows.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    noun_ids = torch.tensor(base.vocab.encode(class_noun), device=base.device)
+    if len(noun_ids) == 0:
+        raise ValueError("class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'.")
+    noun = base.embed(noun_ids).float().mean(0).cpu()
+    head = base.model.lm_head.weight[noun_ids].float().mean(0).cpu()
+    total = sum(counts.values())
+    rows_in = noun.repeat(total, 1)
+    for role, part in role_slices(counts).items():
+        k = part.stop - part.start
+        if role == "name" or not k:
+            continue
+        rows_in[part] = _soft_rows(base, image_ids_NK, noun, k, start, generator)
+    return rows_in, head.repeat(total, 1)
+
+
+def _soft_rows(base: Base, image_ids_NK, noun_D, k: int, start: Start, generator) -> torch.Tensor:
+    if start == "noun":
+        return noun_D + 0.1 * noun_D.std() * torch.randn(k, len(noun_D), generator=generator)
+    if start == "frequent":
+        return base.embed(frequent_ids(image_ids_NK, k).to(base.device)).float().cpu()
+    points = base.embed(image_ids_NK.flatten().to(base.device)).float().cpu()
+    return k_means(points, k, generator)
+
+
+def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:
+    """The k image ids that stand in the most pictures (a concept is what its pictures share); ties by how often they stand.
+
+    >>> frequent_ids(torch.tensor([[5, 5, 7, 8], [5, 7, 9, 9]]), 2)
+    tensor([5, 7])
+    """
+    distinct = image_ids_NK.unique()
+    pictures = torch.stack([(image_ids_NK == i).any(1).sum() for i in distinct])
+    times = torch.stack([(image_ids_NK == i).sum() for i in distinct])
+    order = (pictures * image_ids_NK.numel() + times).argsort(descending=True, stable=True)
+    return distinct[order].repeat(-(-k // len(distinct)))[:k]
+
+
+def k_means(points_ND: torch.Tensor, k: int, generator: torch.Generator, rounds: int = K_MEANS_ROUNDS) -> torch.Tensor:
+    """Centres [k, D] of the points, started on k random ones; an empty cluster keeps its centre."""
+    order = torch.randperm(len(points_ND), generator=generator)
+    centres = points_ND[order.repeat(-(-k // len(order)))[:k]].clone()
+    for _ in range(rounds):
+        nearest = torch.cat([torch.cdist(part, centres).argmin(1) for part in points_ND.split(8192)])
+        count = torch.bincount(nearest, minlength=k)
+        total = torch.zeros_like(centres).index_add_(0, nearest, points_ND)
+        filled = count > 0
+        centres[filled] = total[filled] / count[filled, None]
+    return centres

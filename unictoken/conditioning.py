@@ -1,0 +1,126 @@
+"""Talking with a base about a concept: with its tokens, or with what the tokens are compared to.
+
+A conditioning says what stands for the concept in a prompt: its learned tokens, its bare name, its class noun, or a
+description in words. Everything that is asked, recognised, captioned or drawn goes through one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from PIL import Image
+
+from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speaker
+from unictoken.data import templates
+from unictoken.data.sequence import Turn, join_turns
+from unictoken.learn.examples import drawing_prompt
+from unictoken.model.base import Base, BaseError
+from unictoken.model.sampling import Draw, next_logits, sample_pictures, sample_text
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """A base, and what stands for one concept in its prompts."""
+
+    base: Base
+    name: str
+    prompts: Prompts = field(default_factory=Prompts)
+    concept: ConceptTokens | None = None
+    words: dict[str, str] = field(default_factory=dict)
+    """Text for a slot, where no tokens were learned: {'{name}': 'the dog'}."""
+
+    @property
+    def speaker(self) -> Speaker:
+        return Speaker(self.base, [self.concept] if self.concept else [])
+
+    @property
+    def slots(self) -> dict[str, list[int]]:
+        learned = self.speaker.slots(self.concept) if self.concept else {}
+        return {**learned, **{slot: self.base.vocab.encode(text) for slot, text in self.words.items()}}
+
+    def _marked(self, text: str) -> str:
+        """A user's text with the concept's slot where its marker stands; other markers are a mistake."""
+        text = text.replace(f"<{self.name}>", "{name}")
+        if stray := re.findall(r"<[a-z0-9_-]+>", text):
+            raise ConceptError(f"prompt: '{stray[0]}' is not a concept that is loaded. Loaded: '<{self.name}>'.")
+        return text
+
+    def _user(self, ids: list[int], first: str) -> list[int]:
+        """A whole user turn, and what the answer begins with."""
+        return join_turns([Turn(ids)], self.base.vocab).ids + self.base.vocab.encode(first, self.slots)
+
+    def question(self, text: str, image_ids: Sequence[int] | None = None) -> list[int]:
+        """Prompt ids of a question about the concept, after a picture if there is one."""
+        vocab, slots = self.base.vocab, self.slots
+        seen = vocab.picture(image_ids) if image_ids is not None else []
+        asked = vocab.encode(self.prompts.understanding, slots) + vocab.encode(self._marked(text), slots)
+        return self._user(seen + asked, self.prompts.understanding_answer)
+
+    def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = 64) -> list[str]:
+        """Answers to questions, each about its own picture (image ids [N, K]) or about none. The likeliest words are taken."""
+        ids = [None] * len(questions) if images_NK is None else images_NK.tolist()
+        prompts = [self.question(q, i) for q, i in zip(questions, ids, strict=True)]
+        return [self._read(answer) for answer in sample_text(self.speaker, prompts, max_ids=max_ids)]
+
+    def _read(self, ids: list[int]) -> str:
+        """An answer as text, with the concept's marker where the model said its name."""
+        if self.concept is None:
+            return self.base.vocab.decode(ids)
+        own = set(self.speaker.ids[self.concept.name])
+        name = self.slots["{name}"][0]
+        pieces, words = [], []
+        for i in [*ids, None]:
+            if i is None or i in own:
+                pieces.append(self.base.vocab.decode(words))
+                pieces.append(self.concept.marker if i == name else "")
+                words = []
+            else:
+                words.append(i)
+        return " ".join(piece for piece in pieces if piece)
+
+    def caption(self, images_NK: torch.Tensor) -> list[str]:
+        return self.ask([templates.CAPTION[0]] * len(images_NK), images_NK)
+
+    def recognise(self, images_NK: torch.Tensor) -> list[float]:
+        """For each picture, the probability that it shows the concept.
+
+        P(yes) against P(no) as the next word, averaged over the ways to ask.
+        """
+        vocab = self.base.vocab
+        yes, no = (vocab.encode(word)[0] for word in (templates.YES, templates.NO))
+        prompts = [self.question(q, ids) for ids in images_NK.tolist() for q in templates.RECOGNISE]
+        scores = next_logits(self.speaker, prompts)[:, [yes, no]].softmax(-1)[:, 0]
+        return scores.view(len(images_NK), -1).mean(1).tolist()
+
+    def draw(self, prompts: Sequence[str], how: Draw | None = None) -> list[Image.Image]:
+        """A picture for each prompt, such as '<bo> wearing a hat'."""
+        return self.base.decode(self.draw_ids(prompts, how))
+
+    def draw_ids(self, prompts: Sequence[str], how: Draw | None = None) -> torch.Tensor:
+        """Image ids [N, K] of a picture for each prompt."""
+        if self.prompts.generation is None:
+            raise ConceptError(f"'{self.name}': method '{self.concept.method}' learns to understand, not to draw. Learn it with 'joint'.")
+        if not self.base.can_draw:
+            raise BaseError(
+                f"base '{self.base.name}': its image tokenizer has no decoder, so it answers but cannot draw. Use one with "
+                "`model.vqmodel.decoder`, such as leloy/Anole-7b-v0.1-hf."
+            )
+        vocab = self.base.vocab
+        texts = [(p if p.lstrip().lower().startswith(("a ", "an ", "draw ")) else f"a photo of {p}").rstrip(". ") + "." for p in prompts]
+        ids = [drawing_prompt(vocab, self.prompts, self.slots, self._marked(text)) for text in texts]
+        whole = [self._user(i, self.prompts.generation_answer) for i in ids]
+        return sample_pictures(self.speaker, whole, self.base.codes_per_picture, how or Draw())
+
+
+def with_tokens(base: Base, concept: ConceptTokens) -> Conditioning:
+    """The learned concept."""
+    return Conditioning(base, concept.name, concept.prompts, concept)
+
+
+def in_words(base: Base, name: str, introduction: str, subject: str | None = None) -> Conditioning:
+    """No tokens: an introduction in words ('{name} is a brown dog.', or ''), and what is said for the name."""
+    prompts = Prompts(understanding=introduction, generation=introduction)
+    return Conditioning(base, name, prompts, words={"{name}": subject or name})

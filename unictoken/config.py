@@ -1,0 +1,167 @@
+"""Reading settings: dataclass defaults, then strict YAML, then `--set a.b=c`.
+
+The dataclasses live beside the code that uses them; this file only fills them in, checks every key and every type, and
+says in one line what is wrong.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import difflib
+import types
+import typing
+from pathlib import Path
+
+import yaml
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used: where, what was found, what was expected."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which every scalar stays text (types come from the fields) and a key given twice is an error."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError(f"{node.start_mark.name}: key '{key}' is given twice. Keep one.")
+    return dict(zip(keys, (loader.construct_object(value, deep=True) for _, value in node.value), strict=True))
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: str | Path) -> dict:
+    """The mapping in a YAML file, scalars as text."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file. Expected a YAML configuration such as configs/bo.yaml.")
+    return _parse(path.read_text(), str(path))
+
+
+def _parse(text: str, where: str):
+    loader = _Loader(text)
+    loader.name = where
+    try:
+        value = loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    finally:
+        loader.dispose()
+    return {} if value is None else value
+
+
+def load(kind: type, path: str | Path, overrides: typing.Sequence[str] = ()):
+    """An instance of the dataclass `kind` from a YAML file and `a.b=c` overrides.
+
+    A file may name another one under `extends:` (relative to itself); its own keys are laid on top.
+    """
+    settings = _with_parents(Path(path))
+    for override in overrides:
+        _set(settings, override)
+    return build(kind, settings, str(path))
+
+
+def _with_parents(path: Path) -> dict:
+    settings = read_yaml(path)
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(settings).__name__}.")
+    parent = settings.pop("extends", None)
+    return _merge(_with_parents(path.parent / parent), settings) if parent else settings
+
+
+def _merge(under: dict, over: dict) -> dict:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _set(settings: dict, override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set seed=1.")
+    *parents, last = key.split(".")
+    for parent in parents:
+        settings = settings.setdefault(parent, {})
+        if not isinstance(settings, dict):
+            raise ConfigError(f"--set {override}: '{parent}' is a value, not a group of keys.")
+    settings[last] = _parse(value, f"--set {override}") if value else ""
+
+
+def build(kind: type, settings: dict, where: str):
+    """An instance of the dataclass `kind`; every key must be a field, every value of its type."""
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{where}: expected keys of {kind.__name__}, found {settings!r}.")
+    hints = typing.get_type_hints(kind)
+    for key in settings:
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(hints)}."
+            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
+    missing = [f.name for f in dataclasses.fields(kind) if f.name not in settings and _required(f)]
+    if missing:
+        raise ConfigError(f"{where}: missing key '{missing[0]}' of {kind.__name__}.")
+    return kind(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in settings.items()})
+
+
+def _required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _convert(kind, value, where: str):
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return build(kind, value, where)
+    if origin in (typing.Union, types.UnionType):
+        if value in (None, "null", "none", "") and type(None) in inner:
+            return None
+        return _convert(next(k for k in inner if k is not type(None)), value, where)
+    if origin is typing.Literal:
+        if value not in inner:
+            raise ConfigError(f"{where}: found '{value}', expected one of {', '.join(map(str, inner))}.")
+        return value
+    if origin is tuple:
+        items = value if isinstance(value, list | tuple) else [value]
+        return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items))
+    if origin in (dict, collections.abc.Mapping):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected a mapping, found {value!r}.")
+        return {key: _convert(inner[1], item, f"{where}.{key}") for key, item in value.items()}
+    return _scalar(kind, value, where)
+
+
+def _scalar(kind, value, where: str):
+    if isinstance(value, dict | list):
+        raise ConfigError(f"{where}: expected one {kind.__name__}, found {value!r}.")
+    if kind is bool:
+        if str(value).lower() not in ("true", "false"):
+            raise ConfigError(f"{where}: found '{value}', expected true or false.")
+        return str(value).lower() == "true"
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{where}: found '{value}', expected {kind.__name__}.") from None
+
+
+def to_yaml(settings) -> str:
+    """The resolved settings as YAML that `load` reads back."""
+    return yaml.safe_dump(_plain(settings), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value):
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""From pictures and words to batches of ids and labels."""

@@ -1,0 +1,68 @@
+"""Turns to ids and labels to batches.
+
+    bos | user ids | end_turn | answer ids | end_turn | user ids | ...
+          -100       -100       learned      learned
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from unictoken.model.vocab import Vocab
+
+IGNORE = -100  # a label that no loss counts
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message. `learned`: its ids, and the end_turn after them, are targets."""
+
+    ids: Sequence[int]
+    learned: bool = False
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence with its labels, both of length T; labels are not shifted."""
+
+    ids: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several examples, padded on the right: ids and labels are LongTensor [B, T]."""
+
+    ids_BT: torch.Tensor
+    labels_BT: torch.Tensor
+
+
+def join_turns(turns: Iterable[Turn], vocab: Vocab) -> Example:
+    """One example of several turns.
+
+    >>> join_turns([Turn([7, 8]), Turn([9], learned=True)], vocab)      # bos = 0, end_turn = 6
+    Example(ids=[0, 7, 8, 6, 9, 6], labels=[-100, -100, -100, -100, 9, 6])
+    """
+    ids, labels = [vocab.bos], [IGNORE]
+    for turn in turns:
+        part = [*turn.ids, vocab.end_turn]
+        ids += part
+        labels += part if turn.learned else [IGNORE] * len(part)
+    return Example(ids, labels)
+
+
+def pad(examples: Sequence[Example], vocab: Vocab, *, length: int | None = None) -> Batch:
+    """A batch as long as its longest example (or `length`); labels are padded with -100.
+
+    Padding stands on the right of causal sequences, so that no position that counts can see it and no mask is needed.
+    """
+    length = length or max(len(e.ids) for e in examples)
+    ids = torch.full((len(examples), length), vocab.pad)
+    labels = torch.full((len(examples), length), IGNORE)
+    for i, example in enumerate(examples):
+        ids[i, : len(example.ids)] = torch.tensor(example.ids)
+        labels[i, : len(example.labels)] = torch.tensor(example.labels)
+    return Batch(ids, labels)

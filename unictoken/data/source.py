@@ -1,0 +1,100 @@
+"""A concept as its owner gives it: a folder of pictures, a class noun, a few facts.
+
+    data/bo/  0.png .. 4.png   info.json {"class": "dog", "extra_info": ["<bo> has a red party hat."],
+                                          "questions": [{"question": "what hat does <bo> have?", "answer": "a red party hat"}]}
+              negative_example/{easy,hard,twin}_*.png      (optional: other animals, for recognition)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from unictoken.concept.file import check_name
+from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
+
+GRADES = ("easy", "hard", "twin")
+
+
+class SourceError(ValueError):
+    """Concept data that cannot be used: where, what was found, what was expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Everything about a concept before it is learned. Texts call the concept `{name}`."""
+
+    name: str
+    class_noun: str
+    pictures: tuple[Image.Image, ...]
+    facts: tuple[str, ...] = ()
+    questions: tuple[tuple[str, str], ...] = ()
+    """(question, answer) about what no picture shows."""
+    negatives: dict[str, tuple[Image.Image, ...]] = field(default_factory=dict)
+    """Pictures of others by grade: easy, hard, twin."""
+
+
+def picture_files(path: str | Path) -> list[Path]:
+    """The picture files at a path, sorted by name: the file itself, or those in a folder."""
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise SourceError(f"{path}: no such file or folder. Expected three to five pictures of one concept.")
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_ENDINGS and not p.name.startswith("."))
+    if not files:
+        raise SourceError(f"{path}: no pictures in it. Expected files ending in {', '.join(PICTURE_ENDINGS)}.")
+    return files
+
+
+def read_source(
+    pictures: str | Path | Sequence[str | Path], *, name: str, class_noun: str | None = None, facts: Sequence[str] = ()
+) -> Source:
+    """A concept from a folder (with its `info.json` and `negative_example/`, where they are) or from picture files."""
+    check_name(name)
+    places = [pictures] if isinstance(pictures, str | Path) else list(pictures)
+    files = [file for place in places for file in picture_files(place)]
+    folder = Path(places[0])
+    info = _read_info(folder / "info.json") if folder.is_dir() else {}
+    noun = class_noun or info.get("class")
+    if not noun:
+        raise SourceError(f"{folder}: no class noun. Say what it is: `class_noun: dog` in the config, or --class dog.")
+    marker = f"<{name}>"
+    questions = [(q["question"].replace(marker, "{name}"), q["answer"].replace(marker, "{name}")) for q in info.get("questions", ())]
+    return Source(
+        name=name,
+        class_noun=noun,
+        pictures=tuple(map(read_picture, files)),
+        facts=tuple(fact.replace(marker, "{name}") for fact in (*info.get("extra_info", ()), *facts)),
+        questions=tuple(questions),
+        negatives=_read_negatives(folder / "negative_example"),
+    )
+
+
+def _read_info(path: Path) -> dict:
+    if not path.is_file():
+        return {}
+    try:
+        info = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise SourceError(f"{path}: not JSON: {error}. Expected {{'class': ..., 'extra_info': [...]}}.") from None
+    if not isinstance(info, dict):
+        raise SourceError(f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and 'extra_info'.")
+    for i, question in enumerate(info.get("questions", ())):
+        if not isinstance(question, dict) or not {"question", "answer"} <= set(question):
+            raise SourceError(f"{path}: questions[{i}] is {question!r}, expected {{'question': ..., 'answer': ...}}.")
+    return info
+
+
+def _read_negatives(folder: Path) -> dict[str, tuple[Image.Image, ...]]:
+    if not folder.is_dir():
+        return {}
+    by_grade: dict[str, list[Image.Image]] = {}
+    for file in picture_files(folder):
+        grade = next((g for g in GRADES if file.name.startswith(g)), "hard")
+        by_grade.setdefault(grade, []).append(read_picture(file))
+    return {grade: tuple(found) for grade, found in by_grade.items()}

@@ -1,0 +1,1 @@
+"""Learning a concept: methods as data, examples, one loop for all stages."""

@@ -1,0 +1,139 @@
+"""Training examples of a concept, by task; each a pure function of (material, random generator)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unictoken.concept.tokens import Prompts, role_slices
+from unictoken.data import templates
+from unictoken.data.sequence import Example, Turn, join_turns
+from unictoken.learn.methods import Method
+from unictoken.learn.observe import Observations
+from unictoken.model.vocab import Vocab
+
+DRAWING = "generate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """A concept's data as ids: what examples are made of."""
+
+    pictures_NK: torch.Tensor
+    negatives: Mapping[str, torch.Tensor]
+    """Image ids [M, K] of others by grade; only grades that have some."""
+    observations: Observations
+    facts: tuple[str, ...] = ()
+    questions: tuple[tuple[str, str], ...] = ()
+    look_alikes_MK: torch.Tensor | None = None
+    """Soft positives, the most alike first."""
+
+
+class Examples:
+    """Makes examples of every task for one concept under one method."""
+
+    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]]):
+        self.vocab, self.method, self.material, self.slots = vocab, method, material, dict(slots)
+        self.prompts: Prompts = method.prompts
+
+    def make(self, task: str, rng: np.random.Generator) -> Example:
+        return join_turns(getattr(self, "_" + task)(rng), self.vocab)
+
+    def say(self, text: str, **more: list[int]) -> list[int]:
+        """Ids of a text with the concept's slots (and others) filled in."""
+        return self.vocab.encode(text, {**self.slots, **{"{" + key + "}": ids for key, ids in more.items()}})
+
+    def ask(self, question: str, answer: str, picture=None) -> list[Turn]:
+        """A question about the concept and its answer, after a picture if there is one."""
+        seen = self.vocab.picture(picture) if picture is not None else []
+        asked = self.say(self.prompts.understanding) + self.say(question.replace("{it}", "{name}"))
+        return [Turn(seen + asked), Turn(self.say(self.prompts.understanding_answer) + self.say(answer), learned=True)]
+
+    def _recognise(self, rng) -> list[Turn]:
+        yes = rng.random() < 0.5 or not self.material.negatives
+        pictures = self.material.pictures_NK if yes else self.material.negatives[self._grade(rng)]
+        question = templates.RECOGNISE[int(rng.integers(len(templates.RECOGNISE)))]
+        return self.ask(question, templates.YES if yes else templates.NO, _one_of(pictures, rng))
+
+    def _grade(self, rng) -> str:
+        grades = list(self.material.negatives)
+        shares = np.array([float(self.method.negatives.get(g, 0.0)) for g in grades])
+        return grades[int(rng.choice(len(grades), p=shares / shares.sum() if shares.sum() else None))]
+
+    def _vqa(self, rng) -> list[Turn]:
+        i = int(rng.integers(len(self.material.pictures_NK)))
+        pairs = [*self.material.observations.concept.items(), *self.material.observations.scenes[i].items()]
+        question, answer = pairs[int(rng.integers(len(pairs)))]
+        return self.ask(question, answer, self.material.pictures_NK[i].tolist())
+
+    def _text_qa(self, rng) -> list[Turn]:
+        pairs = [*self.material.observations.concept.items()]
+        own = self.material.questions
+        if own and rng.random() < 0.4:
+            pairs = own
+        elif self.material.facts and rng.random() < 0.2:
+            fact = self.material.facts[int(rng.integers(len(self.material.facts)))]
+            return self.ask("what do you know about {name}?", fact)
+        question, answer = pairs[int(rng.integers(len(pairs)))]
+        return self.ask(question, answer)
+
+    def _caption(self, rng) -> list[Turn]:
+        i = int(rng.integers(len(self.material.pictures_NK)))
+        question = templates.CAPTION[int(rng.integers(len(templates.CAPTION)))]
+        answer = f"{{name}} {self.material.observations.phrases[i]}."
+        return self.ask(question, answer, self.material.pictures_NK[i].tolist())
+
+    def _generate(self, rng) -> list[Turn]:
+        soft = self.method.soft_positives
+        if soft.groups and self.material.look_alikes_MK is not None and rng.random() < soft.share:
+            return self._soft_positive(rng, soft.groups)
+        i = int(rng.integers(len(self.material.pictures_NK)))
+        form = templates.GENERATE[int(rng.integers(len(templates.GENERATE)))]
+        return self.draw(form, self.material.observations.phrases[i], self.material.pictures_NK[i].tolist(), self.slots)
+
+    def _soft_positive(self, rng, groups: int) -> list[Turn]:
+        """The k-th most alike group is described with all but the last k generation tokens, and by nothing else."""
+        alike = self.material.look_alikes_MK
+        k = int(rng.integers(groups))
+        low, high = k * len(alike) // groups, max((k + 1) * len(alike) // groups, k * len(alike) // groups + 1)
+        role = "{generation}" if self.slots["{generation}"] else "{shared}"
+        block = self.slots[role][: max(len(self.slots[role]) - k - 1, 1)]
+        prompt = self.vocab.encode(f"a photo of {role}.", {role: block})
+        return [Turn(prompt), Turn(self.vocab.picture(_one_of(alike[low:high], rng)), learned=True)]
+
+    def draw(self, form: str, scene: str, image_ids: list[int], slots: Mapping[str, list[int]]) -> list[Turn]:
+        """A prompt for a picture of the concept, and the picture."""
+        prompt = drawing_prompt(self.vocab, self.prompts, slots, form.replace(" {scene}", f" {scene}" if scene else ""))
+        first = self.vocab.encode(self.prompts.generation_answer, slots)
+        return [Turn(prompt), Turn(first + self.vocab.picture(image_ids), learned=True)]
+
+
+def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str) -> list[int]:
+    """Ids of a prompt for a picture: the introduction, then the text with the method's subject where {name} stands."""
+    subject = vocab.encode(prompts.subject, slots)
+    introduction = vocab.encode(prompts.generation or prompts.understanding, slots)
+    return introduction + vocab.encode(text, {**slots, "{name}": subject})
+
+
+def _one_of(pictures_NK: torch.Tensor, rng) -> list[int]:
+    return pictures_NK[int(rng.integers(len(pictures_NK)))].tolist()
+
+
+def tasks_of_batch(shares: Mapping[str, float], batch: int, rng: np.random.Generator) -> list[str]:
+    """Tasks of one batch in their shares: whole numbers first, what is left over by lot, in random order."""
+    total = sum(map(float, shares.values()))
+    exact = {task: batch * float(share) / total for task, share in shares.items()}
+    tasks = [task for task, n in exact.items() for _ in range(int(n))]
+    rest = np.array([n % 1 for n in exact.values()])
+    missing = batch - len(tasks)
+    if missing:
+        tasks += rng.choice(list(exact), size=missing, p=rest / rest.sum()).tolist()
+    return [tasks[i] for i in rng.permutation(len(tasks))]
+
+
+def named_rows(counts: Mapping[str, int]) -> list[str]:
+    """Which role each row belongs to: ['name', 'shared', 'shared', ...]."""
+    return [role for role, part in role_slices(counts).items() for _ in range(part.stop - part.start)]

@@ -1,0 +1,53 @@
+"""The module that is optimised: a frozen base with one parameter, the concept's rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from unictoken.concept.tokens import extend_logits, inject
+from unictoken.data.sequence import IGNORE
+from unictoken.model.base import Base
+
+
+class Learner(nn.Module):
+    """Loss of a batch as a function of the concept's rows.
+
+    `rows` [2, P, D] (input rows, head rows) is the only parameter and is used in every step, whatever the tasks: ranks whose
+    batches differ then still agree on what is trained. Rows that a stage holds still are read from `held` instead.
+    """
+
+    def __init__(self, base: Base, concept_ids: list[int], rows_in_PD: torch.Tensor, rows_out_PD: torch.Tensor):
+        super().__init__()
+        self.model = base.model
+        self.rows = nn.Parameter(torch.stack([rows_in_PD, rows_out_PD]).float().to(base.device))
+        self.register_buffer("held", self.rows.detach().clone())
+        self.register_buffer("moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device))
+        self.register_buffer("concept_ids", torch.tensor(concept_ids, device=base.device))
+
+    def current(self) -> torch.Tensor:
+        """The rows as they are used, [2, P, D]."""
+        return torch.where(self.moves[:, None], self.rows, self.held)
+
+    @torch.no_grad()
+    def begin_stage(self, moves_P: list[bool]) -> None:
+        """From here on only the marked rows learn."""
+        self.held.copy_(self.current())
+        self.rows.copy_(self.held)
+        self.moves.copy_(torch.tensor(moves_P))
+
+    def forward(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor) -> torch.Tensor:
+        """Mean over the examples of weight x mean cross-entropy of the example's supervised positions.
+
+        An example counts once, however long it is, so that equal shares of a batch on several processes average to the
+        loss of the whole batch.
+        """
+        rows_in, rows_out = self.current()
+        embeds = inject(self.model.model.embed_tokens(ids_BT), ids_BT, self.concept_ids, rows_in)
+        hidden_BTD = self.model.hidden(embeds)
+        counted_BT = labels_BT[:, 1:] != IGNORE
+        hidden_ND = hidden_BTD[:, :-1][counted_BT]
+        logits_NV = extend_logits(self.model.lm_head(hidden_ND), hidden_ND, self.concept_ids, rows_out)
+        losses_N = nn.functional.cross_entropy(logits_NV.float(), labels_BT[:, 1:][counted_BT], reduction="none")
+        share_BT = weights_B[:, None] * counted_BT / counted_BT.sum(1, keepdim=True).clamp_min(1)
+        return (losses_N * share_BT[counted_BT]).sum() / len(ids_BT)

@@ -1,0 +1,88 @@
+"""A method is data: roles, prompts, where rows begin, and stages. Presets lie in `configs/methods/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from unictoken.concept.start import Start
+from unictoken.concept.tokens import ROLES, Prompts
+from unictoken.config import ConfigError
+
+TASKS = ("recognise", "vqa", "text_qa", "caption", "generate")
+NEGATIVE_GRADES = ("easy", "hard", "twin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Rows by role; the name always has one."""
+
+    shared: int = 16
+    generation: int = 0
+    understanding: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"name": 1, "shared": self.shared, "generation": self.generation, "understanding": self.understanding}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Steps with one mixture of tasks."""
+
+    name: str = "joint"
+    steps: int = 300
+    batch: int = 16
+    """Examples in one optimiser step, over all processes together."""
+    lr: float = 5e-3
+    """AdamW's; falls linearly to a tenth over the stage."""
+    weight_decay: float = 0.0
+    moves: tuple[str, ...] = ROLES
+    """Roles whose rows learn; the others stay as they are."""
+    tasks: Mapping[str, float] = field(
+        default_factory=lambda: {"recognise": 0.5, "vqa": 0.08, "text_qa": 0.14, "caption": 0.04, "generate": 0.24}
+    )
+    """Share of every batch, by task."""
+    generation_weight: float = 1.0
+    """Of a drawing's loss; understanding counts `understanding_weight`."""
+    understanding_weight: float = 1.0
+
+    def __post_init__(self):
+        for task, share in self.tasks.items():
+            if task not in TASKS:
+                raise ConfigError(f"stage '{self.name}': unknown task '{task}'; known tasks: {', '.join(TASKS)}.")
+            if float(share) < 0:
+                raise ConfigError(f"stage '{self.name}': the share of '{task}' is {share}, expected 0 or more.")
+        if not sum(map(float, self.tasks.values())):
+            raise ConfigError(f"stage '{self.name}': every task's share is 0. Give at least one of {', '.join(TASKS)}.")
+        for role in self.moves:
+            if role not in ROLES:
+                raise ConfigError(f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}.")
+        if self.steps < 1 or self.batch < 1:
+            raise ConfigError(f"stage '{self.name}': steps {self.steps}, batch {self.batch}; expected 1 or more of each.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftPositives:
+    """Look-alikes that are drawn with a prefix of the tokens (Yo'Chameleon, section 3.3); `groups: 0` uses none.
+
+    Look-alikes are sorted by likeness and cut into groups; the k-th most alike is described with the first (P - k) tokens.
+    """
+
+    groups: int = 0
+    share: float = 0.8
+    """Of the drawings in a batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """Everything that makes one way of learning differ from another."""
+
+    name: str = "joint"
+    tokens: Tokens = field(default_factory=Tokens)
+    prompts: Prompts = field(default_factory=Prompts)
+    start: Start = "frequent"
+    negatives: Mapping[str, float] = field(default_factory=lambda: {"easy": 0.25, "hard": 0.4, "twin": 0.35})
+    """Share of each grade among the negatives of recognition."""
+    soft_positives: SoftPositives = field(default_factory=SoftPositives)
+    stages: tuple[Stage, ...] = (Stage(),)

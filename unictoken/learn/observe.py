@@ -1,0 +1,40 @@
+"""What the base itself says about the reference pictures: the training answers that nobody had to write.
+
+About the concept, its answers over all pictures are put to a vote; about a scene, each picture has its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+
+from unictoken.data import templates
+from unictoken.model.base import Base
+from unictoken.model.sampling import sample_text
+
+
+@dataclass(frozen=True)
+class Observations:
+    """`concept`: question -> answer; `scenes`: for each picture, question -> answer; `phrases`: each scene in a prompt's words."""
+
+    concept: dict[str, str]
+    scenes: list[dict[str, str]]
+    phrases: list[str]
+
+
+def observe(base: Base, image_ids_NK: torch.Tensor) -> Observations:
+    """Ask the base every question of ABOUT_CONCEPT and ABOUT_SCENE about every picture."""
+    questions = [*templates.ABOUT_CONCEPT, *(q for q, _ in templates.ABOUT_SCENE)]
+    it = base.vocab.encode("it")
+    prompts = [
+        [base.vocab.bos, *base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": it}), base.vocab.end_turn]
+        for ids in image_ids_NK.tolist()
+        for q in questions
+    ]
+    said = [base.vocab.decode(ids) for ids in sample_text(base, prompts, max_ids=16)]
+    rows = [dict(zip(questions, said[i : i + len(questions)], strict=True)) for i in range(0, len(said), len(questions))]
+    concept = {q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in templates.ABOUT_CONCEPT}
+    scenes = [{q: row[q] for q, _ in templates.ABOUT_SCENE} for row in rows]
+    return Observations(concept, scenes, [templates.scene_phrase(list(scene.values())) for scene in scenes])

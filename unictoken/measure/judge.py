@@ -1,0 +1,77 @@
+"""The judge: a small network of its own that reads every attribute, and the exact palette, off a picture.
+
+It never sees the base's drawings while it is trained (`pretrain/judge.py`), only drawn pictures and their round trips through
+the image tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+
+from unictoken.model.pixels import prepare, to_pixels
+from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
+from unictoken.world.drawing import SIDE
+
+ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
+PALETTE = 6  # fur RGB, second colour RGB, each in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the judge sees in one picture: values by attribute, and the two exact colours (RGB, 0 to 255)."""
+
+    values: dict[str, str]
+    fur_rgb: tuple[float, float, float]
+    second_rgb: tuple[float, float, float]
+
+
+class Judge(nn.Module):
+    """Pixels [B, 3, 32, 32] in [-1, 1] to scores by attribute and the palette."""
+
+    def __init__(self, width: int = 32):
+        super().__init__()
+
+        def layer(i, o, stride):
+            return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.SiLU())
+
+        w = width
+        self.features = nn.Sequential(
+            layer(3, w, 1), layer(w, 2 * w, 2), layer(2 * w, 2 * w, 1), layer(2 * w, 4 * w, 2), layer(4 * w, 4 * w, 1), layer(4 * w, 4 * w, 2)
+        )
+        self.mix = nn.Linear(4 * w * (SIDE // 8) ** 2, 8 * w)
+        self.heads = nn.ModuleDict({name: nn.Linear(8 * w, len(values)) for name, values in ATTRIBUTES.items()})
+        self.palette = nn.Linear(8 * w, PALETTE)
+
+    def forward(self, pixels_B3HW: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        x = F.silu(self.mix(self.features(pixels_B3HW).flatten(1)))
+        return {name: head(x) for name, head in self.heads.items()}, self.palette(x)
+
+    @torch.no_grad()
+    def read(self, pictures: Sequence[Image.Image]) -> list[Reading]:
+        """What is in each picture."""
+        pixels = torch.stack([to_pixels(prepare(picture, SIDE)) for picture in pictures])
+        scores, palette = self(pixels)
+        chosen = {name: s.argmax(-1).tolist() for name, s in scores.items()}
+        colours = ((palette + 1) * 127.5).tolist()
+        return [
+            Reading({name: ATTRIBUTES[name][chosen[name][i]] for name in ATTRIBUTES}, tuple(colours[i][:3]), tuple(colours[i][3:]))
+            for i in range(len(pictures))
+        ]
+
+
+def load_judge(path: str | Path) -> Judge:
+    """The shipped judge (checkpoints/judge/model.safetensors)."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file. Expected the judge's weights; `make base` makes them.")
+    judge = Judge()
+    judge.load_state_dict(load_file(path))
+    return judge.eval()

@@ -1,0 +1,1 @@
+"""The frozen base: vocabulary, image tokenizer, logits and sampling."""

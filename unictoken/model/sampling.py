@@ -1,0 +1,133 @@
+"""Sampling text and pictures, in batches, with a key-value cache and classifier-free guidance.
+
+`speaker` is anything with `vocab`, `embed`, `hidden` and `logits`: a base, or a base with concepts on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers.cache_utils import DynamicCache
+
+TEXT_BATCH = 64
+PICTURE_BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How pictures are sampled. Defaults follow Chameleon's original code, with two-way guidance."""
+
+    temperature: float = 0.7
+    """0 takes the likeliest id; on large bases that collapses to blank patches."""
+    top_p: float = 0.9
+    guidance: float = 3.0
+    """unconditional + guidance (conditional - unconditional), Ho & Salimans 2022; 1 turns it off."""
+    seed: int = 0
+
+
+class _Continuation:
+    """Sequences that are read and continued together; prompts are padded on the left."""
+
+    def __init__(self, speaker, prompts: Sequence[Sequence[int]]):
+        self.speaker = speaker
+        length = max(map(len, prompts))
+        rows = [[speaker.vocab.pad] * (length - len(p)) + list(p) for p in prompts]
+        self.device = speaker.embed(torch.tensor([[speaker.vocab.pad]], device=_device(speaker))).device
+        self.ids = torch.tensor(rows, device=self.device)
+        self.mask = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts], device=self.device)
+        self.cache = DynamicCache()
+        self.logits = self._read(self.ids)
+
+    def _read(self, ids_BT: torch.Tensor) -> torch.Tensor:
+        mask = None if self.mask.all() else self.mask
+        hidden = self.speaker.hidden(self.speaker.embed(ids_BT), self.cache, mask)
+        return self.speaker.logits(hidden[:, -1], self.ids).float()
+
+    def append(self, next_B: torch.Tensor) -> None:
+        self.ids = torch.cat([self.ids, next_B[:, None]], 1)
+        self.mask = torch.cat([self.mask, torch.ones_like(next_B)[:, None]], 1)
+        self.logits = self._read(next_B[:, None])
+
+
+def _device(speaker) -> torch.device:
+    return getattr(speaker, "base", speaker).device
+
+
+@torch.no_grad()
+def next_logits(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Scores of what comes next, [B, V] in fp32, for prompts of any lengths."""
+    parts = [prompts[i : i + TEXT_BATCH] for i in range(0, len(prompts), TEXT_BATCH)]
+    return torch.cat([_Continuation(speaker, part).logits.cpu() for part in parts])
+
+
+def pick(logits_BV: torch.Tensor, temperature: float, top_p: float, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """One id for each row: the likeliest at temperature 0, else sampled from the smallest set that holds `top_p` of the mass."""
+    if temperature == 0:
+        return logits_BV.argmax(-1)
+    probability = (logits_BV / temperature).softmax(-1)
+    ranked, order = probability.sort(-1, descending=True)
+    ranked = ranked * (ranked.cumsum(-1) - ranked < top_p)
+    chosen = [torch.multinomial(row.cpu(), 1, generator=g) for row, g in zip(ranked, generators, strict=True)]
+    return order.gather(-1, torch.stack(chosen).to(order.device)).squeeze(-1)
+
+
+def _generators(seed: int, first: int, count: int) -> list[torch.Generator]:
+    """One generator a row: a picture depends on its own number and the seed, not on the batch it is drawn in."""
+    return [torch.Generator().manual_seed(seed * 1_000_003 + first + i) for i in range(count)]
+
+
+@torch.no_grad()
+def sample_text(
+    speaker, prompts: Sequence[Sequence[int]], *, max_ids: int = 64, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0
+) -> list[list[int]]:
+    """The ids that follow each prompt, up to its end_turn (left out). Image ids are never sampled here."""
+    answers = []
+    for first in range(0, len(prompts), TEXT_BATCH):
+        part = prompts[first : first + TEXT_BATCH]
+        talk = _Continuation(speaker, part)
+        generators = _generators(seed, first, len(part))
+        forbidden = torch.cat([speaker.vocab.image_ids, torch.tensor([speaker.vocab.begin_image])]).to(talk.device)
+        done = torch.zeros(len(part), dtype=torch.bool, device=talk.device)
+        start = talk.ids.shape[1]
+        while not done.all() and talk.ids.shape[1] - start < max_ids:
+            talk.logits[:, forbidden] = -torch.inf
+            chosen = pick(talk.logits, temperature, top_p, generators)
+            chosen = torch.where(done, speaker.vocab.end_turn, chosen)
+            done |= chosen == speaker.vocab.end_turn
+            talk.append(chosen)
+        answers += [_until(row.tolist(), speaker.vocab.end_turn) for row in talk.ids[:, start:]]
+    return answers
+
+
+def _until(ids: list[int], end: int) -> list[int]:
+    return ids[: ids.index(end)] if end in ids else ids
+
+
+@torch.no_grad()
+def sample_pictures(speaker, prompts: Sequence[Sequence[int]], length: int, how: Draw) -> torch.Tensor:
+    """Image ids [N, K] of one picture for each prompt, K = `length`; begin_image is forced, then image ids only.
+
+    Guidance compares with the unconditional prompt, bos + begin_image, in the same batch.
+    """
+    vocab = speaker.vocab
+    drawn = []
+    for first in range(0, len(prompts), PICTURE_BATCH):
+        part = [[*p, vocab.begin_image] for p in prompts[first : first + PICTURE_BATCH]]
+        guided = how.guidance != 1
+        blind = [[vocab.bos, vocab.begin_image]] * len(part) if guided else []
+        picture = _Continuation(speaker, part + blind)
+        image_ids = vocab.image_ids.to(picture.device)
+        generators = _generators(how.seed, first, len(part))
+        ids = []
+        for step in range(length):
+            scores = picture.logits[:, image_ids]
+            if guided:
+                scores, free = scores.chunk(2)
+                scores = free + how.guidance * (scores - free)
+            ids.append(image_ids[pick(scores, how.temperature, how.top_p, generators)])
+            if step + 1 < length:
+                picture.append(ids[-1].repeat(2 if guided else 1))
+        drawn.append(torch.stack(ids, 1).cpu())
+    return torch.cat(drawn)

@@ -1,0 +1,78 @@
+"""The vocabulary of an early-fusion model: text, image ids and reserved ids in one table.
+
+Everything is looked up by name, as Chameleon's own mapping does; nothing here knows a number such as 8197.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import torch
+
+_DIGITS = str.maketrans("ABCDEFGHIJ", "0123456789")
+_RESERVED = re.compile(r"<reserved\d+>")
+
+
+class VocabError(ValueError):
+    """A tokenizer that lacks what an early-fusion model needs."""
+
+
+class Vocab:
+    """Ids of a tokenizer by what they mean.
+
+    Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `image_ids` (LongTensor [C], code -> id),
+    `reserved` (free ids for concepts, in order), `size`.
+    """
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        table = tokenizer.get_vocab()
+        self.size = max(table.values()) + 1
+
+        def find(name: str) -> int:
+            if name not in table:
+                raise VocabError(f"tokenizer: no token '{name}'. Expected the vocabulary of a Chameleon-style model.")
+            return table[name]
+
+        self.bos, self.pad = find("<s>"), find("<pad>")
+        self.begin_image, self.end_image = find("<racm3:break>"), find("<eoss>")
+        self.image = find("<image>")
+        self.end_turn = find(tokenizer.sep_token or "<reserved08706>")
+        codes = {int(name[6:-1].translate(_DIGITS)): i for name, i in table.items() if name.startswith("IMGIMG")}
+        if sorted(codes) != list(range(len(codes))) or not codes:
+            raise VocabError(f"tokenizer: found {len(codes)} image tokens 'IMGIMG...Z', expected codes 0, 1, 2, ... without a gap.")
+        self.image_ids = torch.tensor([codes[c] for c in range(len(codes))])
+        self.code_of_id = torch.full((self.size,), -1).index_put((self.image_ids,), torch.arange(len(codes)))
+        reserved = (i for name, i in table.items() if _RESERVED.fullmatch(name))
+        self.reserved = sorted(set(reserved) - {self.end_turn, self.image})
+        self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
+
+    def _tokenize(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def encode(self, text: str, slots: Mapping[str, Sequence[int]] | None = None) -> list[int]:
+        """Ids of a text in which each marker that `slots` names (such as '{name}' or '<bo>') becomes the ids given for it."""
+        if not slots:
+            return list(self._text_ids(text.strip())) if text.strip() else []
+        pattern = "(" + "|".join(re.escape(marker) for marker in slots) + ")"
+        ids: list[int] = []
+        for piece in re.split(pattern, text):
+            ids += slots[piece] if piece in slots else self.encode(piece)
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids; image ids and special ids are left out."""
+        special = {self.bos, self.pad, self.end_turn, self.begin_image, self.end_image}
+        kept = [int(i) for i in ids if int(i) not in special and self.code_of_id[int(i)] < 0]
+        return self.tokenizer.decode(kept, skip_special_tokens=True).strip()
+
+    def picture(self, image_ids: Sequence[int]) -> list[int]:
+        """A whole picture as it stands in a sequence: begin_image, K image ids, end_image."""
+        return [self.begin_image, *(int(i) for i in image_ids), self.end_image]
+
+
+def image_token_name(code: int) -> str:
+    """Chameleon's name of an image token: digits spelled A to J."""
+    return "IMGIMG" + "".join(chr(ord("A") + int(d)) for d in str(code)) + "Z"

@@ -1,0 +1,1 @@
+"""Making the tiny base and its judge, from nothing, on the toy world."""

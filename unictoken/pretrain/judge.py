@@ -1,0 +1,101 @@
+"""Training the judge on drawn pictures and on their round trips through the image tokenizer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from unictoken.measure.judge import ATTRIBUTES, Judge
+from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.pretrain.image_tokenizer import to_pixels
+from unictoken.pretrain.optimise import MuonAdamW
+from unictoken.world.drawing import draw
+from unictoken.world.things import sample_pet, sample_scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeSettings:
+    """How the judge is made."""
+
+    pictures: int = 30_000
+    steps: int = 3000
+    batch: int = 64
+    muon_lr: float = 0.02
+    adamw_lr: float = 2e-3
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pixels [N, 3, 32, 32] in [-1, 1], the right index of every attribute [N], and the palette [N, 6] (NaN: no second colour)."""
+
+    pixels: torch.Tensor
+    indices: dict[str, torch.Tensor]
+    palette: torch.Tensor
+
+
+def draw_labelled(count: int, *, seed: int) -> Labelled:
+    rng = np.random.default_rng(seed)
+    pairs = [(sample_pet(rng), sample_scene(rng)) for _ in range(count)]
+    pictures = torch.from_numpy(np.stack([np.asarray(draw(p, s)) for p, s in pairs])).permute(0, 3, 1, 2)
+    indices = {
+        name: torch.tensor([values.index(getattr(p, name, None) or getattr(s, name)) for p, s in pairs])
+        for name, values in ATTRIBUTES.items()
+    }
+    palette = torch.tensor([[*p.fur_rgb, *(p.second_rgb or [float("nan")] * 3)] for p, _ in pairs]) / 127.5 - 1
+    return Labelled(to_pixels(pictures), indices, palette)
+
+
+@torch.no_grad()
+def round_trip(tokenizer: ImageTokenizer, pixels: torch.Tensor) -> torch.Tensor:
+    return torch.cat([tokenizer.to_pixels(tokenizer.to_codes(part)) for part in pixels.split(256)])
+
+
+def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log) -> Judge:
+    """Train the judge; every batch is half drawn, half round trips."""
+    torch.manual_seed(seed)
+    judge = Judge().train()
+    optimiser = MuonAdamW(judge.named_parameters(), muon_lr=settings.muon_lr, adamw_lr=settings.adamw_lr, steps=settings.steps, by_adamw=("heads", "palette"))
+    data = draw_labelled(settings.pictures, seed=seed)
+    seen_again = round_trip(tokenizer, data.pixels)
+    for step in range(settings.steps):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        chosen = torch.randint(len(data.pixels), (settings.batch,), generator=generator)
+        half = len(chosen) // 2
+        pixels = torch.cat([data.pixels[chosen[:half]], seen_again[chosen[half:]]])
+        with torch.autocast("cpu", torch.bfloat16):
+            scores, palette = judge(pixels)
+        loss = sum(F.cross_entropy(s.float(), data.indices[name][chosen]) for name, s in scores.items())
+        target = data.palette[chosen]
+        known = ~target.isnan()
+        loss = loss + 5 * F.smooth_l1_loss(palette.float()[known], target[known], beta=0.05)
+        loss.backward()
+        optimiser.step(step)
+        if (step + 1) % 500 == 0:
+            log(step + 1, loss=loss.item())
+    return judge.eval()
+
+
+@torch.no_grad()
+def accuracy(judge: Judge, pixels: torch.Tensor, truth: Labelled) -> dict[str, float]:
+    """Share right by attribute, their mean, and the mean RGB distance (0 to 441) of the fur."""
+    parts = [judge(part) for part in pixels.split(256)]
+    right = {
+        name: (torch.cat([scores[name] for scores, _ in parts]).argmax(-1) == truth.indices[name]).float().mean().item()
+        for name in ATTRIBUTES
+    }
+    palette = torch.cat([p for _, p in parts])
+    fur = ((palette - truth.palette)[:, :3] * 127.5).norm(dim=1).mean().item()
+    return {**right, "mean": sum(right.values()) / len(right), "fur_rgb_distance": fur}
+
+
+def save(judge: Judge, folder: Path, *, drawn: dict[str, float], round_trip: dict[str, float]) -> None:
+    """The judge's weights and its own accuracy, on held-out drawings and on their round trips."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: t.contiguous() for name, t in judge.state_dict().items()}, folder / "model.safetensors")
+    (folder / "accuracy.json").write_text(json.dumps({"drawn": drawn, "round_trip": round_trip}, indent=1) + "\n")

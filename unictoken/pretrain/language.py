@@ -1,0 +1,130 @@
+"""Training the tiny base's transformer on the lessons of the toy world."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import ChameleonConfig, ChameleonImageProcessor, ChameleonProcessor
+
+from unictoken.data.sequence import IGNORE, pad
+from unictoken.model.base import EarlyFusionModel
+from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.vocab import Vocab
+from unictoken.pretrain.image_tokenizer import to_pixels
+from unictoken.pretrain.lessons import Lessons, draw_families, families
+from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageSettings:
+    """How the transformer of the tiny base is made."""
+
+    width: int = 256
+    layers: int = 8
+    heads: int = 4
+    ffn_width: int = 704
+    families: int = 12_000
+    """Pets with a twin and a hard negative each, three pictures of every one, drawn and encoded once."""
+    length: int = 208
+    """Ids of an example."""
+    batch: int = 32
+    steps: int = 6000
+    muon_lr: float = 0.02
+    adamw_lr: float = 3e-3
+    save_every: int = 100
+
+
+def build(settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer) -> EarlyFusionModel:
+    """An untrained base with the trained image tokenizer inside."""
+    config = ChameleonConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.width,
+        intermediate_size=settings.ffn_width,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        max_position_embeddings=1024,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+        vocabulary_map=tokenizer.get_vocab(),
+        vq_config=image_tokenizer.config.to_dict(),
+    )
+    model = EarlyFusionModel(config)
+    model.model.vqmodel.load_state_dict(image_tokenizer.state_dict())
+    model.model.vqmodel.requires_grad_(False)
+    return model
+
+
+def supervised_loss(model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> torch.Tensor:
+    """Mean next-token cross-entropy; only positions with a label go through the head."""
+    hidden_BTD = model.hidden(model.model.embed_tokens(ids_BT))
+    counted = labels_BT[:, 1:] != IGNORE
+    logits = model.lm_head(hidden_BTD[:, :-1][counted])
+    return torch.nn.functional.cross_entropy(logits.float(), labels_BT[:, 1:][counted])
+
+
+@torch.no_grad()
+def encode_pictures(tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor, device: str) -> np.ndarray:
+    """Image ids [N, K] of uint8 pictures."""
+    codes = [tokenizer.to_codes(to_pixels(part.to(device))).cpu() for part in pictures.split(256)]
+    return image_ids[torch.cat(codes)].numpy()
+
+
+def make_lessons(settings: LanguageSettings, vocab: Vocab, image_tokenizer, *, seed: int, device: str, cache: Path) -> Lessons:
+    """Lessons over families drawn from the seed; their image ids are cached in a file of `cache`."""
+    pets, scenes, pictures = draw_families(settings.families, seed=seed)
+    file = cache / f"families-{seed}-{settings.families}.npy"
+    if not file.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        np.save(file, encode_pictures(image_tokenizer, pictures, vocab.image_ids, device).astype(np.int16))
+    return Lessons(vocab, families(pets, scenes, np.load(file).astype(np.int64)), length=settings.length)
+
+
+def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons, *, seed, device, progress: Path, log, watch) -> None:
+    """Train (or go on training) the transformer. `watch(model)` gives the numbers that are logged at every save."""
+    model.to(device).train()
+    optimiser = MuonAdamW(
+        model.named_parameters(),
+        muon_lr=settings.muon_lr,
+        adamw_lr=settings.adamw_lr,
+        steps=settings.steps,
+        by_adamw=("embed_tokens", "lm_head", "q_norm", "k_norm"),
+    )
+    first, saved = load_progress(progress)
+    if saved:
+        model.load_state_dict(saved["model"])
+        optimiser.load_state(saved["optimiser"])
+    started, losses = time.time(), []
+    for step in range(first, settings.steps):
+        rng = np.random.default_rng([seed, step])
+        batch = pad([lessons.example(rng) for _ in range(settings.batch)], lessons.vocab)
+        ids, labels = batch.ids_BT.to(device), batch.labels_BT.to(device)
+        with torch.autocast(device, torch.bfloat16):
+            loss = supervised_loss(model, ids, labels)
+        loss.backward()
+        optimiser.step(step)
+        losses.append(loss.item())
+        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
+            model.eval()
+            log(step + 1, loss=sum(losses) / len(losses), seconds_per_step=(time.time() - started) / len(losses), **watch(step + 1, model))
+            model.train()
+            save_progress(progress, step + 1, model=model.state_dict(), optimiser=optimiser.state())
+            started, losses = time.time(), []
+    model.eval()
+
+
+def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
+    """Weights, tokenizer and processor, as `transformers` loads them."""
+    model.save_pretrained(folder)
+    side = model.model.vqmodel.config.resolution
+    processor = ChameleonProcessor(
+        ChameleonImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}),
+        tokenizer,
+        image_seq_length=model.model.vqmodel.codes_per_side ** 2,
+    )
+    processor.save_pretrained(folder)

@@ -1,0 +1,262 @@
+"""What the tiny base is taught: sequences whose answers the world knows.
+
+Every family of sequences gives the base, in context, what concept tokens will later give it: a name that is introduced by
+words, by a handful of picture codes (the shape of soft tokens that start from image ids) or by a whole picture, and is then
+recognised, asked about, or drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unictoken.data import templates
+from unictoken.data.sequence import Example, Turn, join_turns
+from unictoken.model.vocab import Vocab
+from unictoken.world import language
+from unictoken.world.drawing import COLUMN, draw
+from unictoken.world.things import Pet, Scene, easy_negative, hard_negative, sample_pet_where, sample_scene, twin
+
+SHOTS = 3  # pictures of each pet
+CODES_PER_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of a pet: the scene and its image ids [K]."""
+
+    scene: Scene
+    ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Family:
+    """A pet and two look-alikes, each with its shots: index 0 the pet, 1 a twin, 2 a hard negative."""
+
+    pets: tuple[Pet, Pet, Pet]
+    shots: tuple[tuple[Shot, ...], ...]
+
+
+def draw_families(count: int, *, seed: int) -> tuple[list[tuple[Pet, Pet, Pet]], list[list[list[Scene]]], torch.Tensor]:
+    """Pets, scenes and pictures (uint8 [count * 3 * SHOTS, 3, 32, 32]) of `count` families."""
+    rng = np.random.default_rng(seed)
+    pets, scenes, pictures = [], [], []
+    for _ in range(count):
+        pet = sample_pet_where(rng, unseen=False)
+        trio = (pet, twin(pet, rng), hard_negative(pet, rng))
+        shown = [[sample_scene(rng) for _ in range(SHOTS)] for _ in trio]
+        pets.append(trio)
+        scenes.append(shown)
+        pictures += [np.asarray(draw(p, s)) for p, row in zip(trio, shown, strict=True) for s in row]
+    return pets, scenes, torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
+def families(pets, scenes, ids_NK: np.ndarray) -> list[Family]:
+    """Families from drawn pets and the image ids of their pictures, in the order of `draw_families`."""
+    rows = iter(ids_NK)
+    return [
+        Family(trio, tuple(tuple(Shot(scene, next(rows)) for scene in row) for row in shown))
+        for trio, shown in zip(pets, scenes, strict=True)
+    ]
+
+
+def codes_on_pet(shot: Shot, rng: np.random.Generator) -> list[int]:
+    """The image ids where the pet stands (4 columns of codes, all rows but the top one), in random order."""
+    left = max(int(COLUMN[shot.scene.position] + 0.5) // 4 - 2, 0)
+    grid = shot.ids.reshape(CODES_PER_SIDE, CODES_PER_SIDE)
+    return rng.permutation(grid[1:, left : left + 4].ravel()).tolist()
+
+
+class Lessons:
+    """Examples for the base, each a pure function of (families, random generator)."""
+
+    def __init__(self, vocab: Vocab, families: list[Family], *, length: int):
+        self.vocab, self.families, self.length = vocab, families, length
+        self.names = [vocab.encode(name) for name in language.NAMES]
+        self.names = [ids for ids in self.names if len(ids) == 1] + [[i] for i in vocab.reserved]
+        self.ordinary = len(self.names) - len(vocab.reserved)
+
+    # ---- parts -----------------------------------------------------------------------------------
+
+    def name(self, rng) -> list[int]:
+        half = rng.random() < 0.5
+        return self.names[int(rng.integers(0, self.ordinary) if half else rng.integers(self.ordinary, len(self.names)))]
+
+    def say(self, text: str, **slots) -> list[int]:
+        return self.vocab.encode(text, {"{" + name + "}": ids for name, ids in slots.items()})
+
+    def choose(self, forms, rng) -> str:
+        return forms[int(rng.integers(len(forms)))]
+
+    def snippet(self, shots, rng) -> list[int]:
+        """8 to 20 image ids of a pet, out of one to three of its pictures."""
+        codes = [code for shot in shots for code in codes_on_pet(shot, rng)[:10]]
+        return rng.permutation(codes).tolist()[: int(rng.integers(8, 21))]
+
+    def introduce(self, name, pet: Pet, shots, rng, *, how: str) -> list[int]:
+        """'{name} is ...' by words, by codes, or by a picture."""
+        tokens = {
+            "words": lambda: self.vocab.encode(language.describe(pet)),
+            "codes": lambda: self.snippet(shots, rng),
+            "picture": lambda: self.vocab.picture(shots[0].ids),
+        }[how]()
+        return self.say(templates.INTRODUCTION, name=name, tokens=tokens)
+
+    def question(self, pet, scene, it, rng, attribute=None) -> list[Turn]:
+        """A question about the picture and its answer."""
+        attribute = attribute or self.choose((*language.PET_QUESTIONS, *language.SCENE_QUESTIONS, "accessory", "position"), rng)
+        forms = language.PET_QUESTIONS.get(attribute) or language.SCENE_QUESTIONS[attribute]
+        asked = self.choose(forms, rng).replace("{it}", "{name}")
+        return [Turn(self.say(asked, name=it)), Turn(self.say(language.answer(attribute, pet, scene)), learned=True)]
+
+    def it(self, rng) -> list[int]:
+        return self.vocab.encode("it" if rng.random() < 0.6 else "the animal")
+
+    def caption(self, pet, scene, rng) -> list[Turn]:
+        return [
+            Turn(self.say(self.choose(templates.CAPTION, rng))),
+            Turn(self.say(language.caption(pet, scene)), learned=True),
+        ]
+
+    def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
+        """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows."""
+        yes = rng.random() < 0.5
+        if yes:
+            who, pet, shots = shown, family.pets[shown], family.shots[shown]
+            shots = [s for i, s in enumerate(shots) if i != shot]
+        else:
+            who = self.choose([i for i in range(3) if i != shown], rng)
+            pet, shots = family.pets[who], family.shots[who]
+            if how == "words":  # a description that is not true of the picture: mostly off by one attribute
+                shown_pet = family.pets[shown]
+                pet = hard_negative(shown_pet, rng) if rng.random() < 0.75 else easy_negative(shown_pet, rng)
+            elif rng.random() < 0.3:
+                other = self.families[int(rng.integers(len(self.families)))]
+                pet, shots = other.pets[0], other.shots[0]
+        name = self.name(rng)
+        intro = self.introduce(name, pet, shots, rng, how=how)
+        asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
+        turns = [Turn(intro + asked), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
+        if rng.random() < 0.15:
+            attribute = self.choose(tuple(language.PET_QUESTIONS), rng)
+            turns += self.question(pet, None, name, rng, attribute)
+        return turns
+
+    def drawing(self, family, who, shot, rng) -> list[Turn]:
+        """A prompt, with or without an introduction, and its picture."""
+        pet, target = family.pets[who], family.shots[who][shot]
+        others = [s for i, s in enumerate(family.shots[who]) if i != shot]
+        picture = Turn(self.vocab.picture(target.ids), learned=True)
+        how = self.choose(("none", "none", "words", "words", "codes", "codes", "codes", "inline", "picture"), rng)
+        if how == "none":
+            subject = self.vocab.encode(language.describe_briefly(pet, rng))
+            return [Turn(self.prompt(subject, target.scene, rng)), picture]
+        name = self.name(rng)
+        if how == "inline":  # "a photo of <codes> tom ..."
+            return [Turn(self.prompt(self.snippet(others, rng) + name, target.scene, rng)), picture]
+        intro = self.introduce(name, pet, others, rng, how=how)
+        wearing = ""
+        if target.scene.accessory in language.HATS and rng.random() < 0.3:
+            intro += self.say(f"{{name}} has {language.worn(target.scene)}.", name=name)
+            wearing = f"wearing {self.choose(('its', 'his', 'her'), rng)} hat"
+        return [Turn(intro + self.prompt(name, target.scene, rng, wearing)), picture]
+
+    def prompt(self, subject, scene: Scene, rng, wearing: str = "") -> list[int]:
+        shown = f"{wearing} {language.WHERE[scene.place]}".strip() if wearing else language.show_briefly(scene, rng)
+        form = self.choose(templates.GENERATE, rng)
+        return self.say(form.replace(" {scene}", " " + shown if shown else ""), name=subject)
+
+    # ---- families of sequences -------------------------------------------------------------------
+
+    def look(self, rng) -> list[Turn]:
+        """A picture, then questions about it, a caption, and names to recognise."""
+        family, who, shot = self.pick(rng)
+        pet, scene = family.pets[who], family.shots[who][shot].scene
+        picture = self.vocab.picture(family.shots[who][shot].ids)
+        turns: list[Turn] = []
+        if rng.random() < 0.6:
+            turns += self.caption(pet, scene, rng)
+        while self.room(turns, len(picture)) > 24:
+            kind = rng.random()
+            if kind < 0.3:
+                turns += self.question(pet, scene, self.it(rng), rng)
+            else:
+                turns += self.recognise(family, who, shot, rng, "words" if kind < 0.62 else "codes")
+        return [Turn(picture + list(turns[0].ids)), *turns[1:]]
+
+    def draw(self, rng) -> list[Turn]:
+        """A prompt and its picture, then questions about it; now and then a second drawing instead."""
+        family, who, shot = self.pick(rng)
+        turns = self.drawing(family, who, shot, rng)
+        while self.room(turns) > 24:
+            if self.room(turns) > 110:
+                turns += self.drawing(*self.pick(rng), rng)
+            elif rng.random() < 0.5:
+                turns += self.question(family.pets[who], family.shots[who][shot].scene, self.it(rng), rng)
+            else:
+                turns += self.recognise(family, who, shot, rng, "words" if rng.random() < 0.5 else "codes")
+            if len(turns) > 2 and rng.random() < 0.2:
+                break
+        return turns
+
+    def free(self, rng) -> list[Turn]:
+        """Pictures without a prompt, for guidance: bos, then the picture alone."""
+        family, who, shot = self.pick(rng)
+        return [Turn(self.vocab.picture(family.shots[who][shot].ids), learned=True)]
+
+    def talk(self, rng) -> list[Turn]:
+        """No picture to look at: pets introduced by words or codes, facts, and questions about both."""
+        turns: list[Turn] = []
+        while self.room(turns) > 60:
+            family, who, _ = self.pick(rng)
+            pet, name, facts = family.pets[who], self.name(rng), language.sample_facts(rng)
+            how = "words" if rng.random() < 0.35 else "codes"
+            intro = self.introduce(name, pet, family.shots[who], rng, how=how)
+            told = [key for key in language.FACT_SENTENCES if rng.random() < 0.5]
+            for key in rng.permutation(told):
+                intro += self.say(language.fact_sentence(key, facts), name=name)
+            asked = [(key, True) for key in told] + [(key, False) for key in language.PET_QUESTIONS if rng.random() < 0.5]
+            first = True
+            for i in rng.permutation(len(asked)):
+                key, is_fact = asked[int(i)]
+                if is_fact:
+                    question = self.say(language.FACT_QUESTIONS[key], name=name)
+                    pair = [Turn(question), Turn(self.say(language.fact_answer(key, facts)), learned=True)]
+                else:
+                    pair = self.question(pet, None, name, rng, key)
+                turns += [Turn(intro + list(pair[0].ids)), pair[1]] if first else pair
+                first = False
+        return turns
+
+    def compare(self, rng) -> list[Turn]:
+        """A whole picture introduces a name; other pictures show it, or a twin, or a look-alike."""
+        family, who, shot = self.pick(rng)
+        name = self.name(rng)
+        intro = self.introduce(name, family.pets[who], [family.shots[who][shot]], rng, how="picture")
+        yes = rng.random() < 0.5
+        shown = who if yes else self.choose([i for i in range(3) if i != who], rng)
+        seen = family.shots[shown][(shot + 1) % SHOTS]
+        asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
+        turns = [
+            Turn(intro + self.vocab.picture(seen.ids) + asked),
+            Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True),
+        ]
+        while self.room(turns) > 12:
+            turns += self.question(family.pets[shown], seen.scene, self.it(rng), rng)
+        return turns
+
+    def pick(self, rng) -> tuple[Family, int, int]:
+        return self.families[int(rng.integers(len(self.families)))], int(rng.integers(3)), int(rng.integers(SHOTS))
+
+    def room(self, turns, reserved: int = 0) -> int:
+        """How many more ids fit, beside `reserved` ones that are added later."""
+        return self.length - 1 - reserved - sum(len(t.ids) + 1 for t in turns)
+
+    SHARES = {"look": 0.46, "draw": 0.36, "free": 0.03, "talk": 0.1, "compare": 0.05}
+
+    def example(self, rng) -> Example:
+        kind = rng.choice(list(self.SHARES), p=list(self.SHARES.values()))
+        example = join_turns(getattr(self, kind)(rng), self.vocab)
+        return Example(example.ids[: self.length], example.labels[: self.length])

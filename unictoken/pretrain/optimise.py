@@ -1,0 +1,83 @@
+"""The optimiser of the tiny base, and its resumable progress.
+
+Matrices and convolution kernels go to Muon (orthogonalised momentum), the rest to AdamW. In 40 s on two cores the image
+tokenizer reached 18.5 dB this way and 16.1 dB with AdamW alone (dev/LOG.md).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+
+class MuonAdamW:
+    """torch's Muon for matrices, AdamW for the others, with one linear warm-up and decay to a floor."""
+
+    def __init__(self, named_parameters, *, muon_lr, adamw_lr, steps, warmup=40, floor=0.02, by_adamw=()):
+        self.steps, self.warmup, self.floor = steps, warmup, floor
+        self.parameters = {n: p for n, p in named_parameters if p.requires_grad}
+        matrices = {n: p for n, p in self.parameters.items() if p.ndim >= 2 and not any(s in n for s in by_adamw)}
+        # Muon takes matrices only: a kernel [out, in, 3, 3] is handed over as a view [out, 9 in] of the same memory.
+        self.views = {n: nn.Parameter(p.data.view(len(p), -1)) for n, p in matrices.items()}
+        others = [p for n, p in self.parameters.items() if n not in matrices]
+        self.muon = torch.optim.Muon(self.views.values(), lr=muon_lr, weight_decay=0.0)
+        self.adamw = torch.optim.AdamW(others, lr=adamw_lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self.peak = {self.muon: muon_lr, self.adamw: adamw_lr}
+
+    def step(self, step: int, scale: float = 1.0) -> None:
+        """Apply the gradients of `step` (counted from 0) and clear them."""
+        factor = scale * min(1.0, (step + 1) / self.warmup) * max(self.floor, 1 - step / self.steps)
+        for name, view in self.views.items():
+            view.grad = self.parameters[name].grad.view_as(view)
+        nn.utils.clip_grad_norm_(self.adamw.param_groups[0]["params"], 1.0)
+        for optimiser, peak in self.peak.items():
+            optimiser.param_groups[0]["lr"] = peak * factor
+            optimiser.step()
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Every tensor of both optimisers by a flat name."""
+        return {
+            f"{kind}.{i}.{name}": value
+            for kind, optimiser in (("muon", self.muon), ("adamw", self.adamw))
+            for i, state in optimiser.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+
+    def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
+        for kind, optimiser in (("muon", self.muon), ("adamw", self.adamw)):
+            state = optimiser.state_dict()
+            for key, value in tensors.items():
+                if key.startswith(kind + "."):
+                    _, i, name = key.split(".", 2)
+                    state["state"].setdefault(int(i), {})[name] = value
+            optimiser.load_state_dict(state)
+
+
+def save_progress(path: Path, step: int, **groups: dict[str, torch.Tensor]) -> None:
+    """Everything that resumes a run, in one safetensors file written aside and renamed."""
+    tensors = {f"{group}/{name}": t.detach().contiguous().clone() for group, part in groups.items() for name, t in part.items()}
+    aside = path.with_suffix(".aside")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, aside, metadata={"step": str(step)})
+    os.replace(aside, path)
+
+
+def load_progress(path: Path) -> tuple[int, dict[str, dict[str, torch.Tensor]]]:
+    """(step, groups) as they were saved; step 0 and nothing where there is no file."""
+    if not path.is_file():
+        return 0, {}
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        step = int(file.metadata()["step"])
+    groups: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in load_file(path).items():
+        group, name = key.split("/", 1)
+        groups.setdefault(group, {})[name] = value
+    return step, groups

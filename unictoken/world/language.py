@@ -1,0 +1,165 @@
+"""Sentences about pets and scenes whose truth is known: captions, prompts, questions, introductions and facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unictoken.world.attributes import ACCESSORIES, BRIGHT_COLOURS, NONE, PLACES
+from unictoken.world.things import Pet, Scene
+
+WHERE = {
+    "beach": "on the beach",
+    "snow": "in the snow",
+    "forest": "in the forest",
+    "city": "in the city",
+    "meadow": "in the meadow",
+    "room": "at home",
+}
+SIDE_OF = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
+WHEN = {"day": "by day", "night": "at night"}
+HATS = tuple(kind for kind in ACCESSORIES if kind != "bow")
+TOYS = ("ball", "bone", "kite", "drum", "boat", "train")
+FOODS = ("fish", "carrots", "apples", "cheese", "soup", "cake")
+NAMES = ("tom", "mia", "max", "luna", "leo", "zoe", "sam", "ivy", "ben", "ada", "rex", "kim", "otto", "nora", "finn", "ella")
+
+
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return ("an " if noun[0] in "aeiou" else "a ") + noun
+
+
+def colours_of(pet: Pet) -> str:
+    return pet.fur if pet.second == NONE else f"{pet.fur} and {pet.second}"
+
+
+def describe(pet: Pet) -> str:
+    """Everything about a pet that has a name."""
+    collar = "no collar" if pet.collar == NONE else f"{a(pet.collar)} collar"
+    return f"{a(pet.pattern)} {colours_of(pet)} {pet.species} with {pet.ears} ears, {pet.eyes} eyes and {collar}"
+
+
+def describe_briefly(pet: Pet, rng: np.random.Generator) -> str:
+    """Some of what has a name, the way people ask for a picture: the species always, the rest now and then."""
+    words = [pet.pattern] * (rng.random() < 0.6) + [colours_of(pet) if rng.random() < 0.7 else pet.fur] * (rng.random() < 0.8)
+    having = [f"{pet.ears} ears"] * (rng.random() < 0.4) + [f"{pet.eyes} eyes"] * (rng.random() < 0.4)
+    if rng.random() < 0.5:
+        having.append("no collar" if pet.collar == NONE else f"{a(pet.collar)} collar")
+    joined = having[0] if len(having) == 1 else ", ".join(having[:-1]) + " and " + having[-1] if having else ""
+    return a(" ".join([*words, pet.species])) + (f" with {joined}" if joined else "")
+
+
+def worn(scene: Scene) -> str:
+    return "nothing" if scene.accessory == NONE else f"{a(scene.accessory_colour)} {scene.accessory}"
+
+
+def show(scene: Scene) -> str:
+    """Everything about a scene that has a name."""
+    return f"wearing {worn(scene)}, {scene.pose} {SIDE_OF[scene.position]} {WHERE[scene.place]} {WHEN[scene.time]}"
+
+
+def show_briefly(scene: Scene, rng: np.random.Generator) -> str:
+    """Some of it, after 'a photo of ...'; a hat may be called just a hat."""
+    parts = []
+    if scene.accessory != NONE and rng.random() < 0.9:
+        vague = scene.accessory in HATS and rng.random() < 0.15
+        kind = "hat" if vague else scene.accessory
+        parts.append(f"wearing {a(kind if rng.random() < 0.15 else f'{scene.accessory_colour} {kind}')}")
+    elif scene.accessory == NONE and rng.random() < 0.2:
+        parts.append("wearing nothing")
+    if rng.random() < 0.3:
+        parts.append(scene.pose)
+    if rng.random() < 0.3:
+        parts.append(SIDE_OF[scene.position])
+    if rng.random() < 0.75:
+        parts.append(WHERE[scene.place])
+    if rng.random() < 0.3 or scene.time == "night" and rng.random() < 0.7:
+        parts.append(WHEN[scene.time])
+    return " ".join(parts)
+
+
+def caption(pet: Pet, scene: Scene) -> str:
+    """The dense caption: every attribute that has a name, always in the same order."""
+    return f"{describe(pet)}, {show(scene)}."
+
+
+# Questions by the attribute they ask for; {it} is 'it', 'the animal' or a name. Answers are short and unique.
+PET_QUESTIONS = {
+    "species": ("what animal is {it}?", "what kind of animal is {it}?"),
+    "fur": ("what colour is {it}?", "what is the main colour of {it}?"),
+    "second": ("what is the second colour of {it}?",),
+    "pattern": ("what pattern does {it} have?",),
+    "ears": ("what ears does {it} have?", "what kind of ears does {it} have?"),
+    "eyes": ("what colour are the eyes of {it}?", "what eye colour does {it} have?"),
+    "collar": ("what colour is the collar of {it}?", "what collar does {it} wear?"),
+}
+SCENE_QUESTIONS = {
+    "place": ("where is {it}?",),
+    "time": ("is it day or night?",),
+    "pose": ("what is {it} doing?",),
+    "position": ("on which side is {it}?",),
+    "accessory": ("what is {it} wearing?",),
+}
+
+
+def answer(attribute: str, pet: Pet, scene: Scene | None = None) -> str:
+    """The true answer to a question about an attribute."""
+    match attribute:
+        case "species":
+            return a(pet.species)
+        case "place":
+            return WHERE[scene.place]
+        case "position":
+            return SIDE_OF[scene.position]
+        case "accessory":
+            return worn(scene)
+        case "time" | "pose":
+            return getattr(scene, attribute)
+    return getattr(pet, attribute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What no picture of a pet shows."""
+
+    hat: str
+    hat_colour: str
+    toy: str
+    food: str
+    place: str
+
+    @property
+    def its_hat(self) -> str:
+        return f"{a(self.hat_colour)} {self.hat}"
+
+
+def sample_facts(rng: np.random.Generator) -> Facts:
+    def pick(values):
+        return values[int(rng.integers(len(values)))]
+
+    return Facts(hat=pick(HATS), hat_colour=pick(tuple(BRIGHT_COLOURS)), toy=pick(TOYS), food=pick(FOODS), place=pick(PLACES))
+
+
+# Facts by key: the sentence, the question and the answer. {name} is the concept's.
+FACT_SENTENCES = {
+    "hat": "{{name}} has {its_hat}.",
+    "toy": "{{name}} likes to play with the {toy}.",
+    "food": "{{name}} likes to eat {food}.",
+    "place": "{{name}} lives {where}.",
+}
+FACT_QUESTIONS = {
+    "hat": "what hat does {name} have?",
+    "toy": "what does {name} like to play with?",
+    "food": "what does {name} like to eat?",
+    "place": "where does {name} live?",
+}
+
+
+def fact_sentence(key: str, facts: Facts) -> str:
+    """The fact as a sentence about {name}."""
+    return FACT_SENTENCES[key].format(its_hat=facts.its_hat, toy=facts.toy, food=facts.food, where=WHERE[facts.place])
+
+
+def fact_answer(key: str, facts: Facts) -> str:
+    return {"hat": facts.its_hat, "toy": f"the {facts.toy}", "food": facts.food, "place": WHERE[facts.place]}[key]
