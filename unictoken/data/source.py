@@ -16,6 +16,7 @@ from PIL import Image
 
 from unictoken.concept.file import check_name
 from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
+from unictoken.world.things import Pet
 
 GRADES = ("easy", "hard", "twin")
 
@@ -36,6 +37,8 @@ class Source:
     """(question, answer) about what no picture shows."""
     negatives: dict[str, tuple[Image.Image, ...]] = field(default_factory=dict)
     """Pictures of others by grade: easy, hard, twin."""
+    pet: Pet | None = None
+    """For a pet of the toy world: the exact truth. Never used to learn, only to measure."""
 
 
 def picture_files(path: str | Path) -> list[Path]:
@@ -72,6 +75,7 @@ def read_source(
         facts=tuple(fact.replace(marker, "{name}") for fact in (*info.get("extra_info", ()), *facts)),
         questions=tuple(questions),
         negatives=_read_negatives(folder / "negative_example"),
+        pet=Pet(**info["world"]) if "world" in info else None,
     )
 
 

@@ -23,6 +23,12 @@ class Engine(Protocol):
     def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
         """Train on this process's examples; gives the loss of the whole batch."""
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """rows, exp_avg, exp_avg_sq: what `load` takes to go on exactly."""
+
+    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
+        """Go on from a state after `steps` steps of the stage."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -49,6 +55,17 @@ class TorchEngine:
         loss.backward()
         self.optimiser.step()
         return loss.item()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        moments = self.optimiser.state[self.learner.rows]
+        return {"rows": self.learner.rows, "exp_avg": moments["exp_avg"], "exp_avg_sq": moments["exp_avg_sq"]}
+
+    @torch.no_grad()
+    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
+        rows = self.learner.rows
+        rows.copy_(tensors["rows"])
+        moments = {name: tensors[name].to(rows.device) for name in ("exp_avg", "exp_avg_sq")}
+        self.optimiser.state[rows] = {"step": torch.tensor(float(steps)), **moments}
 
 
 def adamw(learner: Learner, stage: Stage) -> torch.optim.AdamW:

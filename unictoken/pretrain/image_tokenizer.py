@@ -1,7 +1,9 @@
-"""Training the image tokenizer: reconstruction, with a codebook that follows the encoder.
+"""Training the image tokenizer.
 
-The codebook is an exponential moving average of the vectors that chose each code (van den Oord et al. 2017,
-appendix A.1), started by k-means on a warmed-up encoder; codes that nobody chooses are moved onto current vectors.
+First the codes are the k-means centres of raw patches, the encoder learns to say its patch, and the decoder learns to draw from
+codes with their neighbours. Then all of it learns together, with a codebook that follows the encoder as an exponential moving
+average (van den Oord et al. 2017, appendix A.1). Starting in the space of pixels is what makes hours into minutes: a learned
+latent space that was quantized afterwards lost the colours and took longer (dev/LOG.md).
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
 from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import sample_pet_where, sample_scene
+
+
+PATCH = 4  # pixels of a code, each way
+K_MEANS_PATCHES = 150_000
 
 
 class MovingCodebook:
@@ -66,19 +72,30 @@ def rotate_onto(z_BDHW: torch.Tensor, quantized_BDHW: torch.Tensor) -> torch.Ten
     return scale.detach() * rotated
 
 
-def reconstruct(tokenizer, codebook: MovingCodebook | None, pixels_B3HW, commitment: float = 0.3):
-    """(reconstruction, loss, flat vectors [N, D], codes [N]); without a codebook nothing is quantized."""
+def patches(pixels_B3HW: torch.Tensor) -> torch.Tensor:
+    """The 4 x 4 patches as flat vectors, [B, 48, H / 4, W / 4]."""
+    return rearrange(pixels_B3HW, "b c (h p) (w q) -> b (p q c) h w", p=PATCH, q=PATCH)
+
+
+def quantize(z_BDHW: torch.Tensor, codebook_CD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(nearest codes' vectors [B, D, H, W], flat vectors [N, D], codes [N])."""
+    flat = rearrange(z_BDHW, "b d h w -> (b h w) d").detach()
+    codes = torch.cdist(flat, codebook_CD).argmin(1)
+    return rearrange(codebook_CD[codes], "(b h w) d -> b d h w", h=z_BDHW.shape[2], w=z_BDHW.shape[3]), flat, codes
+
+
+def reconstruct(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor, *, together: bool):
+    """(output, loss, flat vectors [N, D], codes [N]); `together`: the decoder's loss teaches the encoder too."""
+    codebook = tokenizer.quantize.embedding.weight
     z = encode_continuous(tokenizer, pixels_B3HW).float()
-    flat = rearrange(z, "b d h w -> (b h w) d")
-    codes, commit = None, z.new_zeros(())
-    if codebook is not None:
-        codes = torch.cdist(flat.detach(), codebook.embedding).argmin(1)
-        quantized = rearrange(codebook.embedding[codes], "(b h w) d -> b d h w", h=z.shape[2], w=z.shape[3])
-        commit = F.mse_loss(z, quantized) / quantized.var()  # relative: the vectors have no scale of their own
-        z = rotate_onto(z, quantized)
-    output = tokenizer.decoder(tokenizer.post_quant_conv(z)).float()
-    loss = F.mse_loss(output, pixels_B3HW) + 0.1 * F.l1_loss(output, pixels_B3HW) + commitment * commit
-    return output, loss, flat.detach(), codes
+    target = patches(pixels_B3HW)
+    quantized, flat, codes = quantize(z if together else target, codebook)
+    says_patch = F.mse_loss(z, target)
+    latent = rotate_onto(z, quantized) if together else quantized
+    output = tokenizer.decoder(tokenizer.post_quant_conv(latent)).float()
+    loss = F.mse_loss(output, pixels_B3HW) + 0.1 * F.l1_loss(output, pixels_B3HW)
+    near = F.mse_loss(z, quantized) if together else says_patch
+    return output, loss + 0.25 * near, flat, codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,25 +104,24 @@ class TokenizerSettings:
 
     width: int = 64
     """Channels at every resolution."""
-    num_codes: int = 2048
-    code_width: int = 16
-    steps: int = 4500
-    continuous_steps: int = 800
-    """First steps, without a codebook; then k-means places the codes."""
+    num_codes: int = 4096
+    steps: int = 2400
+    patch_steps: int = 1600
+    """First steps, in which codes are those of the raw patches."""
     batch: int = 32
     pictures: int = 40_000
     """Distinct training pictures, drawn once."""
     muon_lr: float = 0.05
-    quantized_lr: float = 0.25
-    """Of the learning rates, once there is a codebook: it must be able to follow the encoder."""
+    together_lr: float = 0.2
+    """Of the learning rates, once everything learns together: the codebook must be able to follow the encoder."""
     adamw_lr: float = 2e-3
 
 
 def build(settings: TokenizerSettings) -> ImageTokenizer:
     return ImageTokenizer(
         ChameleonVQVAEConfig(
-            embed_dim=settings.code_width,
-            latent_channels=settings.code_width,
+            embed_dim=3 * PATCH**2,
+            latent_channels=3 * PATCH**2,
             num_embeddings=settings.num_codes,
             resolution=SIDE,
             base_channels=settings.width,
@@ -122,33 +138,42 @@ def train(settings: TokenizerSettings, *, seed: int, device: str, progress: Path
     tokenizer = build(settings).to(device).train()
     tokenizer.quantize.embedding.weight.requires_grad_(False)
     optimiser = MuonAdamW(tokenizer.named_parameters(), muon_lr=settings.muon_lr, adamw_lr=settings.adamw_lr, steps=settings.steps)
+    pictures, held_out = draw_pictures(settings.pictures, seed=seed), draw_pictures(512, seed=seed + 1).to(device)
+    weight = tokenizer.quantize.embedding.weight
     first, saved = load_progress(progress)
-    codebook = None
     if saved:
         tokenizer.load_state_dict(saved["model"])
         optimiser.load_state(saved["optimiser"])
-        if "codebook" in saved:
-            codebook = MovingCodebook(tokenizer.quantize.embedding.weight)
-            codebook.count_C, codebook.total_CD = (saved["codebook"][k].to(device) for k in ("count", "total"))
-    pictures, held_out = draw_pictures(settings.pictures, seed=seed), draw_pictures(512, seed=seed + 1).to(device)
+    else:
+        weight.copy_(patch_codebook(pictures, settings.num_codes, seed))
+    codebook = MovingCodebook(weight)
+    if saved:
+        codebook.count_C, codebook.total_CD = (saved["codebook"][k].to(device) for k in ("count", "total"))
     for step in range(first, settings.steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         pixels = to_pixels(pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(device))
-        if codebook is None and step >= settings.continuous_steps:
-            codebook = start_codebook(tokenizer, pictures, device, generator)
+        together = step >= settings.patch_steps
         with torch.autocast(device, torch.bfloat16):
-            _, loss, z, codes = reconstruct(tokenizer, codebook, pixels)
+            _, loss, z, codes = reconstruct(tokenizer, pixels, together=together)
         loss.backward()
-        optimiser.step(step, scale=1.0 if codebook is None else settings.quantized_lr)
-        if codebook is not None:
+        optimiser.step(step, scale=settings.together_lr if together else 1.0)
+        if together:
             codebook.update(z, codes)
-        if (step + 1) % 250 == 0 or step + 1 == settings.steps:
+        if (step + 1) % 200 == 0 or step + 1 == settings.steps:
             with torch.no_grad(), torch.autocast(device, torch.bfloat16):
-                output, _, _, codes = reconstruct(tokenizer, codebook, to_pixels(held_out))
-            log(step + 1, loss=loss.item(), psnr=psnr(output, to_pixels(held_out)), codes=0 if codes is None else len(codes.unique()))
-            book = {} if codebook is None else {"codebook": {"count": codebook.count_C, "total": codebook.total_CD}}
-            save_progress(progress, step + 1, model=tokenizer.state_dict(), optimiser=optimiser.state(), **book)
+                output, _, _, codes = reconstruct(tokenizer, to_pixels(held_out), together=True)
+            log(step + 1, loss=loss.item(), psnr=psnr(output, to_pixels(held_out)), codes=len(codes.unique()))
+            book = {"count": codebook.count_C, "total": codebook.total_CD}
+            save_progress(progress, step + 1, model=tokenizer.state_dict(), optimiser=optimiser.state(), codebook=book)
     return tokenizer.eval()
+
+
+def patch_codebook(pictures: torch.Tensor, num_codes: int, seed: int) -> torch.Tensor:
+    """The k-means centres [C, 48] of the patches of the pictures."""
+    generator = torch.Generator().manual_seed(seed)
+    points = rearrange(patches(to_pixels(pictures[:10_000])), "b d h w -> (b h w) d")
+    points = points[torch.randperm(len(points), generator=generator)[:K_MEANS_PATCHES]]
+    return k_means(points, num_codes, generator, rounds=12)
 
 
 def draw_pictures(count: int, *, seed: int) -> torch.Tensor:
@@ -161,15 +186,3 @@ def draw_pictures(count: int, *, seed: int) -> torch.Tensor:
 def to_pixels(pictures_B3HW: torch.Tensor) -> torch.Tensor:
     """uint8 to [-1, 1], as Chameleon's original preprocessing has it (x / 127.5 - 1)."""
     return pictures_B3HW.float() / 127.5 - 1
-
-
-@torch.no_grad()
-def start_codebook(tokenizer: ImageTokenizer, pictures, device: str, generator: torch.Generator) -> MovingCodebook:
-    """Codes by k-means over the encoder's vectors of 640 pictures."""
-    chosen = torch.randint(len(pictures), (640,), generator=generator)
-    with torch.autocast(device, torch.bfloat16):
-        z = torch.cat([encode_continuous(tokenizer, to_pixels(part.to(device))) for part in pictures[chosen].split(64)])
-    points = rearrange(z.float(), "b d h w -> (b h w) d")
-    weight = tokenizer.quantize.embedding.weight
-    weight.copy_(k_means(points, len(weight), generator))
-    return MovingCodebook(weight)

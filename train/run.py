@@ -1,0 +1,173 @@
+"""Learn a concept with DeepSpeed, on one process or many, CPU or GPU.
+
+    deepspeed train/run.py --config configs/bo.yaml [--set seed=1] [--set concept.pictures=photos/ --set concept.class_noun=dog]
+    python train/run.py --config configs/bo.yaml          (one process, the same)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+
+os.environ.setdefault("DS_ACCELERATOR", "cuda" if os.path.exists("/dev/nvidiactl") else "cpu")
+
+import deepspeed
+import torch
+from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state, safe_set_full_fp32_param, safe_set_full_optimizer_state
+from tqdm import tqdm
+
+from unictoken import config
+from unictoken.learn.losses import Learner
+from unictoken.learn.methods import Stage
+from unictoken.learn.run import RunConfig, Stopped, run
+from unictoken.learn.stages import adamw
+from unictoken.measure.report import finish
+from unictoken.model.base import load_base
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class DeepSpeedEngine:
+    """One optimiser step over all processes. The optimiser holds the concept's rows and nothing else."""
+
+    def __init__(self, learner: Learner, stage: Stage, settings: RunConfig):
+        self.learner = learner
+        self.engine, *_ = deepspeed.initialize(
+            model=learner, model_parameters=[learner.rows], optimizer=adamw(learner, stage), config=deepspeed_config(stage, settings)
+        )
+
+    def step(self, batch, weights_B: torch.Tensor, lr: float) -> float:
+        self._set_lr(lr)
+        device = self.engine.device
+        loss = self.engine(batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device))
+        self.engine.backward(loss)
+        self.engine.step()
+        return everywhere(loss.detach().float(), torch.distributed.ReduceOp.SUM) / world_size()
+
+    def _set_lr(self, lr: float) -> None:
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = lr
+
+    def state(self) -> dict[str, torch.Tensor]:
+        rows = self.learner.rows
+        return {"rows": safe_get_full_fp32_param(rows), **{m: safe_get_full_optimizer_state(rows, m) for m in MOMENTS}}
+
+    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
+        """Put rows and moments back (deepspeed.md): a step of nothing creates Adam's state, then everything is overwritten."""
+        self._set_lr(0.0)
+        self.engine.backward(0.0 * self.learner.rows.sum())
+        self.engine.step()
+        rows = self.learner.rows
+        safe_set_full_fp32_param(rows, tensors["rows"])
+        for moment in MOMENTS:
+            safe_set_full_optimizer_state(rows, tensors[moment], moment)
+        with torch.no_grad(), deepspeed.zero.GatheredParameters([rows], modifier_rank=0):
+            rows.copy_(tensors["rows"])
+        for state in self._adam().state.values():
+            state["step"] = torch.tensor(float(steps)) if torch.is_tensor(state["step"]) else steps
+
+    def _adam(self) -> torch.optim.Optimizer:
+        return getattr(self.engine.optimizer, "optimizer", self.engine.optimizer)
+
+
+def deepspeed_config(stage: Stage, settings: RunConfig) -> dict:
+    """DeepSpeed's settings, from ours, once."""
+    return {
+        "train_batch_size": stage.batch,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": 0.0,
+        "zero_optimization": {"stage": settings.zero_stage, "stage3_param_persistence_threshold": 0},
+        "bf16": {"enabled": settings.dtype == "bf16"},
+        "zero_allow_untested_optimizer": True,
+        "steps_per_print": 10**9,
+    }
+
+
+def world_size() -> int:
+    return torch.distributed.get_world_size()
+
+
+def everywhere(value, how) -> float:
+    """A number reduced over all processes."""
+    tensor = torch.as_tensor(value, dtype=torch.float32, device=deepspeed.accelerator.get_accelerator().current_device_name())
+    torch.distributed.all_reduce(tensor, how)
+    return tensor.item()
+
+
+def start_processes() -> int:
+    """Join the other processes; a plain `python train/run.py` is a world of one. Gives this process's rank."""
+    if "RANK" not in os.environ:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    deepspeed.init_distributed(verbose=False)
+    return torch.distributed.get_rank()
+
+
+class StopSignal:
+    """SIGTERM and SIGINT, agreed on by all processes at the end of a step: signals reach ranks one after another."""
+
+    def __init__(self):
+        self.seen = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+
+    def _note(self, *_) -> None:
+        self.seen = True
+
+    def __call__(self) -> bool:
+        return everywhere(float(self.seen), torch.distributed.ReduceOp.MAX) > 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--local_rank", type=int, default=0, help="given by the deepspeed launcher")
+    options = parser.parse_args(arguments)
+    try:
+        learn_from(config.load(RunConfig, options.config, options.set))
+    except Stopped as stopped:
+        print(f"train/run.py: {stopped}", flush=True)
+    except ValueError as error:
+        sys.exit(f"train/run.py: {error}")
+
+
+def learn_from(settings: RunConfig) -> None:
+    """Learn, then (on the first process) write the concept file, the pictures, the answers and the report."""
+    rank = start_processes()
+    for stage in settings.method.stages:
+        if stage.batch % world_size():
+            raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
+    base = load_base(settings.base, dtype=torch.bfloat16 if settings.dtype == "bf16" else None)
+    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), disable=rank > 0, unit="step", mininterval=2)
+
+    def show(progress, total) -> None:
+        bar.n = progress.step
+        bar.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)
+        bar.update(0)
+
+    if rank == 0:
+        print(config.to_yaml(settings), flush=True)
+    learned = run(
+        base,
+        settings,
+        engine=lambda learner, stage: DeepSpeedEngine(learner, stage, settings),
+        share=slice(rank, None, world_size()),
+        first_process=rank == 0,
+        stop_asked=StopSignal(),
+        show=show,
+    )
+    bar.close()
+    if rank == 0:
+        print(finish(base, settings, *learned), flush=True)
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The `unictoken` command: draw, ask, caption, recognize, show, learn."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from unictoken.concept import file as concept_file
+from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.data.source import picture_files
+from unictoken.model.base import load_base
+from unictoken.model.pixels import read_picture
+from unictoken.model.sampling import Draw
+
+SHOWN_SIDE = 256  # pixels; small pictures are saved enlarged to at least this
+
+
+def spoken(options: argparse.Namespace) -> Conditioning:
+    """The concept of the command line, on the base that it was learned on (or `--base`)."""
+    header = concept_file.read_header(options.concept)
+    base = load_base(options.base or header["base"])
+    return with_tokens(base, concept_file.load(options.concept, base))
+
+
+def draw(options: argparse.Namespace) -> None:
+    if options.num_images < 1:
+        raise ValueError(f"--num-images {options.num_images}: expected 1 or more.")
+    how = Draw(temperature=options.temperature, top_p=options.top_p, guidance=options.guidance, seed=options.seed)
+    pictures = spoken(options).draw([options.prompt] * options.num_images, how)
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, picture in enumerate(pictures):
+        path = folder / f"{i}.png"
+        enlarged(picture).save(path)
+        print(path)
+
+
+def enlarged(picture: Image.Image) -> Image.Image:
+    """A small picture enlarged by a whole factor, nearest neighbour; a large one as it is."""
+    factor = -(-SHOWN_SIDE // min(picture.size))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST) if factor > 1 else picture
+
+
+def ask(options: argparse.Namespace) -> None:
+    who = spoken(options)
+    seen = who.base.encode([read_picture(options.image)]) if options.image else None
+    print(who.ask([options.question], seen)[0])
+
+
+def caption(options: argparse.Namespace) -> None:
+    who = spoken(options)
+    files = [file for place in options.pictures for file in picture_files(place)]
+    for file, said in zip(files, who.caption(who.base.encode([read_picture(f) for f in files])), strict=True):
+        print(f"{file}: {said}")
+
+
+def recognize(options: argparse.Namespace) -> None:
+    who = spoken(options)
+    files = [file for place in options.pictures for file in picture_files(place)]
+    for file, p in zip(files, who.recognise(who.base.encode([read_picture(f) for f in files])), strict=True):
+        print(f"{file}: {'yes' if p > 0.5 else 'no'} ({p:.3f})")
+
+
+def show(options: argparse.Namespace) -> None:
+    header = concept_file.read_header(options.file)
+    concept = concept_file.load(options.file)
+    print(json.dumps(header, indent=1, ensure_ascii=False))
+    print(f"rows: {tuple(concept.rows_in.shape)} in and out, {Path(options.file).stat().st_size:,} bytes")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="unictoken", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(action, text: str, *, concept: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(action.__name__, help=text, description=text)
+        sub.set_defaults(action=action)
+        if concept:
+            sub.add_argument("--concept", required=True, metavar="FILE", help="a concept file, such as checkpoints/concepts/bo.safetensors")
+            sub.add_argument("--base", help="the base it was learned on, if not where its header says")
+        return sub
+
+    sub = command(draw, 'draw the concept: unictoken draw --concept FILE "<bo> wearing a hat"')
+    sub.add_argument("prompt")
+    sub.add_argument("--num-images", type=int, default=4)
+    sub.add_argument("--out", default="drawings", metavar="DIR")
+    defaults = Draw()
+    sub.add_argument("--seed", type=int, default=defaults.seed)
+    sub.add_argument("--temperature", type=float, default=defaults.temperature)
+    sub.add_argument("--top-p", type=float, default=defaults.top_p)
+    sub.add_argument("--guidance", type=float, default=defaults.guidance)
+    sub = command(ask, "ask about the concept, with a picture or without one")
+    sub.add_argument("question")
+    sub.add_argument("--image", metavar="PICTURE")
+    command(caption, "describe pictures").add_argument("pictures", nargs="+")
+    command(recognize, "is the concept in these pictures? probability and yes or no").add_argument("pictures", nargs="+")
+    command(show, "what is inside a concept file", concept=False).add_argument("file")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    try:
+        options.action(options)
+    except ValueError as error:
+        sys.exit(f"unictoken: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""A run of learning as a config describes it: what `train/run.py` and the command line do, whatever the engine.
+
+    out/  config.yaml  log.jsonl  tensorboard/  checkpoints/  pictures/step-000100.png  grid.png  answers.json  report.md
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from PIL import Image
+
+from unictoken import config
+from unictoken.concept import file as concept_file
+from unictoken.concept.tokens import ConceptTokens
+from unictoken.conditioning import with_tokens
+from unictoken.data.source import Source, read_source
+from unictoken.learn import checkpoint
+from unictoken.learn.concept import Lesson, keep, prepare
+from unictoken.learn.methods import Method
+from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
+from unictoken.model.base import Base
+from unictoken.model.pixels import grid
+from unictoken.model.sampling import Draw
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptConfig:
+    """What is learned."""
+
+    name: str
+    pictures: tuple[str, ...]
+    """A folder, or picture files."""
+    class_noun: str | None = None
+    """Its ordinary kind: dog, mug. null: as the folder's info.json says."""
+    facts: tuple[str, ...] = ()
+    """Sentences about '<name>' that no picture shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of learning one concept."""
+
+    concept: ConceptConfig
+    base: str = "checkpoints/tiny-chameleon"
+    method: Method = field(default_factory=Method)
+    out: str | None = None
+    """Run folder; null: runs/<name>."""
+    concepts: str = "checkpoints/concepts"
+    """Where the concept file goes."""
+    seed: int = 0
+    resume: Literal["auto", "must", "never"] = "auto"
+    """auto: go on where there is a checkpoint; must: an error where there is none; never: begin anew."""
+    save_every: int = 50
+    """Steps between checkpoints."""
+    show_every: int = 100
+    """Steps between grids of the prompts."""
+    prompts: tuple[str, ...] = (
+        "<{name}> wearing a hat",
+        "<{name}> wearing a red party hat in the snow",
+        "<{name}> on the beach at night",
+        "<{name}> wearing a blue top hat in the city",
+    )
+    """Drawn as it goes and at the end; {name} is the concept's."""
+    questions: tuple[str, ...] = ("what animal is <{name}>?", "what colour is <{name}>?", "what do you know about <{name}>?")
+    """Asked at the end, without a picture."""
+    drawing: Draw = field(default_factory=Draw)
+    world_negatives: int = 400
+    """Pets of the toy world drawn as negatives where the concept brings none of its own; 0: none."""
+    zero_stage: Literal[0, 1, 2, 3] = 1
+    """DeepSpeed's ZeRO stage; 3 shards the frozen base."""
+    dtype: Literal["fp32", "bf16"] = "fp32"
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.out or f"runs/{self.concept.name}")
+
+    def named(self, text: str) -> str:
+        return text.replace("{name}", self.concept.name)
+
+
+class Stopped(Exception):
+    """The run was asked to stop, saved itself, and can be resumed."""
+
+
+def source_of(settings: RunConfig) -> Source:
+    c = settings.concept
+    return read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts)
+
+
+def identity(settings: RunConfig) -> str:
+    """A digest of everything that decides what is learned; a checkpoint of another one is not resumed."""
+    return checkpoint.digest(config.to_yaml([settings.concept, settings.base, settings.method, settings.seed, settings.world_negatives]))
+
+
+@dataclass
+class Recorder:
+    """Writes what happens in a run; on every process but the first it does nothing."""
+
+    folder: Path
+    active: bool = True
+
+    def __post_init__(self):
+        self.board = None
+        if self.active:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.board = SummaryWriter(str(self.folder / "tensorboard"))
+
+    def begin(self, settings: RunConfig, first_step: int) -> None:
+        """Keep the resolved config, and of an earlier log only the steps that are not done again."""
+        if not self.active:
+            return
+        (self.folder / "config.yaml").write_text(config.to_yaml(settings))
+        log = self.folder / "log.jsonl"
+        lines = log.read_text().splitlines() if log.is_file() and first_step else []
+        kept = [line for line in lines if json.loads(line)["step"] <= first_step]
+        concept_file.write_aside(log, "".join(line + "\n" for line in kept).encode())
+
+    def step(self, progress: Progress, seconds: float) -> None:
+        if not self.active:
+            return
+        line = {"step": progress.step, "loss": progress.loss, "lr": progress.lr, "stage": progress.stage, "seconds": round(seconds, 3)}
+        with open(self.folder / "log.jsonl", "a") as log:
+            log.write(json.dumps(line) + "\n")
+        self.board.add_scalar("loss", progress.loss, progress.step)
+
+    def pictures(self, name: str, pictures: list[Image.Image], step: int) -> None:
+        if self.active:
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grid(pictures, columns=len(pictures)).save(path)
+
+
+def run(
+    base: Base,
+    settings: RunConfig,
+    *,
+    engine: Callable = TorchEngine,
+    share: slice = slice(None),
+    first_process: bool = True,
+    stop_asked: Callable[[], bool] = lambda: False,
+    show: Callable[[Progress, int], None] = lambda progress, total: None,
+) -> tuple[ConceptTokens, Source, Lesson]:
+    """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so."""
+    source, folder, identity_ = source_of(settings), settings.folder, identity(settings)
+    recorder = Recorder(folder, first_process)
+    lesson = prepare(base, source, settings.method, seed=settings.seed, world_negatives=settings.world_negatives)
+    learner, engines = lesson.learner, []
+    saved = _found(settings, folder / "checkpoints", identity_)
+    if saved:
+        _restore_rows(learner, saved)
+
+    def start_engine(learner_, stage) -> Engine:
+        running = engine(learner_, stage)
+        if saved and not engines and _within_stage(settings.method, saved.step):
+            running.load({k: saved.tensors[k] for k in ("rows", "exp_avg", "exp_avg_sq")}, _within_stage(settings.method, saved.step))
+        engines.append(running)
+        return running
+
+    def save(step: int) -> None:
+        tensors = {**engines[-1].state(), "held": learner.held, "moves": learner.moves}
+        if first_process:
+            checkpoint.save(checkpoint.Checkpoint(step, identity_, tensors), folder / "checkpoints")
+
+    first_step, total = saved.step if saved else 0, sum(stage.steps for stage in settings.method.stages)
+    recorder.begin(settings, first_step)
+    began = time.time()
+    for progress in learn(learner, settings.method, lesson.examples, seed=settings.seed, engine=start_engine, first_step=first_step, share=share):
+        recorder.step(progress, time.time() - began)
+        show(progress, total)
+        stopping = stop_asked()
+        if stopping or progress.step % settings.save_every == 0 or progress.step == total:
+            save(progress.step)
+        if stopping and progress.step < total:
+            raise Stopped(f"stopped at step {progress.step} of {total}; the same command goes on from there.")
+        if first_process and progress.step % settings.show_every == 0 and progress.step < total and settings.method.prompts.generation:
+            concept = keep(base, source, settings.method, learner, seed=settings.seed)
+            drawn = with_tokens(base, concept).draw(list(map(settings.named, settings.prompts)), settings.drawing)
+            recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn, progress.step)
+        began = time.time()
+    return keep(base, source, settings.method, learner, seed=settings.seed), source, lesson
+
+
+def _found(settings: RunConfig, folder: Path, identity_: str) -> checkpoint.Checkpoint | None:
+    """The checkpoint to go on from, as `resume` asks."""
+    path = None if settings.resume == "never" else checkpoint.newest(folder)
+    if path is None and settings.resume == "must":
+        raise checkpoint.CheckpointError(f"{folder}: nothing to resume, and `resume: must` was asked for. Use `resume: auto` to begin.")
+    return checkpoint.load(path, identity_) if path else None
+
+
+@torch.no_grad()
+def _restore_rows(learner, saved: checkpoint.Checkpoint) -> None:
+    learner.rows.copy_(saved.tensors["rows"])
+    learner.held.copy_(saved.tensors["held"])
+    learner.moves.copy_(saved.tensors["moves"].bool())
+
+
+def _within_stage(method: Method, step: int) -> int:
+    """Steps already done in the stage that `step` lies in; 0 at its beginning."""
+    for stage in method.stages:
+        if step < stage.steps:
+            return step
+        step -= stage.steps
+    return 0

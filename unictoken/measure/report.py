@@ -1,0 +1,121 @@
+"""What a run of learning leaves to look at: the concept file, a grid, the answers, a report with controls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from unictoken.concept import file as concept_file
+from unictoken.concept.tokens import ConceptTokens
+from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.data.source import Source
+from unictoken.learn.concept import Lesson
+from unictoken.learn.run import RunConfig
+from unictoken.measure import abilities, toy
+from unictoken.measure.judge import load_judge
+from unictoken.model.base import Base
+from unictoken.model.pixels import grid
+
+JUDGE = Path("checkpoints/judge/model.safetensors")
+OUTSIDE_PSNR = 18.0  # dB; pictures that the image tokenizer gives back worse than this are not of its world
+
+
+def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, lesson: Lesson) -> str:
+    """Measure, write everything into the run folder and the concept file into its own; gives what to print."""
+    folder = settings.folder
+    spoken = with_tokens(base, concept)
+    rows = _table_rows(base, concept, source, lesson, settings.seed)
+    numbers = rows[concept.method]
+    concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
+    path = concept_file.save(concept, concept_file.path_of(concept.name, settings.concepts))
+    answers = _answers(spoken, settings, source, lesson)
+    (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+    grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
+    grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
+    sections = [f"# <{concept.name}>, a {concept.class_noun}", "", f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
+    sections += ["The reference pictures, and as the base's image tokenizer sees them:", "", "![](references.png)", "", "![](references-as-seen.png)", ""]
+    sections += _world_note(base, source)
+    if concept.prompts.generation is not None and base.can_draw:
+        sections += _drawn(spoken, settings, folder)
+    sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
+    sections += [toy.table(rows, [m for m in (*toy.METRICS, "positive", "negatives") if m in numbers]), "", _explained(source), ""]
+    (folder / "report.md").write_text("\n".join(sections))
+    lines = [f"{a['question']}  {a['answer']}" for a in answers]
+    return "\n".join([*lines, "", toy.table(rows, [m for m in toy.METRICS if m in numbers]), "", f"{path}", f"{folder / 'report.md'}"])
+
+
+def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
+    """Four pictures of each prompt."""
+    lines = ["## Drawn", ""]
+    sheets = []
+    for i, prompt in enumerate(map(settings.named, settings.prompts)):
+        pictures = spoken.draw([prompt] * 4, settings.drawing)
+        sheets += pictures
+        grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
+        lines += [f"{prompt}", "", f"![](drawn-{i}.png)", ""]
+    grid(sheets, columns=4).save(folder / "grid.png")
+    return lines
+
+
+def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:
+    """Questions without a picture, the owner's questions, and what the first reference picture shows."""
+    questions = [*map(settings.named, settings.questions), *(q.replace("{name}", f"<{source.name}>") for q, _ in source.questions)]
+    said = [{"question": q, "answer": a} for q, a in zip(questions, spoken.ask(questions), strict=True)]
+    first = lesson.material.pictures_NK[:1]
+    said.append({"question": "(the first picture) describe the photo.", "answer": spoken.caption(first)[0]})
+    probability = spoken.recognise(first)[0]
+    said.append({"question": f"(the first picture) is <{source.name}> in the photo?", "answer": f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"})
+    return said
+
+
+def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Lesson, seed: int) -> dict[str, dict[str, float]]:
+    """Scores with controls: on held-out pictures where the truth is known, else on what the run has."""
+    if source.pet is None or not JUDGE.is_file():
+        return {concept.method: _own_scores(with_tokens(base, concept), base, source, lesson)}
+    test = toy.make_test_set(base, source.pet, (seed, 999))
+    judge = load_judge(JUDGE)
+    return {
+        name: toy.measure(c, judge, source.pet, None, test, seed=seed)[0]
+        for name, c in toy.conditionings(base, source.pet, source.name, concept, None).items()
+    }
+
+
+def _own_scores(spoken: Conditioning, base: Base, source: Source, lesson: Lesson) -> dict[str, float]:
+    others = torch.cat(list(lesson.material.negatives.values())) if lesson.material.negatives else None
+    scores = {"positive": _share(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
+    if others is not None:
+        scores["negatives"] = _share(p <= 0.5 for p in spoken.recognise(others[:64]))
+    return {**scores, "psnr": abilities.psnr(base, source.pictures)}
+
+
+def _share(flags) -> float:
+    flags = list(flags)
+    return sum(flags) / len(flags)
+
+
+def _world_note(base: Base, source: Source) -> list[str]:
+    """Says plainly when the pictures are not of the base's world."""
+    decibels = abilities.psnr(base, source.pictures) if base.can_draw else None
+    if decibels is None:
+        return []
+    if decibels >= OUTSIDE_PSNR:
+        return [f"Picture in, picture out: {decibels:.1f} dB.", ""]
+    return [
+        f"**These pictures lie outside this base's world**: its image tokenizer gives them back at {decibels:.1f} dB "
+        f"(its own world: above {OUTSIDE_PSNR:.0f} dB). What it draws and says of them is not to be believed; the second row above is all "
+        "that it sees. Use a base that knows photographs, such as `configs/anole.yaml`.",
+        "",
+    ]
+
+
+def _explained(source: Source) -> str:
+    if source.pet is None:
+        return "Measured on the reference pictures and the training negatives themselves: a check that learning worked, not a test."
+    return (
+        "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning. recognition: easy and hard negatives; "
+        "recognition_twins: look-alikes with every nameable attribute the same; palette: RGB distance of the drawn fur from the exact "
+        "shade (less is better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the best description in words."
+    )
