@@ -55,7 +55,7 @@ def logger(part: str, work: Path):
 def make_tokenizer(settings: BaseConfig, device: str) -> None:
     work = Path(settings.work)
     made = image_tokenizer.train(
-        settings.tokenizer, seed=settings.seed, device=device, progress=work / "tokenizer.safetensors", log=logger("tokenizer", work)
+        settings.tokenizer, seed=settings.seed, device=device, work=work, log=logger("tokenizer", work)
     )
     made.cpu().save_pretrained(work / "image_tokenizer")
 

@@ -1,4 +1,4 @@
-"""The `unictoken` command: draw, ask, caption, recognize, show, learn."""
+"""The `unictoken` command: draw, ask, caption, recognize, show, pet."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from PIL import Image
 from unictoken.concept import file as concept_file
 from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.data.source import picture_files
+from unictoken.measure import toy
 from unictoken.model.base import load_base
 from unictoken.model.pixels import read_picture
 from unictoken.model.sampling import Draw
+from unictoken.world import language
 
 SHOWN_SIDE = 256  # pixels; small pictures are saved enlarged to at least this
 
@@ -72,6 +74,12 @@ def show(options: argparse.Namespace) -> None:
     print(f"rows: {tuple(concept.rows_in.shape)} in and out, {Path(options.file).stat().st_size:,} bytes")
 
 
+def pet(options: argparse.Namespace) -> None:
+    concept = toy.toy_concept(options.seed, 0, name=concept_file.check_name(options.name))
+    toy.write_toy_folder(concept, Path(options.out))
+    print(f"{options.out}: {language.describe(concept.pet)}")
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="unictoken", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -98,6 +106,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--image", metavar="PICTURE")
     command(caption, "describe pictures").add_argument("pictures", nargs="+")
     command(recognize, "is the concept in these pictures? probability and yes or no").add_argument("pictures", nargs="+")
+    sub = command(pet, "draw a toy pet that the tiny base never saw, as a folder to learn from", concept=False)
+    sub.add_argument("--seed", type=int, required=True)
+    sub.add_argument("--name", required=True)
+    sub.add_argument("--out", required=True, metavar="DIR")
     command(show, "what is inside a concept file", concept=False).add_argument("file")
     return top
 

@@ -60,10 +60,12 @@ def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:
     return distinct[order].repeat(-(-k // len(distinct)))[:k]
 
 
-def k_means(points_ND: torch.Tensor, k: int, generator: torch.Generator, rounds: int = K_MEANS_ROUNDS) -> torch.Tensor:
-    """Centres [k, D] of the points, started on k random ones; an empty cluster keeps its centre."""
+def k_means(
+    points_ND: torch.Tensor, k: int, generator: torch.Generator, rounds: int = K_MEANS_ROUNDS, centres: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Centres [k, D] of the points, started on `centres` or on k random points; an empty cluster keeps its centre."""
     order = torch.randperm(len(points_ND), generator=generator)
-    centres = points_ND[order.repeat(-(-k // len(order)))[:k]].clone()
+    centres = points_ND[order.repeat(-(-k // len(order)))[:k]].clone() if centres is None else centres.clone()
     for _ in range(rounds):
         nearest = torch.cat([torch.cdist(part, centres).argmin(1) for part in points_ND.split(8192)])
         count = torch.bincount(nearest, minlength=k)

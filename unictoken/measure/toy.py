@@ -63,11 +63,11 @@ def toy_source(pet: Pet, facts: language.Facts, name: str, rng: np.random.Genera
     )
 
 
-def toy_concept(seed: int, index: int) -> ToyConcept:
+def toy_concept(seed: int, index: int, name: str | None = None) -> ToyConcept:
     """The index-th concept of a seed; its combination of attributes was held out of the base's training."""
     rng = np.random.default_rng([seed, index, 1])
     pet, facts = sample_pet_where(rng, unseen=True), language.sample_facts(rng)
-    return ToyConcept(pet=pet, facts=facts, source=toy_source(pet, facts, f"toy{index}", rng), seed=(seed, index))
+    return ToyConcept(pet=pet, facts=facts, source=toy_source(pet, facts, name or f"toy{index}", rng), seed=(seed, index))
 
 
 def write_toy_folder(concept: ToyConcept, folder: Path) -> None:

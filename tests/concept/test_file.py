@@ -1,0 +1,165 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from unictoken.concept import file as concept_file
+from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts
+
+
+@pytest.fixture
+def path(bo, tmp_path):
+    return concept_file.save(bo, tmp_path / "bo.safetensors")
+
+
+def same(a: ConceptTokens, b: ConceptTokens) -> bool:
+    rows_equal = torch.equal(a.rows_in, b.rows_in) and torch.equal(a.rows_out, b.rows_out)
+    fields = [f.name for f in dataclasses.fields(a) if f.name not in ("rows_in", "rows_out", "counts")]
+    return rows_equal and all(getattr(a, name) == getattr(b, name) for name in fields)
+
+
+def rewrite(path, change_header=lambda header: None, change_tensors=lambda tensors: None) -> None:
+    """The file with another header and other tensors; its sha256 is that of what it then holds."""
+    header, tensors = concept_file.read_header(path), load_file(path)
+    change_tensors(tensors)
+    header["sha256"] = concept_file._digest(tensors)
+    change_header(header)
+    save_file(tensors, path, metadata={"unictoken": json.dumps(header)})
+
+
+def refused(path, base, match: str) -> None:
+    with pytest.raises(ConceptError, match=match) as error:
+        concept_file.load(path, base)
+    assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+def test_a_concept_comes_back_exactly(base, make_concept, tmp_path):
+    concept = dataclasses.replace(
+        make_concept("bo", generation=2, understanding=3), prompts=Prompts(generation=None, understanding_answer="{understanding}"),
+        method="yochameleon", seed=7, scores={"recognition": 0.75},
+    )
+    loaded = concept_file.load(concept_file.save(concept, tmp_path / "bo.safetensors"), base)
+    assert same(concept, loaded)
+    assert loaded.counts == {"name": 1, "shared": 0, "generation": 2, "understanding": 3}
+
+
+def test_the_same_concept_gives_the_same_bytes(bo, path, base, tmp_path):
+    again = concept_file.save(concept_file.load(path, base), tmp_path / "again.safetensors")
+    assert again.read_bytes() == path.read_bytes() == concept_file.save(bo, path).read_bytes()
+
+
+def test_nothing_but_the_file_is_left_behind(path):
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_header_tells_what_is_inside(path, base):
+    header = concept_file.read_header(path)
+    assert header["counts"] == {"name": 1, "shared": 4, "generation": 0, "understanding": 0}
+    assert (header["format"], header["name"], header["class_noun"], header["base_fingerprint"]) == (1, "bo", "dog", base.fingerprint)
+    assert {key: tuple(t.shape) for key, t in load_file(path).items()} == {
+        "in.name": (1, 32), "in.shared": (4, 32), "out.name": (1, 32), "out.shared": (4, 32),
+    }
+
+
+@pytest.mark.parametrize("kept", [0, 5, 200, -1])
+def test_a_cut_file_is_refused(path, base, kept):
+    path.write_bytes(path.read_bytes()[:kept])
+    refused(path, base, "not a whole safetensors file")
+
+
+def test_a_flipped_byte_is_noticed(path, base):
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    refused(path, base, "do not match the sha256")
+
+
+def test_a_file_that_is_not_there_is_refused(base, tmp_path):
+    refused(tmp_path / "nobody.safetensors", base, "no such file")
+
+
+def test_another_safetensors_file_is_refused(base, tmp_path):
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    refused(tmp_path / "other.safetensors", base, "without a 'unictoken' header")
+
+
+def test_a_header_that_is_no_json_is_refused(path, base):
+    save_file(load_file(path), path, metadata={"unictoken": "{"})
+    refused(path, base, "not JSON")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        {"format": 1},
+        {"format": 1, "name": 3},
+        {"format": 1, "name": "bo", "counts": 4},
+        {"format": 1, "name": "bo", "counts": {"name": "many"}},
+        {"format": 1, "name": "bo", "counts": {}},
+    ],
+)
+def test_a_header_that_lacks_what_is_needed_is_refused(path, base, header):
+    save_file(load_file(path), path, metadata={"unictoken": json.dumps(header)})
+    refused(path, base, "header")
+
+
+@pytest.mark.parametrize("key", ["sha256", "prompts", "base_fingerprint", "method", "scores"])
+def test_a_header_without_a_key_is_refused(path, base, key):
+    rewrite(path, lambda header: header.pop(key))
+    refused(path, base, key)
+
+
+def test_unknown_prompts_are_refused(path, base):
+    rewrite(path, lambda header: header["prompts"].update(farewell="bye"))
+    refused(path, base, "farewell")
+
+
+def test_a_newer_format_is_refused(path, base):
+    rewrite(path, lambda header: header.update(format=2))
+    refused(path, base, "format 2, this version reads format 1")
+
+
+def test_a_concept_of_another_base_is_refused(path, base):
+    rewrite(path, lambda header: header.update(base="far", base_fingerprint="f" * 64))
+    refused(path, base, "learned on base 'far' .ffffffffffff., this one is 'tiny'")
+    assert concept_file.load(path).name == "bo"
+
+
+@pytest.mark.parametrize(("key", "shape"), [("in.name", (2, 32)), ("in.shared", (4, 16)), ("out.shared", (128,))])
+def test_rows_of_another_shape_are_refused(path, base, key, shape):
+    rewrite(path, change_tensors=lambda tensors: tensors.update({key: torch.zeros(shape)}))
+    refused(path, base, f"'{key}' has shape")
+
+
+def test_rows_that_are_not_finite_are_refused(path, base):
+    rewrite(path, change_tensors=lambda tensors: tensors["out.name"].fill_(torch.nan))
+    refused(path, base, "not finite")
+
+
+@pytest.mark.parametrize("change", [lambda t: t.pop("out.shared"), lambda t: t.update({"in.generation": torch.zeros(1, 32)})])
+def test_tensors_that_the_header_does_not_promise_are_refused(path, base, change):
+    rewrite(path, change_tensors=change)
+    refused(path, base, "its header promises")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "Bo", "", ".bo", "bo ", "bo\n", "é", "x" * 65])
+def test_names_that_climb_out_or_cannot_be_typed_are_refused(bo, name, tmp_path):
+    with pytest.raises(ConceptError, match="expected 1 to 64 of a-z"):
+        concept_file.path_of(name, tmp_path)
+    with pytest.raises(ConceptError):
+        concept_file.save(dataclasses.replace(bo, name=name), tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_names_a_climbing_concept_is_refused(path, base):
+    rewrite(path, lambda header: header.update(name="../x"))
+    with pytest.raises(ConceptError, match="'../x'"):
+        concept_file.load(path, base)
+
+
+@pytest.mark.parametrize("name", ["bo", "my-dog_2", "9", "x" * 64])
+def test_ordinary_names_are_kept_inside_the_folder(name, tmp_path):
+    assert concept_file.path_of(name, tmp_path) == tmp_path / f"{name}.safetensors"

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unictoken.concept.tokens import ConceptError
+from unictoken.data.source import SourceError, picture_files, read_source
+from unictoken.model.pixels import PictureError
+
+PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i, colour in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / f"{i}.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / ".hidden.png").write_text("not a picture")
+    return tmp_path
+
+
+def write_info(folder, info) -> None:
+    (folder / "info.json").write_text(info if isinstance(info, str) else json.dumps(info))
+
+
+def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
+    source, wrote = read_source(toy_folder, name="toy0"), toy.source
+    assert (source.name, source.class_noun, source.facts, source.questions, source.pet) == (
+        "toy0", wrote.class_noun, wrote.facts, wrote.questions, wrote.pet,
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(source.pictures, wrote.pictures, strict=True))
+    assert {grade: len(found) for grade, found in source.negatives.items()} == {"easy": 24, "hard": 24, "twin": 24}
+
+
+def test_pictures_of_a_folder_come_in_order_and_nothing_else_does(folder):
+    source = read_source(folder, name="bo", class_noun="dog")
+    assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    assert (source.negatives, source.facts, source.pet) == ({}, (), None)
+
+
+def test_single_files_can_be_given(folder):
+    assert len(read_source([folder / "0.png", folder / "2.png"], name="bo", class_noun="dog").pictures) == 2
+
+
+def test_the_concepts_marker_becomes_its_slot(folder):
+    write_info(folder, {"class": "dog", "extra_info": ["<bo> has a hat."], "questions": [{"question": "who is <bo>?", "answer": "<bo> is <bo>"}]})
+    source = read_source(folder, name="bo", facts=["<bo> sings."])
+    assert source.class_noun == "dog"
+    assert source.facts == ("{name} has a hat.", "{name} sings.")
+    assert source.questions == (("who is {name}?", "{name} is {name}"),)
+
+
+def test_what_is_said_wins_over_the_folder(folder):
+    write_info(folder, {"class": "dog"})
+    assert read_source(folder, name="bo", class_noun="wolf").class_noun == "wolf"
+
+
+def test_negatives_are_graded_by_their_names(folder):
+    (folder / "negative_example").mkdir()
+    for name in ("easy_0.png", "twin-3.jpg", "somebody.png"):
+        Image.new("RGB", (8, 8)).save(folder / "negative_example" / name)
+    negatives = read_source(folder, name="bo", class_noun="dog").negatives
+    assert {grade: len(found) for grade, found in negatives.items()} == {"easy": 1, "hard": 1, "twin": 1}
+
+
+def test_a_class_noun_is_needed(folder):
+    with pytest.raises(SourceError, match="no class noun"):
+        read_source(folder, name="bo")
+
+
+@pytest.mark.parametrize(
+    ("info", "match"),
+    [
+        ("{", "not JSON"),
+        ([1], "found a list"),
+        ({"class": "dog", "questions": ["what?"]}, r"questions\[0\] is 'what\?'"),
+        ({"class": "dog", "questions": [{"question": "what?"}]}, r"questions\[0\]"),
+        ({"class": "dog", "questions": [{"question": "what?", "answer": 3}]}, r"questions\[0\]"),
+        ({"class": "dog", "questions": 3}, "questions"),
+        ({"class": "dog", "extra_info": "<bo> sings."}, "extra_info"),
+        ({"class": "dog", "extra_info": [3]}, "extra_info"),
+        ({"class": 3}, "class"),
+        ({"class": "dog", "world": {"species": "dog"}}, "world"),
+    ],
+)
+def test_an_info_file_that_cannot_be_used_is_refused(folder, info, match):
+    write_info(folder, info)
+    with pytest.raises(SourceError, match=match) as refused:
+        read_source(folder, name="bo")
+    assert "info.json" in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="no pictures in it"):
+        picture_files(tmp_path)
+    with pytest.raises(SourceError, match="no such file or folder"):
+        picture_files(tmp_path / "nowhere")
+
+
+def test_a_broken_picture_is_named(folder):
+    (folder / "3.png").write_text("hello")
+    with pytest.raises(PictureError, match=r"3\.png"):
+        read_source(folder, name="bo", class_noun="dog")
+
+
+def test_a_name_that_climbs_out_is_refused(folder):
+    with pytest.raises(ConceptError):
+        read_source(folder, name="../bo", class_noun="dog")
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photos at {PHOTOS}")
+def test_real_photos_are_read(base):
+    source = read_source(PHOTOS / "dog6", name="dog6", class_noun="dog")
+    assert len(source.pictures) == 5 and all(p.mode == "RGB" and min(p.size) > 100 for p in source.pictures)
+    assert base.encode(source.pictures).shape == (5, 64)

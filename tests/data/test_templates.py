@@ -1,0 +1,15 @@
+from unictoken.data import templates
+from unictoken.world import language
+
+
+def test_a_scene_is_said_as_people_ask_for_it():
+    assert templates.scene_phrase(["a red cap", "sitting", "on the left", "in the snow", "night"]) == "wearing a red cap in the snow at night"
+
+
+def test_what_goes_without_saying_is_left_out():
+    assert templates.scene_phrase(["nothing", "sitting", "on the left", "at home", "day"]) == "at home"
+
+
+def test_the_base_was_taught_every_question_that_it_is_asked():
+    taught = {form for forms in (*language.PET_QUESTIONS.values(), *language.SCENE_QUESTIONS.values()) for form in forms}
+    assert {*templates.ABOUT_CONCEPT, *(question for question, _ in templates.ABOUT_SCENE)} <= taught

@@ -1,0 +1,106 @@
+import pytest
+import torch
+
+from unictoken.concept.tokens import Speaker
+from unictoken.model.sampling import Draw, next_logits, pick, sample_pictures, sample_text
+
+GREEDY = Draw(temperature=0, guidance=3.0)
+
+
+@pytest.fixture
+def prompts(base) -> list[list[int]]:
+    """Three prompts of different lengths."""
+    texts = ("a photo of a dog.", "a photo of a spotted white cat with floppy ears on the beach.", "draw a pig.")
+    return [[base.vocab.bos, *base.vocab.encode(text), base.vocab.end_turn] for text in texts]
+
+
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(i) for i in range(count)]
+
+
+def test_pictures_hold_image_ids_only(base, prompts):
+    drawn = sample_pictures(base, prompts, 9, Draw(temperature=2.0, top_p=1.0))
+    assert drawn.shape == (3, 9)
+    assert torch.isin(drawn, base.vocab.image_ids).all()
+
+
+def test_the_same_seed_draws_the_same_picture(base, prompts):
+    how = Draw(temperature=1.0, seed=4)
+    assert torch.equal(sample_pictures(base, prompts, 8, how), sample_pictures(base, prompts, 8, how))
+    assert not torch.equal(sample_pictures(base, prompts, 8, how), sample_pictures(base, prompts, 8, Draw(temperature=1.0, seed=5)))
+
+
+def test_pictures_of_one_prompt_differ(base, prompts):
+    drawn = sample_pictures(base, prompts[:1] * 4, 8, Draw(temperature=1.0, top_p=1.0))
+    assert len({tuple(row) for row in drawn.tolist()}) == 4
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_a_picture_does_not_depend_on_the_batch_it_is_in(base, prompts, guidance):
+    how = Draw(temperature=0, guidance=guidance)
+    together = sample_pictures(base, prompts, 8, how)
+    alone = torch.cat([sample_pictures(base, [prompt], 8, how) for prompt in prompts])
+    assert torch.equal(together, alone)
+
+
+def test_more_pictures_than_a_batch_holds_are_all_drawn(base, prompts):
+    drawn = sample_pictures(base, prompts[:1] * 17, 3, GREEDY)
+    assert drawn.shape == (17, 3) and len(drawn.unique(dim=0)) == 1
+
+
+def test_guidance_pushes_away_from_the_unconditional_prompt(base, prompts):
+    """One step by hand: free + 3 (guided - free), over image ids."""
+    vocab = base.vocab
+    scores = next_logits(base, [[*prompts[0], vocab.begin_image], [vocab.bos, vocab.begin_image]])[:, vocab.image_ids]
+    expected = vocab.image_ids[(scores[1] + 3.0 * (scores[0] - scores[1])).argmax()]
+    assert sample_pictures(base, prompts[:1], 1, GREEDY).tolist() == [[expected]]
+
+
+def test_padding_on_the_left_does_not_change_what_is_said(base, prompts):
+    together = sample_text(base, prompts, max_ids=8)
+    assert together == [sample_text(base, [prompt], max_ids=8)[0] for prompt in prompts]
+
+
+def test_padding_on_the_left_does_not_change_what_comes_next(base, prompts):
+    alone = torch.cat([next_logits(base, [prompt]) for prompt in prompts])
+    torch.testing.assert_close(next_logits(base, prompts), alone)
+
+
+def test_the_cache_does_not_change_what_is_said(base, prompts):
+    """Greedy words, against reading everything anew for each word."""
+    forbidden = [*base.vocab.image_ids.tolist(), base.vocab.begin_image]
+    ids = list(prompts[1])
+    for said in sample_text(base, prompts[1:2], max_ids=6)[0]:
+        scores = base.logits(base.hidden(base.embed(torch.tensor([ids]))))[0, -1]
+        scores[forbidden] = -torch.inf
+        assert said == scores.argmax()
+        ids.append(said)
+
+
+def test_text_never_holds_image_ids(base, prompts):
+    said = sample_text(base, prompts, max_ids=30, temperature=3.0)
+    picture_ids = {*base.vocab.image_ids.tolist(), base.vocab.begin_image}
+    assert all(len(ids) <= 30 and not picture_ids & set(ids) for ids in said)
+
+
+def test_text_ends_before_its_end_turn(base, bo, prompts, monkeypatch):
+    speaker = Speaker(base, [bo])
+    monkeypatch.setattr(speaker, "logits", lambda hidden, ids: torch.eye(base.vocab.size)[[base.vocab.end_turn] * len(ids)])
+    assert sample_text(speaker, prompts, max_ids=8) == [[], [], []]
+
+
+def test_temperature_0_takes_the_likeliest():
+    assert pick(torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), 0, 0.9, generators(2)).tolist() == [1, 0]
+
+
+def test_top_p_keeps_the_smallest_set_that_holds_the_mass():
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().repeat(200, 1)
+    assert set(pick(logits, 1.0, 0.5, generators(200)).tolist()) == {0}
+    assert set(pick(logits, 1.0, 0.75, generators(200)).tolist()) == {0, 1}
+    assert set(pick(logits, 1.0, 1.0, generators(200)).tolist()) == {0, 1, 2, 3}
+
+
+def test_a_row_is_sampled_by_its_own_generator():
+    logits = torch.zeros(3, 50)
+    together = pick(logits, 1.0, 1.0, generators(3))
+    assert [int(pick(logits[:1], 1.0, 1.0, [g])) for g in generators(3)] == together.tolist()

@@ -1,0 +1,86 @@
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from unictoken.model.vocab import Vocab, VocabError, image_token_name
+
+# Image tokens out of order, among other ids: code 0 has id 9, code 1 id 4, code 2 id 7.
+SHUFFLED = ["<s>", "<pad>", "</s>", "<unk>", "IMGIMGBZ", "<reserved00009>", "<eoss>", "IMGIMGCZ", "<image>", "IMGIMGAZ", "<racm3:break>",
+            "<reserved00003>", "<reserved00005>", "a", "dog", "is", "."]
+
+
+def small_vocab(names: list[str]) -> Vocab:
+    words = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    return Vocab(PreTrainedTokenizerFast(tokenizer_object=words, sep_token="<reserved00009>"))
+
+
+@pytest.fixture
+def vocab() -> Vocab:
+    return small_vocab(SHUFFLED)
+
+
+def test_image_ids_are_found_by_name_and_not_by_number(vocab):
+    assert vocab.image_ids.tolist() == [9, 4, 7]
+    assert vocab.code_of_id[vocab.image_ids].tolist() == [0, 1, 2]
+    assert (vocab.code_of_id >= 0).sum() == 3
+
+
+def test_special_ids_are_found_by_name(vocab):
+    assert (vocab.bos, vocab.pad, vocab.begin_image, vocab.end_image, vocab.image, vocab.end_turn, vocab.size) == (0, 1, 10, 6, 8, 5, 17)
+
+
+def test_reserved_ids_are_free_ones_only(vocab):
+    assert vocab.reserved == [11, 12]
+
+
+def test_image_tokens_are_named_with_digits_as_letters():
+    assert [image_token_name(code) for code in (0, 19, 8191)] == ["IMGIMGAZ", "IMGIMGBJZ", "IMGIMGIBJBZ"]
+
+
+@pytest.mark.parametrize("lost", ["<s>", "<pad>", "<racm3:break>", "<eoss>", "<image>"])
+def test_a_tokenizer_without_a_special_token_is_refused(lost):
+    with pytest.raises(VocabError, match=f"no token '{lost}'"):
+        small_vocab([name for name in SHUFFLED if name != lost])
+
+
+@pytest.mark.parametrize("lost", [["IMGIMGBZ"], ["IMGIMGAZ", "IMGIMGBZ", "IMGIMGCZ"]])
+def test_image_tokens_with_a_gap_are_refused(lost):
+    with pytest.raises(VocabError, match="image tokens 'IMGIMG...Z'"):
+        small_vocab([name for name in SHUFFLED if name not in lost])
+
+
+def test_slots_become_the_ids_given_for_them(vocab):
+    slots = {"{name}": [11], "{shared}": [11, 12]}
+    assert vocab.encode("{name} is {shared}.", slots) == [11, 15, 11, 12, 16]
+
+
+def test_a_concept_marker_inside_text_becomes_the_concept(vocab):
+    assert vocab.encode("is <bo> a dog.", {"<bo>": [12]}) == [15, 12, 13, 14, 16]
+    assert vocab.encode("dog<bo>dog", {"<bo>": [12]}) == [14, 12, 14]
+
+
+def test_nothing_is_encoded_as_nothing(vocab):
+    assert vocab.encode("") == vocab.encode("  ") == vocab.encode("", {"{name}": [11]}) == []
+
+
+def test_a_picture_stands_between_its_two_marks(vocab):
+    assert vocab.picture(torch.tensor([9, 7])) == [10, 9, 7, 6]
+
+
+def test_text_comes_back_without_special_and_image_ids(base):
+    vocab = base.vocab
+    words = vocab.encode("a dog on the beach.")
+    assert vocab.decode([vocab.bos, *vocab.picture(vocab.image_ids[:4]), *words, vocab.end_turn]) == "a dog on the beach."
+
+
+def test_no_text_is_unknown(base):
+    assert base.vocab.decode(base.vocab.encode("Grüße, 世界!")) == "grüße, 世界!"
+
+
+def test_the_tiny_vocabulary_is_laid_out_as_chameleon_lays_it_out(base):
+    vocab, table = base.vocab, base.vocab.tokenizer.get_vocab()
+    assert vocab.image_ids.tolist() == list(range(4, 68))
+    assert (vocab.bos, vocab.pad, vocab.end_image, vocab.begin_image, vocab.end_turn, vocab.image) == (0, 1, 68, 69, 70, 71)
+    assert all(table[f"<reserved{i - 4:05d}>"] == i for i in vocab.reserved)
