@@ -23,6 +23,7 @@ from unictoken.learn.methods import Method
 from unictoken.measure import toy
 from unictoken.measure.judge import Judge, load_judge
 from unictoken.model.base import Base, load_base
+from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import grid
 
 
@@ -52,6 +53,7 @@ def evaluate(settings: EvalConfig) -> tuple[list[dict], list[Image.Image]]:
     """A row for each concept and conditioning, and the pictures of the page."""
     if settings.num_concepts < 2:
         raise config.ConfigError(f"num_concepts: found {settings.num_concepts}, expected 2 or more (wrong_concept needs another one).")
+    keep_freed_memory()
     base, judge = load_base(settings.base), load_judge(settings.judge)
     methods = [config.load(MethodFile, path).method for path in settings.methods]
     concepts = [toy.toy_concept(settings.seed, i) for i in range(settings.num_concepts)]

@@ -19,6 +19,7 @@ from unictoken.measure.abilities import measure_base
 from unictoken.measure.judge import load_judge
 from unictoken.model.base import Base, load_base
 from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.memory import keep_freed_memory
 from unictoken.model.vocab import Vocab
 from unictoken.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.pretrain.card import write_card
@@ -83,11 +84,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
     def watch(step: int, model) -> dict[str, float]:
         if (step // settings.language.save_every) % 5:
             return {}
-        numbers = measure_base(Base(model, words, "watched"), None, count=32, seed=settings.seed)
-        for parameter in model.parameters():
-            parameter.requires_grad_(True)
-        model.model.vqmodel.requires_grad_(False)
-        return numbers
+        return measure_base(Base(model, words, "watched"), None, count=32, seed=settings.seed)
 
     language.train(
         model, settings.language, lessons, seed=settings.seed, device=device, progress=work / "language.safetensors",
@@ -115,6 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
         settings = config.load(BaseConfig, options.config, options.set)
     except config.ConfigError as error:
         sys.exit(f"train/base.py: {error}")
+    keep_freed_memory()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if "tokenizer" in options.parts:
         make_tokenizer(settings, device)

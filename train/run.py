@@ -26,6 +26,7 @@ from unictoken.learn.run import RunConfig, Stopped, run
 from unictoken.learn.stages import adamw
 from unictoken.measure.report import finish
 from unictoken.model.base import load_base
+from unictoken.model.memory import keep_freed_memory
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -36,7 +37,10 @@ class DeepSpeedEngine:
     def __init__(self, learner: Learner, stage: Stage, settings: RunConfig):
         self.learner = learner
         self.engine, *_ = deepspeed.initialize(
-            model=learner, model_parameters=[learner.rows], optimizer=adamw(learner, stage), config=deepspeed_config(stage, settings)
+            model=learner,
+            model_parameters=[learner.rows],
+            optimizer=adamw(learner, stage),
+            config=deepspeed_config(stage, settings, learner.rows.numel()),
         )
 
     def step(self, batch, weights_B: torch.Tensor, lr: float) -> float:
@@ -73,13 +77,13 @@ class DeepSpeedEngine:
         return getattr(self.engine.optimizer, "optimizer", self.engine.optimizer)
 
 
-def deepspeed_config(stage: Stage, settings: RunConfig) -> dict:
-    """DeepSpeed's settings, from ours, once."""
+def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
+    """DeepSpeed's settings, from ours, once. At stage 3 the base is sharded and the rows, `rows_size` values, stay whole."""
     return {
         "train_batch_size": stage.batch,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": 0.0,
-        "zero_optimization": {"stage": settings.zero_stage, "stage3_param_persistence_threshold": 0},
+        "zero_optimization": {"stage": settings.zero_stage, "stage3_param_persistence_threshold": rows_size + 1},
         "bf16": {"enabled": settings.dtype == "bf16"},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,
@@ -139,6 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def learn_from(settings: RunConfig) -> None:
     """Learn, then (on the first process) write the concept file, the pictures, the answers and the report."""
+    keep_freed_memory()
     rank = start_processes()
     for stage in settings.method.stages:
         if stage.batch % world_size():
@@ -161,9 +166,11 @@ def learn_from(settings: RunConfig) -> None:
         first_process=rank == 0,
         stop_asked=StopSignal(),
         show=show,
+        draws=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
     )
     bar.close()
     if rank == 0:
+        base = load_base(settings.base) if settings.zero_stage == 3 else base
         print(finish(base, settings, *learned), flush=True)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

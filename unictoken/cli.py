@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     try:
         options.action(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"unictoken: {error}")
 
 

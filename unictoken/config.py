@@ -28,7 +28,9 @@ _Loader.yaml_implicit_resolvers = {}
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    keys = [loader.construct_object(key) for key, _ in node.value]
+    if complex_keys := [key for key, _ in node.value if not isinstance(key, yaml.ScalarNode)]:
+        raise yaml.constructor.ConstructorError(None, None, "a key must be one word", complex_keys[0].start_mark)
+    keys = [key.value for key, _ in node.value]
     for key in keys:
         if keys.count(key) > 1:
             raise ConfigError(f"{node.start_mark.name}: key '{key}' is given twice. Keep one.")
@@ -47,14 +49,12 @@ def read_yaml(path: str | Path) -> dict:
 
 
 def _parse(text: str, where: str):
-    loader = _Loader(text)
-    loader.name = where
     try:
+        loader = _Loader(text)
+        loader.name = where
         value = loader.get_single_data()
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
     return {} if value is None else value
 
 
@@ -69,12 +69,14 @@ def load(kind: type, path: str | Path, overrides: typing.Sequence[str] = ()):
     return build(kind, settings, str(path))
 
 
-def _with_parents(path: Path) -> dict:
+def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> dict:
+    if path.resolve() in below:
+        raise ConfigError(f"{path}: extends itself. Remove `extends:` from one of the files.")
     settings = read_yaml(path)
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(settings).__name__}.")
     parent = settings.pop("extends", None)
-    return _merge(_with_parents(path.parent / parent), settings) if parent else settings
+    return _merge(_with_parents(path.parent / parent, (*below, path.resolve())), settings) if parent else settings
 
 
 def _merge(under: dict, over: dict) -> dict:
@@ -126,9 +128,10 @@ def _convert(kind, value, where: str):
             return None
         return _convert(next(k for k in inner if k is not type(None)), value, where)
     if origin is typing.Literal:
-        if value not in inner:
+        chosen = next((choice for choice in inner if str(choice) == str(value)), None)
+        if chosen is None:
             raise ConfigError(f"{where}: found '{value}', expected one of {', '.join(map(str, inner))}.")
-        return value
+        return chosen
     if origin is tuple:
         items = value if isinstance(value, list | tuple) else [value]
         return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items))

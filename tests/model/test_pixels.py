@@ -85,6 +85,7 @@ def test_a_strip_is_refused(tmp_path):
     assert read_picture(tmp_path / "wide.png").size == (80, 10)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
     Image.new("1", (10_001, 10_000)).save(tmp_path / "huge.png")
     with pytest.raises(PictureError, match="10001 x 10000 pixels, expected at most 100,000,000"):

@@ -24,6 +24,8 @@ from unictoken.concept.tokens import ROLES, ConceptError, ConceptTokens, Prompts
 from unictoken.model.base import Base
 
 FORMAT = 1
+HEADER = {"name": str, "class_noun": str, "counts": dict, "prompts": dict, "method": str, "base": str, "base_fingerprint": str,
+          "seed": int, "scores": dict, "sha256": str}
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -104,16 +106,31 @@ def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
         header = json.loads(metadata["unictoken"])
     except json.JSONDecodeError:
         raise ConceptError(f"{path}: its header is not JSON. Fetch or learn it again.") from None
-    if header.get("format") != FORMAT:
+    if not isinstance(header, dict) or "format" not in header:
+        raise ConceptError(f"{path}: its header is no concept's. Expected one that `train/run.py` wrote.")
+    if header["format"] != FORMAT:
         raise ConceptError(f"{path}: format {header.get('format')}, this version reads format {FORMAT}. Update unictoken.")
+    _check_header(header, path)
     return header, tensors
+
+
+def _check_header(header: dict, path: Path) -> None:
+    """Every key there, each of its type."""
+    for key, kind in HEADER.items():
+        if not isinstance(header.get(key), kind):
+            raise ConceptError(f"{path}: '{key}' in its header is {header.get(key)!r}, expected {kind.__name__}. Fetch or learn it again.")
+    check_name(header["name"])
+    if not all(isinstance(n, int) and n >= 0 for n in header["counts"].values()):
+        raise ConceptError(f"{path}: 'counts' in its header is {header['counts']!r}, expected whole numbers. Fetch or learn it again.")
+    known = {f.name for f in dataclasses.fields(Prompts)}
+    if strays := sorted(set(header["prompts"]) - known):
+        raise ConceptError(f"{path}: unknown prompt '{strays[0]}' in its header; known: {', '.join(sorted(known))}. Update unictoken.")
 
 
 def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
     """The concept in a file; with a base, only if it was learned on that base."""
     path = Path(path)
     header, tensors = _open(path)
-    check_name(header["name"])
     counts = {role: int(header["counts"].get(role, 0)) for role in ROLES}
     expected = {f"{kind}.{role}" for kind in ("in", "out") for role in ROLES if counts[role]}
     if set(tensors) != expected:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from PIL import Image
@@ -88,8 +88,18 @@ def _read_info(path: Path) -> dict:
         raise SourceError(f"{path}: not JSON: {error}. Expected {{'class': ..., 'extra_info': [...]}}.") from None
     if not isinstance(info, dict):
         raise SourceError(f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and 'extra_info'.")
+    if not isinstance(info.get("class", ""), str):
+        raise SourceError(f"{path}: 'class' is {info['class']!r}, expected a word such as 'dog'.")
+    for key in ("extra_info", "questions"):
+        if not isinstance(info.get(key, []), list):
+            raise SourceError(f"{path}: '{key}' is {info[key]!r}, expected a list.")
+    for i, fact in enumerate(info.get("extra_info", ())):
+        if not isinstance(fact, str):
+            raise SourceError(f"{path}: extra_info[{i}] is {fact!r}, expected a sentence.")
+    if "world" in info and (not isinstance(info["world"], dict) or set(info["world"]) != {f.name for f in fields(Pet)}):
+        raise SourceError(f"{path}: 'world' is {info['world']!r}, expected every attribute of a toy pet.")
     for i, question in enumerate(info.get("questions", ())):
-        if not isinstance(question, dict) or not {"question", "answer"} <= set(question):
+        if not isinstance(question, dict) or not all(isinstance(question.get(key), str) for key in ("question", "answer")):
             raise SourceError(f"{path}: questions[{i}] is {question!r}, expected {{'question': ..., 'answer': ...}}.")
     return info
 

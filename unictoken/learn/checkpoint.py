@@ -26,7 +26,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D]; `step`: steps done; `run`: digest of the resolved config."""
+    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done; `run`: digest of the resolved config."""
 
     step: int
     run: str
@@ -64,3 +64,9 @@ def load(path: Path, run: str) -> Checkpoint:
     if header["run"] != run:
         raise CheckpointError(f"{path}: belongs to another config. Choose another `out:`, or remove {path.parent} to begin anew.")
     return Checkpoint(header["step"], run, tensors)
+
+
+def clear(folder: Path) -> None:
+    """Drop every checkpoint of a run that begins anew; otherwise the newest of the old run would be resumed."""
+    for old in folder.glob("step-*.safetensors"):
+        old.unlink()

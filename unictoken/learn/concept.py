@@ -85,7 +85,7 @@ def by_likeness(base: Base, pictures_NK: torch.Tensor, others_MK: torch.Tensor) 
 
 
 def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: int, scores: dict | None = None) -> ConceptTokens:
-    """The learned rows as a concept."""
+    """The rows as they are now, as a concept."""
     rows_in, rows_out = learner.current().detach().float().cpu()
     return ConceptTokens(
         name=source.name,

@@ -21,7 +21,7 @@ class Learner(nn.Module):
         super().__init__()
         self.model = base.model
         self.rows = nn.Parameter(torch.stack([rows_in_PD, rows_out_PD]).float().to(base.device))
-        self.register_buffer("held", self.rows.detach().clone())
+        self.held = self.rows.detach().clone()  # no buffer: an engine that casts the module must not round it
         self.register_buffer("moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device))
         self.register_buffer("concept_ids", torch.tensor(concept_ids, device=base.device))
 
@@ -30,9 +30,14 @@ class Learner(nn.Module):
         return torch.where(self.moves[:, None], self.rows, self.held)
 
     @torch.no_grad()
+    def settle(self, rows_2PD: torch.Tensor) -> None:
+        """End a stage: what moved is held from here on. `rows_2PD` are the optimiser's own, in fp32."""
+        self.held = torch.where(self.moves[:, None], rows_2PD.float().to(self.held.device), self.held)
+        self.moves.fill_(False)
+
+    @torch.no_grad()
     def begin_stage(self, moves_P: list[bool]) -> None:
-        """From here on only the marked rows learn."""
-        self.held.copy_(self.current())
+        """Only the marked rows learn from here on."""
         self.rows.copy_(self.held)
         self.moves.copy_(torch.tensor(moves_P))
 

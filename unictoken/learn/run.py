@@ -22,6 +22,7 @@ from unictoken.conditioning import with_tokens
 from unictoken.data.source import Source, read_source
 from unictoken.learn import checkpoint
 from unictoken.learn.concept import Lesson, keep, prepare
+from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
 from unictoken.model.base import Base
@@ -147,15 +148,17 @@ def run(
     first_process: bool = True,
     stop_asked: Callable[[], bool] = lambda: False,
     show: Callable[[Progress, int], None] = lambda progress, total: None,
+    draws: bool = True,
 ) -> tuple[ConceptTokens, Source, Lesson]:
     """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so."""
     source, folder, identity_ = source_of(settings), settings.folder, identity(settings)
     recorder = Recorder(folder, first_process)
+    draws = draws and base.can_draw and settings.method.prompts.generation is not None
     lesson = prepare(base, source, settings.method, seed=settings.seed, world_negatives=settings.world_negatives)
     learner, engines = lesson.learner, []
     saved = _found(settings, folder / "checkpoints", identity_)
     if saved:
-        _restore_rows(learner, saved)
+        _restore_rows(learner, saved, _within_stage(settings.method, saved.step))
 
     def start_engine(learner_, stage) -> Engine:
         running = engine(learner_, stage)
@@ -171,6 +174,8 @@ def run(
 
     first_step, total = saved.step if saved else 0, sum(stage.steps for stage in settings.method.stages)
     recorder.begin(settings, first_step)
+    if settings.resume == "never" and first_process:
+        checkpoint.clear(folder / "checkpoints")
     began = time.time()
     for progress in learn(learner, settings.method, lesson.examples, seed=settings.seed, engine=start_engine, first_step=first_step, share=share):
         recorder.step(progress, time.time() - began)
@@ -180,7 +185,7 @@ def run(
             save(progress.step)
         if stopping and progress.step < total:
             raise Stopped(f"stopped at step {progress.step} of {total}; the same command goes on from there.")
-        if first_process and progress.step % settings.show_every == 0 and progress.step < total and settings.method.prompts.generation:
+        if draws and first_process and progress.step % settings.show_every == 0 and progress.step < total:
             concept = keep(base, source, settings.method, learner, seed=settings.seed)
             drawn = with_tokens(base, concept).draw(list(map(settings.named, settings.prompts)), settings.drawing)
             recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn, progress.step)
@@ -190,17 +195,22 @@ def run(
 
 def _found(settings: RunConfig, folder: Path, identity_: str) -> checkpoint.Checkpoint | None:
     """The checkpoint to go on from, as `resume` asks."""
-    path = None if settings.resume == "never" else checkpoint.newest(folder)
+    if settings.resume == "never":
+        return None
+    path = checkpoint.newest(folder)
     if path is None and settings.resume == "must":
         raise checkpoint.CheckpointError(f"{folder}: nothing to resume, and `resume: must` was asked for. Use `resume: auto` to begin.")
     return checkpoint.load(path, identity_) if path else None
 
 
 @torch.no_grad()
-def _restore_rows(learner, saved: checkpoint.Checkpoint) -> None:
+def _restore_rows(learner: Learner, saved: checkpoint.Checkpoint, within_stage: int) -> None:
+    """Rows as they were; at a stage's end what had moved is settled."""
     learner.rows.copy_(saved.tensors["rows"])
     learner.held.copy_(saved.tensors["held"])
     learner.moves.copy_(saved.tensors["moves"].bool())
+    if not within_stage:
+        learner.settle(saved.tensors["rows"])
 
 
 def _within_stage(method: Method, step: int) -> int:

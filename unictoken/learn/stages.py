@@ -114,4 +114,5 @@ def learn(
                 lr = learning_rate(stage, step - before)
                 batch, weights = batch_of(examples, stage, seed, step, share)
                 yield Progress(step + 1, stage.name, running.step(batch, weights, lr), lr)
+            learner.settle(running.state()["rows"])
         before = after

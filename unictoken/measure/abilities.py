@@ -82,10 +82,9 @@ def _code_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
             shown = base.encode([draw(other, sample_scene(rng)) for _ in range(3)])
             codes = frequent_ids(shown, 16).tolist()
             vocab = base.vocab
-            prompts = [
-                [vocab.bos, *vocab.picture(picture), *vocab.encode(f"tom is {{tokens}}. {q}", {"{tokens}": codes, "{name}": vocab.encode("tom")}), vocab.end_turn]
-                for q in templates.RECOGNISE
-            ]
+            slots = {"{tokens}": codes, "{name}": vocab.encode("tom")}
+            asked = [vocab.encode(f"{templates.INTRODUCTION} {q}", slots) for q in templates.RECOGNISE]
+            prompts = [[vocab.bos, *vocab.picture(picture), *ids_, vocab.end_turn] for ids_ in asked]
             yes, no = (vocab.encode(w)[0] for w in (templates.YES, templates.NO))
             probability = next_logits(base, prompts)[:, [yes, no]].softmax(-1)[:, 0].mean()
             right[key].append(bool(probability > 0.5) == (key == "codes_yes"))

@@ -35,16 +35,18 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
     grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
+    columns = [m for m in (*toy.METRICS, "positive", "negatives", "psnr") if m in numbers]
     sections = [f"# <{concept.name}>, a {concept.class_noun}", "", f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
-    sections += ["The reference pictures, and as the base's image tokenizer sees them:", "", "![](references.png)", "", "![](references-as-seen.png)", ""]
+    sections += ["The reference pictures, and as the base's image tokenizer sees them:", ""]
+    sections += ["![](references.png)", "", "![](references-as-seen.png)", ""]
     sections += _world_note(base, source)
     if concept.prompts.generation is not None and base.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
-    sections += [toy.table(rows, [m for m in (*toy.METRICS, "positive", "negatives") if m in numbers]), "", _explained(source), ""]
+    sections += [toy.table(rows, columns), "", _explained(source), ""]
     (folder / "report.md").write_text("\n".join(sections))
     lines = [f"{a['question']}  {a['answer']}" for a in answers]
-    return "\n".join([*lines, "", toy.table(rows, [m for m in toy.METRICS if m in numbers]), "", f"{path}", f"{folder / 'report.md'}"])
+    return "\n".join([*lines, "", toy.table(rows, columns), "", f"{path}", f"{folder / 'report.md'}"])
 
 
 def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
@@ -67,7 +69,8 @@ def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: 
     first = lesson.material.pictures_NK[:1]
     said.append({"question": "(the first picture) describe the photo.", "answer": spoken.caption(first)[0]})
     probability = spoken.recognise(first)[0]
-    said.append({"question": f"(the first picture) is <{source.name}> in the photo?", "answer": f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"})
+    answer = f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"
+    said.append({"question": f"(the first picture) is <{source.name}> in the photo?", "answer": answer})
     return said
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.conditioning import Conditioning, in_words, with_tokens
 from unictoken.concept.tokens import ConceptTokens
+from unictoken.conditioning import Conditioning, in_words, with_tokens
 from unictoken.data.source import Source
 from unictoken.measure.judge import Judge
 from unictoken.model.base import Base
@@ -120,13 +120,14 @@ def make_test_set(base: Base, pet: Pet, seed: Sequence[int]) -> TestSet:
         grade: base.encode([draw(other(pet, rng), sample_scene(rng)) for _ in range(TEST_PICTURES)]) for grade, other in NEGATIVES.items()
     }
     wishes = [
-        (language.HATS[i % len(language.HATS)], list(BRIGHT_COLOURS)[int(rng.integers(len(BRIGHT_COLOURS)))], PLACES[int(rng.integers(len(PLACES)))])
-        for i in range(DRAWINGS)
+        (language.HATS[i % len(language.HATS)], str(rng.choice(list(BRIGHT_COLOURS))), str(rng.choice(PLACES))) for i in range(DRAWINGS)
     ]
     return TestSet(scenes, base.encode([draw(pet, s) for s in scenes]), negatives, wishes)
 
 
-def measure(c: Conditioning, judge: Judge, pet: Pet, facts: language.Facts | None, test: TestSet, *, seed: int) -> tuple[dict, list[Image.Image]]:
+def measure(
+    c: Conditioning, judge: Judge, pet: Pet, facts: language.Facts | None, test: TestSet, *, seed: int
+) -> tuple[dict[str, float], list[Image.Image]]:
     """Every metric of one conditioning on one concept, and its drawings.
 
     recognition: (right on positives + right on easy and hard negatives) / 2, at probability .5; recognition_twins: the same
@@ -136,7 +137,8 @@ def measure(c: Conditioning, judge: Judge, pet: Pet, facts: language.Facts | Non
     numbers = _recognition(c, test) | _answers(c, pet, facts, test)
     if c.prompts.generation is None:
         return numbers, []
-    pictures = c.draw([f"{{name}} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}" for hat, colour, place in test.wishes], Draw(seed=seed))
+    prompts = [f"{{name}} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}" for hat, colour, place in test.wishes]
+    pictures = c.draw(prompts, Draw(seed=seed))
     readings = judge.read(pictures)
     wished = [dict(zip(PROMPTED, wish, strict=True)) for wish in test.wishes]
     numbers["identity"] = _mean(r.values[name] == getattr(pet, name) for r in readings for name in IDENTITY)
@@ -182,7 +184,6 @@ def table(rows: dict[str, dict[str, float]], metrics: Sequence[str] = METRICS) -
     """A markdown table, one row for each conditioning; '-' where it has no such number."""
     lines = ["| | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
     for name, numbers in rows.items():
-        cells = (f"{numbers[m]:.1f}" if m == "palette" else f"{numbers[m]:.3f}" for m in metrics if m in numbers)
-        shown = {m: cell for m, cell in zip([m for m in metrics if m in numbers], cells, strict=True)}
-        lines.append(f"| {name} | " + " | ".join(shown.get(m, "-") for m in metrics) + " |")
+        cells = (("-" if m not in numbers else f"{numbers[m]:.1f}" if m in ("palette", "psnr") else f"{numbers[m]:.3f}") for m in metrics)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -26,6 +26,10 @@ class Draw:
     """unconditional + guidance (conditional - unconditional), Ho & Salimans 2022; 1 turns it off."""
     seed: int = 0
 
+    def __post_init__(self):
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(f"drawing: temperature {self.temperature}, top_p {self.top_p}; expected 0 or more, and above 0 up to 1.")
+
 
 class _Continuation:
     """Sequences that are read and continued together; prompts are padded on the left."""

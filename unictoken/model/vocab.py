@@ -50,7 +50,7 @@ class Vocab:
         self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return tuple(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def encode(self, text: str, slots: Mapping[str, Sequence[int]] | None = None) -> list[int]:
         """Ids of a text in which each marker that `slots` names (such as '{name}' or '<bo>') becomes the ids given for it."""

@@ -60,7 +60,9 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log)
     """Train the judge; every batch is half drawn, half round trips."""
     torch.manual_seed(seed)
     judge = Judge().train()
-    optimiser = MuonAdamW(judge.named_parameters(), muon_lr=settings.muon_lr, adamw_lr=settings.adamw_lr, steps=settings.steps, by_adamw=("heads", "palette"))
+    optimiser = MuonAdamW(
+        judge.named_parameters(), muon_lr=settings.muon_lr, adamw_lr=settings.adamw_lr, steps=settings.steps, by_adamw=("heads", "palette")
+    )
     data = draw_labelled(settings.pictures, seed=seed)
     seen_again = round_trip(tokenizer, data.pixels)
     for step in range(settings.steps):

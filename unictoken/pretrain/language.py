@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.vocab import Vocab
 from unictoken.pretrain.image_tokenizer import to_pixels
-from unictoken.pretrain.lessons import Lessons, draw_families, families
+from unictoken.pretrain.lessons import Lessons, draw_families, families, sample_families
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
 
 
@@ -31,8 +32,8 @@ class LanguageSettings:
     """Pets with a twin and a hard negative each, three pictures of every one, drawn and encoded once."""
     length: int = 208
     """Ids of an example."""
-    batch: int = 32
-    steps: int = 6000
+    batch: int = 16
+    steps: int = 12_000
     muon_lr: float = 0.02
     adamw_lr: float = 3e-3
     save_every: int = 100
@@ -77,17 +78,20 @@ def encode_pictures(tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor
 
 def make_lessons(settings: LanguageSettings, vocab: Vocab, image_tokenizer, *, seed: int, device: str, cache: Path) -> Lessons:
     """Lessons over families drawn from the seed; their image ids are cached in a file of `cache`."""
-    pets, scenes, pictures = draw_families(settings.families, seed=seed)
+    pets, scenes = sample_families(settings.families, seed=seed)
     file = cache / f"families-{seed}-{settings.families}.npy"
     if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        np.save(file, encode_pictures(image_tokenizer, pictures, vocab.image_ids, device).astype(np.int16))
+        np.save(file, encode_pictures(image_tokenizer, draw_families(pets, scenes), vocab.image_ids, device).astype(np.int16))
     return Lessons(vocab, families(pets, scenes, np.load(file).astype(np.int64)), length=settings.length)
 
 
 def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons, *, seed, device, progress: Path, log, watch) -> None:
     """Train (or go on training) the transformer. `watch(model)` gives the numbers that are logged at every save."""
     model.to(device).train()
+    watched = copy.deepcopy(model)
+    for layer in model.model.layers:
+        layer.compile(dynamic=False)
     optimiser = MuonAdamW(
         model.named_parameters(),
         muon_lr=settings.muon_lr,
@@ -102,7 +106,7 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
     started, losses = time.time(), []
     for step in range(first, settings.steps):
         rng = np.random.default_rng([seed, step])
-        batch = pad([lessons.example(rng) for _ in range(settings.batch)], lessons.vocab)
+        batch = pad([lessons.example(rng) for _ in range(settings.batch)], lessons.vocab, length=settings.length)
         ids, labels = batch.ids_BT.to(device), batch.labels_BT.to(device)
         with torch.autocast(device, torch.bfloat16):
             loss = supervised_loss(model, ids, labels)
@@ -110,9 +114,8 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
         optimiser.step(step)
         losses.append(loss.item())
         if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
-            model.eval()
-            log(step + 1, loss=sum(losses) / len(losses), seconds_per_step=(time.time() - started) / len(losses), **watch(step + 1, model))
-            model.train()
+            watched.load_state_dict(model.state_dict())
+            log(step + 1, loss=sum(losses) / len(losses), seconds_per_step=(time.time() - started) / len(losses), **watch(step + 1, watched))
             save_progress(progress, step + 1, model=model.state_dict(), optimiser=optimiser.state())
             started, losses = time.time(), []
     model.eval()

@@ -39,22 +39,25 @@ class Family:
     shots: tuple[tuple[Shot, ...], ...]
 
 
-def draw_families(count: int, *, seed: int) -> tuple[list[tuple[Pet, Pet, Pet]], list[list[list[Scene]]], torch.Tensor]:
-    """Pets, scenes and pictures (uint8 [count * 3 * SHOTS, 3, 32, 32]) of `count` families."""
+def sample_families(count: int, *, seed: int) -> tuple[list[tuple[Pet, Pet, Pet]], list[list[list[Scene]]]]:
+    """Pets and scenes of `count` families."""
     rng = np.random.default_rng(seed)
-    pets, scenes, pictures = [], [], []
+    pets, scenes = [], []
     for _ in range(count):
         pet = sample_pet_where(rng, unseen=False)
-        trio = (pet, twin(pet, rng), hard_negative(pet, rng))
-        shown = [[sample_scene(rng) for _ in range(SHOTS)] for _ in trio]
-        pets.append(trio)
-        scenes.append(shown)
-        pictures += [np.asarray(draw(p, s)) for p, row in zip(trio, shown, strict=True) for s in row]
-    return pets, scenes, torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        pets.append((pet, twin(pet, rng), hard_negative(pet, rng)))
+        scenes.append([[sample_scene(rng) for _ in range(SHOTS)] for _ in range(3)])
+    return pets, scenes
+
+
+def draw_families(pets, scenes) -> torch.Tensor:
+    """Pictures of families, uint8 [count * 3 * SHOTS, 3, 32, 32]."""
+    drawn = [np.asarray(draw(p, s)) for trio, shown in zip(pets, scenes, strict=True) for p, row in zip(trio, shown, strict=True) for s in row]
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
 
 
 def families(pets, scenes, ids_NK: np.ndarray) -> list[Family]:
-    """Families from drawn pets and the image ids of their pictures, in the order of `draw_families`."""
+    """Families from pets, scenes and the image ids of their pictures, in the order of `draw_families`."""
     rows = iter(ids_NK)
     return [
         Family(trio, tuple(tuple(Shot(scene, next(rows)) for scene in row) for row in shown))

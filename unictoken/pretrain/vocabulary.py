@@ -10,6 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from unictoken.data import templates
 from unictoken.model.vocab import image_token_name
 from unictoken.world import language
 from unictoken.world.things import sample_pet, sample_scene
@@ -58,4 +59,6 @@ def _corpus() -> list[str]:
         lines += [language.fact_sentence(key, facts).format(name="") for key in language.FACT_SENTENCES]
         lines += [language.FACT_QUESTIONS[key].format(name="") for key in language.FACT_SENTENCES]
         lines += [language.fact_answer(key, facts) for key in language.FACT_SENTENCES]
+    forms = (*templates.RECOGNISE, *templates.CAPTION, *templates.GENERATE, templates.YES, templates.NO)
+    lines += [form.format(name="", scene="") for form in forms] * 200
     return lines + [f"{name} is" for name in language.NAMES] * 20

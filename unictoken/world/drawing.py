@@ -276,7 +276,7 @@ class _Figure:
         if second is None:
             return
         rng = np.random.default_rng(self.pet.markings)
-        y = self.head_y
+        y, sitting = self.head_y, self.scene.pose == "sitting"
         match self.pet.pattern:
             case "spotted":
                 spots = np.zeros_like(body)
@@ -284,7 +284,8 @@ class _Figure:
                     if i < 3:
                         sx, sy = (-1, 0, 1)[i] * 4.2 + rng.uniform(-1, 1), y - 3.2 + rng.uniform(-0.8, 0.6)
                     else:
-                        sx, sy = (-3.4, -0.8, 1.6, 3.6)[i - 3] + rng.uniform(-1, 1), (-2.5 if self.scene.pose == "sitting" else -5.5) + rng.uniform(-2, 2)
+                        sx = (-3.4, -0.8, 1.6, 3.6)[i - 3] + rng.uniform(-1, 1)
+                        sy = (-2.5 if sitting else -5.5) + rng.uniform(-2, 2)
                     spots |= self.ellipse(sx, sy, 1.3, 1.1) & (head if i < 3 else body)
                 canvas[spots] = second
             case "striped":
@@ -296,7 +297,8 @@ class _Figure:
             case "patched":
                 side = -1 if rng.integers(2) else 1
                 canvas[self.ellipse(side * 3.4, y - 1.2, 3.1, 3.4) & head] = second
-                canvas[self.ellipse(-side * self.body_rx * 0.7, (-2.5 if self.scene.pose == "sitting" else -6) + rng.uniform(-1, 1), 3.2, 3) & body] = second
+                height = (-2.5 if sitting else -6) + rng.uniform(-1, 1)
+                canvas[self.ellipse(-side * self.body_rx * 0.7, height, 3.2, 3) & body] = second
                 canvas[ears & self.box(side * 1, -30, side * 14, 0)] = second
             case "bellied":
                 canvas[self.ellipse(0, -5 if self.scene.pose != "sitting" else -2.6, 3 + rng.uniform(-0.6, 0.6), 3.4) & body] = second

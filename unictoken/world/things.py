@@ -83,14 +83,14 @@ def _choice(rng: np.random.Generator, values) -> str:
 
 
 def _unnameable(rng: np.random.Generator) -> dict:
-    return dict(
-        fur_shade=float(rng.integers(SHADE_STEPS) / (SHADE_STEPS - 1)),
-        second_shade=float(rng.integers(SHADE_STEPS) / (SHADE_STEPS - 1)),
-        markings=int(rng.integers(MARKINGS)),
-        ear_length=int(rng.integers(2)),
-        girth=int(rng.integers(2)),
-        cheeks=int(rng.integers(2)),
-    )
+    return {
+        "fur_shade": float(rng.integers(SHADE_STEPS) / (SHADE_STEPS - 1)),
+        "second_shade": float(rng.integers(SHADE_STEPS) / (SHADE_STEPS - 1)),
+        "markings": int(rng.integers(MARKINGS)),
+        "ear_length": int(rng.integers(2)),
+        "girth": int(rng.integers(2)),
+        "cheeks": int(rng.integers(2)),
+    }
 
 
 def sample_pet(rng: np.random.Generator) -> Pet:

@@ -1,0 +1,141 @@
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from unictoken.concept.tokens import Prompts
+from unictoken.config import ConfigError
+from unictoken.data.sequence import IGNORE
+from unictoken.learn.concept import prepare
+from unictoken.learn.examples import Examples, named_rows, tasks_of_batch
+from unictoken.learn.methods import TASKS, Method, SoftPositives, Stage, Tokens
+
+
+@pytest.fixture(scope="module")
+def lesson(base, toy, short_method):
+    return prepare(base, toy.source, short_method, seed=0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def answered(example) -> list[int]:
+    return [i for i in example.labels if i != IGNORE]
+
+
+def test_a_batch_holds_its_tasks_in_their_shares(rng):
+    tasks = tasks_of_batch({"recognise": 0.5, "vqa": 0.25, "generate": 0.25}, 8, rng)
+    assert Counter(tasks) == {"recognise": 4, "vqa": 2, "generate": 2}
+
+
+def test_shares_need_not_sum_to_one(rng):
+    assert Counter(tasks_of_batch({"recognise": 6, "generate": 2}, 4, rng)) == {"recognise": 3, "generate": 1}
+
+
+def test_what_is_left_over_goes_by_lot_in_the_long_run(rng):
+    counts = Counter(task for _ in range(2000) for task in tasks_of_batch({"recognise": 0.7, "caption": 0.2, "generate": 0.1}, 3, rng))
+    assert [round(counts[task] / 6000, 1) for task in ("recognise", "caption", "generate")] == [0.7, 0.2, 0.1]
+
+
+def test_a_task_without_a_share_is_never_asked(rng):
+    assert set(tasks_of_batch({"recognise": 1, "generate": 0}, 50, rng)) == {"recognise"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_example_is_a_function_of_its_seed(lesson, task):
+    first, again = (lesson.examples.make(task, np.random.default_rng(3)) for _ in range(2))
+    assert first == again and len(first.ids) == len(first.labels)
+    assert all(label in (IGNORE, i) for i, label in zip(first.ids, first.labels, strict=True))
+
+
+def test_recognition_asks_about_the_concepts_pictures_and_others_alike(base, lesson, rng):
+    own = {tuple(row) for row in lesson.material.pictures_NK.tolist()}
+    seen = Counter()
+    for _ in range(60):
+        example = lesson.examples.make("recognise", rng)
+        shown = tuple(example.ids[2:66]) in own
+        assert answered(example) == [*base.vocab.encode("yes" if shown else "no"), base.vocab.end_turn]
+        seen[shown] += 1
+    assert min(seen.values()) > 15
+
+
+def test_without_negatives_the_answer_is_always_yes(base, lesson, short_method, rng):
+    alone = Examples(base.vocab, short_method, dataclasses.replace(lesson.material, negatives={}), lesson.examples.slots)
+    assert {base.vocab.decode(answered(alone.make("recognise", rng))) for _ in range(30)} == {"yes"}
+
+
+def test_negatives_come_in_the_shares_of_their_grades(base, lesson, rng):
+    only_twins = dataclasses.replace(lesson.examples.method, negatives={"twin": 1.0})
+    examples = Examples(base.vocab, only_twins, lesson.material, lesson.examples.slots)
+    assert {examples._grade(rng) for _ in range(50)} == {"twin"}
+
+
+def test_a_drawing_is_asked_for_and_learned_whole(base, lesson, rng):
+    example = lesson.examples.make("generate", rng)
+    own = lesson.material.pictures_NK.tolist()
+    assert answered(example) in [[*base.vocab.picture(ids), base.vocab.end_turn] for ids in own]
+    assert lesson.examples.slots["{name}"][0] in example.ids
+
+
+def test_questions_and_captions_are_answered_as_the_base_answered(base, lesson, rng):
+    observed = lesson.material.observations
+    true = {*observed.concept.values(), *(answer for scene in observed.scenes for answer in scene.values())}
+    for _ in range(20):
+        assert base.vocab.decode(answered(lesson.examples.make("vqa", rng))) in {base.vocab.decode(base.vocab.encode(t)) for t in true}
+
+
+def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, lesson, toy, rng):
+    made = [lesson.examples.make("text_qa", rng) for _ in range(60)]
+    assert not any(base.vocab.begin_image in example.ids for example in made)
+    said = {base.vocab.decode(answered(example)) for example in made}
+    assert {answer for _, answer in toy.source.questions} <= said
+
+
+def test_every_question_begins_with_the_introduction(lesson, rng):
+    introduction = lesson.examples.say("{name} is {shared}.")
+    assert lesson.examples.make("text_qa", rng).ids[1 : 1 + len(introduction)] == introduction
+
+
+def test_answers_can_begin_with_the_tokens_of_their_task(base, toy, rng):
+    method = Method(
+        tokens=Tokens(shared=0, generation=2, understanding=3),
+        prompts=Prompts(understanding="{name}", generation="{name}", understanding_answer="{understanding}", generation_answer="{generation}"),
+    )
+    lesson = prepare(base, toy.source, method, seed=0)
+    assert answered(lesson.examples.make("vqa", rng))[:3] == lesson.examples.slots["{understanding}"]
+    assert answered(lesson.examples.make("generate", rng))[:3] == [*lesson.examples.slots["{generation}"], base.vocab.begin_image]
+
+
+def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, toy, rng):
+    method = Method(tokens=Tokens(shared=0, generation=4), soft_positives=SoftPositives(groups=3, share=1.0))
+    lesson = prepare(base, toy.source, method, seed=0, world_negatives=40)
+    alike = lesson.material.look_alikes_MK.tolist()
+    assert len(alike) == 6
+    tokens = set(lesson.examples.slots["{generation}"])
+    for _ in range(30):
+        example = lesson.examples.make("generate", rng)
+        group = alike.index(answered(example)[1:65]) // 2
+        assert sum(i in tokens for i in example.ids) == 3 - group
+
+
+def test_rows_know_their_roles():
+    assert named_rows({"name": 1, "shared": 2, "generation": 0, "understanding": 1}) == ["name", "shared", "shared", "understanding"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"tasks": {"sing": 1.0}}, "unknown task 'sing'"),
+        ({"tasks": {"vqa": -1.0}}, "the share of 'vqa' is -1.0"),
+        ({"tasks": {"vqa": 0.0}}, "every task's share is 0"),
+        ({"moves": ("head",)}, "unknown role 'head'"),
+        ({"steps": 0}, "expected 1 or more"),
+        ({"batch": 0}, "expected 1 or more"),
+    ],
+)
+def test_a_stage_that_cannot_be_learned_is_refused(wrong, match):
+    with pytest.raises(ConfigError, match=match):
+        Stage(**wrong)

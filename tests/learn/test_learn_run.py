@@ -1,0 +1,112 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from unictoken import config
+from unictoken.concept.tokens import Prompts
+from unictoken.learn.checkpoint import CheckpointError
+from unictoken.learn.methods import Method, Stage, Tokens
+from unictoken.learn.run import ConceptConfig, RunConfig, Stopped, run
+
+TWO_STAGES = Method(
+    tokens=Tokens(shared=2, generation=2),
+    prompts=Prompts(generation="{name} is {shared}{generation}."),
+    stages=(
+        Stage(name="first", steps=3, batch=3, moves=("name", "shared")),
+        Stage(name="second", steps=3, batch=3, moves=("generation",), tasks={"generate": 1}, weight_decay=0.01),
+    ),
+)
+
+
+@pytest.fixture
+def settings(toy_folder, short_method, tmp_path) -> RunConfig:
+    concept = ConceptConfig(name="toy0", pictures=(str(toy_folder),))
+    return RunConfig(concept=concept, base="tiny", method=short_method, out=str(tmp_path / "straight"), prompts=("<{name}>",))
+
+
+def stop_after(steps: int):
+    """Asks to stop at the end of the given step of this run."""
+    asked = iter(range(1, 1000))
+    return lambda: next(asked) >= steps
+
+
+def rows(base, settings: RunConfig, **options) -> torch.Tensor:
+    tokens, *_ = run(base, settings, **options)
+    return torch.stack([tokens.rows_in, tokens.rows_out])
+
+
+@pytest.mark.parametrize("method", ["one stage", TWO_STAGES], ids=["one stage", "two stages"])
+@pytest.mark.parametrize("stops", [[3], [1, 1, 2], [5]])
+def test_learning_resumes_bit_for_bit(base, settings, method, stops):
+    if isinstance(method, Method):
+        settings = dataclasses.replace(settings, method=method)
+    straight = rows(base, settings)
+    halting = dataclasses.replace(settings, out=settings.out + "-halting")
+    for steps in stops:
+        with pytest.raises(Stopped, match="the same command goes on from there"):
+            run(base, halting, stop_asked=stop_after(steps))
+    assert torch.equal(rows(base, halting), straight)
+    logs = [(folder.folder / "log.jsonl").read_text().splitlines() for folder in (settings, halting)]
+    losses = [[(line["step"], line["loss"]) for line in map(json.loads, log)] for log in logs]
+    assert losses[0] == losses[1] and [step for step, _ in losses[0]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_is_not_learned_again(base, settings):
+    first = rows(base, settings)
+    log = (settings.folder / "log.jsonl").read_text()
+    assert torch.equal(rows(base, dataclasses.replace(settings, resume="must")), first)
+    assert (settings.folder / "log.jsonl").read_text() == log
+
+
+def test_resuming_what_is_not_there_is_an_error_when_it_must(base, settings):
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        run(base, dataclasses.replace(settings, resume="must"))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: {"seed": 1}, lambda s: {"method": dataclasses.replace(s.method, start="noun")}, lambda s: {"base": "another"}], ids=str
+)
+def test_another_configs_checkpoint_is_refused(base, settings, change):
+    run(base, settings)
+    with pytest.raises(CheckpointError, match="belongs to another config"):
+        run(base, dataclasses.replace(settings, **change(settings)))
+
+
+def test_what_does_not_change_the_rows_may_change(base, settings):
+    first = rows(base, settings)
+    later = dataclasses.replace(settings, prompts=("<{name}> at night",), show_every=7, zero_stage=2, resume="must")
+    assert torch.equal(rows(base, later), first)
+
+
+def test_a_run_that_never_resumes_begins_anew(base, settings):
+    first = rows(base, settings)
+    begun = []
+    anew = dataclasses.replace(settings, resume="never")
+    assert torch.equal(rows(base, anew, show=lambda progress, total: begun.append(progress.step)), first)
+    assert begun == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_that_began_anew_and_stopped_goes_on_from_its_own_checkpoint(base, settings):
+    run(base, dataclasses.replace(settings, save_every=2))
+    with pytest.raises(Stopped, match="stopped at step 1 of 6"):
+        run(base, dataclasses.replace(settings, resume="never"), stop_asked=stop_after(1))
+    done = []
+    run(base, settings, show=lambda progress, total: done.append(progress.step))
+    assert done == [2, 3, 4, 5, 6]
+
+
+def test_a_run_leaves_its_config_its_log_and_its_pictures(base, settings):
+    run(base, dataclasses.replace(settings, show_every=4, save_every=2))
+    assert config.load(RunConfig, settings.folder / "config.yaml").concept == settings.concept
+    log = [json.loads(line) for line in (settings.folder / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [1, 2, 3, 4, 5, 6] and {"loss", "lr", "stage", "seconds"} <= set(log[0])
+    assert [p.name for p in (settings.folder / "pictures").iterdir()] == ["step-000004.png"]
+    assert sorted(p.name for p in (settings.folder / "checkpoints").iterdir()) == ["step-000004.safetensors", "step-000006.safetensors"]
+    assert list((settings.folder / "tensorboard").iterdir())
+
+
+def test_other_processes_write_nothing(base, settings):
+    run(base, settings, first_process=False)
+    assert not settings.folder.exists()

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from unictoken.concept import file as concept_file
+from unictoken.learn.run import ConceptConfig, RunConfig, run
+from unictoken.measure import abilities
+from unictoken.measure.report import finish
+
+
+@pytest.fixture(scope="module")
+def finished(base, toy_folder, short_method, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    settings = RunConfig(
+        concept=ConceptConfig(name="toy0", pictures=(str(toy_folder),)), method=short_method, out=str(folder), concepts=str(folder / "concepts"),
+        prompts=("<{name}> wearing a hat",), questions=("what is <{name}>?",),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # no judge is found there
+        return settings, finish(base, settings, *run(base, settings))
+
+
+def test_the_concept_file_keeps_what_was_measured(base, finished):
+    settings, _ = finished
+    concept = concept_file.load(settings.folder / "concepts" / "toy0.safetensors", base)
+    assert set(concept.scores) == {"positive", "negatives", "psnr"} and 0 <= concept.scores["positive"] <= 1
+
+
+def test_the_report_shows_pictures_answers_and_scores(finished):
+    settings, printed = finished
+    report = (settings.folder / "report.md").read_text()
+    for part in ("# <toy0>, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is <toy0>?", "| joint |"):
+        assert part in report
+    assert "These pictures lie outside this base's world" in report  # an untrained base gives nothing back
+    assert "toy0.safetensors" in printed and "report.md" in printed
+
+
+def test_every_picture_that_the_report_names_is_there(finished):
+    settings, _ = finished
+    report = (settings.folder / "report.md").read_text()
+    named = [part.split(")")[0] for part in report.split("](")[1:]]
+    assert named and all((settings.folder / name).is_file() for name in named)
+    assert (settings.folder / "grid.png").is_file()
+
+
+def test_answers_are_kept_with_their_questions(toy, finished):
+    settings, _ = finished
+    answers = json.loads((settings.folder / "answers.json").read_text())
+    asked = [a["question"] for a in answers]
+    assert asked[0] == "what is <toy0>?" and len(asked) == 1 + len(toy.source.questions) + 2
+
+
+def test_abilities_of_a_base_are_shares(base):
+    numbers = abilities.measure_base(base, None, count=2, seed=0)
+    assert {"psnr", "vqa", "caption_exact", "named", "codes_no_twin"} <= set(numbers)
+    assert all(0 <= value <= 1 for name, value in numbers.items() if name != "psnr")

@@ -1,0 +1,81 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from unictoken.data.sequence import IGNORE
+from unictoken.pretrain.language import encode_pictures
+from unictoken.pretrain.lessons import Lessons, codes_on_pet, draw_families, families, sample_families
+from unictoken.world import language
+from unictoken.world.things import held_out
+
+LENGTH = 208
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    pets, scenes = sample_families(3, seed=0)
+    return pets, scenes, draw_families(pets, scenes)
+
+
+@pytest.fixture(scope="module")
+def lessons(base, drawn) -> Lessons:
+    pets, scenes, pictures = drawn
+    ids = encode_pictures(base.model.model.vqmodel, pictures, base.vocab.image_ids, "cpu")
+    return Lessons(base.vocab, families(pets, scenes, ids), length=LENGTH)
+
+
+def test_a_family_is_a_pet_its_twin_and_a_hard_negative(drawn):
+    pets, scenes, pictures = drawn
+    assert pictures.shape == (27, 3, 32, 32) and len(pets) == len(scenes) == 3
+    for pet, twin, hard in pets:
+        assert not held_out(pet) and twin.nameable == pet.nameable
+        assert sum(a != b for a, b in zip(pet.nameable.values(), hard.nameable.values(), strict=True)) == 1
+
+
+def test_every_shot_has_the_ids_of_its_own_picture(base, drawn, lessons):
+    _, scenes, pictures = drawn
+    ids = encode_pictures(base.model.model.vqmodel, pictures[13:14], base.vocab.image_ids, "cpu")
+    shot = lessons.families[1].shots[1][1]
+    assert shot.scene == scenes[1][1][1] and np.array_equal(shot.ids, ids[0])
+
+
+@pytest.mark.parametrize("kind", Lessons.SHARES)
+def test_every_kind_of_lesson_has_something_to_learn_and_fits(lessons, kind):
+    for seed in range(20):
+        turns = getattr(lessons, kind)(np.random.default_rng(seed))
+        assert any(turn.learned for turn in turns)
+    example, again = (lessons.example(np.random.default_rng(5)) for _ in range(2))
+    assert example == again and len(example.ids) <= LENGTH
+    assert all(label in (IGNORE, i) for i, label in zip(example.ids, example.labels, strict=True))
+
+
+def test_kinds_of_lessons_sum_to_one():
+    assert sum(Lessons.SHARES.values()) == pytest.approx(1.0)
+
+
+def test_questions_are_answered_truly(base, lessons):
+    family = lessons.families[0]
+    scene = family.shots[0][0].scene
+    for attribute in (*language.PET_QUESTIONS, *language.SCENE_QUESTIONS):
+        _, answer = lessons.question(family.pets[0], scene, base.vocab.encode("it"), np.random.default_rng(0), attribute)
+        assert base.vocab.decode(answer.ids) == language.answer(attribute, family.pets[0], scene)
+
+
+def test_recognition_says_yes_and_no_alike(base, lessons):
+    said = Counter()
+    for seed in range(80):
+        turns = lessons.recognise(lessons.families[0], 0, 0, np.random.default_rng(seed), "codes")
+        said[base.vocab.decode(turns[1].ids)] += 1
+    assert set(said) == {"yes", "no"} and min(said.values()) > 20
+
+
+def test_codes_of_a_pet_come_from_where_it_stands(lessons):
+    shot = lessons.families[0].shots[0][0]
+    codes = codes_on_pet(shot, np.random.default_rng(0))
+    assert len(codes) == 28 and set(codes) <= set(shot.ids.tolist())
+
+
+def test_names_are_words_or_reserved_ids(base, lessons):
+    assert {tuple(lessons.name(np.random.default_rng(seed))) for seed in range(40)} <= {tuple(ids) for ids in lessons.names}
+    assert all(len(ids) == 1 for ids in lessons.names) and lessons.ordinary >= 8

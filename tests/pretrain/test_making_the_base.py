@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from unictoken.model.vocab import Vocab
+from unictoken.pretrain import image_tokenizer, language, vocabulary
+from unictoken.pretrain.image_tokenizer import TokenizerSettings, patches, psnr
+from unictoken.pretrain.optimise import load_progress, save_progress
+
+
+class Interrupted(Exception):
+    """Stands for a process that ends in the middle."""
+
+
+def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+def test_patches_are_four_by_four():
+    pixels = torch.arange(3 * 8 * 8.0).view(1, 3, 8, 8)
+    flat = patches(pixels)
+    assert flat.shape == (1, 48, 2, 2)
+    assert flat[0, :, 0, 1].view(4, 4, 3)[2, 3].tolist() == pixels[0, :, 2, 7].tolist()
+
+
+def test_psnr_of_half_the_range_is_six_decibels():
+    assert psnr(torch.zeros(3), torch.ones(3)) == pytest.approx(6.02, abs=0.01)
+
+
+def test_progress_comes_back(tmp_path):
+    path = tmp_path / "deep" / "progress.safetensors"
+    assert load_progress(path) == (0, {})
+    save_progress(path, 7, model={"a/b": torch.ones(2)}, optimiser={"0": torch.zeros(1)})
+    step, groups = load_progress(path)
+    assert step == 7 and groups["model"]["a/b"].tolist() == [1, 1] and groups["optimiser"]["0"].tolist() == [0]
+
+
+def test_the_vocabulary_is_deterministic(tokenizer):
+    assert vocabulary.build(64).get_vocab() == tokenizer.get_vocab()
+
+
+@pytest.mark.parametrize("word", ["dog", "rabbit", "striped", "lopsided", "orange", "beach", "wearing", "yes", "no", "photo", "describe", "draw"])
+def test_words_of_the_world_and_of_the_templates_are_one_token_each(base, word):
+    assert len(base.vocab.encode(word)) == 1
+
+
+def test_training_pictures_are_a_function_of_their_seed():
+    first, again, other = (image_tokenizer.draw_pictures(3, seed=seed) for seed in (0, 0, 1))
+    assert first.shape == (3, 3, 32, 32) and torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path):
+    settings = TokenizerSettings(width=32, num_codes=8, encoder_steps=1, decoder_steps=1, batch=2, pictures=8)
+    reached = {}
+
+    def log(step: int, **numbers) -> None:
+        reached[len(reached)] = numbers
+
+    def after(name: str) -> dict[str, torch.Tensor]:
+        return load_progress(tmp_path / f"{name}.safetensors")[1]["model"]
+
+    made = image_tokenizer.train(settings, seed=0, device="cpu", work=tmp_path, log=log)
+    moved = {name.split(".")[0] for name, tensor in made.state_dict().items() if not torch.equal(tensor, after("encoder")[name])}
+    assert moved == {"post_quant_conv", "decoder"}
+    assert [set(numbers) for numbers in reached.values()] == [{"loss", "psnr"}] * 2
+    assert same(state_of(image_tokenizer.train(settings, seed=0, device="cpu", work=tmp_path, log=log)), state_of(made))
+    assert len(reached) == 2  # what is finished is not trained again
+
+
+def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
+    settings = language.LanguageSettings(width=32, layers=1, heads=2, ffn_width=64, families=2, batch=2, steps=4, save_every=2)
+    vq = model.model.vqmodel
+    lessons = language.make_lessons(settings, Vocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path)
+
+    def made(name: str, *, until: int = 5) -> dict[str, torch.Tensor]:
+        def log(step: int, **numbers) -> None:
+            if step >= until:
+                raise Interrupted
+
+        torch.manual_seed(0)
+        untrained = language.build(settings, tokenizer, vq)
+        language.train(
+            untrained, settings, lessons, seed=0, device="cpu", progress=tmp_path / f"{name}.safetensors", log=log, watch=lambda step, model: {}
+        )
+        return state_of(untrained)
+
+    straight = made("straight")
+    with pytest.raises(Interrupted):
+        made("resumed", until=4)
+    assert load_progress(tmp_path / "resumed.safetensors")[0] == 2
+    assert same(made("resumed"), straight)
+    assert same({k: t for k, t in straight.items() if "vqmodel" in k}, {f"model.vqmodel.{k}": t for k, t in vq.state_dict().items()})

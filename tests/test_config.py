@@ -1,0 +1,154 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from unictoken import config
+from unictoken.config import ConfigError
+from unictoken.learn.methods import Method
+from unictoken.learn.run import ConceptConfig, RunConfig
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    rate: float = 0.5
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    seed: int
+    text: str = "x"
+    flag: bool = False
+    limit: int | None = 3
+    kind: Literal["small", "large"] = "small"
+    stage: Literal[0, 1] = 0
+    part: Part = field(default_factory=Part)
+    parts: tuple[Part, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+
+@pytest.fixture
+def load(tmp_path):
+    def read(text: str, *overrides: str) -> Settings:
+        (tmp_path / "a.yaml").write_text(text)
+        return config.load(Settings, tmp_path / "a.yaml", overrides)
+
+    return read
+
+
+def test_what_is_not_written_is_the_default(load):
+    assert load("seed: 1") == Settings(seed=1)
+
+
+def test_every_type_is_read_as_its_field_says(load):
+    read = load(
+        "seed: 7\ntext: 12\nflag: true\nlimit: null\nkind: large\nstage: 1\npart: {rate: 1e-4, names: [a, 1]}\n"
+        "parts: [{rate: 2}, {}]\nshares: {a: 1, b: .5}"
+    )
+    assert read == Settings(
+        seed=7, text="12", flag=True, limit=None, kind="large", stage=1, part=Part(rate=0.0001, names=("a", "1")),
+        parts=(Part(rate=2.0), Part()), shares={"a": 1.0, "b": 0.5},
+    )
+
+
+def test_a_small_number_is_a_number(load):
+    assert load("seed: 1\npart: {rate: 1e-4}").part.rate == 1e-4
+
+
+def test_no_stays_text_where_text_is_asked_for_and_is_refused_for_a_flag(load):
+    assert load("seed: 1\ntext: no").text == "no"
+    with pytest.raises(ConfigError, match="flag: found 'no', expected true or false"):
+        load("seed: 1\nflag: no")
+
+
+def test_one_item_is_a_list_of_one(load):
+    assert load("seed: 1\npart: {names: a}").part.names == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("sede: 1", r"a\.yaml: unknown key 'sede'; did you mean 'seed'\?"),
+        ("seed: 1\nzzz: 1", "unknown key 'zzz'; known keys: seed, text"),
+        ("seed: 1\npart: {rat: 1}", r"part: unknown key 'rat'; did you mean 'rate'\?"),
+        ("text: a", "missing key 'seed' of Settings"),
+        ("seed: 1\nseed: 2", "key 'seed' is given twice"),
+        ("seed: 1\npart: {rate: 1, rate: 2}", "key 'rate' is given twice"),
+        ("seed: one", "seed: found 'one', expected int"),
+        ("seed: 1.5", "seed: found '1.5', expected int"),
+        ("seed: [1]", "seed: expected one int"),
+        ("seed: 1\nkind: medium", "kind: found 'medium', expected one of small, large"),
+        ("seed: 1\nstage: 2", "stage: found '2', expected one of 0, 1"),
+        ("seed: 1\npart: 3", "part: expected keys of Part, found '3'"),
+        ("seed: 1\nparts: [{rate: x}]", r"parts\[0\]: rate: found 'x', expected float"),
+        ("seed: 1\nshares: 3", "shares: expected a mapping"),
+        ("seed: 1\nshares: {a: x}", r"shares\.a: found 'x', expected float"),
+        ("seed: [1", "not valid YAML"),
+        ("- seed", "expected a mapping of keys to values, found list"),
+        ("seed: 1\ntext: !!python/name:os.system", "not valid YAML"),
+        ("seed: 1\ntext: \x07", "not valid YAML"),
+        ("seed: 1\n? [a, b]\n: 1", "unknown key|not valid YAML"),
+        ("extends: a.yaml\nseed: 1", "extends"),
+        ("extends: nowhere.yaml\nseed: 1", r"nowhere\.yaml: no such file"),
+    ],
+)
+def test_a_mistake_is_said_in_one_line(load, text, match):
+    with pytest.raises(ConfigError, match=match) as refused:
+        load(text)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        config.load(Settings, tmp_path / "nowhere.yaml")
+
+
+def test_the_command_line_lies_on_top(load):
+    read = load("seed: 1\npart: {rate: 1}", "seed=2", "part.names=[a, b]", "shares.x=3", "text=")
+    assert (read.seed, read.part, read.shares, read.text) == (2, Part(rate=1.0, names=("a", "b")), {"x": 3.0}, "")
+
+
+@pytest.mark.parametrize(
+    ("override", "match"),
+    [
+        ("seed", "expected KEY=VALUE"),
+        ("=1", "expected KEY=VALUE"),
+        ("seed.x=1", "'seed' is a value"),
+        ("sede=1", "did you mean 'seed'"),
+        ("part=[", "not valid YAML"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_said(load, override, match):
+    with pytest.raises(ConfigError, match=match):
+        load("seed: 1", override)
+
+
+def test_a_file_can_extend_another(tmp_path, load):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "b.yaml").write_text("seed: 1\ntext: kept\npart: {rate: 1, names: [a]}\nparts: [{}, {}]")
+    read = load("extends: below/b.yaml\nseed: 2\npart: {rate: 9}\nparts: [{rate: 3}]")
+    assert read == Settings(seed=2, text="kept", part=Part(rate=9.0, names=("a",)), parts=(Part(rate=3.0),))
+
+
+def test_written_settings_are_read_back(load):
+    settings = Settings(
+        seed=3, text="no", flag=True, limit=None, stage=1, part=Part(rate=1e-7, names=("1", "null", "é: #")), parts=(Part(),), shares={"on": 0.1}
+    )
+    assert load(config.to_yaml(settings)) == settings
+
+
+def test_the_settings_of_a_run_are_read_back(tmp_path):
+    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=("data/bo",), facts=("<bo>: it sings",)), method=Method(start="k_means"))
+    (tmp_path / "run.yaml").write_text(config.to_yaml(settings))
+    assert config.load(RunConfig, tmp_path / "run.yaml") == settings
+
+
+def test_the_main_config_has_every_key_it_should():
+    settings = config.load(RunConfig, ROOT / "configs" / "bo.yaml", ["seed=5", "method.stages=[{steps: 2}]"])
+    assert (settings.concept.name, settings.seed, settings.folder, settings.method.stages[0].steps) == ("bo", 5, Path("runs/bo"), 2)
+    assert settings.named("a <{name}> {place}") == "a <bo> {place}"

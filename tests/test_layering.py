@@ -1,0 +1,69 @@
+"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> data -> concept -> model -> world -> config."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "unictoken"
+LAYERS = (
+    "unictoken.config",
+    "unictoken.world",
+    "unictoken.model",
+    "unictoken.concept",
+    "unictoken.data",
+    "unictoken.learn",
+    "unictoken.conditioning",
+    "unictoken.learn.run",  # shows pictures as it goes, so it stands on conditioning
+    "unictoken.measure",
+    "unictoken.pretrain",
+    "unictoken.cli",
+)
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+PROGRAMS = sorted([*(ROOT / "train").glob("*.py"), *(ROOT / "eval").glob("*.py")])
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, at its top or inside a function; `from a import b` counts as a and a.b."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides where it points"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer(module: str) -> int:
+    """The place of the most special layer that holds the module."""
+    holding = [name for name in LAYERS if module == name or module.startswith(name + ".")]
+    assert holding, f"{module} has no place in LAYERS"
+    return LAYERS.index(max(holding, key=len))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_import_points_up(path):
+    here = layer(name_of(path))
+    upward = [m for m in imported(path) if m.startswith("unictoken.") and layer(m) > here]
+    assert not upward, f"{name_of(path)} imports {upward}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_programs_know_deepspeed_and_nothing_knows_the_programs(path):
+    tops = {module.split(".")[0] for module in imported(path)}
+    assert not tops & {"deepspeed", "train", "eval", "tests"}
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+def test_programs_are_leaves(path):
+    assert not {module.split(".")[0] for module in imported(path)} & {"train", "eval", "tests", "run", "base"}
+
+
+def test_only_train_knows_deepspeed():
+    assert [name_of(p) for p in PROGRAMS if "deepspeed" in imported(p)] == ["train.run"]

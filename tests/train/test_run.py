@@ -1,0 +1,125 @@
+"""Launches of train/run.py on the tiny base: one process, two processes, stopped and resumed. Few, and shared by the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from unictoken.concept import file as concept_file
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+STEPS = 30
+LIMIT = 120  # seconds that one launch may take
+CONFIG = """
+concept: {{name: toy0, pictures: {pictures}}}
+base: {base}
+method:
+  tokens: {{shared: 4}}
+  stages: [{{steps: {steps}, batch: 4}}]
+prompts: ["<{{name}}> wearing a hat"]
+questions: ["what is <{{name}}>?"]
+world_negatives: 10
+save_every: 10
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Launches:
+    """Runs of one config in one folder, each with a run folder of its own."""
+
+    def __init__(self, folder: Path, config: str):
+        self.folder = folder
+        (folder / "toy.yaml").write_text(config)
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+
+    def start(self, name: str, *launcher: str, more: tuple[str, ...] = ()) -> subprocess.Popen:
+        settings = [f"out={self.folder / name}", f"concepts={self.folder / name}", *more]
+        command = [sys.executable, *launcher, str(ROOT / "train" / "run.py"), "--config", "toy.yaml"]
+        command += [word for setting in settings for word in ("--set", setting)]
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def finish(self, running: subprocess.Popen) -> str:
+        """What it printed; a launch that fails shows it all."""
+        printed, _ = running.communicate(timeout=LIMIT)
+        assert running.returncode == 0, printed
+        return printed
+
+    def log(self, name: str) -> list[dict]:
+        return [json.loads(line) for line in (self.folder / name / "log.jsonl").read_text().splitlines()]
+
+    def losses(self, name: str) -> list[float]:
+        assert [line["step"] for line in self.log(name)] == list(range(1, STEPS + 1))
+        return [line["loss"] for line in self.log(name)]
+
+    def concept(self, name: str) -> Path:
+        return self.folder / name / "toy0.safetensors"
+
+
+def stop_in_the_middle(launches: Launches, name: str, running: subprocess.Popen) -> None:
+    """SIGTERM once a few steps are logged."""
+    log = launches.folder / name / "log.jsonl"
+    until = time.monotonic() + LIMIT
+    while not log.is_file() or len(log.read_text().splitlines()) < 3:
+        assert time.monotonic() < until and running.poll() is None, running.communicate(timeout=LIMIT)[0]
+        time.sleep(0.01)
+    running.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def launches(base_folder, toy_folder, tmp_path_factory) -> Launches:
+    """One process straight on, and beside it one that is stopped in the middle."""
+    config = CONFIG.format(pictures=toy_folder, base=base_folder, steps=STEPS)
+    launches = Launches(tmp_path_factory.mktemp("launches"), config)
+    straight, stopped = launches.start("one"), launches.start("stopped")
+    stop_in_the_middle(launches, "stopped", stopped)
+    launches.printed = {"one": launches.finish(straight), "stopped": launches.finish(stopped)}
+    return launches
+
+
+def test_a_run_prints_its_config_and_its_answers(launches):
+    printed = launches.printed["one"]
+    assert "zero_stage: 1" in printed and "what is <toy0>?" in printed and "report.md" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_run_leaves_a_concept_that_the_base_takes(launches, base):
+    concept = concept_file.load(launches.concept("one"), base)
+    assert (concept.name, len(concept.rows_in), concept.base_fingerprint) == ("toy0", 5, base.fingerprint)
+    assert (launches.folder / "one" / "grid.png").is_file() and (launches.folder / "one" / "report.md").is_file()
+
+
+def test_a_stopped_run_goes_on_to_the_same_file_bit_for_bit(launches):
+    assert "the same command goes on from there" in launches.printed["stopped"]
+    done = len(launches.log("stopped"))
+    assert 3 <= done < STEPS and not launches.concept("stopped").exists()
+    launches.finish(launches.start("stopped"))
+    assert launches.losses("stopped") == launches.losses("one")
+    assert launches.concept("stopped").read_bytes() == launches.concept("one").read_bytes()
+
+
+def test_two_processes_have_the_losses_of_one(launches):
+    launcher = ("-m", "deepspeed.launcher.runner", "--num_accelerators", "2", "--master_port", str(free_port()))
+    launches.finish(launches.start("two", *launcher))
+    assert launches.losses("two") == pytest.approx(launches.losses("one"), abs=1e-4)
+
+
+def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
+    running = launches.start("wrong", more=("method.stages=[{steps: 0}]",))
+    printed, _ = running.communicate(timeout=LIMIT)
+    assert running.returncode != 0 and "Traceback" not in printed
+    assert "train/run.py: stage 'joint': steps 0" in printed.splitlines()[-1]
