@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 # torch's default build brings 6 GB of CUDA libraries. Where there is no GPU, a CPU build that pip can find is taken instead.
 CPU_TORCH := $(shell test -e /dev/nvidiactl || echo 'torch==2.13.0+cpu')
 
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DS_ACCELERATOR ?= $(shell test -e /dev/nvidiactl && echo cuda || echo cpu)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 export TOKENIZERS_PARALLELISM ?= false

@@ -78,6 +78,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
     work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
     tokenizer = made_tokenizer(settings).to(device)
     lessons = language.make_lessons(settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work)
+    keep_freed_memory()
     torch.manual_seed(settings.seed)
     model = language.build(settings.language, words, tokenizer)
 
@@ -112,7 +113,6 @@ def main(arguments: list[str] | None = None) -> None:
         settings = config.load(BaseConfig, options.config, options.set)
     except config.ConfigError as error:
         sys.exit(f"train/base.py: {error}")
-    keep_freed_memory()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if "tokenizer" in options.parts:
         make_tokenizer(settings, device)

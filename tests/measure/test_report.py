@@ -13,11 +13,9 @@ def finished(base, toy_folder, short_method, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     settings = RunConfig(
         concept=ConceptConfig(name="toy0", pictures=(str(toy_folder),)), method=short_method, out=str(folder), concepts=str(folder / "concepts"),
-        prompts=("<{name}> wearing a hat",), questions=("what is <{name}>?",),
+        prompts=("<{name}> wearing a hat",), questions=("what is <{name}>?",), judge=None,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)  # no judge is found there
-        return settings, finish(base, settings, *run(base, settings))
+    return settings, finish(base, settings, *run(base, settings))
 
 
 def test_the_concept_file_keeps_what_was_measured(base, finished):

@@ -29,6 +29,7 @@ method:
 prompts: ["<{{name}}> wearing a hat"]
 questions: ["what is <{{name}}>?"]
 world_negatives: 10
+judge: null
 save_every: 10
 """
 

@@ -73,6 +73,8 @@ class RunConfig:
     drawing: Draw = field(default_factory=Draw)
     world_negatives: int = 400
     """Pets of the toy world drawn as negatives where the concept brings none of its own; 0: none."""
+    judge: str | None = "checkpoints/judge/model.safetensors"
+    """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
     zero_stage: Literal[0, 1, 2, 3] = 1
     """DeepSpeed's ZeRO stage; 3 shards the frozen base."""
     dtype: Literal["fp32", "bf16"] = "fp32"

@@ -19,7 +19,6 @@ from unictoken.measure.judge import load_judge
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
 
-JUDGE = Path("checkpoints/judge/model.safetensors")
 OUTSIDE_PSNR = 18.0  # dB; pictures that the image tokenizer gives back worse than this are not of its world
 
 
@@ -27,7 +26,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     """Measure, write everything into the run folder and the concept file into its own; gives what to print."""
     folder = settings.folder
     spoken = with_tokens(base, concept)
-    rows = _table_rows(base, concept, source, lesson, settings.seed)
+    rows = _table_rows(base, concept, source, lesson, settings)
     numbers = rows[concept.method]
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
     path = concept_file.save(concept, concept_file.path_of(concept.name, settings.concepts))
@@ -74,14 +73,14 @@ def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: 
     return said
 
 
-def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Lesson, seed: int) -> dict[str, dict[str, float]]:
+def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Lesson, settings: RunConfig) -> dict[str, dict[str, float]]:
     """Scores with controls: on held-out pictures where the truth is known, else on what the run has."""
-    if source.pet is None or not JUDGE.is_file():
+    if source.pet is None or settings.judge is None:
         return {concept.method: _own_scores(with_tokens(base, concept), base, source, lesson)}
-    test = toy.make_test_set(base, source.pet, (seed, 999))
-    judge = load_judge(JUDGE)
+    test = toy.make_test_set(base, source.pet, (settings.seed, 999))
+    judge = load_judge(settings.judge)
     return {
-        name: toy.measure(c, judge, source.pet, None, test, seed=seed)[0]
+        name: toy.measure(c, judge, source.pet, None, test, seed=settings.seed)[0]
         for name, c in toy.conditionings(base, source.pet, source.name, concept, None).items()
     }
 

@@ -37,6 +37,8 @@ class LanguageSettings:
     muon_lr: float = 0.02
     adamw_lr: float = 3e-3
     save_every: int = 100
+    start_from: str | None = None
+    """A folder of weights of the same shape to begin with, the optimiser fresh; null: from nothing."""
 
 
 def build(settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer) -> EarlyFusionModel:
@@ -56,6 +58,8 @@ def build(settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer
         vq_config=image_tokenizer.config.to_dict(),
     )
     model = EarlyFusionModel(config)
+    if settings.start_from:
+        model.load_state_dict(EarlyFusionModel.from_pretrained(settings.start_from).state_dict())
     model.model.vqmodel.load_state_dict(image_tokenizer.state_dict())
     model.model.vqmodel.requires_grad_(False)
     return model
@@ -72,7 +76,7 @@ def supervised_loss(model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: to
 @torch.no_grad()
 def encode_pictures(tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor, device: str) -> np.ndarray:
     """Image ids [N, K] of uint8 pictures."""
-    codes = [tokenizer.to_codes(to_pixels(part.to(device))).cpu() for part in pictures.split(256)]
+    codes = [tokenizer.to_codes(to_pixels(part.to(device))).cpu() for part in pictures.split(64)]
     return image_ids[torch.cat(codes)].numpy()
 
 
