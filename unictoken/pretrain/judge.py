@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from unictoken.measure.judge import ATTRIBUTES, Judge
 from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.memory import keep_freed_memory
 from unictoken.pretrain.image_tokenizer import to_pixels
 from unictoken.pretrain.optimise import MuonAdamW
 from unictoken.world.drawing import draw
@@ -65,6 +66,7 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log)
     )
     data = draw_labelled(settings.pictures, seed=seed)
     seen_again = round_trip(tokenizer, data.pixels)
+    keep_freed_memory()
     for step in range(settings.steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         chosen = torch.randint(len(data.pixels), (settings.batch,), generator=generator)

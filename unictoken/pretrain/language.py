@@ -126,7 +126,9 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
 
 
 def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
-    """Weights, tokenizer and processor, as `transformers` loads them."""
+    """Weights (the transformer in bf16, the image tokenizer in fp32), tokenizer and processor, as `transformers` loads them."""
+    model = copy.deepcopy(model).bfloat16()
+    model.model.vqmodel.float()
     model.save_pretrained(folder)
     side = model.model.vqmodel.config.resolution
     processor = ChameleonProcessor(
