@@ -29,7 +29,12 @@ def tokenizer():
 def model(tokenizer) -> EarlyFusionModel:
     torch.manual_seed(0)
     vq = image_tokenizer.build(image_tokenizer.TokenizerSettings(num_codes=CODES, width=32))
-    return language.build(language.LanguageSettings(width=32, layers=2, heads=2, ffn_width=64), tokenizer, vq)
+    made = language.build(language.LanguageSettings(width=32, layers=2, heads=2, ffn_width=64), tokenizer, vq)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if ".vqmodel." not in name:
+                parameter.copy_(parameter.bfloat16())  # what a saved base keeps
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -127,8 +127,9 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
 
 def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
     """Weights (the transformer in bf16, the image tokenizer in fp32), tokenizer and processor, as `transformers` loads them."""
+    exact = copy.deepcopy(model.model.vqmodel)
     model = copy.deepcopy(model).bfloat16()
-    model.model.vqmodel.float()
+    model.model.vqmodel = exact
     model.save_pretrained(folder)
     side = model.model.vqmodel.config.resolution
     processor = ChameleonProcessor(
