@@ -10,7 +10,6 @@ from unictoken.concept.tokens import ROLES, Prompts
 from unictoken.config import ConfigError
 
 TASKS = ("recognise", "vqa", "text_qa", "caption", "generate")
-NEGATIVE_GRADES = ("easy", "hard", "twin")
 
 
 @dataclass(frozen=True, kw_only=True)

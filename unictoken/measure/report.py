@@ -87,15 +87,10 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
 
 def _own_scores(spoken: Conditioning, base: Base, source: Source, lesson: Lesson) -> dict[str, float]:
     others = torch.cat(list(lesson.material.negatives.values())) if lesson.material.negatives else None
-    scores = {"positive": _share(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
+    scores = {"positive": abilities.share(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
     if others is not None:
-        scores["negatives"] = _share(p <= 0.5 for p in spoken.recognise(others[:64]))
+        scores["negatives"] = abilities.share(p <= 0.5 for p in spoken.recognise(others[:64]))
     return {**scores, "psnr": abilities.psnr(base, source.pictures)}
-
-
-def _share(flags) -> float:
-    flags = list(flags)
-    return sum(flags) / len(flags)
 
 
 def _world_note(base: Base, source: Source) -> list[str]:
