@@ -21,12 +21,13 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 
 from unictoken.concept.start import k_means
 from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.memory import keep_freed_memory
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
 from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import sample_pet_where, sample_scene
 
 PATCH = 4  # pixels of a code, each way
-K_MEANS_PATCHES = 150_000
+K_MEANS_PICTURES, K_MEANS_PATCHES = 20_000, 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class TokenizerSettings:
 
     width: int = 64
     """Channels at every resolution."""
-    num_codes: int = 4096
+    num_codes: int = 8192
     encoder_steps: int = 1600
     decoder_steps: int = 3000
     batch: int = 32
@@ -122,6 +123,7 @@ def train_half(tokenizer: ImageTokenizer, half: Half, settings: TokenizerSetting
         optimiser.load_state(saved["optimiser"])
     elif half.name == "encoder":
         tokenizer.quantize.embedding.weight.copy_(patch_codebook(pictures, settings.num_codes, seed))
+    keep_freed_memory()
     device = tokenizer.quantize.embedding.weight.device
     for step in range(first, half.steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
@@ -152,9 +154,10 @@ def to_pixels(pictures_B3HW: torch.Tensor) -> torch.Tensor:
 def patch_codebook(pictures: torch.Tensor, num_codes: int, seed: int) -> torch.Tensor:
     """The k-means centres [C, 48] of the patches of the pictures."""
     generator = torch.Generator().manual_seed(seed)
-    points = rearrange(patches(to_pixels(pictures[:10_000])), "b d h w -> (b h w) d")
-    points = points[torch.randperm(len(points), generator=generator)[:K_MEANS_PATCHES]]
+    points = rearrange(patches(to_pixels(pictures[:K_MEANS_PICTURES])), "b d h w -> (b h w) d")
     distinct, times = points.unique(dim=0, return_counts=True)
-    # Started on distinct patches, the common ones surely: started on any, half of the centres would be copies of the sky.
-    order = (times.float() * torch.rand(len(times), generator=generator).clamp_min(0.05)).argsort(descending=True)
+    # Common patches (the sky) count less than they stand, and centres start on distinct patches: else half of the codes were the sky's.
+    points = distinct[times.sqrt().multinomial(K_MEANS_PATCHES, replacement=True, generator=generator)]
+    distinct, times = points.unique(dim=0, return_counts=True)
+    order = (times * torch.rand(len(times), generator=generator).clamp_min(0.05)).argsort(descending=True)
     return k_means(points, num_codes, generator, rounds=12, centres=distinct[order[:num_codes]])

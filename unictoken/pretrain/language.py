@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import ChameleonConfig, ChameleonImageProcessor, ChameleonProcessor
 
+from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
@@ -36,6 +37,9 @@ class LanguageSettings:
     steps: int = 12_000
     muon_lr: float = 0.02
     adamw_lr: float = 3e-3
+    image_weight: float = 0.5
+    yes_no_weight: float = 3.0
+    """What a picture code, and the word yes or no, weighs in the loss; other words weigh 1."""
     save_every: int = 100
     start_from: str | None = None
     """A folder of weights of the same shape to begin with, the optimiser fresh; null: from nothing."""
@@ -60,17 +64,42 @@ def build(settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer
     model = EarlyFusionModel(config)
     if settings.start_from:
         model.load_state_dict(EarlyFusionModel.from_pretrained(settings.start_from).state_dict())
+    else:
+        start_image_rows(model, Vocab(tokenizer).image_ids, image_tokenizer.quantize.embedding.weight)
     model.model.vqmodel.load_state_dict(image_tokenizer.state_dict())
     model.model.vqmodel.requires_grad_(False)
     return model
 
 
-def supervised_loss(model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> torch.Tensor:
-    """Mean next-token cross-entropy; only positions with a label go through the head."""
+@torch.no_grad()
+def start_image_rows(model: EarlyFusionModel, image_ids_C: torch.Tensor, codebook_CE: torch.Tensor) -> None:
+    """Begin the rows of image ids, input and head, as a random projection of their codes, so that alike patches begin alike.
+
+    Half-whitened first: raw distances between patches are mostly about brightness.
+    """
+    directions_CE, lengths_E, _ = torch.linalg.svd(codebook_CE - codebook_CE.mean(0), full_matrices=False)
+    features_CE = directions_CE * lengths_E.sqrt()
+    rows_CD = features_CE @ torch.randn(features_CE.shape[1], model.config.hidden_size)
+    rows_CD *= model.config.initializer_range / rows_CD.std()
+    model.model.embed_tokens.weight[image_ids_C] = rows_CD
+    model.lm_head.weight[image_ids_C] = rows_CD
+
+
+def weights_of_ids(vocab: Vocab, settings: LanguageSettings) -> torch.Tensor:
+    """What each id weighs in the loss, [V]: answers are few beside picture codes, and yes/no the fewest."""
+    weights = torch.ones(vocab.size)
+    weights[vocab.image_ids] = settings.image_weight
+    for word in (templates.YES, templates.NO):
+        weights[vocab.encode(word)] = settings.yes_no_weight
+    return weights
+
+
+def supervised_loss(model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_V: torch.Tensor) -> torch.Tensor:
+    """Weighted mean next-token cross-entropy; only positions with a label go through the head."""
     hidden_BTD = model.hidden(model.model.embed_tokens(ids_BT))
     counted = labels_BT[:, 1:] != IGNORE
     logits = model.lm_head(hidden_BTD[:, :-1][counted])
-    return torch.nn.functional.cross_entropy(logits.float(), labels_BT[:, 1:][counted])
+    return torch.nn.functional.cross_entropy(logits.float(), labels_BT[:, 1:][counted], weight=weights_V)
 
 
 @torch.no_grad()
@@ -107,13 +136,14 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
     if saved:
         model.load_state_dict(saved["model"])
         optimiser.load_state(saved["optimiser"])
+    weights_V = weights_of_ids(lessons.vocab, settings).to(device)
     started, losses = time.time(), []
     for step in range(first, settings.steps):
         rng = np.random.default_rng([seed, step])
         batch = pad([lessons.example(rng) for _ in range(settings.batch)], lessons.vocab, length=settings.length)
         ids, labels = batch.ids_BT.to(device), batch.labels_BT.to(device)
         with torch.autocast(device, torch.bfloat16):
-            loss = supervised_loss(model, ids, labels)
+            loss = supervised_loss(model, ids, labels, weights_V)
         loss.backward()
         optimiser.step(step)
         losses.append(loss.item())

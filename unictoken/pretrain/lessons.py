@@ -125,27 +125,38 @@ class Lessons:
 
     def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
         """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows."""
-        yes = rng.random() < 0.5
-        if yes:
-            who, pet, shots = shown, family.pets[shown], family.shots[shown]
-            shots = [s for i, s in enumerate(shots) if i != shot]
+        yes, pet = rng.random() < 0.5, family.pets[shown]
+        name = self.name(rng)
+        if how == "words":
+            described = self.description(pet, rng) if yes else self.wrong_description(pet, rng)
+            intro = self.say(templates.INTRODUCTION, name=name, tokens=self.vocab.encode(described))
         else:
-            who = self.choose([i for i in range(3) if i != shown], rng)
-            pet, shots = family.pets[who], family.shots[who]
-            if how == "words":  # a description that is not true of the picture: mostly off by one attribute
-                shown_pet = family.pets[shown]
-                pet = hard_negative(shown_pet, rng) if rng.random() < 0.75 else easy_negative(shown_pet, rng)
-            elif rng.random() < 0.3:
+            who = shown if yes else self.choose([i for i in range(3) if i != shown], rng)
+            pet, shots = family.pets[who], [s for i, s in enumerate(family.shots[who]) if not (yes and i == shot)]
+            if not yes and rng.random() < 0.3:
                 other = self.families[int(rng.integers(len(self.families)))]
                 pet, shots = other.pets[0], other.shots[0]
-        name = self.name(rng)
-        intro = self.introduce(name, pet, shots, rng, how=how)
+            intro = self.introduce(name, pet, shots, rng, how=how)
         asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
         turns = [Turn(intro + asked), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
-        if rng.random() < 0.15:
+        if rng.random() < 0.15 and (yes or how != "words"):
             attribute = self.choose(tuple(language.PET_QUESTIONS), rng)
             turns += self.question(pet, None, name, rng, attribute)
         return turns
+
+    @staticmethod
+    def description(pet: Pet, rng) -> str:
+        """All of what has a name, or some of it: short ones leave room for more yes/no, about fewer attributes each."""
+        return language.describe(pet) if rng.random() < 0.5 else language.describe_briefly(pet, rng)
+
+    def wrong_description(self, pet: Pet, rng) -> str:
+        """A description that is not true of the pet: mostly off by one attribute."""
+        while True:
+            other = hard_negative(pet, rng) if rng.random() < 0.75 else easy_negative(pet, rng)
+            seed = int(rng.integers(2**31))
+            said, true = (self.description(p, np.random.default_rng(seed)) for p in (other, pet))
+            if said != true:
+                return said
 
     def drawing(self, family, who, shot, rng) -> list[Turn]:
         """A prompt, with or without an introduction, and its picture."""
@@ -183,7 +194,7 @@ class Lessons:
             turns += self.caption(pet, scene, rng)
         while self.room(turns, len(picture)) > 24:
             kind = rng.random()
-            if kind < 0.3:
+            if kind < 0.2:
                 turns += self.question(pet, scene, self.it(rng), rng)
             else:
                 turns += self.recognise(family, who, shot, rng, "words" if kind < 0.62 else "codes")

@@ -167,7 +167,7 @@ class _Figure:
         self.lift = 4 if scene.pose == "jumping" else 0
         self.column = COLUMN[scene.position]
         self.head_y = -10 if scene.pose == "sitting" else -14
-        self.head_rx = 6.5 + 0.8 * pet.cheeks
+        self.head_rx = 6.5
         self.head_ry = 5.5
         self.body_rx = {"bear": 5.9, "pig": 5.9}.get(pet.species, 4.9) + pet.girth
 
@@ -280,20 +280,16 @@ class _Figure:
         match self.pet.pattern:
             case "spotted":
                 spots = np.zeros_like(body)
-                for i in range(7):
-                    if i < 3:
-                        sx, sy = (-1, 0, 1)[i] * 4.2 + rng.uniform(-1, 1), y - 3.2 + rng.uniform(-0.8, 0.6)
-                    else:
-                        sx = (-3.4, -0.8, 1.6, 3.6)[i - 3] + rng.uniform(-1, 1)
-                        sy = (-2.5 if sitting else -5.5) + rng.uniform(-2, 2)
-                    spots |= self.ellipse(sx, sy, 1.3, 1.1) & (head if i < 3 else body)
+                for x in (-5, 0, 5):
+                    spots |= self.ellipse(x + rng.integers(2) - 0.5, y - 3 - rng.integers(2), 1.6, 1.6) & head
+                for x in (-4, -1, 3):
+                    spots |= self.ellipse(x + rng.integers(2), (-2 if sitting else -4) - rng.integers(2), 1.6, 1.6) & body
                 canvas[spots] = second
             case "striped":
-                offset = int(rng.integers(3))
-                rows = np.floor((Y - self.at(0, y)[1]) + 12).astype(int) + offset
-                canvas[(rows % 3 == 0) & (body | tail)] = second
-                for x in (-3, 0, 3):
-                    canvas[self.box(x, y - 6, x, y - 3) & head] = second
+                rows = (Y - self.at(0, y)[1]).astype(int) + rng.integers(4)
+                canvas[(rows % 4 < 2) & (body | tail)] = second
+                for x in (-4, 0, 4):
+                    canvas[self.box(x - 0.5, y - 6, x + 0.5, y - 3) & head] = second
             case "patched":
                 side = -1 if rng.integers(2) else 1
                 canvas[self.ellipse(side * 3.4, y - 1.2, 3.1, 3.4) & head] = second

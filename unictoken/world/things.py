@@ -23,7 +23,7 @@ from unictoken.world.attributes import (
     shade,
 )
 
-SHADE_STEPS = 5  # exact shades within one colour name
+SHADE_STEPS = 3  # exact shades within one colour name
 MARKINGS = 4  # layouts of spots, stripes and patches
 TWIN_MIN_SHADE_GAP = 0.5  # of the fur's segment: two twins are always this far apart in their fur
 
@@ -44,7 +44,6 @@ class Pet:
     markings: int
     ear_length: int
     girth: int
-    cheeks: int
 
     @property
     def fur_rgb(self) -> tuple[int, int, int]:
@@ -89,7 +88,6 @@ def _unnameable(rng: np.random.Generator) -> dict:
         "markings": int(rng.integers(MARKINGS)),
         "ear_length": int(rng.integers(2)),
         "girth": int(rng.integers(2)),
-        "cheeks": int(rng.integers(2)),
     }
 
 
