@@ -34,7 +34,7 @@ def test_k_means_of_fewer_points_than_centres_keeps_every_point():
 
 def test_the_name_begins_as_the_class_noun(base, pictures):
     noun = torch.tensor(base.vocab.encode("dog"))
-    for start in ("frequent", "k_means", "noun"):
+    for start in ("described", "frequent", "k_means", "noun"):
         rows_in, rows_out = start_rows(base, "dog", pictures, COUNTS, start=start, seed=0)
         assert rows_in.shape == rows_out.shape == (4, 32)
         assert torch.equal(rows_in[0], base.embed(noun).mean(0))
@@ -44,6 +44,13 @@ def test_the_name_begins_as_the_class_noun(base, pictures):
 def test_soft_tokens_can_begin_as_the_most_frequent_image_ids(base, pictures):
     rows_in, _ = start_rows(base, "dog", pictures, COUNTS, start="frequent", seed=0)
     assert torch.equal(rows_in[1:], base.embed(torch.tensor([4, 9, 7])))
+
+
+def test_soft_tokens_can_begin_as_the_words_of_a_description_and_then_the_most_frequent_image_ids(base, pictures):
+    rows_in, _ = start_rows(base, "dog", pictures, COUNTS, start="described", seed=0, description="brown dog")
+    words = base.vocab.encode("brown dog")
+    expected = base.embed(torch.tensor([*words, 4, 9, 7][:3]))
+    assert torch.equal(rows_in[1:], expected)
 
 
 def test_soft_tokens_can_begin_near_the_noun(base, pictures):

@@ -1,5 +1,8 @@
+import numpy as np
+
 from unictoken.data import templates
 from unictoken.world import language
+from unictoken.world.things import sample_pet
 
 
 def test_a_scene_is_said_as_people_ask_for_it():
@@ -13,3 +16,9 @@ def test_what_goes_without_saying_is_left_out():
 def test_the_base_was_taught_every_question_that_it_is_asked():
     taught = {form for forms in (*language.PET_QUESTIONS.values(), *language.SCENE_QUESTIONS.values()) for form in forms}
     assert {*templates.ABOUT_CONCEPT, *(question for question, _ in templates.ABOUT_SCENE)} <= taught
+
+
+def test_answers_about_a_concept_make_the_description_that_the_base_knows():
+    pet = sample_pet(np.random.default_rng(0))
+    answers = [language.answer(attribute, pet) for attribute in language.PET_QUESTIONS]
+    assert templates.description(answers) == language.describe(pet)

@@ -75,3 +75,14 @@ def test_codes_run_row_by_row(base):
     codes[0, 7] = 1
     changed = (vq.to_pixels(codes) - vq.to_pixels(torch.zeros_like(codes))).abs().sum(1)[0]
     assert changed[:8, 24:].mean() > changed[8:, :24].mean()
+
+
+def test_codes_are_the_ones_that_transformers_finds():
+    torch.manual_seed(0)
+    config = ChameleonVQVAEConfig(
+        embed_dim=8, latent_channels=8, num_embeddings=300, resolution=32, base_channels=32, channel_multiplier=[1, 1, 2], num_res_blocks=0
+    )
+    tokenizer, pixels = ImageTokenizer(config), torch.rand(9, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        tokenizer.quantize.embedding.weight.normal_()
+        assert torch.equal(tokenizer.to_codes(pixels), tokenizer.encode(pixels).image_tokens.view(9, 64))

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unictoken.model.pixels import PictureError, grid, prepare, read_picture, to_picture, to_pixels
+from unictoken.model.pixels import PictureError, grid, prepare, psnr, read_picture, to_picture, to_pixels
 from unictoken.world.drawing import draw, enlarge
 from unictoken.world.things import sample_pet, sample_scene
 
@@ -122,3 +122,7 @@ def test_a_grid_lays_pictures_side_by_side():
     sheet = grid([Image.new("RGB", (2, 2), colour) for colour in (RED, GREEN, BLUE)], columns=2, side=4, gap=1)
     assert sheet.size == (9, 9)
     assert [sheet.getpixel(at) for at in ((0, 0), (5, 0), (0, 5), (5, 5), (4, 0))] == [RED, GREEN, BLUE, WHITE, WHITE]
+
+
+def test_psnr_of_half_the_range_is_six_decibels():
+    assert psnr(torch.zeros(3), torch.ones(3)) == pytest.approx(6.02, abs=0.01)

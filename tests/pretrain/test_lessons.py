@@ -7,7 +7,7 @@ from unictoken.data.sequence import IGNORE
 from unictoken.pretrain.language import encode_pictures
 from unictoken.pretrain.lessons import Lessons, codes_on_pet, draw_families, families, sample_families
 from unictoken.world import language
-from unictoken.world.things import held_out
+from unictoken.world.things import held_out, sample_pet_where
 
 LENGTH = 208
 
@@ -79,3 +79,12 @@ def test_codes_of_a_pet_come_from_where_it_stands(lessons):
 def test_names_are_words_or_reserved_ids(base, lessons):
     assert {tuple(lessons.name(np.random.default_rng(seed))) for seed in range(40)} <= {tuple(ids) for ids in lessons.names}
     assert all(len(ids) == 1 for ids in lessons.names) and lessons.ordinary >= 8
+
+
+def test_a_wrong_description_is_never_true(lessons):
+    rng = np.random.default_rng(0)
+    for i in range(200):
+        pet = sample_pet_where(np.random.default_rng(i), unseen=False)
+        said = lessons.wrong_description(pet, rng)
+        true = {*(language.describe_briefly(pet, np.random.default_rng(j)) for j in range(300)), language.describe(pet)}
+        assert said not in true

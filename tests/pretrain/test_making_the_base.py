@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from unictoken.model.base import EarlyFusionModel
 from unictoken.model.vocab import Vocab
 from unictoken.pretrain import image_tokenizer, language, vocabulary
-from unictoken.pretrain.image_tokenizer import TokenizerSettings, patches, psnr
+from unictoken.pretrain.image_tokenizer import TokenizerSettings, patches
 from unictoken.pretrain.optimise import load_progress, save_progress
 
 
@@ -24,10 +25,6 @@ def test_patches_are_four_by_four():
     flat = patches(pixels)
     assert flat.shape == (1, 48, 2, 2)
     assert flat[0, :, 0, 1].view(4, 4, 3)[2, 3].tolist() == pixels[0, :, 2, 7].tolist()
-
-
-def test_psnr_of_half_the_range_is_six_decibels():
-    assert psnr(torch.zeros(3), torch.ones(3)) == pytest.approx(6.02, abs=0.01)
 
 
 def test_progress_comes_back(tmp_path):
@@ -93,3 +90,23 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     assert load_progress(tmp_path / "resumed.safetensors")[0] == 2
     assert same(made("resumed"), straight)
     assert same({k: t for k, t in straight.items() if "vqmodel" in k}, {f"model.vqmodel.{k}": t for k, t in vq.state_dict().items()})
+
+
+def test_alike_patches_begin_with_alike_rows(tokenizer, model):
+    vocab, codebook = Vocab(tokenizer), torch.randn(64, 48)
+    codebook[1] = codebook[0] + 0.01 * torch.randn(48)
+    fresh = EarlyFusionModel(model.config)
+    words = fresh.lm_head.weight[: vocab.image_ids.min()].clone()
+    language.start_image_rows(fresh, vocab.image_ids, codebook)
+    for rows in (fresh.model.embed_tokens.weight[vocab.image_ids], fresh.lm_head.weight[vocab.image_ids]):
+        apart = (rows[0] - rows).norm(dim=1)
+        assert apart[1] < 0.1 * apart[2:].min()
+        assert rows.std().item() == pytest.approx(model.config.initializer_range, rel=1e-3)
+    assert torch.equal(fresh.lm_head.weight[: vocab.image_ids.min()], words)
+
+
+def test_yes_and_no_weigh_more_than_words_and_picture_codes_less(tokenizer):
+    vocab, settings = Vocab(tokenizer), language.LanguageSettings(image_weight=0.25, yes_no_weight=2.0)
+    weights = language.weights_of_ids(vocab, settings)
+    assert weights[vocab.encode("yes no brown")].tolist() == [2, 2, 1]
+    assert set(weights[vocab.image_ids].tolist()) == {0.25}

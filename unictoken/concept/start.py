@@ -10,17 +10,26 @@ import torch
 from unictoken.concept.tokens import role_slices
 from unictoken.model.base import Base
 
-Start = Literal["k_means", "frequent", "noun"]
+Start = Literal["described", "frequent", "k_means", "noun"]
 K_MEANS_ROUNDS = 25
 
 
 def start_rows(
-    base: Base, class_noun: str, image_ids_NK: torch.Tensor, counts: Mapping[str, int], *, start: Start, seed: int
+    base: Base,
+    class_noun: str,
+    image_ids_NK: torch.Tensor,
+    counts: Mapping[str, int],
+    *,
+    start: Start,
+    seed: int,
+    description: str = "",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(rows_in, rows_out), both [P, D] in fp32.
 
-    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of the pictures (or, with
-    'noun', as the name does, with a little noise); every head row begins as the mean of the class noun's head rows.
+    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of the pictures: the most
+    frequent ones ('frequent'), centres of their rows ('k_means'), or as the words of the description and then the most frequent
+    ones ('described'); with 'noun' they begin as the name does, with a little noise. Every head row begins as the mean of the
+    class noun's head rows.
     """
     generator = torch.Generator().manual_seed(seed)
     noun_ids = torch.tensor(base.vocab.encode(class_noun), device=base.device)
@@ -34,15 +43,17 @@ def start_rows(
         k = part.stop - part.start
         if role == "name" or not k:
             continue
-        rows_in[part] = _soft_rows(base, image_ids_NK, noun, k, start, generator)
+        rows_in[part] = _soft_rows(base, image_ids_NK, noun, k, start, description, generator)
     return rows_in, head.repeat(total, 1)
 
 
-def _soft_rows(base: Base, image_ids_NK, noun_D, k: int, start: Start, generator) -> torch.Tensor:
+def _soft_rows(base: Base, image_ids_NK, noun_D, k: int, start: Start, description: str, generator) -> torch.Tensor:
     if start == "noun":
         return noun_D + 0.1 * noun_D.std() * torch.randn(k, len(noun_D), generator=generator)
-    if start == "frequent":
-        return base.embed(frequent_ids(image_ids_NK, k).to(base.device)).float().cpu()
+    if start in ("described", "frequent"):
+        words = torch.tensor(base.vocab.encode(description)[:k] if start == "described" else [], dtype=torch.long)
+        codes = frequent_ids(image_ids_NK, k)[: k - len(words)]
+        return base.embed(torch.cat([words, codes]).to(base.device)).float().cpu()
     points = base.embed(image_ids_NK.flatten().to(base.device)).float().cpu()
     return k_means(points, k, generator)
 

@@ -4,6 +4,12 @@
 same sentences (`pretrain/lessons.py`), with descriptions and picture codes where concept tokens will stand.
 """
 
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from unictoken.world import language
+
 INTRODUCTION = "{name} is {tokens}."
 
 RECOGNISE = (
@@ -17,15 +23,7 @@ GENERATE = ("a photo of {name} {scene}.", "a picture of {name} {scene}.", "draw 
 YES, NO = "yes", "no"
 
 # What a base is asked about reference pictures before anything is learned; its answers become the training answers.
-ABOUT_CONCEPT = (
-    "what animal is {it}?",
-    "what colour is {it}?",
-    "what is the second colour of {it}?",
-    "what pattern does {it} have?",
-    "what ears does {it} have?",
-    "what colour are the eyes of {it}?",
-    "what colour is the collar of {it}?",
-)
+ABOUT_CONCEPT = tuple(forms[0] for forms in language.PET_QUESTIONS.values())
 # About the scene, with how the answer is said in a prompt ('' leaves it out).
 ABOUT_SCENE = (
     ("what is {it} wearing?", "wearing {answer}"),
@@ -41,3 +39,10 @@ def scene_phrase(answers: list[str]) -> str:
     """Answers to ABOUT_SCENE as the end of a prompt: 'wearing a red cap in the snow at night'."""
     said = [form.format(answer=a) for (_, form), a in zip(ABOUT_SCENE, answers, strict=True) if form]
     return " ".join(part for part in said if part not in NOT_SAID)
+
+
+def description(answers: list[str]) -> str:
+    """Answers to ABOUT_CONCEPT as one phrase: 'a spotted brown dog with floppy ears, ...'."""
+    said = dict(zip(language.PET_QUESTIONS, answers, strict=True))
+    said["species"] = said["species"].removeprefix("a ").removeprefix("an ")
+    return language.describe(SimpleNamespace(**said))

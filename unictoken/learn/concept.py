@@ -58,7 +58,9 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, world_nega
     )
     counts = method.tokens.counts
     ids = give_ids(base.vocab, sum(counts.values()))
-    rows = start_rows(base, source.class_noun, pictures, counts, start=method.start, seed=seed)
+    rows = start_rows(
+        base, source.class_noun, pictures, counts, start=method.start, seed=seed, description=material.observations.description
+    )
     return Lesson(Learner(base, ids, *rows), Examples(base.vocab, method, material, slots(ids, counts)), material)
 
 

@@ -17,9 +17,14 @@ from unictoken.model.sampling import sample_text
 
 @dataclass(frozen=True)
 class Observations:
-    """`concept`: question -> answer; `scenes`: for each picture, question -> answer; `phrases`: each scene in a prompt's words."""
+    """What is said of the concept and of each picture.
+
+    `concept`: question -> answer; `description`: those answers as one phrase; `scenes`: for each picture, question -> answer;
+    `phrases`: each scene in a prompt's words.
+    """
 
     concept: dict[str, str]
+    description: str
     scenes: list[dict[str, str]]
     phrases: list[str]
 
@@ -37,4 +42,5 @@ def observe(base: Base, image_ids_NK: torch.Tensor) -> Observations:
     rows = [dict(zip(questions, said[i : i + len(questions)], strict=True)) for i in range(0, len(said), len(questions))]
     concept = {q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in templates.ABOUT_CONCEPT}
     scenes = [{q: row[q] for q, _ in templates.ABOUT_SCENE} for row in rows]
-    return Observations(concept, scenes, [templates.scene_phrase(list(scene.values())) for scene in scenes])
+    phrases = [templates.scene_phrase(list(scene.values())) for scene in scenes]
+    return Observations(concept, templates.description(list(concept.values())), scenes, phrases)

@@ -13,18 +13,18 @@ from unictoken.conditioning import in_words
 from unictoken.data import templates
 from unictoken.measure.judge import Judge
 from unictoken.model.base import Base
-from unictoken.model.pixels import to_pixels
+from unictoken.model.pixels import prepare, psnr, to_pixels
 from unictoken.model.sampling import Draw, next_logits
 from unictoken.world import language
 from unictoken.world.drawing import draw
 from unictoken.world.things import hard_negative, sample_pet_where, sample_scene, twin
 
 
-def psnr(base: Base, pictures) -> float:
-    """Picture in, picture out, dB."""
-    back = base.decode(base.encode(pictures))
-    a, b = (torch.stack([to_pixels(p) for p in side]) for side in (pictures, back))
-    return float(-10 * torch.log10((a - b).square().mean() / 4))
+def round_trip_psnr(base: Base, pictures, image_ids_NK: torch.Tensor) -> float:
+    """Picture in, picture out, dB, of pictures of any size and their image ids."""
+    side = base.model.model.vqmodel.config.resolution
+    back = base.decode(image_ids_NK)
+    return psnr(*(torch.stack([to_pixels(prepare(p, side)) for p in shown]) for shown in (pictures, back)))
 
 
 def measure_base(base: Base, judge: Judge | None, *, count: int, seed: int, drawings: int = 0) -> dict[str, float]:
@@ -34,7 +34,7 @@ def measure_base(base: Base, judge: Judge | None, *, count: int, seed: int, draw
     scenes = [sample_scene(rng) for _ in range(count)]
     pictures = [draw(p, s) for p, s in zip(pets, scenes, strict=True)]
     ids = base.encode(pictures)
-    numbers = {"psnr": psnr(base, pictures)}
+    numbers = {"psnr": round_trip_psnr(base, pictures, ids)}
     plain = in_words(base, "it", "")
     said = plain.ask([templates.CAPTION[0]] * count, ids)
     truth = [language.caption(p, s) for p, s in zip(pets, scenes, strict=True)]

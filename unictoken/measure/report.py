@@ -26,19 +26,20 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     """Measure, write everything into the run folder and the concept file into its own; gives what to print."""
     folder = settings.folder
     spoken = with_tokens(base, concept)
-    rows = _table_rows(base, concept, source, lesson, settings)
+    decibels = abilities.round_trip_psnr(base, source.pictures, lesson.material.pictures_NK) if base.can_draw else None
+    rows = _table_rows(base, concept, source, lesson, settings, decibels)
     numbers = rows[concept.method]
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
     path = concept_file.save(concept, concept_file.path_of(concept.name, settings.concepts))
     answers = _answers(spoken, settings, source, lesson)
     (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
-    grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
     columns = [m for m in (*toy.METRICS, "positive", "negatives", "psnr") if m in numbers]
     sections = [f"# <{concept.name}>, a {concept.class_noun}", "", f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
-    sections += ["The reference pictures, and as the base's image tokenizer sees them:", ""]
-    sections += ["![](references.png)", "", "![](references-as-seen.png)", ""]
-    sections += _world_note(base, source)
+    sections += ["The reference pictures:", "", "![](references.png)", ""]
+    if decibels is not None:
+        grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
+        sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", "", _world_note(decibels), ""]
     if concept.prompts.generation is not None and base.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
@@ -73,10 +74,10 @@ def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: 
     return said
 
 
-def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Lesson, settings: RunConfig) -> dict[str, dict[str, float]]:
+def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Lesson, settings: RunConfig, decibels: float | None):
     """Scores with controls: on held-out pictures where the truth is known, else on what the run has."""
     if source.pet is None or settings.judge is None:
-        return {concept.method: _own_scores(with_tokens(base, concept), base, source, lesson)}
+        return {concept.method: _own_scores(with_tokens(base, concept), lesson, decibels)}
     test = toy.make_test_set(base, source.pet, (settings.seed, 999))
     judge = load_judge(settings.judge)
     return {
@@ -85,27 +86,23 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
     }
 
 
-def _own_scores(spoken: Conditioning, base: Base, source: Source, lesson: Lesson) -> dict[str, float]:
+def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) -> dict[str, float]:
     others = torch.cat(list(lesson.material.negatives.values())) if lesson.material.negatives else None
     scores = {"positive": abilities.share(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
     if others is not None:
         scores["negatives"] = abilities.share(p <= 0.5 for p in spoken.recognise(others[:64]))
-    return {**scores, "psnr": abilities.psnr(base, source.pictures)}
+    return scores if decibels is None else {**scores, "psnr": decibels}
 
 
-def _world_note(base: Base, source: Source) -> list[str]:
+def _world_note(decibels: float) -> str:
     """Says plainly when the pictures are not of the base's world."""
-    decibels = abilities.psnr(base, source.pictures) if base.can_draw else None
-    if decibels is None:
-        return []
     if decibels >= OUTSIDE_PSNR:
-        return [f"Picture in, picture out: {decibels:.1f} dB.", ""]
-    return [
+        return f"Picture in, picture out: {decibels:.1f} dB."
+    return (
         f"**These pictures lie outside this base's world**: its image tokenizer gives them back at {decibels:.1f} dB "
         f"(its own world: above {OUTSIDE_PSNR:.0f} dB). What it draws and says of them is not to be believed; the second row above is all "
-        "that it sees. Use a base that knows photographs, such as `configs/anole.yaml`.",
-        "",
-    ]
+        "that it sees. Use a base that knows photographs."
+    )
 
 
 def _explained(source: Source) -> str:

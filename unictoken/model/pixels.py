@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +62,24 @@ def prepare(picture: Image.Image, side: int) -> Image.Image:
     return picture.crop((left, top, left + side, top + side))
 
 
+def from_bytes(values: torch.Tensor) -> torch.Tensor:
+    """uint8 to pixels in [-1, 1] (x / 127.5 - 1, as in Chameleon's original code)."""
+    return values.float() / 127.5 - 1
+
+
 def to_pixels(picture: Image.Image) -> torch.Tensor:
-    """Pixels in [-1, 1], [3, H, W] (x / 127.5 - 1, as in Chameleon's original code)."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1
+    """Pixels in [-1, 1], [3, H, W]."""
+    return from_bytes(torch.from_numpy(np.array(picture))).permute(2, 0, 1)
 
 
 def to_picture(pixels_3HW: torch.Tensor) -> Image.Image:
     values = ((pixels_3HW.clamp(-1, 1) + 1) * 127.5).round().byte()
     return Image.fromarray(values.permute(1, 2, 0).numpy())
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pixels in [-1, 1], from the mean squared error over all of them."""
+    return -10 * math.log10((a - b).square().mean().item() / 4)
 
 
 def grid(pictures: list[Image.Image], *, columns: int, side: int = 128, gap: int = 4) -> Image.Image:

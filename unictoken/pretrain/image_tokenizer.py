@@ -8,7 +8,6 @@ and quantized afterwards took longer and lost the colours (dev/LOG.md).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 from unictoken.concept.start import k_means
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
+from unictoken.model.pixels import from_bytes, psnr
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
 from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import sample_pet_where, sample_scene
@@ -66,11 +66,6 @@ def patches(pixels_B3HW: torch.Tensor) -> torch.Tensor:
     return rearrange(pixels_B3HW, "b c (h p) (w q) -> b (p q c) h w", p=PATCH, q=PATCH)
 
 
-def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pixels in [-1, 1], from the mean squared error over all of them."""
-    return -10 * math.log10(F.mse_loss(a, b).item() / 4)
-
-
 def says_patches(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> torch.Tensor:
     """The encoder's loss: its vectors against the patches."""
     return F.mse_loss(tokenizer.quant_conv(tokenizer.encoder(pixels_B3HW)).float(), patches(pixels_B3HW))
@@ -100,7 +95,7 @@ def train(settings: TokenizerSettings, *, seed: int, device: str, work: Path, lo
     """Train (or go on training) the tokenizer; `log(step, **numbers)` is called as it goes."""
     torch.manual_seed(seed)
     tokenizer = build(settings).to(device)
-    pictures, held_out = draw_pictures(settings.pictures, seed=seed), to_pixels(draw_pictures(512, seed=seed + 1))
+    pictures, held_out = draw_pictures(settings.pictures, seed=seed), from_bytes(draw_pictures(512, seed=seed + 1))
     halves = (
         Half("encoder", ("encoder", "quant_conv"), settings.encoder_steps, says_patches),
         Half("decoder", ("post_quant_conv", "decoder"), settings.decoder_steps, draws_from_codes),
@@ -127,7 +122,7 @@ def train_half(tokenizer: ImageTokenizer, half: Half, settings: TokenizerSetting
     device = tokenizer.quantize.embedding.weight.device
     for step in range(first, half.steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        pixels = to_pixels(pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(device))
+        pixels = from_bytes(pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(device))
         with torch.autocast(device.type, torch.bfloat16):
             loss = half.loss(tokenizer, pixels)
         loss.backward()
@@ -146,15 +141,10 @@ def draw_pictures(count: int, *, seed: int) -> torch.Tensor:
     return rearrange(torch.from_numpy(np.stack(drawn)), "b h w c -> b c h w")
 
 
-def to_pixels(pictures_B3HW: torch.Tensor) -> torch.Tensor:
-    """uint8 to [-1, 1], as Chameleon's original preprocessing has it (x / 127.5 - 1)."""
-    return pictures_B3HW.float() / 127.5 - 1
-
-
 def patch_codebook(pictures: torch.Tensor, num_codes: int, seed: int) -> torch.Tensor:
     """The k-means centres [C, 48] of the patches of the pictures."""
     generator = torch.Generator().manual_seed(seed)
-    points = rearrange(patches(to_pixels(pictures[:K_MEANS_PICTURES])), "b d h w -> (b h w) d")
+    points = rearrange(patches(from_bytes(pictures[:K_MEANS_PICTURES])), "b d h w -> (b h w) d")
     distinct, times = points.unique(dim=0, return_counts=True)
     # Common patches (the sky) count less than they stand, and centres start on distinct patches: else half of the codes were the sky's.
     points = distinct[times.sqrt().multinomial(K_MEANS_PATCHES, replacement=True, generator=generator)]

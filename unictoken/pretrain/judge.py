@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from unictoken.measure.judge import ATTRIBUTES, Judge
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
-from unictoken.pretrain.image_tokenizer import to_pixels
+from unictoken.model.pixels import from_bytes
 from unictoken.pretrain.optimise import MuonAdamW
 from unictoken.world.drawing import draw
 from unictoken.world.things import sample_pet, sample_scene
@@ -49,7 +49,7 @@ def draw_labelled(count: int, *, seed: int) -> Labelled:
         for name, values in ATTRIBUTES.items()
     }
     palette = torch.tensor([[*p.fur_rgb, *(p.second_rgb or [float("nan")] * 3)] for p, _ in pairs]) / 127.5 - 1
-    return Labelled(to_pixels(pictures), indices, palette)
+    return Labelled(from_bytes(pictures), indices, palette)
 
 
 @torch.no_grad()

@@ -15,8 +15,8 @@ from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.pixels import from_bytes
 from unictoken.model.vocab import Vocab
-from unictoken.pretrain.image_tokenizer import to_pixels
 from unictoken.pretrain.lessons import Lessons, draw_families, families, sample_families
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
 
@@ -105,7 +105,7 @@ def supervised_loss(model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: to
 @torch.no_grad()
 def encode_pictures(tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor, device: str) -> np.ndarray:
     """Image ids [N, K] of uint8 pictures."""
-    codes = [tokenizer.to_codes(to_pixels(part.to(device))).cpu() for part in pictures.split(64)]
+    codes = [tokenizer.to_codes(from_bytes(part.to(device))).cpu() for part in pictures.split(64)]
     return image_ids[torch.cat(codes)].numpy()
 
 

@@ -99,10 +99,11 @@ class Lessons:
         return rng.permutation(codes).tolist()[: int(rng.integers(8, 21))]
 
     def introduce(self, name, pet: Pet, shots, rng, *, how: str) -> list[int]:
-        """'{name} is ...' by words, by codes, or by a picture."""
+        """'{name} is ...' by words, by codes (one time in three after the words), or by a picture."""
+        words = self.vocab.encode(language.describe(pet))
         tokens = {
-            "words": lambda: self.vocab.encode(language.describe(pet)),
-            "codes": lambda: self.snippet(shots, rng),
+            "words": lambda: words,
+            "codes": lambda: words * (rng.random() < 1 / 3) + self.snippet(shots, rng),
             "picture": lambda: self.vocab.picture(shots[0].ids),
         }[how]()
         return self.say(templates.INTRODUCTION, name=name, tokens=tokens)
