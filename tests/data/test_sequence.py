@@ -33,3 +33,8 @@ def test_a_batch_can_be_made_longer():
 def test_an_example_that_is_longer_than_the_batch_is_a_mistake():
     with pytest.raises(RuntimeError):
         pad([Example([0, 7, 8], [-100] * 3)], VOCAB, length=2)
+
+
+def test_a_part_of_a_turn_can_be_learned():
+    example = join_turns([Turn([7, 8, 9], learned_part=range(1, 3)), Turn([5], learned=True)], VOCAB)
+    assert example.labels == [-100, -100, 8, 9, -100, 5, 6]

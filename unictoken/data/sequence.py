@@ -18,10 +18,11 @@ IGNORE = -100  # a label that no loss counts
 
 @dataclass(frozen=True)
 class Turn:
-    """One message. `learned`: its ids, and the end_turn after them, are targets."""
+    """One message. `learned`: its ids, and the end_turn after them, are targets. `learned_part`: only these of its ids are."""
 
     ids: Sequence[int]
     learned: bool = False
+    learned_part: range = range(0)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def join_turns(turns: Iterable[Turn], vocab: Vocab) -> Example:
     for turn in turns:
         part = [*turn.ids, vocab.end_turn]
         ids += part
-        labels += part if turn.learned else [IGNORE] * len(part)
+        learned = range(len(part)) if turn.learned else turn.learned_part
+        labels += [i if k in learned else IGNORE for k, i in enumerate(part)]
     return Example(ids, labels)
 
 

@@ -139,7 +139,9 @@ class Lessons:
                 pet, shots = other.pets[0], other.shots[0]
             intro = self.introduce(name, pet, shots, rng, how=how)
         asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
-        turns = [Turn(intro + asked), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
+        # A true description is learned too, as a caption is: it is read off the picture word by word, and so is a false one.
+        said = range(len(name) + 1, len(intro)) if yes and how == "words" else range(0)
+        turns = [Turn(intro + asked, learned_part=said), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
         if rng.random() < 0.15 and (yes or how != "words"):
             attribute = self.choose(tuple(language.PET_QUESTIONS), rng)
             turns += self.question(pet, None, name, rng, attribute)
