@@ -101,7 +101,7 @@ def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     except (SafetensorError, OSError) as error:
         raise ConceptError(f"{path}: not a whole safetensors file ({error}). Fetch or learn it again.") from None
     if "unictoken" not in metadata:
-        raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that `unictoken learn` wrote.")
+        raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that train/run.py wrote.")
     try:
         header = json.loads(metadata["unictoken"])
     except json.JSONDecodeError:
