@@ -7,7 +7,7 @@ recognised, asked about, or drawn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,11 +16,13 @@ from unictoken.data import templates
 from unictoken.data.sequence import Example, Turn, join_turns
 from unictoken.model.vocab import Vocab
 from unictoken.world import language
+from unictoken.world.attributes import NONE, PET_ATTRIBUTES
 from unictoken.world.drawing import COLUMN, draw
 from unictoken.world.things import Pet, Scene, easy_negative, hard_negative, sample_pet_where, sample_scene, twin
 
 SHOTS = 3  # pictures of each pet
 CODES_PER_SIDE = 8
+ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def codes_on_pet(shot: Shot, rng: np.random.Generator) -> list[int]:
     left = max(int(COLUMN[shot.scene.position] + 0.5) // 4 - 2, 0)
     grid = shot.ids.reshape(CODES_PER_SIDE, CODES_PER_SIDE)
     return rng.permutation(grid[1:, left : left + 4].ravel()).tolist()
+
+
+def nameable(pet: Pet) -> list[str]:
+    """The attributes that a description of the pet can be wrong about."""
+    return [name for name in PET_ATTRIBUTES if not (pet.second == NONE and name in ("second", "pattern"))]
 
 
 class Lessons:
@@ -149,15 +156,24 @@ class Lessons:
 
     @staticmethod
     def description(pet: Pet, rng) -> str:
-        """All of what has a name, or some of it: short ones leave room for more yes/no, about fewer attributes each."""
-        return language.describe(pet) if rng.random() < 0.5 else language.describe_briefly(pet, rng)
+        """All of what has a name, some of it, or one attribute: short ones leave room for more yes/no, about less each."""
+        if rng.random() < ONE_ATTRIBUTE:
+            return language.describe_one(pet, nameable(pet)[int(rng.integers(len(nameable(pet))))])
+        return language.describe_briefly(pet, rng) if rng.random() < 0.5 else language.describe(pet)
 
     def wrong_description(self, pet: Pet, rng) -> str:
         """A description that is not true of the pet: mostly off by one attribute."""
+        if rng.random() < ONE_ATTRIBUTE:
+            attribute = self.choose(nameable(pet), rng)
+            taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
+            value = self.choose([v for v in PET_ATTRIBUTES[attribute] if v not in taken], rng)
+            return language.describe_one(replace(pet, **{attribute: value}), attribute)
         while True:
-            other = hard_negative(pet, rng) if rng.random() < 0.75 else easy_negative(pet, rng)
+            other = hard_negative(pet, rng) if rng.random() < 0.85 else easy_negative(pet, rng)
+            if rng.random() < 0.5:
+                return language.describe(other)
             seed = int(rng.integers(2**31))
-            said, true = (self.description(p, np.random.default_rng(seed)) for p in (other, pet))
+            said, true = (language.describe_briefly(p, np.random.default_rng(seed)) for p in (other, pet))
             if said != true:
                 return said
 
@@ -200,7 +216,7 @@ class Lessons:
             if kind < 0.2:
                 turns += self.question(pet, scene, self.it(rng), rng)
             else:
-                turns += self.recognise(family, who, shot, rng, "words" if kind < 0.62 else "codes")
+                turns += self.recognise(family, who, shot, rng, "words" if kind < 0.7 else "codes")
         return [Turn(picture + list(turns[0].ids)), *turns[1:]]
 
     def draw(self, rng) -> list[Turn]:

@@ -40,6 +40,20 @@ def describe(pet: Pet) -> str:
     return f"{a(pet.pattern)} {colours_of(pet)} {pet.species} with {pet.ears} ears, {pet.eyes} eyes and {collar}"
 
 
+def describe_one(pet: Pet, attribute: str) -> str:
+    """The species and one attribute: 'a dog with floppy ears'; for 'second' both colours."""
+    match attribute:
+        case "species":
+            return a(pet.species)
+        case "ears" | "eyes":
+            return f"{a(pet.species)} with {getattr(pet, attribute)} {attribute}"
+        case "collar":
+            return f"{a(pet.species)} with {'no' if pet.collar == NONE else a(pet.collar)} collar"
+        case "second":
+            return a(f"{colours_of(pet)} {pet.species}")
+    return a(f"{getattr(pet, attribute)} {pet.species}")
+
+
 def describe_briefly(pet: Pet, rng: np.random.Generator) -> str:
     """Some of what has a name, the way people ask for a picture: the species always, the rest now and then."""
     words = [pet.pattern] * (rng.random() < 0.6) + [colours_of(pet) if rng.random() < 0.7 else pet.fur] * (rng.random() < 0.8)
