@@ -56,6 +56,9 @@ def evaluate(settings: EvalConfig) -> tuple[list[dict], list[Image.Image]]:
     keep_freed_memory()
     base, judge = load_base(settings.base), load_judge(settings.judge)
     methods = [config.load(MethodFile, path).method for path in settings.methods]
+    names = [method.name for method in methods]
+    if len(set(names)) < len(names) or set(names) & set(toy.CONTROLS):
+        raise config.ConfigError(f"methods: found names {names}; expected different ones, none of {', '.join(toy.CONTROLS)}.")
     concepts = [toy.toy_concept(settings.seed, i) for i in range(settings.num_concepts)]
     learned: list[list[ConceptTokens]] = []
     for concept in tqdm(concepts, desc="learning"):
@@ -72,13 +75,12 @@ def evaluate(settings: EvalConfig) -> tuple[list[dict], list[Image.Image]]:
 def measure_concept(base: Base, judge: Judge, concept: toy.ToyConcept, own: list[ConceptTokens], wrong: ConceptTokens, seed: int):
     """Numbers by conditioning, and five references beside five drawings of the first method."""
     test = toy.make_test_set(base, concept.pet, concept.seed)
-    compared = toy.conditionings(base, concept.pet, concept.source.name, own[0], wrong)
+    compared = toy.conditionings(base, concept.source, own[0], wrong)
     compared |= {tokens.method: toy.with_tokens(base, tokens) for tokens in own}
-    numbers, drawn = {}, []
+    numbers, drawn = {}, {}
     for name, conditioning in compared.items():
-        numbers[name], pictures = toy.measure(conditioning, judge, concept.pet, concept.facts, test, seed=seed)
-        drawn = drawn or pictures
-    return numbers, [*concept.source.pictures, *drawn[:5]]
+        numbers[name], drawn[name] = toy.measure(conditioning, judge, concept.pet, concept.facts, test, seed=seed)
+    return numbers, [*concept.source.pictures, *drawn[own[0].method][:5]]
 
 
 def mean_by_method(rows: list[dict]) -> dict[str, dict[str, float]]:
@@ -104,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         settings = config.load(EvalConfig, options.config, options.set)
         rows, page = evaluate(settings)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"eval/run.py: {error}")
     command = " ".join(["python", "eval/run.py", *(arguments or sys.argv[1:])])
     means = mean_by_method(rows)

@@ -99,11 +99,17 @@ def test_a_base_without_a_decoder_says_so(model, tokenizer, bo):
         with_tokens(blind, bo).draw(["<bo>"])
 
 
+def test_facts_are_told_before_questions_and_not_before_drawing(base):
+    told = in_words(base, "bo", "{name} is a dog.", facts="{name} has a red cap.")
+    assert told.prompts.understanding == "{name} is a dog. {name} has a red cap."
+    assert told.prompts.generation == "{name} is a dog."
+
+
 def test_words_stand_for_a_concept_without_tokens(base):
     vocab = base.vocab
-    told = in_words(base, "bo", "{name} is a dog.", subject="the dog")
+    told = in_words(base, "bo", "{name} is a dog.")
     assert told.question("is <bo> here?") == [
-        vocab.bos, *vocab.encode("the dog"), *vocab.encode("is a dog."), *vocab.encode("is"), *vocab.encode("the dog"), *vocab.encode("here?"),
+        vocab.bos, *vocab.encode("bo"), *vocab.encode("is a dog."), *vocab.encode("is"), *vocab.encode("bo"), *vocab.encode("here?"),
         vocab.end_turn,
     ]
     assert not told.speaker.concepts

@@ -74,7 +74,7 @@ def make_judge(settings: BaseConfig) -> None:
 
 
 def make_language(settings: BaseConfig, device: str) -> None:
-    """Train the transformer; every 10th save watches what it can do on a few held-out pets."""
+    """Train the transformer; every 5th save watches what it can do on a few held-out pets."""
     work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
     tokenizer = made_tokenizer(settings).to(device)
     lessons = language.make_lessons(settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work)

@@ -109,6 +109,7 @@ def start_processes() -> int:
             port = free.getsockname()[1]
         os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     deepspeed.init_distributed(verbose=False)
+    deepspeed.accelerator.get_accelerator().set_device(int(os.environ.get("LOCAL_RANK", 0)))
     return torch.distributed.get_rank()
 
 
@@ -117,11 +118,15 @@ class StopSignal:
 
     def __init__(self):
         self.seen = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
+        self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def _note(self, *_) -> None:
         self.seen = True
+
+    def over(self) -> None:
+        """From here on a signal ends the process at once, as it does without this class."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
 
     def __call__(self) -> bool:
         return everywhere(float(self.seen), torch.distributed.ReduceOp.MAX) > 0
@@ -137,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
         learn_from(config.load(RunConfig, options.config, options.set))
     except Stopped as stopped:
         print(f"train/run.py: {stopped}", flush=True)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"train/run.py: {error}")
 
 
@@ -158,19 +163,22 @@ def learn_from(settings: RunConfig) -> None:
 
     if rank == 0:
         print(config.to_yaml(settings), flush=True)
+    stop = StopSignal()
     learned = run(
         base,
         settings,
         engine=lambda learner, stage: DeepSpeedEngine(learner, stage, settings),
         share=slice(rank, None, world_size()),
         first_process=rank == 0,
-        stop_asked=StopSignal(),
+        stop_asked=stop,
         show=show,
         draws=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
     )
+    stop.over()
     bar.close()
     if rank == 0:
-        base = load_base(settings.base) if settings.zero_stage == 3 else base
+        if settings.zero_stage == 3 or settings.dtype == "bf16":  # the engine has sharded it, or rounded its image tokenizer
+            base = load_base(settings.base)
         print(finish(base, settings, *learned), flush=True)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

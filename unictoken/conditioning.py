@@ -6,14 +6,13 @@ description in words. Everything that is asked, recognised, captioned or drawn g
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
 
-from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speaker
+from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speaker, mark
 from unictoken.data import templates
 from unictoken.data.sequence import Turn, join_turns
 from unictoken.learn.examples import drawing_prompt
@@ -41,13 +40,6 @@ class Conditioning:
         learned = self.speaker.slots(self.concept) if self.concept else {}
         return {**learned, **{slot: self.base.vocab.encode(text) for slot, text in self.words.items()}}
 
-    def _marked(self, text: str) -> str:
-        """A user's text with the concept's slot where its marker stands; other markers are a mistake."""
-        text = text.replace(f"<{self.name}>", "{name}")
-        if stray := re.findall(r"<[a-z0-9_-]+>", text):
-            raise ConceptError(f"prompt: '{stray[0]}' is not a concept that is loaded. Loaded: '<{self.name}>'.")
-        return text
-
     def _user(self, ids: list[int], first: str) -> list[int]:
         """A whole user turn, and what the answer begins with."""
         return join_turns([Turn(ids)], self.base.vocab).ids + self.base.vocab.encode(first, self.slots)
@@ -56,7 +48,7 @@ class Conditioning:
         """Prompt ids of a question about the concept, after a picture if there is one."""
         vocab, slots = self.base.vocab, self.slots
         seen = vocab.picture(image_ids) if image_ids is not None else []
-        asked = vocab.encode(self.prompts.understanding, slots) + vocab.encode(self._marked(text), slots)
+        asked = vocab.encode(self.prompts.understanding, slots) + vocab.encode(mark(text, self.name, where="prompt"), slots)
         return self._user(seen + asked, self.prompts.understanding_answer)
 
     def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = 64) -> list[str]:
@@ -110,7 +102,7 @@ class Conditioning:
             )
         vocab = self.base.vocab
         texts = [(p if p.lstrip().lower().startswith(("a ", "an ", "draw ")) else f"a photo of {p}").rstrip(". ") + "." for p in prompts]
-        ids = [drawing_prompt(vocab, self.prompts, self.slots, self._marked(text)) for text in texts]
+        ids = [drawing_prompt(vocab, self.prompts, self.slots, mark(text, self.name, where="prompt")) for text in texts]
         whole = [self._user(i, self.prompts.generation_answer) for i in ids]
         return sample_pictures(self.speaker, whole, self.base.codes_per_picture, how or Draw())
 
@@ -120,7 +112,7 @@ def with_tokens(base: Base, concept: ConceptTokens) -> Conditioning:
     return Conditioning(base, concept.name, concept.prompts, concept)
 
 
-def in_words(base: Base, name: str, introduction: str, subject: str | None = None) -> Conditioning:
-    """No tokens: an introduction in words ('{name} is a brown dog.', or ''), and what is said for the name."""
-    prompts = Prompts(understanding=introduction, generation=introduction)
-    return Conditioning(base, name, prompts, words={"{name}": subject or name})
+def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Conditioning:
+    """No tokens: an introduction in words ('{name} is a brown dog.', or ''); facts are told before questions only."""
+    prompts = Prompts(understanding=f"{introduction} {facts}".strip(), generation=introduction)
+    return Conditioning(base, name, prompts, words={"{name}": name})

@@ -133,7 +133,7 @@ def _convert(kind, value, where: str):
             raise ConfigError(f"{where}: found '{value}', expected one of {', '.join(map(str, inner))}.")
         return chosen
     if origin is tuple:
-        items = value if isinstance(value, list | tuple) else [value]
+        items = value if isinstance(value, list | tuple) else [] if value is None else [value]
         return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items))
     if origin in (dict, collections.abc.Mapping):
         if not isinstance(value, dict):

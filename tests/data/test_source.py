@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from unictoken.concept.tokens import ConceptError
+from unictoken.concept.tokens import ConceptError
 from unictoken.data.source import SourceError, picture_files, read_source
 from unictoken.model.pixels import PictureError
 
@@ -116,3 +117,9 @@ def test_real_photos_are_read(base):
     source = read_source(PHOTOS / "dog6", name="dog6", class_noun="dog")
     assert len(source.pictures) == 5 and all(p.mode == "RGB" and min(p.size) > 100 for p in source.pictures)
     assert base.encode(source.pictures).shape == (5, 64)
+
+
+def test_a_marker_of_somebody_else_is_a_mistake(folder):
+    write_info(folder, {"class": "dog", "extra_info": ["<rex> has a hat."]})
+    with pytest.raises(ConceptError, match="info.json: '<rex>' is not a concept that is loaded. Loaded: '<bo>'"):
+        read_source(folder, name="bo")

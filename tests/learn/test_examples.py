@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from collections import Counter
 
 import numpy as np
@@ -110,7 +111,11 @@ def test_answers_can_begin_with_the_tokens_of_their_task(base, toy, rng):
 
 
 def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, toy, rng):
-    method = Method(tokens=Tokens(shared=0, generation=4), soft_positives=SoftPositives(groups=3, share=1.0))
+    method = Method(
+        tokens=Tokens(shared=0, generation=4),
+        prompts=Prompts(understanding="{name}", generation="{name} is {generation}."),
+        soft_positives=SoftPositives(groups=3, share=1.0),
+    )
     lesson = prepare(base, toy.source, method, seed=0, world_negatives=40)
     alike = lesson.material.look_alikes_MK.tolist()
     assert len(alike) == 6
@@ -139,3 +144,17 @@ def test_rows_know_their_roles():
 def test_a_stage_that_cannot_be_learned_is_refused(wrong, match):
     with pytest.raises(ConfigError, match=match):
         Stage(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"tokens": Tokens(shared=0, understanding=4)}, "0 shared tokens, and its prompts say '{shared}'"),
+        ({"tokens": Tokens(shared=4, generation=4)}, "4 generation tokens, and its prompts never say '{generation}'"),
+        ({"negatives": {"eazy": 1.0}}, "unknown grade of negatives 'eazy'"),
+        ({"prompts": Prompts(generation=None)}, "a stage draws, and 'prompts.generation' is null"),
+    ],
+)
+def test_a_method_that_would_learn_nothing_is_refused(wrong, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        Method(**wrong)

@@ -1,11 +1,13 @@
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
 
 from unictoken import config
-from unictoken.concept.tokens import Prompts
+from unictoken.concept.tokens import ConceptError, Prompts
+from unictoken.config import ConfigError
 from unictoken.learn.checkpoint import CheckpointError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.run import ConceptConfig, RunConfig, Stopped, run
@@ -66,7 +68,9 @@ def test_resuming_what_is_not_there_is_an_error_when_it_must(base, settings):
 
 
 @pytest.mark.parametrize(
-    "change", [lambda s: {"seed": 1}, lambda s: {"method": dataclasses.replace(s.method, start="noun")}, lambda s: {"base": "another"}], ids=str
+    "change",
+    [lambda s: {"seed": 1}, lambda s: {"method": dataclasses.replace(s.method, start="noun")}, lambda s: {"concept": dataclasses.replace(s.concept, class_noun="wolf")}],
+    ids=str,
 )
 def test_another_configs_checkpoint_is_refused(base, settings, change):
     run(base, settings)
@@ -110,3 +114,42 @@ def test_a_run_leaves_its_config_its_log_and_its_pictures(base, settings):
 def test_other_processes_write_nothing(base, settings):
     run(base, settings, first_process=False)
     assert not settings.folder.exists()
+
+
+def test_a_checkpoint_of_other_pictures_is_refused(base, settings, toy_folder, tmp_path):
+    copied = shutil.copytree(toy_folder, tmp_path / "pictures")
+    settings = dataclasses.replace(settings, concept=ConceptConfig(name="toy0", pictures=(str(copied),)))
+    run(base, settings)
+    shutil.copy(copied / "0.png", copied / "1.png")
+    with pytest.raises(CheckpointError, match="base or pictures"):
+        run(base, settings)
+
+
+def test_a_log_line_that_a_crash_cut_does_not_stop_a_run(base, settings):
+    with pytest.raises(Stopped):
+        run(base, settings, stop_asked=stop_after(2))
+    with open(settings.folder / "log.jsonl", "a") as log:
+        log.write('{"step": 3, "lo')
+    run(base, settings)
+    steps = [json.loads(line)["step"] for line in (settings.folder / "log.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_prompt_about_somebody_else_is_said_before_anything_is_learned(base, settings):
+    with pytest.raises(ConceptError, match="'<rex> at night': '<rex>' is not a concept that is loaded. Loaded: '<toy0>'"):
+        run(base, dataclasses.replace(settings, prompts=("<rex> at night",)))
+    assert not (settings.folder / "checkpoints").exists()
+
+
+def test_a_missing_judge_is_said_before_anything_is_learned(base, settings):
+    with pytest.raises(ConfigError, match="judge: nowhere: no such file"):
+        run(base, dataclasses.replace(settings, judge="nowhere"))
+    assert not (settings.folder / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"save_every": 0}, {"show_every": -1}, {"dtype": "bf16", "zero_stage": 0}], ids=["save_every", "show_every", "bf16 at stage 0"]
+)
+def test_settings_that_would_fail_on_the_way_are_refused(settings, wrong):
+    with pytest.raises(ConfigError):
+        dataclasses.replace(settings, **wrong)

@@ -9,6 +9,7 @@ from unictoken.learn.stages import batch_of, learn, learning_rate
 
 IN_TURNS = Method(
     tokens=Tokens(shared=2, generation=3),
+    prompts=Prompts(generation="{name} is {shared}{generation}."),
     stages=(
         Stage(name="first", steps=2, batch=3, moves=("name", "shared"), weight_decay=0.1),
         Stage(name="second", steps=2, batch=3, moves=("generation",), weight_decay=0.1, tasks={"generate": 1.0}),
@@ -94,7 +95,7 @@ def test_learning_lowers_the_loss(base, toy):
     """By what the rows themselves can do on an untrained base: answers begin with the concept's own tokens."""
     method = Method(
         tokens=Tokens(shared=0, understanding=4),
-        prompts=Prompts(understanding="{name}", understanding_answer="{understanding}{understanding}"),
+        prompts=Prompts(understanding="{name}", generation="{name}", understanding_answer="{understanding}{understanding}"),
         stages=(Stage(steps=25, batch=4, lr=0.1, tasks={"recognise": 1.0}),),
     )
     losses = []

@@ -48,7 +48,7 @@ def test_test_pictures_are_not_the_training_pictures(base, toy, small):
 
 
 def test_controls_stand_beside_the_concept(base, toy, bo):
-    compared = benchmark.conditionings(base, toy.pet, "toy0", bo, bo)
+    compared = benchmark.conditionings(base, toy.source, bo, bo)
     assert list(compared) == ["joint", "none", "class_noun", "text_prompt", "wrong_concept"]
     assert compared["text_prompt"].prompts.understanding == f"{{name}} is {language.describe(toy.pet)}."
 

@@ -5,7 +5,7 @@ import pytest
 
 from unictoken.data.sequence import IGNORE
 from unictoken.pretrain.language import encode_pictures
-from unictoken.pretrain.lessons import Lessons, codes_on_pet, draw_families, families, sample_families
+from unictoken.pretrain.lessons import SHARES, Lessons, codes_on_pet, draw_families, families, sample_families
 from unictoken.world import language
 from unictoken.world.things import held_out, sample_pet_where
 
@@ -40,7 +40,7 @@ def test_every_shot_has_the_ids_of_its_own_picture(base, drawn, lessons):
     assert shot.scene == scenes[1][1][1] and np.array_equal(shot.ids, ids[0])
 
 
-@pytest.mark.parametrize("kind", Lessons.SHARES)
+@pytest.mark.parametrize("kind", SHARES)
 def test_every_kind_of_lesson_has_something_to_learn_and_fits(lessons, kind):
     for seed in range(20):
         turns = getattr(lessons, kind)(np.random.default_rng(seed))
@@ -51,7 +51,7 @@ def test_every_kind_of_lesson_has_something_to_learn_and_fits(lessons, kind):
 
 
 def test_kinds_of_lessons_sum_to_one():
-    assert sum(Lessons.SHARES.values()) == pytest.approx(1.0)
+    assert sum(SHARES.values()) == pytest.approx(1.0)
 
 
 def test_questions_are_answered_truly(base, lessons):

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -6,6 +8,7 @@ from unictoken.model.vocab import Vocab
 from unictoken.pretrain import image_tokenizer, language, vocabulary
 from unictoken.pretrain.image_tokenizer import TokenizerSettings, patches
 from unictoken.pretrain.optimise import load_progress, save_progress
+from unictoken.world.things import held_out
 
 
 class Interrupted(Exception):
@@ -72,7 +75,7 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     vq = model.model.vqmodel
     lessons = language.make_lessons(settings, Vocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path)
 
-    def made(name: str, *, until: int = 5) -> dict[str, torch.Tensor]:
+    def made(name: str, *, until: int = 5, vq=vq) -> dict[str, torch.Tensor]:
         def log(step: int, **numbers) -> None:
             if step >= until:
                 raise Interrupted
@@ -90,6 +93,27 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     assert load_progress(tmp_path / "resumed.safetensors")[0] == 2
     assert same(made("resumed"), straight)
     assert same({k: t for k, t in straight.items() if "vqmodel" in k}, {f"model.vqmodel.{k}": t for k, t in vq.state_dict().items()})
+    newer = copy.deepcopy(vq)
+    with torch.no_grad():
+        newer.decoder.conv_out.bias.add_(1)  # a decoder that was trained on meanwhile
+    again = made("straight", vq=newer)
+    assert {k for k, t in again.items() if not torch.equal(t, straight[k])} == {"model.vqmodel.decoder.conv_out.bias"}
+
+
+def test_held_out_combinations_are_never_taught(tmp_path, tokenizer, model):
+    settings = language.LanguageSettings(families=60)
+    lessons = language.make_lessons(settings, Vocab(tokenizer), model.model.vqmodel, seed=0, device="cpu", cache=tmp_path)
+    assert len(lessons.families) < 60  # a hard negative lands on one now and then
+    assert not any(held_out(pet) for family in lessons.families for pet in family.pets)
+
+
+def test_cached_image_ids_belong_to_their_image_tokenizer(model):
+    vq, other = model.model.vqmodel, copy.deepcopy(model.model.vqmodel)
+    with torch.no_grad():
+        other.decoder.conv_out.bias.add_(1)
+        assert language.digest_of([1], [2], other) == language.digest_of([1], [2], vq)
+        other.quantize.embedding.weight.add_(1)
+    assert language.digest_of([1], [2], other) != language.digest_of([1], [2], vq) != language.digest_of([1], [3], vq)
 
 
 def test_alike_patches_begin_with_alike_rows(tokenizer, model):

@@ -6,6 +6,7 @@ on a base, so that several concepts can be used together.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ import torch
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
 
+_MARKER = re.compile(r"<[A-Za-z0-9_-]+>")
 ROLES = ("name", "shared", "generation", "understanding")
 
 
@@ -60,6 +62,14 @@ class ConceptTokens:
     def marker(self) -> str:
         """How people write the concept in a prompt: '<bo>'."""
         return f"<{self.name}>"
+
+
+def mark(text: str, name: str, *, where: str) -> str:
+    """A user's text with '{name}' where '<name>' stands; any other marker is a mistake."""
+    text = text.replace(f"<{name}>", "{name}")
+    if stray := _MARKER.search(text):
+        raise ConceptError(f"{where}: '{stray[0]}' is not a concept that is loaded. Loaded: '<{name}>'.")
+    return text
 
 
 def role_slices(counts: Mapping[str, int]) -> dict[str, slice]:

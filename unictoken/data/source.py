@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from unictoken.concept.file import check_name
+from unictoken.concept.tokens import mark
 from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
 from unictoken.world.things import Pet
 
@@ -65,15 +66,17 @@ def read_source(
     info = _read_info(folder / "info.json") if folder.is_dir() else {}
     noun = class_noun or info.get("class")
     if not noun:
-        raise SourceError(f"{folder}: no class noun. Say what it is: `class_noun: dog` in the config, or --class dog.")
-    marker = f"<{name}>"
-    questions = [(q["question"].replace(marker, "{name}"), q["answer"].replace(marker, "{name}")) for q in info.get("questions", ())]
+        raise SourceError(f"{folder}: no class noun. Say what it is: `class_noun: dog` in the config, or `--set concept.class_noun=dog`.")
+
+    def marked(text: str) -> str:
+        return mark(text, name, where=str(folder / "info.json"))
+
     return Source(
         name=name,
         class_noun=noun,
         pictures=tuple(map(read_picture, files)),
-        facts=tuple(fact.replace(marker, "{name}") for fact in (*info.get("extra_info", ()), *facts)),
-        questions=tuple(questions),
+        facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
+        questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
         negatives=_read_negatives(folder / "negative_example"),
         pet=Pet(**info["world"]) if "world" in info else None,
     )

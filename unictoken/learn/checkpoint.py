@@ -1,6 +1,6 @@
 """What resumes a run of learning: rows, their two moments, the step. One safetensors file, written aside and renamed.
 
-DeepSpeed's own checkpoints are not crash-safe and tie a run to its number of processes (dev/LOG.md); what we resume is 1 MB,
+DeepSpeed's own checkpoints are written in place and tie a run to its number of processes; what we resume is 1 MB,
 and the order of the data is a pure function of (seed, step), so that nothing else is needed.
 """
 
@@ -62,7 +62,7 @@ def load(path: Path, run: str) -> Checkpoint:
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: not a whole checkpoint ({error}). Remove it to go on from the one before.") from None
     if header["run"] != run:
-        raise CheckpointError(f"{path}: belongs to another config. Choose another `out:`, or remove {path.parent} to begin anew.")
+        raise CheckpointError(f"{path}: belongs to another config, base or pictures. Choose another `out:`, or begin anew with `--set resume=never`.")
     return Checkpoint(header["step"], run, tensors)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from unictoken.concept.start import Start
 from unictoken.concept.tokens import ROLES, Prompts
 from unictoken.config import ConfigError
+from unictoken.data.source import GRADES
 
 TASKS = ("recognise", "vqa", "text_qa", "caption", "generate")
 
@@ -85,3 +86,14 @@ class Method:
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     stages: tuple[Stage, ...] = (Stage(),)
+
+    def __post_init__(self):
+        said = " ".join(prompt for prompt in astuple(self.prompts) if prompt)
+        for role, count in self.tokens.counts.items():
+            slot = "{" + role + "}"
+            if count < 0 or (count > 0) != (slot in said):
+                raise ConfigError(f"method '{self.name}': {count} {role} tokens, and its prompts {'say' if slot in said else 'never say'} '{slot}'.")
+        if unknown := sorted(set(self.negatives) - set(GRADES)):
+            raise ConfigError(f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades: {', '.join(GRADES)}.")
+        if self.prompts.generation is None and any(float(stage.tasks.get("generate", 0)) for stage in self.stages):
+            raise ConfigError(f"method '{self.name}': a stage draws, and 'prompts.generation' is null.")

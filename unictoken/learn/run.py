@@ -1,10 +1,11 @@
-"""A run of learning as a config describes it: what `train/run.py` and the command line do, whatever the engine.
+"""A run of learning as a config describes it, whatever the engine.
 
     out/  config.yaml  log.jsonl  tensorboard/  checkpoints/  pictures/step-000100.png  grid.png  answers.json  report.md
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -17,8 +18,9 @@ from PIL import Image
 
 from unictoken import config
 from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
+from unictoken.concept.tokens import ConceptTokens, mark
 from unictoken.conditioning import with_tokens
+from unictoken.config import ConfigError
 from unictoken.data.source import Source, read_source
 from unictoken.learn import checkpoint
 from unictoken.learn.concept import Lesson, keep, prepare
@@ -60,7 +62,7 @@ class RunConfig:
     save_every: int = 50
     """Steps between checkpoints."""
     show_every: int = 100
-    """Steps between grids of the prompts."""
+    """Steps between grids of the prompts; 0: only at the end."""
     prompts: tuple[str, ...] = (
         "<{name}> wearing a hat",
         "<{name}> wearing a red party hat in the snow",
@@ -79,6 +81,12 @@ class RunConfig:
     """DeepSpeed's ZeRO stage; 3 shards the frozen base."""
     dtype: Literal["fp32", "bf16"] = "fp32"
 
+    def __post_init__(self):
+        if self.save_every < 1 or self.show_every < 0:
+            raise ConfigError(f"save_every {self.save_every}, show_every {self.show_every}; expected 1 or more, and 0 or more.")
+        if self.dtype == "bf16" and self.zero_stage == 0:
+            raise ConfigError("zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3.")
+
     @property
     def folder(self) -> Path:
         return Path(self.out or f"runs/{self.concept.name}")
@@ -92,13 +100,24 @@ class Stopped(Exception):
 
 
 def source_of(settings: RunConfig) -> Source:
+    """The concept as its owner gives it. Everything that would fail after learning is looked at here, before it."""
     c = settings.concept
-    return read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts)
+    source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts)
+    for text in (*settings.prompts, *settings.questions):
+        mark(settings.named(text), c.name, where=f"'{settings.named(text)}'")
+    if source.pet and settings.judge and not Path(settings.judge).is_file():
+        raise ConfigError(f"judge: {settings.judge}: no such file. `make base` makes it; `--set judge=null` does without.")
+    return source
 
 
-def identity(settings: RunConfig) -> str:
-    """A digest of everything that decides what is learned; a checkpoint of another one is not resumed."""
-    return checkpoint.digest(config.to_yaml([settings.concept, settings.base, settings.method, settings.seed, settings.world_negatives]))
+def identity(settings: RunConfig, base: Base, source: Source) -> str:
+    """A digest of everything that decides what is learned, contents included; a checkpoint of another one is not resumed."""
+    seen = hashlib.sha256(base.fingerprint.encode())
+    for grade, pictures in (("own", source.pictures), *source.negatives.items()):
+        for picture in pictures:
+            seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
+    said = [source.name, source.class_noun, source.facts, source.questions]
+    return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.world_negatives]))
 
 
 @dataclass
@@ -123,7 +142,8 @@ class Recorder:
         (self.folder / "config.yaml").write_text(config.to_yaml(settings))
         log = self.folder / "log.jsonl"
         lines = log.read_text().splitlines() if log.is_file() and first_step else []
-        kept = [line for line in lines if json.loads(line)["step"] <= first_step]
+        whole = [line for line in lines if line.endswith("}")]  # a crash may have cut the last one
+        kept = [line for line in whole if json.loads(line)["step"] <= first_step]
         concept_file.write_aside(log, "".join(line + "\n" for line in kept).encode())
 
     def step(self, progress: Progress, seconds: float) -> None:
@@ -134,7 +154,7 @@ class Recorder:
             log.write(json.dumps(line) + "\n")
         self.board.add_scalar("loss", progress.loss, progress.step)
 
-    def pictures(self, name: str, pictures: list[Image.Image], step: int) -> None:
+    def pictures(self, name: str, pictures: list[Image.Image]) -> None:
         if self.active:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,9 +173,10 @@ def run(
     draws: bool = True,
 ) -> tuple[ConceptTokens, Source, Lesson]:
     """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so."""
-    source, folder, identity_ = source_of(settings), settings.folder, identity(settings)
+    source, folder = source_of(settings), settings.folder
+    identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
     recorder = Recorder(folder, first_process)
-    draws = draws and base.can_draw and settings.method.prompts.generation is not None
+    draws = draws and bool(settings.prompts and settings.show_every) and base.can_draw and settings.method.prompts.generation is not None
     lesson = prepare(base, source, settings.method, seed=settings.seed, world_negatives=settings.world_negatives)
     learner, engines = lesson.learner, []
     saved = _found(settings, folder / "checkpoints", identity_)
@@ -190,7 +211,7 @@ def run(
         if draws and first_process and progress.step % settings.show_every == 0 and progress.step < total:
             concept = keep(base, source, settings.method, learner, seed=settings.seed)
             drawn = with_tokens(base, concept).draw(list(map(settings.named, settings.prompts)), settings.drawing)
-            recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn, progress.step)
+            recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn)
         began = time.time()
     return keep(base, source, settings.method, learner, seed=settings.seed), source, lesson
 

@@ -25,12 +25,14 @@ OUTSIDE_PSNR = 18.0  # dB; pictures that the image tokenizer gives back worse th
 def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, lesson: Lesson) -> str:
     """Measure, write everything into the run folder and the concept file into its own; gives what to print."""
     folder = settings.folder
+    path = concept_file.path_of(concept.name, settings.concepts)
+    concept_file.save(concept, path)  # kept, whatever measuring finds
     spoken = with_tokens(base, concept)
     decibels = abilities.round_trip_psnr(base, source.pictures, lesson.material.pictures_NK) if base.can_draw else None
     rows = _table_rows(base, concept, source, lesson, settings, decibels)
     numbers = rows[concept.method]
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
-    path = concept_file.save(concept, concept_file.path_of(concept.name, settings.concepts))
+    concept_file.save(concept, path)
     answers = _answers(spoken, settings, source, lesson)
     (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
@@ -40,10 +42,10 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     if decibels is not None:
         grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
         sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", "", _world_note(decibels), ""]
-    if concept.prompts.generation is not None and base.can_draw:
+    if settings.prompts and concept.prompts.generation is not None and base.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
-    sections += [toy.table(rows, columns), "", _explained(source), ""]
+    sections += [toy.table(rows, columns), "", _explained(_truth_is_known(source, settings)), ""]
     (folder / "report.md").write_text("\n".join(sections))
     lines = [f"{a['question']}  {a['answer']}" for a in answers]
     return "\n".join([*lines, "", toy.table(rows, columns), "", f"{path}", f"{folder / 'report.md'}"])
@@ -76,14 +78,19 @@ def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: 
 
 def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Lesson, settings: RunConfig, decibels: float | None):
     """Scores with controls: on held-out pictures where the truth is known, else on what the run has."""
-    if source.pet is None or settings.judge is None:
+    if not _truth_is_known(source, settings):
         return {concept.method: _own_scores(with_tokens(base, concept), lesson, decibels)}
     test = toy.make_test_set(base, source.pet, (settings.seed, 999))
     judge = load_judge(settings.judge)
     return {
         name: toy.measure(c, judge, source.pet, None, test, seed=settings.seed)[0]
-        for name, c in toy.conditionings(base, source.pet, source.name, concept, None).items()
+        for name, c in toy.conditionings(base, source, concept, None).items()
     }
+
+
+def _truth_is_known(source: Source, settings: RunConfig) -> bool:
+    """Whether held-out pictures can be drawn, and what is drawn be read."""
+    return source.pet is not None and settings.judge is not None
 
 
 def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) -> dict[str, float]:
@@ -105,8 +112,8 @@ def _world_note(decibels: float) -> str:
     )
 
 
-def _explained(source: Source) -> str:
-    if source.pet is None:
+def _explained(truth_is_known: bool) -> str:
+    if not truth_is_known:
         return "Measured on the reference pictures and the training negatives themselves: a check that learning worked, not a test."
     return (
         "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning. recognition: easy and hard negatives; "

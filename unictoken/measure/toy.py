@@ -33,6 +33,7 @@ DRAWINGS = 8
 IDENTITY = ("species", "fur", "second", "pattern", "collar")
 PROMPTED = ("accessory", "accessory_colour", "place")
 NEGATIVES = {"easy": easy_negative, "hard": hard_negative, "twin": twin}
+CONTROLS = ("none", "class_noun", "text_prompt", "wrong_concept")
 METRICS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt")
 
 
@@ -92,13 +93,14 @@ def write_toy_folder(concept: ToyConcept, folder: Path) -> None:
     (folder / "info.json").write_text(json.dumps(info, indent=1) + "\n")
 
 
-def conditionings(base: Base, pet: Pet, name: str, own: ConceptTokens, wrong: ConceptTokens | None) -> dict[str, Conditioning]:
-    """The concept's tokens and what they are compared to."""
+def conditionings(base: Base, source: Source, own: ConceptTokens, wrong: ConceptTokens | None) -> dict[str, Conditioning]:
+    """The tokens of a toy pet and what they are compared to. `text_prompt` is told all that words can say, the facts too."""
+    described = f"{{name}} is {language.describe(source.pet)}."
     compared = {
         own.method: with_tokens(base, own),
-        "none": in_words(base, name, ""),
-        "class_noun": in_words(base, name, f"{{name}} is {language.a(pet.species)}."),
-        "text_prompt": in_words(base, name, f"{{name}} is {language.describe(pet)}."),
+        "none": in_words(base, source.name, ""),
+        "class_noun": in_words(base, source.name, f"{{name}} is {language.a(source.class_noun)}."),
+        "text_prompt": in_words(base, source.name, described, facts=" ".join(source.facts)),
     }
     return compared | ({"wrong_concept": with_tokens(base, wrong)} if wrong else {})
 
@@ -135,7 +137,7 @@ def measure(
     be. palette: mean RGB distance (0 to 441) of the drawn fur from the exact shade; less is better.
     """
     numbers = _recognition(c, test) | _answers(c, pet, facts, test)
-    if c.prompts.generation is None:
+    if c.prompts.generation is None or not c.base.can_draw:
         return numbers, []
     prompts = [f"{{name}} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}" for hat, colour, place in test.wishes]
     pictures = c.draw(prompts, Draw(seed=seed))

@@ -79,7 +79,7 @@ def to_picture(pixels_3HW: torch.Tensor) -> Image.Image:
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pixels in [-1, 1], from the mean squared error over all of them."""
-    return -10 * math.log10((a - b).square().mean().item() / 4)
+    return -10 * math.log10(max((a - b).square().mean().item(), 1e-10) / 4)
 
 
 def grid(pictures: list[Image.Image], *, columns: int, side: int = 128, gap: int = 4) -> Image.Image:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,9 @@ from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
 from unictoken.model.vocab import Vocab
-from unictoken.pretrain.lessons import Lessons, draw_families, families, sample_families
+from unictoken.pretrain.lessons import SHARES, Lessons, draw_families, families, sample_families
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
+from unictoken.world.things import held_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class LanguageSettings:
     """Pets with a twin and a hard negative each, three pictures of every one, drawn and encoded once."""
     length: int = 208
     """Ids of an example."""
+    shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
+    """Of the lessons, by kind (lessons.py)."""
     batch: int = 16
     steps: int = 12_000
     muon_lr: float = 0.02
@@ -109,14 +114,25 @@ def encode_pictures(tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor
     return image_ids[torch.cat(codes)].numpy()
 
 
+def digest_of(pets, scenes, image_tokenizer: ImageTokenizer) -> str:
+    """Names what image ids depend on: the pets and scenes, and the half of the image tokenizer that encodes."""
+    seen = hashlib.sha256(repr((pets, scenes)).encode())
+    for name, tensor in sorted(image_tokenizer.state_dict().items()):
+        if name.startswith(("encoder", "quant_conv", "quantize")):
+            seen.update(tensor.cpu().numpy().tobytes())
+    return seen.hexdigest()[:16]
+
+
 def make_lessons(settings: LanguageSettings, vocab: Vocab, image_tokenizer, *, seed: int, device: str, cache: Path) -> Lessons:
     """Lessons over families drawn from the seed; their image ids are cached in a file of `cache`."""
     pets, scenes = sample_families(settings.families, seed=seed)
-    file = cache / f"families-{seed}-{settings.families}.npy"
+    file = cache / f"families-{digest_of(pets, scenes, image_tokenizer)}.npy"
     if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         np.save(file, encode_pictures(image_tokenizer, draw_families(pets, scenes), vocab.image_ids, device).astype(np.int16))
-    return Lessons(vocab, families(pets, scenes, np.load(file).astype(np.int64)), length=settings.length)
+    made = families(pets, scenes, np.load(file).astype(np.int64))
+    taught = [family for family in made if not any(map(held_out, family.pets))]  # a hard negative may land on a held-out combination
+    return Lessons(vocab, taught, length=settings.length, shares=settings.shares)
 
 
 def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons, *, seed, device, progress: Path, log, watch) -> None:
@@ -134,7 +150,8 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
     )
     first, saved = load_progress(progress)
     if saved:
-        model.load_state_dict(saved["model"])
+        moved = {name: tensor for name, tensor in saved["model"].items() if ".vqmodel." not in name}  # the image tokenizer is the newest
+        model.load_state_dict({**model.state_dict(), **moved})
         optimiser.load_state(saved["optimiser"])
     weights_V = weights_of_ids(lessons.vocab, settings).to(device)
     started, losses = time.time(), []

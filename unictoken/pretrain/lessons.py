@@ -7,6 +7,7 @@ recognised, asked about, or drawn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from unictoken.world.things import Pet, Scene, easy_negative, hard_negative, sam
 
 SHOTS = 3  # pictures of each pet
 CODES_PER_SIDE = 8
+SHARES = {"look": 0.34, "check": 0.16, "draw": 0.34, "free": 0.03, "talk": 0.08, "compare": 0.05}  # of the lessons, by kind
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
 
 
@@ -82,8 +84,8 @@ def nameable(pet: Pet) -> list[str]:
 class Lessons:
     """Examples for the base, each a pure function of (families, random generator)."""
 
-    def __init__(self, vocab: Vocab, families: list[Family], *, length: int):
-        self.vocab, self.families, self.length = vocab, families, length
+    def __init__(self, vocab: Vocab, families: list[Family], *, length: int, shares: Mapping[str, float] = SHARES):
+        self.vocab, self.families, self.length, self.shares = vocab, families, length, shares
         self.names = [vocab.encode(name) for name in language.NAMES]
         self.names = [ids for ids in self.names if len(ids) == 1] + [[i] for i in vocab.reserved]
         self.ordinary = len(self.names) - len(vocab.reserved)
@@ -137,6 +139,7 @@ class Lessons:
         name = self.name(rng)
         if how == "words":
             described = self.description(pet, rng) if yes else self.wrong_description(pet, rng)
+            full = described == language.describe(pet)
             intro = self.say(templates.INTRODUCTION, name=name, tokens=self.vocab.encode(described))
         else:
             who = shown if yes else self.choose([i for i in range(3) if i != shown], rng)
@@ -147,7 +150,7 @@ class Lessons:
             intro = self.introduce(name, pet, shots, rng, how=how)
         asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
         # A true description is learned too, as a caption is: it is read off the picture word by word, and so is a false one.
-        said = range(len(name) + 1, len(intro)) if yes and how == "words" else range(0)
+        said = range(len(name) + 1, len(intro)) if yes and how == "words" and full else range(0)
         turns = [Turn(intro + asked, learned_part=said), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
         if rng.random() < 0.15 and (yes or how != "words"):
             attribute = self.choose(tuple(language.PET_QUESTIONS), rng)
@@ -161,13 +164,16 @@ class Lessons:
             return language.describe_one(pet, nameable(pet)[int(rng.integers(len(nameable(pet))))])
         return language.describe_briefly(pet, rng) if rng.random() < 0.5 else language.describe(pet)
 
+    def other(self, pet: Pet, attribute: str, rng) -> Pet:
+        """The pet with another value of one attribute."""
+        taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
+        return replace(pet, **{attribute: self.choose([v for v in PET_ATTRIBUTES[attribute] if v not in taken], rng)})
+
     def wrong_description(self, pet: Pet, rng) -> str:
         """A description that is not true of the pet: mostly off by one attribute."""
         if rng.random() < ONE_ATTRIBUTE:
             attribute = self.choose(nameable(pet), rng)
-            taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
-            value = self.choose([v for v in PET_ATTRIBUTES[attribute] if v not in taken], rng)
-            return language.describe_one(replace(pet, **{attribute: value}), attribute)
+            return language.describe_one(self.other(pet, attribute, rng), attribute)
         while True:
             other = hard_negative(pet, rng) if rng.random() < 0.85 else easy_negative(pet, rng)
             if rng.random() < 0.5:
@@ -217,6 +223,19 @@ class Lessons:
                 turns += self.question(pet, scene, self.it(rng), rng)
             else:
                 turns += self.recognise(family, who, shot, rng, "words" if kind < 0.7 else "codes")
+        return [Turn(picture + list(turns[0].ids)), *turns[1:]]
+
+    def check(self, rng) -> list[Turn]:
+        """A picture, then one yes/no after another, each about one attribute: what telling look-alikes apart begins with."""
+        family, who, shot = self.pick(rng)
+        pet, picture = family.pets[who], self.vocab.picture(family.shots[who][shot].ids)
+        turns: list[Turn] = []
+        while self.room(turns, len(picture)) > 18:
+            name, yes, attribute = self.name(rng), rng.random() < 0.5, self.choose(nameable(pet), rng)
+            said = language.describe_one(pet if yes else self.other(pet, attribute, rng), attribute)
+            intro = self.say(templates.INTRODUCTION, name=name, tokens=self.vocab.encode(said))
+            asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
+            turns += [Turn(intro + asked), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
         return [Turn(picture + list(turns[0].ids)), *turns[1:]]
 
     def draw(self, rng) -> list[Turn]:
@@ -287,9 +306,7 @@ class Lessons:
         """How many more ids fit, beside `reserved` ones that are added later."""
         return self.length - 1 - reserved - sum(len(t.ids) + 1 for t in turns)
 
-    SHARES = {"look": 0.46, "draw": 0.36, "free": 0.03, "talk": 0.1, "compare": 0.05}
-
     def example(self, rng) -> Example:
-        kind = rng.choice(list(self.SHARES), p=list(self.SHARES.values()))
+        kind = rng.choice(list(self.shares), p=np.array(list(self.shares.values())) / sum(self.shares.values()))
         example = join_turns(getattr(self, kind)(rng), self.vocab)
         return Example(example.ids[: self.length], example.labels[: self.length])

@@ -28,9 +28,9 @@ class MuonAdamW:
         self.adamw = torch.optim.AdamW(others, lr=adamw_lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.peak = {self.muon: muon_lr, self.adamw: adamw_lr}
 
-    def step(self, step: int, scale: float = 1.0) -> None:
+    def step(self, step: int) -> None:
         """Apply the gradients of `step` (counted from 0) and clear them."""
-        factor = scale * min(1.0, (step + 1) / self.warmup) * max(self.floor, 1 - step / self.steps)
+        factor = min(1.0, (step + 1) / self.warmup) * max(self.floor, 1 - step / self.steps)
         for name, view in self.views.items():
             view.grad = self.parameters[name].grad.view_as(view)
         nn.utils.clip_grad_norm_(self.adamw.param_groups[0]["params"], 1.0)

@@ -19,7 +19,7 @@ TEXT_TOKENS = 640
 RESERVED_TOKENS = 256
 
 
-def build(num_codes: int, extra_text: list[str] = ()) -> PreTrainedTokenizerFast:
+def build(num_codes: int) -> PreTrainedTokenizerFast:
     """The tokenizer for `num_codes` image tokens; deterministic."""
     first_reserved = num_codes + 6
     names = [f"<reserved{i - 4:05d}>" for i in range(first_reserved, first_reserved + RESERVED_TOKENS)]
@@ -35,7 +35,7 @@ def build(num_codes: int, extra_text: list[str] = ()) -> PreTrainedTokenizerFast
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*_corpus(), *extra_text], trainer)
+    tokenizer.train_from_iterator(_corpus(), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",

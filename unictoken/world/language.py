@@ -27,7 +27,7 @@ NAMES = ("tom", "mia", "max", "luna", "leo", "zoe", "sam", "ivy", "ben", "ada", 
 
 def a(noun: str) -> str:
     """The noun with its article."""
-    return ("an " if noun[0] in "aeiou" else "a ") + noun
+    return ("an " if noun.startswith(tuple("aeiou")) else "a ") + noun
 
 
 def colours_of(pet: Pet) -> str:
