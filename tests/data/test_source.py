@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from unictoken.concept.tokens import ConceptError
-from unictoken.concept.tokens import ConceptError
 from unictoken.data.source import SourceError, picture_files, read_source
 from unictoken.model.pixels import PictureError
 

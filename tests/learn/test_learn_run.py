@@ -69,8 +69,12 @@ def test_resuming_what_is_not_there_is_an_error_when_it_must(base, settings):
 
 @pytest.mark.parametrize(
     "change",
-    [lambda s: {"seed": 1}, lambda s: {"method": dataclasses.replace(s.method, start="noun")}, lambda s: {"concept": dataclasses.replace(s.concept, class_noun="wolf")}],
-    ids=str,
+    [
+        lambda s: {"seed": 1},
+        lambda s: {"method": dataclasses.replace(s.method, start="noun")},
+        lambda s: {"concept": dataclasses.replace(s.concept, class_noun="wolf")},
+    ],
+    ids=["seed", "method", "class noun"],
 )
 def test_another_configs_checkpoint_is_refused(base, settings, change):
     run(base, settings)
