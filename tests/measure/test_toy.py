@@ -50,7 +50,9 @@ def test_test_pictures_are_not_the_training_pictures(base, toy, small):
 def test_controls_stand_beside_the_concept(base, toy, bo):
     compared = benchmark.conditionings(base, toy.source, bo, bo)
     assert list(compared) == ["joint", "none", "class_noun", "text_prompt", "wrong_concept"]
-    assert compared["text_prompt"].prompts.understanding == f"{{name}} is {language.describe(toy.pet)}."
+    described = f"{{name}} is {language.describe(toy.pet)}."
+    assert compared["text_prompt"].prompts.understanding == " ".join([described, *toy.source.facts])
+    assert compared["text_prompt"].prompts.generation == described
 
 
 def test_measuring_gives_every_metric_within_its_range(base, toy, judge, small):
