@@ -22,7 +22,7 @@ def write_card(folder: Path, numbers: dict[str, float], command: str) -> None:
             "# tiny-chameleon",
             "",
             "A base of Chameleon's own class and parameter names, small, trained from nothing on the toy world by `make base`.",
-            "Measured on pets of attribute combinations that it never saw, in scenes drawn anew, by",
+            "Measured on pets of attribute combinations that are held out of its lessons, in scenes drawn anew, by",
             "",
             f"    {command}",
             "",
