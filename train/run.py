@@ -108,6 +108,9 @@ def start_processes() -> int:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    # DeepSpeed would compile an operator that only its inference uses; a process that is killed meanwhile leaves a lock behind,
+    # for which every later one waits forever.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(verbose=False)
     deepspeed.accelerator.get_accelerator().set_device(int(os.environ.get("LOCAL_RANK", 0)))
     return torch.distributed.get_rank()
