@@ -9,6 +9,7 @@ import torch
 
 from unictoken.concept.tokens import role_slices
 from unictoken.model.base import Base
+from unictoken.model.image_tokenizer import nearest
 
 Start = Literal["described", "frequent", "k_means", "noun"]
 K_MEANS_ROUNDS = 25
@@ -78,9 +79,9 @@ def k_means(
     order = torch.randperm(len(points_ND), generator=generator)
     centres = points_ND[order.repeat(-(-k // len(order)))[:k]].clone() if centres is None else centres.clone()
     for _ in range(rounds):
-        nearest = torch.cat([torch.cdist(part, centres).argmin(1) for part in points_ND.split(8192)])
-        count = torch.bincount(nearest, minlength=k)
-        total = torch.zeros_like(centres).index_add_(0, nearest, points_ND)
+        own = nearest(points_ND, centres)
+        count = torch.bincount(own, minlength=k)
+        total = torch.zeros_like(centres).index_add_(0, own, points_ND)
         filled = count > 0
         centres[filled] = total[filled] / count[filled, None]
     return centres

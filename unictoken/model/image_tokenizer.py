@@ -18,6 +18,14 @@ from transformers.models.chameleon.modeling_chameleon import (
 )
 
 
+def nearest(points_ND: torch.Tensor, centres_CD: torch.Tensor) -> torch.Tensor:
+    """For each point the index of its nearest centre, LongTensor [N]; never rounded by autocast."""
+    half_norm_C = centres_CD.square().sum(1) / 2
+    with torch.autocast(points_ND.device.type, enabled=False):
+        # Few points at a time: their scores stay in the processor's cache (several times faster than all at once).
+        return torch.cat([torch.addmm(half_norm_C, part, centres_CD.T, alpha=-1).argmin(1) for part in points_ND.split(256)])
+
+
 class Upsample(nn.Module):
     """Nearest-neighbour doubling, then a 3 x 3 convolution."""
 
@@ -82,11 +90,7 @@ class ImageTokenizer(ChameleonVQVAE):
     def to_codes(self, pixels_B3HW: torch.Tensor) -> torch.Tensor:
         """Codes [B, K], row by row, each in 0..num_embeddings - 1: the nearest rows of the codebook, as `encode` finds them."""
         z_ND = rearrange(self.quant_conv(self.encoder(pixels_B3HW)), "b d h w -> (b h w) d")
-        codebook_CD = self.quantize.embedding.weight
-        half_norm_C = codebook_CD.square().sum(1) / 2
-        # Few vectors at a time: their scores stay in the processor's cache (several times faster than all at once).
-        nearest = [torch.addmm(half_norm_C, part, codebook_CD.T, alpha=-1).argmin(1) for part in z_ND.split(256)]
-        return torch.cat(nearest).view(len(pixels_B3HW), -1)
+        return nearest(z_ND, self.quantize.embedding.weight).view(len(pixels_B3HW), -1)
 
     @torch.no_grad()
     def to_pixels(self, codes_BK: torch.Tensor) -> torch.Tensor:

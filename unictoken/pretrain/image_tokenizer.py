@@ -19,7 +19,7 @@ from einops import rearrange
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unictoken.concept.start import k_means
-from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.image_tokenizer import ImageTokenizer, nearest
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
@@ -75,7 +75,7 @@ def draws_from_codes(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> to
     """The decoder's loss: what it draws from the patches' codes against the pixels."""
     codebook_CD = tokenizer.quantize.embedding.weight
     target = patches(pixels_B3HW)
-    codes = torch.cdist(rearrange(target, "b d h w -> (b h w) d"), codebook_CD).argmin(1)
+    codes = nearest(rearrange(target, "b d h w -> (b h w) d"), codebook_CD)
     latent = rearrange(codebook_CD[codes], "(b h w) d -> b d h w", b=len(target), h=target.shape[2])
     output = tokenizer.decoder(tokenizer.post_quant_conv(latent)).float()
     return F.mse_loss(output, pixels_B3HW) + 0.1 * F.l1_loss(output, pixels_B3HW)
