@@ -40,6 +40,11 @@ class Conditioning:
         learned = self.speaker.slots(self.concept) if self.concept else {}
         return {**learned, **{slot: self.base.vocab.encode(text) for slot, text in self.words.items()}}
 
+    @property
+    def can_draw(self) -> bool:
+        """Whether the method learned to draw, and the base has a decoder."""
+        return self.prompts.generation is not None and self.base.can_draw
+
     def _user(self, ids: list[int], first: str) -> list[int]:
         """A whole user turn, and what the answer begins with."""
         return join_turns([Turn(ids)], self.base.vocab).ids + self.base.vocab.encode(first, self.slots)

@@ -42,7 +42,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     if decibels is not None:
         grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
         sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", "", _world_note(decibels), ""]
-    if settings.prompts and concept.prompts.generation is not None and base.can_draw:
+    if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
     sections += [toy.table(rows, columns), "", _explained(_truth_is_known(source, settings)), ""]

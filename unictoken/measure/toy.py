@@ -137,7 +137,7 @@ def measure(
     be. palette: mean RGB distance (0 to 441) of the drawn fur from the exact shade; less is better.
     """
     numbers = _recognition(c, test) | _answers(c, pet, facts, test)
-    if c.prompts.generation is None or not c.base.can_draw:
+    if not c.can_draw:
         return numbers, []
     prompts = [f"{{name}} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}" for hat, colour, place in test.wishes]
     pictures = c.draw(prompts, Draw(seed=seed))
