@@ -135,6 +135,11 @@ def make_lessons(settings: LanguageSettings, vocab: Vocab, image_tokenizer, *, s
     return Lessons(vocab, taught, length=settings.length, shares=settings.shares)
 
 
+def without_image_tokenizer(model: EarlyFusionModel) -> dict[str, torch.Tensor]:
+    """What this training moves. The image tokenizer has its own progress, and may be trained on meanwhile."""
+    return {name: tensor for name, tensor in model.state_dict().items() if ".vqmodel." not in name}
+
+
 def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons, *, seed, device, progress: Path, log, watch) -> None:
     """Train (or go on training) the transformer. `watch(model)` gives the numbers that are logged at every save."""
     model.to(device).train()
@@ -150,8 +155,7 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
     )
     first, saved = load_progress(progress)
     if saved:
-        moved = {name: tensor for name, tensor in saved["model"].items() if ".vqmodel." not in name}  # the image tokenizer is the newest
-        model.load_state_dict({**model.state_dict(), **moved})
+        model.load_state_dict({**model.state_dict(), **saved["model"]})
         optimiser.load_state(saved["optimiser"])
     weights_V = weights_of_ids(lessons.vocab, settings).to(device)
     started, losses = time.time(), []
@@ -167,7 +171,7 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
         if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
             watched.load_state_dict(model.state_dict())
             log(step + 1, loss=sum(losses) / len(losses), seconds_per_step=(time.time() - started) / len(losses), **watch(step + 1, watched))
-            save_progress(progress, step + 1, model=model.state_dict(), optimiser=optimiser.state())
+            save_progress(progress, step + 1, model=without_image_tokenizer(model), optimiser=optimiser.state())
             started, losses = time.time(), []
     model.eval()
 

@@ -25,6 +25,7 @@ SHOTS = 3  # pictures of each pet
 CODES_PER_SIDE = 8
 SHARES = {"look": 0.33, "check": 0.33, "draw": 0.24, "free": 0.02, "talk": 0.05, "compare": 0.03}  # of the lessons, by kind
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
+HARDEST = ("second", "pattern", "ears")  # attributes that are read off a few patches only: asked about twice as often
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Lessons:
 
     def question(self, pet, scene, it, rng, attribute=None) -> list[Turn]:
         """A question about the picture and its answer."""
-        attribute = attribute or self.choose((*language.PET_QUESTIONS, *language.SCENE_QUESTIONS, "accessory", "position"), rng)
+        attribute = attribute or self.choose((*language.PET_QUESTIONS, *language.SCENE_QUESTIONS, *HARDEST), rng)
         forms = language.PET_QUESTIONS.get(attribute) or language.SCENE_QUESTIONS[attribute]
         asked = self.choose(forms, rng).replace("{it}", "{name}")
         return [Turn(self.say(asked, name=it)), Turn(self.say(language.answer(attribute, pet, scene)), learned=True)]
@@ -136,11 +137,12 @@ class Lessons:
     def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
         """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows."""
         yes, pet = rng.random() < 0.5, family.pets[shown]
-        name = self.name(rng)
+        name, read_off = self.name(rng), range(0)
         if how == "words":
             described = self.description(pet, rng) if yes else self.wrong_description(pet, rng)
-            full = described == language.describe(pet)
             intro = self.say(templates.INTRODUCTION, name=name, tokens=self.vocab.encode(described))
+            if described == language.describe(pet):  # true and whole: learned word by word off the picture, as a caption is
+                read_off = range(len(name) + 1, len(intro))
         else:
             who = shown if yes else self.choose([i for i in range(3) if i != shown], rng)
             pet, shots = family.pets[who], [s for i, s in enumerate(family.shots[who]) if not (yes and i == shot)]
@@ -148,32 +150,38 @@ class Lessons:
                 other = self.families[int(rng.integers(len(self.families)))]
                 pet, shots = other.pets[0], other.shots[0]
             intro = self.introduce(name, pet, shots, rng, how=how)
-        asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
-        # A true description is learned too, as a caption is: it is read off the picture word by word, and so is a false one.
-        said = range(len(name) + 1, len(intro)) if yes and how == "words" and full else range(0)
-        turns = [Turn(intro + asked, learned_part=said), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
+        turns = self.is_it(name, intro, yes, rng, read_off)
         if rng.random() < 0.15 and (yes or how != "words"):
             attribute = self.choose(tuple(language.PET_QUESTIONS), rng)
             turns += self.question(pet, None, name, rng, attribute)
         return turns
 
-    @staticmethod
-    def description(pet: Pet, rng) -> str:
+    def is_it(self, name, intro: list[int], yes: bool, rng, learned_part: range = range(0)) -> list[Turn]:
+        """Whether the picture shows who the introduction is about, and the answer."""
+        asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
+        return [
+            Turn(intro + asked, learned_part=learned_part),
+            Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True),
+        ]
+
+    def description(self, pet: Pet, rng) -> str:
         """All of what has a name, some of it, or one attribute: short ones leave room for more yes/no, about less each."""
         if rng.random() < ONE_ATTRIBUTE:
-            return language.describe_one(pet, nameable(pet)[int(rng.integers(len(nameable(pet))))])
+            return self.statement(pet, True, rng)
         return language.describe_briefly(pet, rng) if rng.random() < 0.5 else language.describe(pet)
 
-    def other(self, pet: Pet, attribute: str, rng) -> Pet:
-        """The pet with another value of one attribute."""
-        taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
-        return replace(pet, **{attribute: self.choose([v for v in PET_ATTRIBUTES[attribute] if v not in taken], rng)})
+    def statement(self, pet: Pet, true: bool, rng) -> str:
+        """A description by one attribute, of the pet's own value or of another one."""
+        attribute = self.choose([name for name in nameable(pet) for _ in range(1 + (name in HARDEST))], rng)
+        if not true:
+            taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
+            pet = replace(pet, **{attribute: self.choose([v for v in PET_ATTRIBUTES[attribute] if v not in taken], rng)})
+        return language.describe_one(pet, attribute)
 
     def wrong_description(self, pet: Pet, rng) -> str:
         """A description that is not true of the pet: mostly off by one attribute."""
         if rng.random() < ONE_ATTRIBUTE:
-            attribute = self.choose(nameable(pet), rng)
-            return language.describe_one(self.other(pet, attribute, rng), attribute)
+            return self.statement(pet, False, rng)
         while True:
             other = hard_negative(pet, rng) if rng.random() < 0.85 else easy_negative(pet, rng)
             if rng.random() < 0.5:
@@ -223,7 +231,7 @@ class Lessons:
                 turns += self.question(pet, scene, self.it(rng), rng)
             else:
                 turns += self.recognise(family, who, shot, rng, "words" if kind < 0.7 else "codes")
-        return [Turn(picture + list(turns[0].ids)), *turns[1:]]
+        return self.after(picture, turns)
 
     def check(self, rng) -> list[Turn]:
         """A picture, then one yes/no after another, each about one attribute: what telling look-alikes apart begins with."""
@@ -231,12 +239,10 @@ class Lessons:
         pet, picture = family.pets[who], self.vocab.picture(family.shots[who][shot].ids)
         turns: list[Turn] = []
         while self.room(turns, len(picture)) > 18:
-            name, yes, attribute = self.name(rng), rng.random() < 0.5, self.choose(nameable(pet), rng)
-            said = language.describe_one(pet if yes else self.other(pet, attribute, rng), attribute)
-            intro = self.say(templates.INTRODUCTION, name=name, tokens=self.vocab.encode(said))
-            asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
-            turns += [Turn(intro + asked), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
-        return [Turn(picture + list(turns[0].ids)), *turns[1:]]
+            name, yes = self.name(rng), rng.random() < 0.5
+            said = self.vocab.encode(self.statement(pet, yes, rng))
+            turns += self.is_it(name, self.say(templates.INTRODUCTION, name=name, tokens=said), yes, rng)
+        return self.after(picture, turns)
 
     def draw(self, rng) -> list[Turn]:
         """A prompt and its picture, then questions about it; now and then a second drawing instead."""
@@ -290,17 +296,17 @@ class Lessons:
         yes = rng.random() < 0.5
         shown = who if yes else self.choose([i for i in range(3) if i != who], rng)
         seen = family.shots[shown][(shot + 1) % SHOTS]
-        asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
-        turns = [
-            Turn(intro + self.vocab.picture(seen.ids) + asked),
-            Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True),
-        ]
+        turns = self.is_it(name, intro + self.vocab.picture(seen.ids), yes, rng)
         while self.room(turns) > 12:
             turns += self.question(family.pets[shown], seen.scene, self.it(rng), rng)
         return turns
 
     def pick(self, rng) -> tuple[Family, int, int]:
         return self.families[int(rng.integers(len(self.families)))], int(rng.integers(3)), int(rng.integers(SHOTS))
+
+    def after(self, picture: list[int], turns: list[Turn]) -> list[Turn]:
+        """The turns with a picture before the first one, of which nothing is learned then."""
+        return [Turn(picture + list(turns[0].ids)), *turns[1:]]
 
     def room(self, turns, reserved: int = 0) -> int:
         """How many more ids fit, beside `reserved` ones that are added later."""
