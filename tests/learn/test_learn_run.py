@@ -21,6 +21,15 @@ TWO_STAGES = Method(
     ),
 )
 
+STARTED_ANEW = Method(
+    tokens=Tokens(shared=2, understanding=2),
+    prompts=Prompts(understanding="{name} is {shared}{understanding}."),
+    stages=(
+        Stage(name="first", steps=3, batch=3, moves=("name", "shared")),
+        Stage(name="second", steps=3, batch=3, moves=("understanding",), tasks={"vqa": 1}, starts={"understanding": "drawn"}),
+    ),
+)
+
 
 @pytest.fixture
 def settings(toy_folder, short_method, tmp_path) -> RunConfig:
@@ -39,7 +48,7 @@ def rows(base, settings: RunConfig, **options) -> torch.Tensor:
     return torch.stack([tokens.rows_in, tokens.rows_out])
 
 
-@pytest.mark.parametrize("method", ["one stage", TWO_STAGES], ids=["one stage", "two stages"])
+@pytest.mark.parametrize("method", ["one stage", TWO_STAGES, STARTED_ANEW], ids=["one stage", "two stages", "rows started anew"])
 @pytest.mark.parametrize("stops", [[3], [1, 1, 2], [5]])
 def test_learning_resumes_bit_for_bit(base, settings, method, stops):
     if isinstance(method, Method):

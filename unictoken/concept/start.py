@@ -55,8 +55,18 @@ def _soft_rows(base: Base, image_ids_NK, noun_D, k: int, start: Start, descripti
         words = torch.tensor(base.vocab.encode(description)[:k] if start == "described" else [], dtype=torch.long)
         codes = frequent_ids(image_ids_NK, k)[: k - len(words)]
         return base.embed(torch.cat([words, codes]).to(base.device)).float().cpu()
-    points = base.embed(image_ids_NK.flatten().to(base.device)).float().cpu()
-    return k_means(points, k, generator)
+    return centres_of_ids(base, image_ids_NK.flatten(), k, generator)
+
+
+def centres_of_ids(base: Base, image_ids_N: torch.Tensor, k: int, generator: torch.Generator) -> torch.Tensor:
+    """k-means centres [k, D] of the ids' input rows, brought to the mean length of the rows of words (UniCTokens' start).
+
+    A centre is shorter than what it is the centre of; a base reads rows by their length too.
+    """
+    points = base.embed(image_ids_N.to(base.device)).float().cpu()
+    centres = k_means(points, k, generator)
+    words = base.embed(torch.tensor(base.vocab.words, device=base.device)).float().cpu()
+    return torch.nn.functional.normalize(centres, dim=1) * words.norm(dim=1).mean()
 
 
 def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:

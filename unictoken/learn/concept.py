@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from unictoken.concept.start import start_rows
-from unictoken.concept.tokens import ConceptTokens, give_ids, slots
+from unictoken.concept.tokens import ConceptTokens, give_ids, role_slices, slots
 from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import Examples, Material
 from unictoken.learn.losses import Learner
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import Method, Stage
 from unictoken.learn.observe import observe
 from unictoken.learn.stages import Progress, learn
+from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
 from unictoken.world.drawing import draw
 from unictoken.world.things import sample_pet_where, sample_scene
@@ -104,11 +105,25 @@ def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: 
     )
 
 
+def starts_of_stages(base: Base, source: Source, method: Method, *, seed: int) -> Callable[[Stage, Learner], None]:
+    """What happens between stages: rows of roles that a stage starts begin anew (`Stage.starts`)."""
+
+    def begin(stage: Stage, learner: Learner) -> None:
+        parts = role_slices(method.tokens.counts)
+        for role in stage.starts:
+            said, part = method.said_in(stage) - {role}, parts[role]
+            concept = keep(base, source, method, learner, seed=seed)
+            learner.restart(part, drawn_rows(base, concept, said, part.stop - part.start, seed=seed))
+
+    return begin
+
+
 def learn_concept(
     base: Base, source: Source, method: Method, *, seed: int = 0, on_step: Callable[[Progress], None] = lambda progress: None
 ) -> ConceptTokens:
     """Learn a concept in this process. `train/run.py` does the same with DeepSpeed, and can be stopped and resumed."""
     lesson = prepare(base, source, method, seed=seed)
-    for progress in learn(lesson.learner, method, lesson.examples, seed=seed):
+    begin = starts_of_stages(base, source, method, seed=seed)
+    for progress in learn(lesson.learner, method, lesson.examples, seed=seed, on_stage=begin):
         on_step(progress)
     return keep(base, source, method, lesson.learner, seed=seed)

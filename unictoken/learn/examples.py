@@ -11,7 +11,7 @@ import torch
 from unictoken.concept.tokens import Prompts, role_slices
 from unictoken.data import templates
 from unictoken.data.sequence import Example, Turn, join_turns
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import Method, Stage
 from unictoken.learn.observe import Observations
 from unictoken.model.vocab import Vocab
 
@@ -38,6 +38,11 @@ class Examples:
     def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]]):
         self.vocab, self.method, self.material, self.slots = vocab, method, material, dict(slots)
         self.prompts: Prompts = method.prompts
+
+    def in_stage(self, stage: Stage) -> Examples:
+        """The same in the words of a stage: roles that have nothing to say yet are left out of its prompts."""
+        said = self.method.said_in(stage)
+        return Examples(self.vocab, self.method, self.material, {slot: ids if slot.strip("{}") in said else [] for slot, ids in self.slots.items()})
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
         return join_turns(getattr(self, "_" + task)(rng), self.vocab)
@@ -114,7 +119,7 @@ class Examples:
 def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str) -> list[int]:
     """Ids of a prompt for a picture: the introduction, then the text with the method's subject where {name} stands."""
     subject = vocab.encode(prompts.subject, slots)
-    introduction = vocab.encode(prompts.generation or prompts.understanding, slots)
+    introduction = vocab.encode(prompts.generation or "", slots)
     return introduction + vocab.encode(text, {**slots, "{name}": subject})
 
 

@@ -36,6 +36,11 @@ class Learner(nn.Module):
         self.moves.fill_(False)
 
     @torch.no_grad()
+    def restart(self, part: slice, rows_in: torch.Tensor) -> None:
+        """Between two stages: the input rows of a role begin anew; its head rows stay."""
+        self.held[0, part] = rows_in.to(self.held)
+
+    @torch.no_grad()
     def begin_stage(self, moves_P: list[bool]) -> None:
         """Only the marked rows learn from here on."""
         self.rows.copy_(self.held)

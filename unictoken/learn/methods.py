@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
+from typing import Literal
 
 from unictoken.concept.start import Start
 from unictoken.concept.tokens import ROLES, Prompts
@@ -43,6 +44,8 @@ class Stage:
         default_factory=lambda: {"recognise": 0.5, "vqa": 0.08, "text_qa": 0.14, "caption": 0.04, "generate": 0.24}
     )
     """Share of every batch, by task."""
+    starts: Mapping[str, Literal["drawn"]] = field(default_factory=dict)
+    """Roles whose rows begin anew with this stage. drawn: from what makes the concept in pictures that its own tokens draw."""
     generation_weight: float = 1.0
     """Of a drawing's loss; understanding counts `understanding_weight`."""
     understanding_weight: float = 1.0
@@ -55,7 +58,7 @@ class Stage:
                 raise ConfigError(f"stage '{self.name}': the share of '{task}' is {share}, expected 0 or more.")
         if not sum(map(float, self.tasks.values())):
             raise ConfigError(f"stage '{self.name}': every task's share is 0. Give at least one of {', '.join(TASKS)}.")
-        for role in self.moves:
+        for role in (*self.moves, *self.starts):
             if role not in ROLES:
                 raise ConfigError(f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}.")
         if self.steps < 1 or self.batch < 1:
@@ -87,6 +90,15 @@ class Method:
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     stages: tuple[Stage, ...] = (Stage(),)
 
+    def said_in(self, stage: Stage) -> frozenset[str]:
+        """Roles that prompts say in a stage: those that have learned by then, or do now. A role has nothing to say before."""
+        seen = {"name"}
+        for earlier in self.stages:
+            seen |= set(earlier.moves)
+            if earlier is stage:
+                break
+        return frozenset(seen)
+
     def __post_init__(self):
         said = " ".join(prompt for prompt in astuple(self.prompts) if prompt)
         for role, count in self.tokens.counts.items():
@@ -97,3 +109,8 @@ class Method:
             raise ConfigError(f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades: {', '.join(GRADES)}.")
         if self.prompts.generation is None and any(float(stage.tasks.get("generate", 0)) for stage in self.stages):
             raise ConfigError(f"method '{self.name}': a stage draws, and 'prompts.generation' is null.")
+        for i, stage in enumerate(self.stages):
+            if stage.starts and (i == 0 or self.prompts.generation is None):
+                raise ConfigError(f"method '{self.name}': stage '{stage.name}' starts rows from drawings, and no stage before it learned to draw.")
+        if idle := [role for role, count in self.tokens.counts.items() if count and not any(role in stage.moves for stage in self.stages)]:
+            raise ConfigError(f"method '{self.name}': no stage moves '{idle[0]}'. Add it to a stage's 'moves', or give it 0 tokens.")

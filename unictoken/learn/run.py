@@ -23,7 +23,7 @@ from unictoken.conditioning import with_tokens
 from unictoken.config import ConfigError
 from unictoken.data.source import Source, read_source
 from unictoken.learn import checkpoint
-from unictoken.learn.concept import Lesson, keep, prepare
+from unictoken.learn.concept import Lesson, keep, prepare, starts_of_stages
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
@@ -200,7 +200,11 @@ def run(
     if settings.resume == "never" and first_process:
         checkpoint.clear(folder / "checkpoints")
     began = time.time()
-    for progress in learn(learner, settings.method, lesson.examples, seed=settings.seed, engine=start_engine, first_step=first_step, share=share):
+    begin = starts_of_stages(base, source, settings.method, seed=settings.seed)
+    steps = learn(
+        learner, settings.method, lesson.examples, seed=settings.seed, engine=start_engine, first_step=first_step, share=share, on_stage=begin
+    )
+    for progress in steps:
         recorder.step(progress, time.time() - began)
         show(progress, total)
         stopping = stop_asked()

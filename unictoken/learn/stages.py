@@ -109,10 +109,10 @@ def learn(
             if first_step <= before:
                 on_stage(stage, learner)
                 learner.begin_stage([role in stage.moves for role in roles])
-            running = engine(learner, stage)
+            running, taught = engine(learner, stage), examples.in_stage(stage)
             for step in range(max(first_step, before), after):
                 lr = learning_rate(stage, step - before)
-                batch, weights = batch_of(examples, stage, seed, step, share)
+                batch, weights = batch_of(taught, stage, seed, step, share)
                 yield Progress(step + 1, stage.name, running.step(batch, weights, lr), lr)
             learner.settle(running.state()["rows"])
         before = after

@@ -23,7 +23,7 @@ class Vocab:
     """Ids of a tokenizer by what they mean.
 
     Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `image_ids` (LongTensor [C], code -> id),
-    `reserved` (free ids for concepts, in order), `size`.
+    `reserved` (free ids for concepts, in order), `words` (ids of text), `size`.
     """
 
     def __init__(self, tokenizer):
@@ -46,7 +46,10 @@ class Vocab:
         self.image_ids = torch.tensor([codes[c] for c in range(len(codes))])
         self.code_of_id = torch.full((self.size,), -1).index_put((self.image_ids,), torch.arange(len(codes)))
         reserved = (i for name, i in table.items() if _RESERVED.fullmatch(name))
-        self.reserved = sorted(set(reserved) - {self.end_turn, self.image})
+        reserved = set(reserved)
+        self.reserved = sorted(reserved - {self.end_turn, self.image})
+        special = {self.bos, self.pad, self.begin_image, self.end_image, self.image, self.end_turn, *tokenizer.all_special_ids}
+        self.words = sorted(set(table.values()) - reserved - special - set(codes.values()))
         self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
 
     def _tokenize(self, text: str) -> tuple[int, ...]:

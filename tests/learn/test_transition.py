@@ -1,0 +1,102 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from unictoken.concept.tokens import Prompts, Speaker, role_slices
+from unictoken.config import ConfigError
+from unictoken.data.sequence import IGNORE
+from unictoken.learn.concept import prepare, starts_of_stages
+from unictoken.learn.methods import Method, Stage, Tokens
+from unictoken.learn.stages import batch_of, learn
+from unictoken.learn.transition import drawn_rows, picture_scores
+
+UNICTOKENS = Method(
+    tokens=Tokens(shared=2, generation=2, understanding=3),
+    prompts=Prompts(understanding="{name} is {shared}{understanding}.", generation="", subject="{shared}{generation} {name}"),
+    stages=(
+        Stage(name="understanding", steps=1, batch=4, moves=("name", "shared"), tasks={"text_qa": 1}),
+        Stage(name="drawing", steps=1, batch=4, moves=("name", "shared", "generation"), tasks={"generate": 1, "text_qa": 1}),
+        Stage(name="deepening", steps=1, batch=4, moves=("name", "understanding"), tasks={"text_qa": 1}, starts={"understanding": "drawn"}),
+    ),
+)
+PART = role_slices(UNICTOKENS.tokens.counts)
+
+
+@pytest.fixture(scope="module")
+def lesson(base, toy):
+    return prepare(base, toy.source, UNICTOKENS, seed=0)
+
+
+@pytest.fixture
+def concept(make_concept):
+    return dataclasses.replace(make_concept("bo", shared=2, generation=2, understanding=3), prompts=UNICTOKENS.prompts)
+
+
+def test_a_role_is_said_from_the_stage_on_that_teaches_it(lesson):
+    for stage, said in zip(UNICTOKENS.stages, ({"shared"}, {"shared", "generation"}, {"shared", "understanding"}), strict=True):
+        batch, _ = batch_of(lesson.examples.in_stage(stage), stage, 0, 1, slice(None))
+        seen = {role for role in ("shared", "generation", "understanding") for i in lesson.examples.slots["{" + role + "}"] if i in batch.ids_BT}
+        assert seen == said
+
+
+def test_drawings_have_no_introduction_where_the_tokens_stand_in_the_prompt(lesson):
+    example = lesson.examples.in_stage(UNICTOKENS.stages[1]).make("generate", np.random.default_rng(0))
+    prompt = example.ids[: example.labels.index(next(i for i in example.labels if i != IGNORE))]
+    assert not set(prompt) & set(lesson.examples.vocab.encode("is"))
+
+
+def test_a_picture_scores_as_its_ids_do_one_after_another(base, lesson):
+    prompt, picture = [base.vocab.bos, *base.vocab.encode("a photo of a dog.")], lesson.material.pictures_NK[:1]
+    scores = picture_scores(base, prompt, picture)
+    ids = torch.tensor([[*prompt, base.vocab.begin_image, *picture[0].tolist()]])
+    logits = base.logits(base.hidden(base.embed(ids)))[0][:, base.vocab.image_ids].log_softmax(-1)
+    by_hand = [logits[len(prompt) + k, base.vocab.code_of_id[i]].item() for k, i in enumerate(picture[0])]
+    assert scores[0].tolist() == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_the_tokens_change_what_a_picture_scores(base, lesson, concept):
+    speaker, picture = Speaker(base, [concept]), lesson.material.pictures_NK[:1]
+    with_tokens, without = ([base.vocab.bos, *ids] for ids in (speaker.ids["bo"], base.vocab.encode("dog")))
+    assert not torch.allclose(picture_scores(speaker, with_tokens, picture), picture_scores(base, without, picture))
+
+
+def test_drawn_rows_are_a_function_of_the_seed_and_as_long_as_words(base, concept):
+    said = frozenset({"name", "shared", "generation"})
+    first, again, other = (drawn_rows(base, concept, said, 3, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    words = base.embed(torch.tensor(base.vocab.words)).norm(dim=1).mean()
+    assert first.shape == (3, base.width) and first.norm(dim=1).tolist() == pytest.approx([words.item()] * 3, rel=1e-4)
+
+
+def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
+    lesson = prepare(base, toy.source, UNICTOKENS, seed=0)
+    begin, seen = starts_of_stages(base, toy.source, UNICTOKENS, seed=0), {}
+
+    def watch(stage, learner):
+        before = learner.held.clone()
+        begin(stage, learner)
+        seen[stage.name] = (before, learner.held.clone())
+
+    steps = list(learn(lesson.learner, UNICTOKENS, lesson.examples, seed=0, on_stage=watch))
+    assert [step.stage for step in steps] == ["understanding", "drawing", "deepening"]
+    assert all(torch.equal(*seen[stage]) for stage in ("understanding", "drawing"))
+    before, after = seen["deepening"]
+    changed = (before != after).any(-1)
+    assert changed[0].tolist() == [False] * 5 + [True] * 3 and not changed[1].any()
+    last = lesson.learner.current()
+    assert not torch.equal(last[:, PART["understanding"]], after[:, PART["understanding"]])
+    assert torch.equal(last[:, PART["generation"]], after[:, PART["generation"]])
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ((Stage(starts={"understanding": "drawn"}),), "no stage before it learned to draw"),
+        ((Stage(moves=("name", "shared", "generation")),), "no stage moves 'understanding'"),
+    ],
+)
+def test_stages_that_do_not_fit_each_other_are_refused(stages, said):
+    with pytest.raises(ConfigError, match=said):
+        dataclasses.replace(UNICTOKENS, stages=stages)

@@ -1,0 +1,57 @@
+"""Between two stages: rows that begin from what the concept's own tokens draw (UniCTokens, stage 2 to 3).
+
+UniCTokens looks for the positions that make the concept in the order in which masked diffusion settles them. An autoregressive
+base has no such order. Here a position counts by how much likelier its image id is with the concept's tokens than with the class
+noun alone; the codes at the positions that gain most are clustered, and the centres start the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from unictoken.concept.start import centres_of_ids
+from unictoken.concept.tokens import ConceptTokens, Speaker
+from unictoken.data import templates
+from unictoken.data.sequence import Turn, join_turns
+from unictoken.learn.examples import drawing_prompt
+from unictoken.model.base import Base
+from unictoken.model.sampling import Draw, sample_pictures
+from unictoken.world import language
+
+DRAWINGS = 20
+SALIENT = 0.25  # of all positions are kept
+
+
+@torch.no_grad()
+def drawn_rows(base: Base, concept: ConceptTokens, said: frozenset[str], k: int, *, seed: int) -> torch.Tensor:
+    """`k` input rows [k, D] that begin as centres of the codes which make the concept in its own drawings.
+
+    `said`: the roles that prompts say by now.
+    """
+    speaker = Speaker(base, [concept])
+    slots = {slot: ids if slot.strip("{}") in said else [] for slot, ids in speaker.slots(concept).items()}
+    form = templates.GENERATE[0].replace(" {scene}", "")
+    own = _whole(base, drawing_prompt(base.vocab, concept.prompts, slots, form), concept.prompts.generation_answer, slots)
+    plain = _whole(base, base.vocab.encode(form.replace("{name}", language.a(concept.class_noun))), "", {})
+    drawn_NK = sample_pictures(speaker, [own] * DRAWINGS, base.codes_per_picture, Draw(seed=seed))
+    gain_NK = picture_scores(speaker, own, drawn_NK) - picture_scores(base, plain, drawn_NK)
+    kept = gain_NK.flatten().argsort(descending=True, stable=True)[: max(k, int(SALIENT * gain_NK.numel()))]
+    return centres_of_ids(base, drawn_NK.flatten()[kept], k, torch.Generator().manual_seed(seed))
+
+
+def _whole(base: Base, asked: list[int], first: str, slots) -> list[int]:
+    """A user turn, and what the answer begins with."""
+    return join_turns([Turn(asked)], base.vocab).ids + base.vocab.encode(first, slots)
+
+
+@torch.no_grad()
+def picture_scores(speaker, prompt: Sequence[int], image_ids_NK: torch.Tensor) -> torch.Tensor:
+    """Log-likelihood of each image id after the prompt and the ids before it, [N, K], among image ids only."""
+    vocab, device = speaker.vocab, getattr(speaker, "base", speaker).device
+    first = torch.tensor([*prompt, vocab.begin_image]).repeat(len(image_ids_NK), 1)
+    ids = torch.cat([first, image_ids_NK], 1).to(device)
+    hidden = speaker.hidden(speaker.embed(ids))[:, first.shape[1] - 1 : -1]
+    scores = speaker.logits(hidden, ids).float()[..., vocab.image_ids.to(device)].log_softmax(-1)
+    return scores.gather(-1, vocab.code_of_id[image_ids_NK].to(device)[..., None]).squeeze(-1).cpu()
