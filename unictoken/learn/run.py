@@ -51,6 +51,9 @@ class RunConfig:
 
     concept: ConceptConfig
     base: str = "checkpoints/tiny-chameleon"
+    """A local folder or a Hub name."""
+    vq_decoder: str | None = None
+    """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file such as vqgan.ckpt."""
     method: Method = field(default_factory=Method)
     out: str | None = None
     """Run folder; null: runs/<name>."""
@@ -79,6 +82,10 @@ class RunConfig:
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
     zero_stage: Literal[0, 1, 2, 3] = 1
     """DeepSpeed's ZeRO stage; 3 shards the frozen base."""
+    offload: Literal["none", "cpu"] = "none"
+    """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used (slower); zero_stage 3 only."""
+    gradient_checkpointing: bool = False
+    """Compute each layer again in the backward pass rather than keep what it computed: a quarter more time, little memory."""
     dtype: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self):
@@ -86,6 +93,8 @@ class RunConfig:
             raise ConfigError(f"save_every {self.save_every}, show_every {self.show_every}; expected 1 or more, and 0 or more.")
         if self.dtype == "bf16" and self.zero_stage == 0:
             raise ConfigError("zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3.")
+        if self.offload == "cpu" and self.zero_stage != 3:
+            raise ConfigError(f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes none. Use zero_stage 3.")
 
     @property
     def folder(self) -> Path:
