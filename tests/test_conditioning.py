@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unictoken.concept.tokens import ConceptError, Prompts
-from unictoken.conditioning import in_words, with_tokens
+from unictoken.conditioning import in_pictures, in_words, with_tokens
 from unictoken.model.base import Base, BaseError
 from unictoken.model.sampling import Draw, next_logits
 
@@ -113,3 +113,36 @@ def test_words_stand_for_a_concept_without_tokens(base):
         vocab.end_turn,
     ]
     assert not told.speaker.concepts
+
+
+def test_reference_pictures_stand_before_what_is_asked(base, pictures):
+    vocab, shown = base.vocab, in_pictures(base, "bo", pictures)
+    seen = [*vocab.picture(pictures[0]), *vocab.picture(pictures[1])]
+    introduction = [*vocab.encode("bo is"), *seen, *vocab.encode(".")]
+    asked = [*vocab.picture(pictures[1]), *vocab.encode("is bo here?")]
+    assert shown.question("is <bo> here?", pictures[1].tolist()) == [vocab.bos, *introduction, *asked, vocab.end_turn]
+    assert len(shown.draw(["<bo>"], QUICK)) == 1
+
+
+def test_what_a_prompt_points_at_is_asked_for(base, bo, monkeypatch):
+    spoken, asked = with_tokens(base, bo), []
+    monkeypatch.setattr(type(spoken), "ask", lambda self, questions, max_ids: asked.append(questions[0]) or ["a red cap"])
+    assert spoken.recaption("<bo> wearing its hat on this beach") == "<bo> wearing a red cap on this beach"
+    assert asked == ["what hat does <bo> have?"]
+
+
+def test_a_prompt_stays_where_nothing_is_known(base, bo, monkeypatch):
+    spoken = with_tokens(base, bo)
+    monkeypatch.setattr(type(spoken), "ask", lambda self, questions, max_ids: [""])
+    assert spoken.recaption("<bo> wearing her hat") == "<bo> wearing her hat"
+    assert spoken.recaption("<bo> wearing a hat") == "<bo> wearing a hat"
+
+
+def test_of_several_previews_the_best_recognised_is_kept(base, bo, monkeypatch):
+    spoken = with_tokens(base, bo)
+    drawn = spoken.draw(["<bo>"] * 3)
+    monkeypatch.setattr(type(spoken), "recognise", lambda self, ids: [0.2, 0.9, 0.4])
+    kept = spoken.draw(["<bo>"], previews=3)
+    assert [p.tobytes() for p in kept] == [drawn[1].tobytes()]
+    with pytest.raises(ConceptError, match="previews: found 0"):
+        spoken.draw(["<bo>"], previews=0)

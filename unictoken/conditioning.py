@@ -6,6 +6,7 @@ description in words. Everything that is asked, recognised, captioned or drawn g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from unictoken.learn.examples import drawing_prompt
 from unictoken.model.base import Base, BaseError
 from unictoken.model.sampling import Draw, next_logits, sample_pictures, sample_text
 
+_POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
+
 
 @dataclass(frozen=True)
 class Conditioning:
@@ -30,6 +33,8 @@ class Conditioning:
     concept: ConceptTokens | None = None
     words: dict[str, str] = field(default_factory=dict)
     """Text for a slot, where no tokens were learned: {'{name}': 'the dog'}."""
+    shown: tuple[int, ...] = ()
+    """Ids that stand before everything else: reference pictures in context."""
 
     @property
     def speaker(self) -> Speaker:
@@ -54,7 +59,7 @@ class Conditioning:
         vocab, slots = self.base.vocab, self.slots
         seen = vocab.picture(image_ids) if image_ids is not None else []
         asked = vocab.encode(self.prompts.understanding, slots) + vocab.encode(mark(text, self.name, where="prompt"), slots)
-        return self._user(seen + asked, self.prompts.understanding_answer)
+        return self._user([*self.shown, *seen, *asked], self.prompts.understanding_answer)
 
     def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = 64) -> list[str]:
         """Answers to questions, each about its own picture (image ids [N, K]) or about none. The likeliest words are taken."""
@@ -92,9 +97,28 @@ class Conditioning:
         scores = next_logits(self.speaker, prompts)[:, [yes, no]].softmax(-1)[:, 0]
         return scores.view(len(images_NK), -1).mean(1).tolist()
 
-    def draw(self, prompts: Sequence[str], how: Draw | None = None) -> list[Image.Image]:
-        """A picture for each prompt, such as '<bo> wearing a hat'."""
-        return self.base.decode(self.draw_ids(prompts, how))
+    def draw(self, prompts: Sequence[str], how: Draw | None = None, *, recaption: bool = False, previews: int = 1) -> list[Image.Image]:
+        """A picture for each prompt, such as '<bo> wearing a hat'.
+
+        Two ways in which understanding helps drawing (methods.md, section 5): with `recaption` the model is first asked for what a
+        prompt only points at ('its hat' becomes 'a red party hat'); of several `previews` the one is kept that it recognises best.
+        """
+        if previews < 1:
+            raise ConceptError(f"previews: found {previews}, expected 1 or more.")
+        texts = [self.recaption(prompt) for prompt in prompts] if recaption else list(prompts)
+        ids_NK = self.draw_ids([text for text in texts for _ in range(previews)], how)
+        if previews > 1:
+            likeness = torch.tensor(self.recognise(ids_NK)).view(-1, previews)
+            ids_NK = ids_NK.unflatten(0, (-1, previews))[torch.arange(len(texts)), likeness.argmax(1)]
+        return self.base.decode(ids_NK)
+
+    def recaption(self, prompt: str) -> str:
+        """The prompt with what the model answers in the place of 'its hat' and the like; as it was where it answers nothing."""
+
+        def known(found: re.Match) -> str:
+            return self.ask([f"what {found[1]} does <{self.name}> have?"], max_ids=16)[0] or found[0]
+
+        return _POINTING.sub(known, prompt)
 
     def draw_ids(self, prompts: Sequence[str], how: Draw | None = None) -> torch.Tensor:
         """Image ids [N, K] of a picture for each prompt."""
@@ -107,7 +131,7 @@ class Conditioning:
             )
         vocab = self.base.vocab
         texts = [(p if p.lstrip().lower().startswith(("a ", "an ", "draw ")) else f"a photo of {p}").rstrip(". ") + "." for p in prompts]
-        ids = [drawing_prompt(vocab, self.prompts, self.slots, mark(text, self.name, where="prompt")) for text in texts]
+        ids = [[*self.shown, *drawing_prompt(vocab, self.prompts, self.slots, mark(text, self.name, where="prompt"))] for text in texts]
         whole = [self._user(i, self.prompts.generation_answer) for i in ids]
         return sample_pictures(self.speaker, whole, self.base.codes_per_picture, how or Draw())
 
@@ -121,3 +145,10 @@ def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Co
     """No tokens: an introduction in words ('{name} is a brown dog.', or ''); facts are told before questions only."""
     prompts = Prompts(understanding=f"{introduction} {facts}".strip(), generation=introduction)
     return Conditioning(base, name, prompts, words={"{name}": name})
+
+
+def in_pictures(base: Base, name: str, images_NK: torch.Tensor) -> Conditioning:
+    """No tokens: reference pictures (image ids [N, K]) in context, '<bo> is <picture> <picture>.', before whatever is asked."""
+    pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
+    shown = base.vocab.encode(templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures})
+    return Conditioning(base, name, Prompts(understanding="", generation=""), words={"{name}": name}, shown=tuple(shown))
