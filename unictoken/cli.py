@@ -7,8 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-from PIL import Image
-
 from unictoken.concept import file as concept_file
 from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.data.source import picture_files
@@ -17,6 +15,7 @@ from unictoken.model.base import load_base
 from unictoken.model.pixels import read_picture
 from unictoken.model.sampling import Draw
 from unictoken.world import language
+from unictoken.world.drawing import enlarge
 
 SHOWN_SIDE = 256  # pixels; small pictures are saved enlarged to at least this
 
@@ -32,19 +31,13 @@ def draw(options: argparse.Namespace) -> None:
     if options.num_images < 1:
         raise ValueError(f"--num-images {options.num_images}: expected 1 or more.")
     how = Draw(temperature=options.temperature, top_p=options.top_p, guidance=options.guidance, seed=options.seed)
-    pictures = spoken(options).draw([options.prompt] * options.num_images, how)
+    pictures = spoken(options).draw([options.prompt] * options.num_images, how, recaption=options.recaption, previews=options.previews)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     for i, picture in enumerate(pictures):
         path = folder / f"{i}.png"
-        enlarged(picture).save(path)
+        enlarge(picture, -(-SHOWN_SIDE // min(picture.size))).save(path)
         print(path)
-
-
-def enlarged(picture: Image.Image) -> Image.Image:
-    """A small picture enlarged by a whole factor, nearest neighbour; a large one as it is."""
-    factor = -(-SHOWN_SIDE // min(picture.size))
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST) if factor > 1 else picture
 
 
 def ask(options: argparse.Namespace) -> None:
@@ -101,6 +94,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--temperature", type=float, default=defaults.temperature)
     sub.add_argument("--top-p", type=float, default=defaults.top_p)
     sub.add_argument("--guidance", type=float, default=defaults.guidance)
+    sub.add_argument("--recaption", action="store_true", help="ask the model first what 'its hat' and the like is, and say that")
+    sub.add_argument("--previews", type=int, default=1, metavar="N", help="draw N for each picture and keep the one it recognises best")
     sub = command(ask, "ask about the concept, with a picture or without one")
     sub.add_argument("question")
     sub.add_argument("--image", metavar="PICTURE")

@@ -31,7 +31,7 @@ def draw(pet: Pet, scene: Scene) -> Image.Image:
 
 
 def enlarge(picture: Image.Image, factor: int = 8) -> Image.Image:
-    """Nearest-neighbour enlargement, the way pixel art is shown."""
+    """Nearest-neighbour enlargement by a whole factor, the way pixel art is shown."""
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
