@@ -1,10 +1,11 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from unictoken.conditioning import in_words
+from unictoken.conditioning import Conditioning, in_words
 from unictoken.measure import toy as benchmark
 from unictoken.measure.judge import Judge
 from unictoken.world import language
@@ -74,6 +75,25 @@ def test_who_knows_every_answer_scores_one(base, toy, small):
             return [facts.get(q) or language.answer(truth[q], toy.pet, s) for q, s in zip(questions, scenes, strict=False)]
 
     assert benchmark._answers(Knowing(), toy.pet, toy.facts, test) == {"vqa": 1.0, "text_qa": 1.0, "facts": 1.0}
+
+
+def test_knowledge_counts_drawings_with_both_the_hat_and_the_colour_of_the_facts(toy):
+    hat, colour = toy.facts.hat, toy.facts.hat_colour
+    seen = [(hat, colour), (hat, "another"), ("another", colour), (hat, colour)]
+    wishes = [("cap", "red", place) for place in ("snow", "city", "beach", "snow")]
+    asked = []
+    drawing = SimpleNamespace(concept="tokens", draw=lambda prompts, how: asked.extend(prompts))
+    readings = [SimpleNamespace(values={"accessory": a, "accessory_colour": c}) for a, c in seen]
+    judge = SimpleNamespace(read=lambda pictures: readings)
+    assert benchmark.knowledge(drawing, judge, toy.facts, SimpleNamespace(wishes=wishes), seed=0) == 0.5
+    assert asked[0] == "{name} wearing its hat in the snow" and not any(hat in prompt or colour in prompt for prompt in asked)
+
+
+def test_words_are_told_the_facts_before_knowledge_driven_drawing(base, toy, judge, small, monkeypatch):
+    test, seen = benchmark.make_test_set(base, toy.pet, toy.seed), []
+    monkeypatch.setattr(Conditioning, "draw", lambda self, prompts, how: seen.append(self.prompts.generation) or toy.source.pictures[:1])
+    benchmark.knowledge(in_words(base, "toy0", "{name} is a dog.", facts="{name} has a red cap."), judge, toy.facts, test, seed=0)
+    assert seen == ["{name} is a dog. {name} has a red cap."]
 
 
 def test_a_table_has_a_row_for_each_conditioning():

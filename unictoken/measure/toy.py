@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ IDENTITY = ("species", "fur", "second", "pattern", "collar")
 PROMPTED = ("accessory", "accessory_colour", "place")
 NEGATIVES = {"easy": easy_negative, "hard": hard_negative, "twin": twin}
 CONTROLS = ("none", "class_noun", "text_prompt", "wrong_concept")
-METRICS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt")
+METRICS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt", "knowledge")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,11 +134,14 @@ def measure(
 
     recognition: (right on positives + right on easy and hard negatives) / 2, at probability .5; recognition_twins: the same
     against twins. vqa, text_qa, facts: exact answers. identity, prompt: share of attributes that the judge reads as they should
-    be. palette: mean RGB distance (0 to 441) of the drawn fur from the exact shade; less is better.
+    be. palette: mean RGB distance (0 to 441) of the drawn fur from the exact shade; less is better. knowledge: share of drawings
+    of it 'wearing its hat' that show the hat and the colour which only the facts tell.
     """
     numbers = _recognition(c, test) | _answers(c, pet, facts, test)
     if not c.can_draw:
         return numbers, []
+    if facts:
+        numbers["knowledge"] = knowledge(c, judge, facts, test, seed=seed)
     prompts = [f"{{name}} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}" for hat, colour, place in test.wishes]
     pictures = c.draw(prompts, Draw(seed=seed))
     readings = judge.read(pictures)
@@ -147,6 +150,13 @@ def measure(
     numbers["prompt"] = _mean(r.values[name] == w[name] for r, w in zip(readings, wished, strict=True) for name in PROMPTED)
     numbers["palette"] = _mean(float(np.linalg.norm(np.subtract(r.fur_rgb, pet.fur_rgb))) for r in readings)
     return numbers, pictures
+
+
+def knowledge(c: Conditioning, judge: Judge, facts: language.Facts, test: TestSet, *, seed: int, **how) -> float:
+    """Knowledge-driven drawing (UniCTokens, section 4.3): the prompt says 'its hat', and a fact says which. `how`: as `Conditioning.draw`."""
+    told = c if c.concept else replace(c, prompts=replace(c.prompts, generation=c.prompts.understanding))  # words are told the facts here too
+    drawn = told.draw([f"{{name}} wearing its hat {language.WHERE[place]}" for *_, place in test.wishes], Draw(seed=seed), **how)
+    return _mean((r.values["accessory"], r.values["accessory_colour"]) == (facts.hat, facts.hat_colour) for r in judge.read(drawn))
 
 
 def _recognition(c: Conditioning, test: TestSet) -> dict[str, float]:
