@@ -15,7 +15,7 @@ PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
 @pytest.fixture
 def folder(tmp_path):
     for i, colour in enumerate(("red", "green", "blue")):
-        Image.new("RGB", (8, 8), colour).save(tmp_path / f"{i}.png")
+        Image.new("RGB", (16, 16), colour).save(tmp_path / f"{i}.png")
     (tmp_path / "notes.txt").write_text("not a picture")
     (tmp_path / ".hidden.png").write_text("not a picture")
     return tmp_path
@@ -60,7 +60,7 @@ def test_what_is_said_wins_over_the_folder(folder):
 def test_negatives_are_graded_by_their_names(folder):
     (folder / "negative_example").mkdir()
     for name in ("easy_0.png", "twin-3.jpg", "somebody.png"):
-        Image.new("RGB", (8, 8)).save(folder / "negative_example" / name)
+        Image.new("RGB", (16, 16)).save(folder / "negative_example" / name)
     negatives = read_source(folder, name="bo", class_noun="dog").negatives
     assert {grade: len(found) for grade, found in negatives.items()} == {"easy": 1, "hard": 1, "twin": 1}
 

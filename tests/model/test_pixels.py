@@ -23,12 +23,12 @@ def test_a_photo_is_turned_upright(tmp_path):
 
 @pytest.mark.parametrize(("alpha", "seen"), [(0, WHITE), (255, RED), (51, (255, 204, 204))])
 def test_transparency_is_blended_on_white(alpha, seen, tmp_path):
-    Image.new("RGBA", (8, 8), (*RED, alpha)).save(tmp_path / "clear.png")
+    Image.new("RGBA", (16, 16), (*RED, alpha)).save(tmp_path / "clear.png")
     assert read_picture(tmp_path / "clear.png").getpixel((3, 3)) == seen
 
 
 def test_a_transparent_palette_colour_is_white(tmp_path):
-    picture = Image.new("P", (8, 8), 1)
+    picture = Image.new("P", (16, 16), 1)
     picture.putpalette([*RED, *GREEN])
     picture.save(tmp_path / "palette.png", transparency=1)
     assert read_picture(tmp_path / "palette.png").getpixel((0, 0)) == WHITE
@@ -45,13 +45,13 @@ def test_a_transparent_palette_colour_is_white(tmp_path):
     ],
 )
 def test_every_kind_of_colour_becomes_rgb(mode, colour, name, seen, tmp_path):
-    Image.new(mode, (8, 8), colour).save(tmp_path / name)
+    Image.new(mode, (16, 16), colour).save(tmp_path / name)
     picture = read_picture(tmp_path / name)
     assert (picture.mode, picture.getpixel((4, 4))) == ("RGB", seen)
 
 
 def test_an_animation_is_its_first_frame(tmp_path):
-    first, *others = (Image.new("RGB", (8, 8), colour) for colour in (GREEN, RED, BLUE))
+    first, *others = (Image.new("RGB", (16, 16), colour) for colour in (GREEN, RED, BLUE))
     first.save(tmp_path / "moving.gif", save_all=True, append_images=others)
     assert read_picture(tmp_path / "moving.gif").getpixel((4, 4)) == GREEN
 
@@ -78,11 +78,11 @@ def test_text_and_nothing_are_no_pictures(tmp_path):
 
 
 def test_a_strip_is_refused(tmp_path):
-    Image.new("RGB", (81, 10)).save(tmp_path / "strip.png")
-    with pytest.raises(PictureError, match="81 x 10 is a strip"):
+    Image.new("RGB", (161, 20)).save(tmp_path / "strip.png")
+    with pytest.raises(PictureError, match="161 x 20 is a strip"):
         read_picture(tmp_path / "strip.png")
-    Image.new("RGB", (80, 10)).save(tmp_path / "wide.png")
-    assert read_picture(tmp_path / "wide.png").size == (80, 10)
+    Image.new("RGB", (160, 20)).save(tmp_path / "wide.png")
+    assert read_picture(tmp_path / "wide.png").size == (160, 20)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,15 @@ from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
 from unictoken.world.things import Pet
 
 GRADES = ("easy", "hard", "twin")
+# Words that make a class noun a person's: 'man', 'old man', 'the singer next door'.
+PEOPLE = {
+    "person", "people", "human", "somebody", "someone", "man", "men", "woman", "women", "boy", "boys", "girl", "girls", "child", "children", "kid",
+    "kids", "baby", "babies", "infant", "toddler", "teenager", "teen", "lady", "ladies", "gentleman", "gentlemen", "guy", "guys", "mother", "mom",
+    "mum", "father", "dad", "parent", "son", "daughter", "brother", "sister", "grandmother", "grandma", "grandfather", "grandpa", "aunt", "uncle",
+    "cousin", "nephew", "niece", "husband", "wife", "friend", "girlfriend", "boyfriend", "neighbour", "neighbor", "colleague", "actor", "actress",
+    "singer", "musician", "athlete", "politician", "president", "celebrity", "teacher", "student", "doctor", "nurse", "bride", "groom", "selfie",
+}
+_POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
 
 
 class SourceError(ValueError):
@@ -40,6 +50,24 @@ class Source:
     """Pictures of others by grade: easy, hard, twin."""
     pet: Pet | None = None
     """For a pet of the toy world: the exact truth. Never used to learn, only to measure."""
+    consent: bool = False
+    """The person in the pictures agreed to be learned."""
+
+    def __post_init__(self):
+        check_consent(self.class_noun, self.consent, where=f"'{self.name}'")
+
+
+def is_person(class_noun: str) -> bool:
+    """Whether a class noun is a person's, by whole words: 'old man' is; 'manatee' and "neighbour's dog" are not."""
+    return not PEOPLE.isdisjoint(re.findall(r"\w+", _POSSESSIVE.sub("", class_noun.casefold())))
+
+
+def check_consent(class_noun: str, consent: bool, *, where: str) -> None:
+    """Refuse a person who was not asked."""
+    if is_person(class_noun) and not consent:
+        raise SourceError(
+            f"{where}: '{class_noun}' is a person. Learn people who agreed to it only, and say so: `consent: true` in the config, or `--consent`."
+        )
 
 
 def picture_files(path: str | Path) -> list[Path]:
@@ -56,14 +84,19 @@ def picture_files(path: str | Path) -> list[Path]:
 
 
 def read_source(
-    pictures: str | Path | Sequence[str | Path], *, name: str, class_noun: str | None = None, facts: Sequence[str] = ()
+    pictures: str | Path | Sequence[str | Path],
+    *,
+    name: str,
+    class_noun: str | None = None,
+    facts: Sequence[str] = (),
+    consent: bool = False,
 ) -> Source:
     """A concept from a folder (with its `info.json` and `negative_example/`, where they are) or from picture files."""
     check_name(name)
     places = [pictures] if isinstance(pictures, str | Path) else list(pictures)
     files = [file for place in places for file in picture_files(place)]
     folder = Path(places[0])
-    info = _read_info(folder / "info.json") if folder.is_dir() else {}
+    info = read_info(folder / "info.json") if folder.is_dir() else {}
     noun = class_noun or info.get("class")
     if not noun:
         raise SourceError(f"{folder}: no class noun. Say what it is: `class_noun: dog` in the config, or `--set concept.class_noun=dog`.")
@@ -77,17 +110,19 @@ def read_source(
         pictures=tuple(map(read_picture, files)),
         facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
         questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
-        negatives=_read_negatives(folder / "negative_example"),
-        pet=Pet(**info["world"]) if "world" in info else None,
+        negatives={grade: tuple(map(read_picture, found)) for grade, found in negative_files(folder / "negative_example").items()},
+        pet=pet_of(info),
+        consent=consent,
     )
 
 
-def _read_info(path: Path) -> dict:
+def read_info(path: Path) -> dict:
+    """A folder's `info.json`, each of its known keys of its type; {} where there is none."""
     if not path.is_file():
         return {}
     try:
-        info = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
         raise SourceError(f"{path}: not JSON: {error}. Expected {{'class': ..., 'extra_info': [...]}}.") from None
     if not isinstance(info, dict):
         raise SourceError(f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and 'extra_info'.")
@@ -107,11 +142,19 @@ def _read_info(path: Path) -> dict:
     return info
 
 
-def _read_negatives(folder: Path) -> dict[str, tuple[Image.Image, ...]]:
-    if not folder.is_dir():
-        return {}
-    by_grade: dict[str, list[Image.Image]] = {}
-    for file in picture_files(folder):
-        grade = next((g for g in GRADES if file.name.startswith(g)), "hard")
-        by_grade.setdefault(grade, []).append(read_picture(file))
-    return {grade: tuple(found) for grade, found in by_grade.items()}
+def pet_of(info: dict) -> Pet | None:
+    """The toy pet that an `info.json` describes."""
+    return Pet(**info["world"]) if "world" in info else None
+
+
+def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The pictures of a `negative_example/` by grade; {} where there is none."""
+    graded: dict[str, list[Path]] = {}
+    for file in picture_files(folder) if folder.is_dir() else ():
+        graded.setdefault(grade_of(file), []).append(file)
+    return {grade: tuple(files) for grade, files in graded.items()}
+
+
+def grade_of(file: Path) -> str:
+    """The grade that a negative's file name begins with; hard where it begins with none."""
+    return next((grade for grade in GRADES if file.name.startswith(grade)), "hard")

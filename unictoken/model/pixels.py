@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import math
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 MAX_PIXELS = 100_000_000
+MIN_SIDE = 16  # pixels; nothing can be learned of less
 MAX_ASPECT = 8
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+HEIC_ENDINGS = (".heic", ".heif")  # what iPhones write
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", *HEIC_ENDINGS)
 
 
 class PictureError(ValueError):
@@ -20,31 +26,72 @@ class PictureError(ValueError):
 
 def read_picture(path: str | Path) -> Image.Image:
     """A picture file as RGB: turned upright by its EXIF tag, transparency blended on white, first frame of an animation."""
-    path = Path(path)
+    with _opened(Path(path)) as file:
+        file.load()
+        return to_rgb(ImageOps.exif_transpose(file))
+
+
+def check_picture(path: str | Path) -> None:
+    """Refuse what `read_picture` would refuse, as far as a file's header tells; nothing is decoded."""
+    with _opened(Path(path)):
+        pass
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file, of a size that can be used. Whatever goes wrong with it is a `PictureError`."""
     if not path.is_file():
         raise PictureError(f"{path}: no such file. Expected a picture.")
+    if path.suffix.lower() in HEIC_ENDINGS:
+        _read_heic(path)
     try:
-        with Image.open(path) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise PictureError(f"{path}: {file.width} x {file.height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller.")
-            if max(file.size) > MAX_ASPECT * min(file.size):
-                raise PictureError(f"{path}: {file.width} x {file.height} is a strip (over {MAX_ASPECT} to 1). Crop it.")
-            file.load()
-            picture = ImageOps.exif_transpose(file)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
+            with Image.open(path) as file:
+                _check_size(path, *file.size)
+                yield file
+    except PictureError:
+        raise
+    except Exception as error:  # decoders meet arbitrary bytes, and raise whatever these lead to
         raise PictureError(f"{path}: not a readable picture ({' '.join(str(error).split())}). Replace or remove it.") from None
-    return to_rgb(picture)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{path}: {width} x {height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller.")
+    if min(width, height) < MIN_SIDE:
+        raise PictureError(f"{path}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}. Use a larger picture.")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise PictureError(f"{path}: {width} x {height} is a strip (over {MAX_ASPECT} to 1). Crop it.")
+
+
+def _read_heic(path: Path) -> None:
+    """Teach Pillow HEIC, if its plugin is installed."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        raise PictureError(f"{path}: HEIC is read by a plugin. `pip install pillow-heif`, or save the picture as JPEG.")
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB of any mode; 16-bit grey is scaled to 8 bits, transparency blended on white."""
-    if picture.mode.startswith("I"):
-        values = np.asarray(picture, np.float64)
-        picture = Image.fromarray((values / (257 if values.max() > 255 else 1)).clip(0, 255).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+    """RGB of any mode; 16-bit and floating grey are scaled to 8 bits, transparency blended on white."""
+    if picture.mode[0] in "IF":
+        picture = _to_bytes(picture)
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return picture.convert("RGB")
+
+
+def _to_bytes(picture: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits as 8 bits: what is always 16 bits by its range, the rest by what values it holds."""
+    values = np.nan_to_num(np.asarray(picture, np.float64))
+    if picture.mode.startswith("I;16") or values.max() > 255:
+        values = values / 257
+    elif picture.mode == "F" and values.max() <= 1:
+        values = values * 255
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 
 
 def prepare(picture: Image.Image, side: int) -> Image.Image:

@@ -1,0 +1,139 @@
+import pytest
+from layouts import draw, turns, unifybench, write
+
+from unictoken.data.readers import read
+from unictoken.data.records import DataError
+from unictoken.data.source import SourceError
+
+
+@pytest.fixture
+def root(tmp_path):
+    return unifybench(tmp_path / "UnifyBench")
+
+
+def names(files) -> list[str]:
+    return ["/".join(file.parts[-2:]) for file in files]
+
+
+def test_the_layout_is_told_by_its_folders(root):
+    dataset = read(root)
+    assert (dataset.layout, list(dataset.concepts), dataset.notes) == ("unifybench", ["bo", "mia", "tom"], ())
+
+
+def test_a_concept_has_what_a_learner_needs(root):
+    bo = read(root).concepts["bo"]
+    assert (bo.class_noun, bo.kind, bo.description, bo.facts) == ("dog", "animal", "<bo> is small.", ("<bo> has a red hat.",))
+    assert names(bo.pictures) == ["bo/0.png", "bo/1.png", "bo/2.png"] and names(bo.crops) == ["cropped/0.png"]
+    assert names(bo.negatives["hard"]) == ["negative_example/7.png", "negative_example/8.png"]
+    assert names(bo.negatives["easy"]) == ["random_images/0.png", "random_images/1.png", "random_images/2.png"]
+    assert {file.name: score for file, score in bo.likeness.items()} == {"7.png": 0.7, "8.png": 0.8}
+
+
+def test_it_becomes_a_source_that_can_be_learned(root):
+    source = read(root).concepts["bo"].source()
+    assert (source.name, source.class_noun, source.facts) == ("bo", "dog", ("{name} has a red hat.",))
+    assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    assert {grade: len(found) for grade, found in source.negatives.items()} == {"hard": 2, "easy": 3}
+
+
+def test_questions_that_no_picture_answers_are_learned_as_such(root):
+    info = {"class": "dog", "questions": [{"question": "what has <bo>?", "answer": "a red hat"}]}
+    write(root / "concept/train/bo/info.json", info)
+    assert read(root).concepts["bo"].source().questions == (("what has {name}?", "a red hat"),)
+
+
+def test_training_rows_keep_their_pictures_and_say_sks_as_the_name(root):
+    bo = read(root).concepts["bo"]
+    (talk,) = bo.select("vqa", split="train")
+    assert (talk.question, talk.answer, names(talk.pictures)) == ("What is <bo>?", "<bo> is a dog.", ["bo/0.png"])
+    yes, no = bo.select("recognise", split="train")
+    assert (yes.question, yes.answer, names(yes.pictures), yes.grade) == ("Is <bo> here?", "yes", ["bo/1.png"], None)
+    assert (no.question, no.answer, names(no.pictures), no.grade) == ("Is <bo> here?", "no", ["random_images/2.png"], "easy")
+
+
+def test_test_rows_become_records(root):
+    bo = read(root).concepts["bo"]
+    (text,) = bo.select("text_qa", split="test")
+    assert (text.question, text.answer, text.pictures) == ("What has <bo>?", "A red hat.", ())
+    (seen,) = bo.select("vqa", split="test")
+    assert (seen.question, seen.answer, names(seen.pictures)) == ("What does <bo> do?", "It sits.", ["bo/1.png"])
+    (choice,) = bo.select("choice", split="test")
+    assert (choice.question, choice.options, choice.answer) == ("What is <bo> wearing?", ("a hat", "a scarf", "nothing"), "a scarf")
+    assert choice.where.endswith("concept/test/bo/vqa.json[1]")
+
+
+def test_knowledge_driven_prompts_are_told_from_the_plain_one(root):
+    bo = read(root).concepts["bo"]
+    assert [r.question for r in bo.select("generate", split="test", kind="plain")] == ["A photo of <bo>."]
+    assert [r.question for r in bo.select("generate", split="test", kind="knowledge")] == [
+        "A photo of <bo> wearing her hat.", "<bo> eating its meal.",
+    ]
+
+
+def test_prompts_by_kind_keep_their_kinds(root):
+    kinds = {"personalized_driven_generation": ["<bo> in its hat."], "dense_prompt_generation": ["<bo> here.", "<bo> there."]}
+    write(root / "concept/test/bo/t2i_conditions.json", kinds)
+    assert [(r.kind, r.question) for r in read(root).concepts["bo"].select("generate", split="test")] == [
+        (kind, prompt) for kind, prompts in kinds.items() for prompt in prompts
+    ]
+
+
+def test_recognition_is_asked_of_every_concepts_test_pictures(root):
+    asked = read(root).concepts["bo"].select("recognise", split="test")
+    assert [(names(r.pictures)[0], r.answer, r.grade) for r in asked] == [
+        ("bo/0.png", "yes", None), ("bo/1.png", "yes", None),
+        ("mia/0.png", "no", "hard"), ("mia/1.png", "no", "hard"),
+        ("tom/0.png", "no", "easy"), ("tom/1.png", "no", "easy"),
+    ]  # fmt: skip
+
+
+def test_a_recognition_list_is_taken_instead_where_there_is_one(root):
+    draw(root / "concept/test/bo/negative_example/twin_3.png")
+    rows = [
+        {"image": "0.png", "type": "rec", "conversations": turns("Is <bo> here?", "Yes")},
+        {"image": "negative_example/twin_3.png", "type": "rec", "conversations": turns("Is <bo> here?", "No.")},
+    ]
+    write(root / "concept/test/bo/rec.json", rows)
+    asked = read(root).concepts["bo"].select("recognise", split="test")
+    assert [(names(r.pictures)[0], r.answer, r.grade) for r in asked] == [
+        ("bo/0.png", "yes", None), ("negative_example/twin_3.png", "no", "twin"),
+    ]
+
+
+def test_a_no_about_an_own_picture_is_left_out_and_counted(root):
+    rows = [{"image": f"{i}.png", "conversations": turns("Is <bo> here?", "No.")} for i in range(2)]
+    write(root / "concept/train/bo/random_recognitions.json", rows)
+    dataset = read(root)
+    assert [r.answer for r in dataset.concepts["bo"].select("recognise", split="train")] == ["yes"]
+    assert len(dataset.notes) == 1 and dataset.notes[0].endswith("random_recognitions.json: says 'no' of <bo>'s own pictures: 2 rows left out.")
+
+
+def test_authors_own_paths_are_found_inside(root):
+    for path in ("/data/their/UniCTokens/concept/train/bo/2.png", "../../data/concept/train/bo/2.png", "./concept/train/bo/2.png"):
+        write(root / "concept/train/bo/conversations.json", {path: [{"query": "Where is <bo>?", "answer": "Here."}]})
+        (talk,) = read(root).concepts["bo"].select("vqa", split="train")
+        assert talk.pictures == (root / "concept/train/bo/2.png",)
+
+
+def test_a_person_needs_consent(root):
+    tom = read(root).concepts["tom"]
+    assert tom.kind == "person"
+    with pytest.raises(SourceError, match="'tom': 'person' is a person"):
+        tom.source()
+    assert tom.source(consent=True).consent
+
+
+def test_a_toy_pet_keeps_its_truth(root, toy, toy_folder):
+    write(root / "concept/train/bo/info.json", (toy_folder / "info.json").read_text().replace("toy0", "bo"))
+    assert read(root).concepts["bo"].source().pet == toy.source.pet
+
+
+def test_folders_are_taken_without_a_list(root):
+    (root / "concepts_list.json").unlink()
+    assert list(read(root).concepts) == ["bo", "mia", "tom"]
+
+
+def test_a_choice_without_options_is_refused(root):
+    write(root / "concept/test/bo/choice.json", [{"image": "0.png", "conversations": turns("What is <bo> wearing?", "B")}])
+    with pytest.raises(DataError, match=r"choice\.json\[0\]: found no options"):
+        read(root)

@@ -1,0 +1,36 @@
+"""Other people's datasets: `read("yollava-data")` tells the layout by its folders and files.
+
+One file per layout; each has `LOOKS_FOR` (what tells it), `fits(root)` and `read(root)`. Nothing is ever written, and nothing
+outside the folder is read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unictoken.data.readers import unifybench
+from unictoken.data.records import DataError, Dataset
+
+LAYOUTS = {"unifybench": unifybench}
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+
+
+def read(path: str | Path, layout: str | None = None) -> Dataset:
+    """The dataset in a folder, of a named layout or of the one that it looks like.
+
+    Raises a `ValueError` of one line that names the file and the row.
+    """
+    root = Path(path)
+    if root.suffix.lower() in ARCHIVES and root.is_file():
+        raise DataError(f"{root}: an archive. Unpack it, and give the folder.")
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder. Expected a dataset.")
+    if layout is not None and layout not in LAYOUTS:
+        raise DataError(f"layout '{layout}': expected one of {', '.join(LAYOUTS)}.")
+    if layout is None:
+        layout = next((name for name, reader in LAYOUTS.items() if reader.fits(root)), None)
+    if layout is None:
+        inside = next((f" It holds {file.name}: unpack it." for file in sorted(root.iterdir()) if file.suffix.lower() in ARCHIVES), "")
+        looked_for = "; ".join(f"{name}: {reader.LOOKS_FOR}" for name, reader in LAYOUTS.items())
+        raise DataError(f"{root}: no layout that is known.{inside} Looked for {looked_for}.")
+    return LAYOUTS[layout].read(root)

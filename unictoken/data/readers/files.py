@@ -1,0 +1,104 @@
+"""Files of a dataset: JSON, and pictures that stay inside it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from unictoken.data.records import DataError
+from unictoken.data.source import picture_files
+from unictoken.model.pixels import check_picture
+
+
+def read_json(path: Path):
+    """The value in a JSON file; a key that is given twice is an error."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}). Expected a JSON file.") from None
+
+    def once(pairs: list[tuple[str, object]]) -> dict:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) < len(keys):
+            raise DataError(f"{path}: '{next(key for key in keys if keys.count(key) > 1)}' is given twice. Keep one.")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{path}: not whole JSON ({error}). Fetch it again.") from None
+
+
+def expect(value, kind: type, where: str, expected: str):
+    """The value, if it is of that type."""
+    if not isinstance(value, kind):
+        raise DataError(f"{where}: found {shortly(value)}, expected {expected}.")
+    return value
+
+
+def shortly(value) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def checked(files: Iterable[Path]) -> tuple[Path, ...]:
+    """The same picture files, each one's header looked at: nothing is decoded, so a cut picture shows when it is used."""
+    files = tuple(files)
+    for file in files:
+        check_picture(file)
+    return files
+
+
+def pictures_of(folder: Path) -> tuple[Path, ...]:
+    """The pictures in a folder that must have some, looked at."""
+    return checked(picture_files(folder))
+
+
+def folders_of(root: Path) -> list[Path]:
+    """The folders in a folder, by name."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+
+
+def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
+    """The file that a row means by `image`, inside the dataset.
+
+    Released files hold their authors' paths ('./yollava-data/test/bo/0.png', '/data/x/test/bo/0.png', '../data/test/bo/0.png'):
+    the longest end of the path that is there counts, from the dataset's root, or beside the rows. Never a file outside.
+    """
+    parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
+    candidates = [] if image.startswith("/") or ".." in parts else [beside.joinpath(*parts), root.joinpath(*parts)]
+    while parts and parts[0] == "..":
+        parts = parts[1:]
+    if ".." not in parts:
+        candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
+    found = next((file for file in candidates if file.is_file()), None)
+    if found is None:
+        raise DataError(f"{where}: no picture '{image}' inside {root}. Add it, or remove the row.")
+    return checked([found])[0]
+
+
+def likeness(path: Path) -> dict[Path, float]:
+    """How alike each negative beside a score file is; {} where there is no such file.
+
+    {"0.png": 0.7, ...} or, as Yo'Chameleon writes it, [{"image_path": ".../0.png", "clip_score": 0.7, ...}, ...].
+    Scores of pictures that are not there are not kept.
+    """
+    if not path.is_file():
+        return {}
+    value = read_json(path)
+    if isinstance(value, dict):
+        scored = list(value.items())
+    else:
+        rows = expect(value, list, str(path), "scores by picture")
+        keys = ("image_path", "clip_score")
+        for i, row in enumerate(rows):
+            if not isinstance(row, dict) or not all(key in row for key in keys):
+                raise DataError(f"{path}[{i}]: found {shortly(row)}, expected {', '.join(keys)}.")
+        scored = [tuple(row[key] for key in keys) for row in rows]
+    for image, score in scored:
+        if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
+            raise DataError(f"{path}: the score of '{image}' is {score!r}, expected a number. Remove it, or compute it again.")
+    found = {path.with_name(str(image).replace("\\", "/").split("/")[-1]): float(score) for image, score in scored}
+    return {file: score for file, score in found.items() if file.is_file()}

@@ -1,0 +1,64 @@
+"""Concepts in texts: '<sks>', 'sks', '<Alex>' and 'billy dog' all become a marker such as '<alex>'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from unictoken.concept.file import check_name
+from unictoken.data.records import DataError
+
+PLACEHOLDER = "sks"
+_MARKER = re.compile(r"<([A-Za-z0-9_-]+)>")
+_HALF_MARKER = re.compile(r"<[A-Za-z][\w-]*|[\w-]*\w>")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Concepts by what stands for them in a dataset's texts."""
+
+    by_folder: dict[str, str]
+
+    @classmethod
+    def of(cls, folders: Iterable[str], where: Path) -> Names:
+        """Names of concepts from those of their folders: 'Alex' -> 'alex'."""
+        names: dict[str, str] = {}
+        for folder in folders:
+            name = check_name(folder.strip().lower().replace(" ", "_"))
+            if name in names.values():
+                raise DataError(f"{where}: two concepts are named '{name}'. Give each its own name.")
+            names[folder] = name
+        return cls(names)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        return tuple(self.by_folder)
+
+    def __getitem__(self, folder: str) -> str:
+        return self.by_folder[folder]
+
+    def mark(self, text: str, own: str, where: str, *, words: Iterable[str] = ()) -> str:
+        """A text in which concepts stand by their markers.
+
+        '<sks>', and 'sks' as a whole word, are the concept itself, and so are `words`; '<image>' goes.
+        """
+        known = {folder.lower(): name for folder, name in self.by_folder.items()} | {PLACEHOLDER: own, own: own}
+
+        def marker(found: re.Match) -> str:
+            name = known.get(found[1].lower())
+            if name is None:
+                raise DataError(f"{where}: '{found[0]}' is no concept of this dataset. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
+            return f"<{name}>"
+
+        text = _MARKER.sub(marker, text.replace("<image>", "")).strip()
+        if half := _HALF_MARKER.search(_MARKER.sub("", text)):
+            raise DataError(f"{where}: '{half[0]}' has one bracket. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
+        bare = "|".join(re.escape(word) for word in sorted((PLACEHOLDER, *words), key=len, reverse=True))
+        return re.sub(rf"(?<![\w<-])(?:{bare})(?![\w>-])", f"<{own}>", text, flags=re.IGNORECASE)
+
+    def named_in(self, text: str, own: str) -> tuple[str, ...]:
+        """The concept itself, and then the others that a marked text names."""
+        others = dict.fromkeys(_MARKER.findall(text))
+        return (own, *(name for name in others if name != own))

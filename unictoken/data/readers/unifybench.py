@@ -1,0 +1,133 @@
+"""UnifyBench (UniCTokens, arXiv 2505.14671), and our embedded benchmark, which is written in its layout.
+
+    concepts_list.json (optional: ["bo", ...])   random_images/*.png (easy negatives)
+    concept/train/<c>/  *.png  cropped/  info.json  conversations.json  positive_recognitions.json  random_recognitions.json
+                        negative_example/{*.png, score.json} (hard negatives)
+    concept/test/<c>/   *.png  text_only.json  vqa.json  choice.json  rec.json  t2i_conditions.json
+
+`info.json` is as in `data/source.py`, with `info` (a description), `conversation_type` and `generation_type`. Any of the other
+JSON files may be missing; files of other names are not read. Without `rec.json`, recognition is asked of every concept's test
+pictures: its own, and all the others'.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from unictoken.data.readers.examples import TYPES, Place, notes
+from unictoken.data.readers.files import checked, expect, folders_of, likeness, pictures_of, read_json
+from unictoken.data.readers.names import Names
+from unictoken.data.records import Concept, DataError, Dataset, Record
+from unictoken.data.source import negative_files, pet_of, read_info
+
+LOOKS_FOR = "concept/train/<name>/info.json"
+PLAIN, KNOWLEDGE = "plain", "knowledge"  # kinds of prompts: the first of a list, and those after it
+
+
+def fits(root: Path) -> bool:
+    return any(root.glob("concept/train/*/info.json")) or (root / "concepts_list.json").is_file()
+
+
+def read(root: Path) -> Dataset:
+    train, test = root / "concept" / "train", root / "concept" / "test"
+    names = Names.of(_folders(root), root)
+    infos = {folder: _info(train / folder) for folder in names.folders}
+    tests = {folder: pictures_of(test / folder) for folder in names.folders} if test.is_dir() else {}
+    strangers = pictures_of(root / "random_images") if (root / "random_images").is_dir() else ()
+    left_out: Counter[str] = Counter()
+    concepts = {}
+    for folder, info in infos.items():
+        place = Place(
+            root=root,
+            folder=folder,
+            names=names,
+            own=(train / folder, train / folder / "cropped", test / folder),
+            nouns={other: said["class"] for other, said in infos.items()},
+            left_out=left_out,
+        )
+        concepts[place.name] = _concept(place, info, tests, strangers)
+    return Dataset(layout="unifybench", root=root, concepts=concepts, notes=notes(left_out))
+
+
+def _folders(root: Path) -> list[str]:
+    """The concepts' folders, in the order of the list where there is one."""
+    listed = root / "concepts_list.json"
+    if not listed.is_file():
+        return [folder.name for folder in folders_of(root / "concept" / "train")]
+    folders = expect(read_json(listed), list, str(listed), "a list of concept names")
+    for i, folder in enumerate(folders):
+        expect(folder, str, f"{listed}[{i}]", "a concept's name")
+        if "/" in folder or not (root / "concept" / "train" / folder).is_dir():
+            raise DataError(f"{listed}[{i}]: no folder concept/train/{folder}. Add it, or take the name off the list.")
+        if folder in folders[:i]:
+            raise DataError(f"{listed}[{i}]: '{folder}' is listed twice. Keep one.")
+    return folders
+
+
+def _info(folder: Path) -> dict:
+    info = read_info(folder / "info.json")
+    if not info.get("class"):
+        raise DataError(f"{folder / 'info.json'}: found no 'class', expected what <{folder.name}> is, such as 'dog'.")
+    expect(info.get("info", ""), str, f"{folder / 'info.json'}: 'info'", "a sentence")
+    return info
+
+
+def _concept(place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], strangers: tuple[Path, ...]) -> Concept:
+    train = place.root / "concept" / "train" / place.folder
+    where = str(train / "info.json")
+    records = [*_training_records(place, train, info), *_test_records(place, tests)]
+    negatives = {grade: checked(files) for grade, files in negative_files(train / "negative_example").items()}
+    return Concept(
+        name=place.name,
+        class_noun=info["class"],
+        kind=_kind(info),
+        pictures=pictures_of(train),
+        crops=pictures_of(train / "cropped") if (train / "cropped").is_dir() else (),
+        description=place.mark(info.get("info", ""), where),
+        facts=tuple(place.mark(fact, where) for fact in info.get("extra_info", ())),
+        negatives=negatives | {"easy": (*negatives.get("easy", ()), *strangers)},
+        likeness=likeness(train / "negative_example" / "score.json"),
+        records=tuple(records),
+        pet=pet_of(info),
+    )
+
+
+def _kind(info: dict) -> str:
+    if info.get("conversation_type") == "human":
+        return "person"
+    return {"live_subject": "animal", "object": "object"}.get(info.get("generation_type"), "")
+
+
+def _training_records(place: Place, train: Path, info: dict) -> Iterator[Record]:
+    """Conversations about the pictures, recognition, and the owner's questions in `info.json`, which no picture answers."""
+    yield from place.records(train / "conversations.json", "vqa", "train")
+    yield from place.records(train / "positive_recognitions.json", "recognise", "train", answer="yes")
+    yield from place.records(train / "random_recognitions.json", "recognise", "train", answer="no")
+    for i, pair in enumerate(info.get("questions", ())):
+        where = f"{train / 'info.json'}: questions[{i}]"
+        question, answer = place.mark(pair["question"], where), place.mark(pair["answer"], where)
+        yield Record(task="text_qa", split="train", concepts=(place.name,), where=where, question=question, answer=answer)
+
+
+def _test_records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterator[Record]:
+    test = place.root / "concept" / "test" / place.folder
+    listed = [record for kind, task in TYPES.items() for record in place.records(test / f"{kind}.json", task, "test")]
+    yield from listed
+    if not any(record.task == "recognise" for record in listed):
+        yield from place.recognition_test(tests)
+    if (test / "t2i_conditions.json").is_file():
+        yield from _prompts(place, test / "t2i_conditions.json")
+
+
+def _prompts(place: Place, path: Path) -> Iterator[Record]:
+    """Prompts for pictures: a list whose first is plain and the rest knowledge-driven, or lists by kind (UnifyBench++)."""
+    value = read_json(path)
+    if isinstance(value, list):
+        value = {PLAIN: value[:1], KNOWLEDGE: value[1:]}
+    for kind, prompts in expect(value, dict, str(path), "a list of prompts, or lists of prompts by kind").items():
+        for i, prompt in enumerate(expect(prompts, list, f"{path}[{kind}]", "a list of prompts")):
+            where = f"{path}[{kind}][{i}]"
+            question = place.mark(expect(prompt, str, where, "a prompt"), where)
+            yield Record(task="generate", split="test", concepts=(place.name,), where=where, question=question, kind=kind)
