@@ -1,0 +1,351 @@
+"""Scores of answers, captions and pictures: pure functions of strings and numbers.
+
+A score stands beside what makes it readable: the constant answer's score, and an interval over concepts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import numpy as np
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CONFIDENCE = 0.95
+BLEU_WEIGHTS = (0.7, 0.3)
+BLEU_EPSILON = 0.1  # stands for a count of nought: method 1 of Chen and Cherry 2014, with NLTK's value
+
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters: each is a word of its own
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:[-'][^\W{_UNSPACED}]+)*")
+_MARKER = re.compile(r"<([^<>\s]+)>")
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
+
+
+class MetricError(ValueError):
+    """Numbers or records that cannot be scored: what was found, what was expected."""
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, for comparing: case, punctuation, markers and possessive endings do not count.
+
+    A hyphen or an apostrophe inside a word belongs to it, so that 'bo-2' is not 'bo', nor is 'don't' a 'don'.
+
+        "It's <bo>'s hat!"  ->  it bo hat
+        "boy, bo-2 know"    ->  boy bo-2 know
+    """
+    plain = _MARKER.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)).casefold()
+    return [word.removesuffix("'s") for word in _WORD.findall(plain)]
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether the words of the phrase stand in the text, side by side and whole.
+
+        "<bo>'s red hat."  says  "bo", "red hat"
+        "a boy I know"     says  neither "bo" nor "no"
+    """
+    sought, found = words(phrase), words(text)
+    if not sought:
+        raise MetricError(f"says: the phrase {phrase!r} has no words. Expected at least one.")
+    return any(found[i : i + len(sought)] == sought for i in range(len(found) - len(sought) + 1))
+
+
+def exact(answer: str, expected: str) -> bool:
+    """Whether an answer has the words of the expected one, and no others."""
+    return words(answer) == words(expected)
+
+
+def yes_or_no(answer: str) -> bool | None:
+    """True for yes, False for no, by which of the two words comes first; None where neither does."""
+    return next((word == "yes" for word in words(answer) if word in ("yes", "no")), None)
+
+
+def char_bleu(answer: str, expected: str, weights: Sequence[float] = BLEU_WEIGHTS) -> float:
+    """BLEU of characters, 0 to 1: pairs weigh .3, single ones .7.
+
+    As MC-LLaVA's and Sync-R1's released evaluations have it (two codes of UniCTokens' authors, the same four lines): NLTK's
+    `sentence_bleu` on the characters as they are, case and spaces included, smoothing method 1. That UniCTokens' own BLEU is this
+    one is our reading of its (.7, .3). A perfect answer of one character gets .50, since it has no pairs.
+
+        "a red cap" for "a red hat"   7 of 9 characters, 5 of 8 pairs   (7/9)^.7 (5/8)^.3 = .728
+
+    Papineni et al. 2002; an answer shorter than expected is scaled by exp(1 - expected / answer).
+    """
+    if not set(answer) & set(expected):
+        return 0.0
+    total = sum(w * math.log(_precision(answer, expected, n)) for n, w in enumerate(weights, 1))
+    return math.exp(total + min(0.0, 1 - len(expected) / len(answer)))
+
+
+def _precision(answer: str, expected: str, n: int) -> float:
+    """Share of the answer's runs of n characters that the expected answer has, each counted as often as it is there."""
+    own, there = (Counter(text[i : i + n] for i in range(len(text) - n + 1)) for text in (answer, expected))
+    return ((own & there).total() or BLEU_EPSILON) / max(own.total(), 1)
+
+
+def recognition(said_yes: Mapping[str, Sequence[bool | None]], *, negatives: Sequence[str] | None = None) -> dict[str, float]:
+    """Recognition from what was said of positives (key 'positive') and of each grade of negatives.
+
+    weighted: the mean of positive and negative accuracy (Yo'LLaVA; Yo'Chameleon's evaluation/recognition.py), so that a constant
+    answer gets .5 whatever the counts. An answer that is neither yes nor no (None) is wrong everywhere. `negatives` picks the
+    grades of the negative accuracy; all by default.
+
+        positive  yes yes no yes     .75
+        easy      no  no             1.0
+        hard      yes no             .50    negative 3 of 4 = .75    weighted (.75 + .75) / 2 = .75
+    """
+    grades = [grade for grade in said_yes if grade != "positive"] if negatives is None else list(negatives)
+    if not grades or not all(len(said_yes.get(key, ())) for key in ("positive", *grades)):
+        counts = ", ".join(f"{len(flags)} {key}" for key, flags in said_yes.items()) or "nothing"
+        raise MetricError(f"recognition: found answers for {counts}. Expected one or more for positive and for {', '.join(grades) or 'negatives'}.")
+    right = {key: [flag is not None and bool(flag) == (key == "positive") for flag in said_yes[key]] for key in ("positive", *grades)}
+    positive, negative = mean(right["positive"]), mean([flag for grade in grades for flag in right[grade]])
+    by_grade = {f"negative_{grade}": mean(right[grade]) for grade in grades}
+    return {"positive": positive, **by_grade, "negative": negative, "weighted": (positive + negative) / 2}
+
+
+def mislabelled(rows: Iterable[tuple[str, str, bool]]) -> list[int]:
+    """Numbers of the rows (concept, picture path, labelled positive) whose label contradicts the picture's folder.
+
+    A picture is a concept's if it lies in the concept's own folder or its `cropped/`. One circulating list calls 333 true pairs
+    negatives.
+
+        ("bo", "test/bo/0.png", False)                      wrong
+        ("bo", "train/bo/cropped/0.png", True)              right
+        ("bo", "train/bo/negative_example/0.png", False)    right
+    """
+
+    def is_own(concept: str, picture: str) -> bool:
+        folders = [part for part in PurePath(picture.replace("\\", "/")).parts[:-1] if part != "cropped"]
+        return folders[-1:] == [concept]
+
+    return [i for i, (concept, picture, positive) in enumerate(rows) if is_own(concept, picture) != positive]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The options of a question, and the number of the right one."""
+
+    options: tuple[str, ...]
+    right: int
+
+    def __post_init__(self):
+        if not 0 <= self.right < len(self.options) <= len(LETTERS):
+            raise MetricError(f"choice: option {self.right} of {len(self.options)}; expected 0 up to the number of options, at most {len(LETTERS)}.")
+
+    @property
+    def letter(self) -> str:
+        return LETTERS[self.right]
+
+
+def shuffle(choice: Choice, *, record: str, seed: int = 0) -> Choice:
+    """The options in an order of this record's own. `record` names it the same on every machine: 'bo/choice.json[3]'.
+
+    Without it "A" is right in 390 of 400 questions of circulating text QA files.
+    """
+
+    def key(option: int) -> bytes:
+        return hashlib.sha256(f"{seed}\n{record}\n{option}".encode()).digest()
+
+    order = sorted(range(len(choice.options)), key=key)
+    return replace(choice, options=tuple(choice.options[i] for i in order), right=order.index(choice.right))
+
+
+def constant_answers(expected: Sequence[str]) -> dict[str, float]:
+    """The control: what each constant answer would score, the best first.
+
+        A A B A  ->  {"A": .75, "B": .25}
+    """
+    return {answer: count / len(expected) for answer, count in Counter(expected).most_common()}
+
+
+_LETTER = re.compile(
+    r"\s*[(\[]?([A-Za-z])[)\].:,!]*\s*"  # alone: "b", "(B)"
+    r"|\s*[(\[]?([A-Za-z])[)\].:]+\s.*"  # leading: "B. red"
+    r"|.*\b(?i:answer|option|choice)(?:\s+is)?:?\s*[(\[]?([A-Z])(?:[)\].:,!]*\s*|[)\].:,!]+\s.*)",  # announced: "The answer is B."
+    re.DOTALL,
+)
+
+
+def chosen(answer: str, options: Sequence[str]) -> int | None:
+    """The option that an answer means, by its letter, else by its text; None where that is none or several.
+
+    An option inside another one that is said counts as not said.
+
+        options "red", "red hat":   "B"   "(b)"   "B. red"   "The answer is B."   "a red hat!"  ->  1
+                                    "red"  ->  0        "blue"  "A dog"  ->  None
+    """
+    if match := _LETTER.fullmatch(answer):
+        number = LETTERS.index(next(filter(None, match.groups())).upper())
+        return number if number < len(options) else None
+    said = [i for i, option in enumerate(options) if says(answer, option)]
+    whole = [i for i in said if not any(j != i and says(options[j], options[i]) for j in said)]
+    return whole[0] if len(whole) == 1 else None
+
+
+def naming(name: str, of_concept: Sequence[str], of_others: Sequence[str]) -> dict[str, float]:
+    """How captions use the concept's name. (Recall: MyVLM; precision needs captions of negatives too.)
+
+    name_recall: share of the captions of its pictures that name it. name_precision: of all captions that name it, the share where
+    it is there; left out where none names it.
+
+        of bo:  "<bo>'s hat"  "a dog"        name_recall     1 of 2
+        others: "a boy"  "a dog"  "bo"       name_precision  1 of 2
+    """
+    named, wrongly = ([says(caption, name) for caption in captions] for captions in (of_concept, of_others))
+    total = sum(named) + sum(wrongly)
+    return {"name_recall": mean(named), **({"name_precision": sum(named) / total} if total else {})}
+
+
+def attributes_said(captions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> dict[str, float]:
+    """Share of the known attributes that each caption says in their own words: all of them, and by attribute.
+
+    A truth maps an attribute to its phrase ("collar": "red collar"), so that one attribute's word is not taken for another's;
+    attributes that are not known are left out of it. Control: the same captions against another concept's truths.
+
+        "a brown dog in the snow"   fur "brown dog", place "on the beach"    attributes .5, attribute_fur 1, attribute_place 0
+    """
+    said: dict[str, list[bool]] = {}
+    for caption, truth in zip(captions, truths, strict=True):
+        for attribute, phrase in truth.items():
+            said.setdefault(attribute, []).append(says(caption, phrase))
+    every = [flag for flags in said.values() for flag in flags]
+    return {"attributes": mean(every), **{f"attribute_{name}": mean(flags) for name, flags in said.items()}}
+
+
+def pairwise_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> float:
+    """Mean cosine of every drawn picture with every reference picture (DreamBooth).
+
+        drawn (1, 0)   references (1, 0) (0, 1)   ->   .5
+    """
+    return float((_unit(drawn_NF) @ _unit(references_MF).T).mean())
+
+
+def mean_reference_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> float:
+    """Mean cosine of every drawn picture with the mean of the references' features, not normalised before
+    (Yo'Chameleon's evaluation/clip_image_similarity.py): the pairwise number over the length of that mean, where the references'
+    features are of length 1, so higher for the same pictures.
+
+        drawn (1, 0)   references (1, 0) (0, 1), mean (.5, .5)   ->   .71
+    """
+    return pairwise_similarity(drawn_NF, np.asarray(references_MF, np.float64).mean(0, keepdims=True))
+
+
+def matched_similarity(drawn_NF: np.ndarray, prompts_NF: np.ndarray) -> float:
+    """Mean cosine of every drawn picture with its own prompt: CLIP-T, neither scaled by 100 nor cut at 0.
+
+    An encoder does not know the concept's name: its prompts say the class noun instead (DreamBooth).
+    """
+    drawn, prompts = _unit(drawn_NF), _unit(prompts_NF)
+    if len(drawn) != len(prompts):
+        raise MetricError(f"similarity: {len(drawn)} pictures and {len(prompts)} prompts. Expected one prompt for each picture.")
+    return float((drawn * prompts).sum(1).mean())
+
+
+def _unit(features_NF: np.ndarray) -> np.ndarray:
+    features = np.asarray(features_NF, np.float64)
+    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
+    if features.ndim != 2 or not len(features) or not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise MetricError(f"similarity: features {features.shape}; expected [N, F] with N of 1 or more, finite, no row of zeros.")
+    return features / lengths
+
+
+def same_logits(before, after) -> tuple[bool, float]:
+    """Whether the base's logits are equal bit for bit without the concept, and their largest difference.
+
+    Arrays (or fp32 tensors on the CPU) of the same shape. Rows of a concept that is not in the prompt may not change anything.
+
+        (1, 2) (1, 2)    ->  True, 0.0
+        (1, 2) (1, 2.5)  ->  False, 0.5
+    """
+    a, b = np.asarray(before), np.asarray(after)
+    if a.shape != b.shape:
+        raise MetricError(f"logits: shape {a.shape} before, {b.shape} after. Expected the same prompts and vocabulary.")
+    differing = a != b
+    differences = np.abs(a[differing].astype(np.float64) - b[differing])
+    return not differing.any(), float(differences.max(initial=0.0))
+
+
+def forgetting(right_before: Sequence[bool], right_after: Sequence[bool]) -> dict[str, float]:
+    """Accuracy on base tasks before and after, and the shares of records that were lost and won.
+
+        before  yes yes no no
+        after   yes no  no yes    before .5, after .5, lost .25, won .25
+    """
+    pairs = list(zip(right_before, right_after, strict=True))
+    return {
+        "before": mean([b for b, _ in pairs]),
+        "after": mean([a for _, a in pairs]),
+        "lost": mean([b and not a for b, a in pairs]),
+        "won": mean([a and not b for b, a in pairs]),
+    }
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean of numbers or of flags."""
+    if not len(values):
+        raise MetricError("mean: no values. Expected one or more.")
+    return float(sum(values) / len(values))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over `n` concepts and the half-width of its 95 % interval; None of one concept."""
+
+    mean: float
+    half_width: float | None
+    n: int
+
+
+def estimate(scores: Sequence[float]) -> Estimate:
+    """The mean of one score for each concept, with Student's t interval.
+
+    Concepts are what a new user brings, so they are what is resampled: pictures of one concept are not independent. t rather than
+    bootstrap: benchmarks have 5 to 20 concepts, and there the percentile bootstrap is too narrow (Hesterberg 2015); t is
+    exact for normal scores and needs no seed. The interval of a share may reach past 0 or 1: then the concepts are too few.
+
+        .5 .7 .9  ->  .70 with half-width 4.30 x .2 / sqrt(3) = .50
+    """
+    values = np.asarray(scores, np.float64)
+    centre = mean(values)
+    if len(values) == 1:
+        return Estimate(centre, None, 1)
+    return Estimate(centre, t_quantile(len(values) - 1) * values.std(ddof=1).item() / math.sqrt(len(values)), len(values))
+
+
+def paired_difference(scores: Mapping[str, float], others: Mapping[str, float]) -> Estimate:
+    """How much better a method is than another on the same concepts (concept -> score), with its interval.
+
+    What concepts share cancels, so that this is narrower than the two intervals suggest.
+
+        a .5 b .7   against   a .4 b .6   ->   .10 with half-width 0
+    """
+    if set(scores) != set(others):
+        raise MetricError(f"difference: concepts {sorted(scores)} and {sorted(others)}. Expected the same for both methods.")
+    return estimate([scores[concept] - others[concept] for concept in scores])
+
+
+def t_quantile(freedom: int) -> float:
+    """The two-sided 95 % point of Student's t: 12.706 for 1 degree of freedom, 2.262 for 9, 1.960 for very many."""
+    low, high = 0.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < CONFIDENCE else (low, middle)
+    return high
+
+
+def _within(t: float, freedom: int) -> float:
+    """P(|T| < t) of Student's t; Abramowitz and Stegun 26.7.3 and 26.7.4."""
+    angle = math.atan(t / math.sqrt(freedom))
+    cosine, odd = math.cos(angle), freedom % 2
+    term = cosine if odd else 1.0
+    total = term if freedom > 1 else 0.0
+    for i in range(3 if odd else 2, freedom, 2):
+        term *= cosine * cosine * (i - 1) / i
+        total += term
+    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
