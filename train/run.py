@@ -23,23 +23,25 @@ from unictoken import config
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import RunConfig, Stopped, run
-from unictoken.learn.stages import adamw
+from unictoken.learn.stages import TorchEngine
 from unictoken.measure.report import finish
-from unictoken.model.base import load_base
+from unictoken.model.base import Base, load_base
 from unictoken.model.memory import keep_freed_memory
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class DeepSpeedEngine:
+class DeepSpeedEngine(TorchEngine):
     """One optimiser step over all processes. The optimiser holds the concept's rows and nothing else."""
 
     def __init__(self, learner: Learner, stage: Stage, settings: RunConfig):
-        self.learner = learner
+        super().__init__(learner, stage)
+        self.sharded = settings.zero_stage > 0  # else DeepSpeed steps the optimiser as it is
+        set_image_tokenizer_apart(learner)
         self.engine, *_ = deepspeed.initialize(
             model=learner,
             model_parameters=[learner.rows],
-            optimizer=adamw(learner, stage),
+            optimizer=self.optimiser,
             config=deepspeed_config(stage, settings, learner.rows.numel()),
         )
 
@@ -56,34 +58,46 @@ class DeepSpeedEngine:
             group["lr"] = lr
 
     def state(self) -> dict[str, torch.Tensor]:
+        if not self.sharded:
+            return super().state()
         rows = self.learner.rows
         return {"rows": safe_get_full_fp32_param(rows), **{m: safe_get_full_optimizer_state(rows, m) for m in MOMENTS}}
 
     def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
         """Put rows and moments back (deepspeed.md): a step of nothing creates Adam's state, then everything is overwritten."""
-        self._set_lr(0.0)
-        self.engine.backward(0.0 * self.learner.rows.sum())
-        self.engine.step()
+        if not self.sharded:
+            return super().load(tensors, steps)
         rows = self.learner.rows
+        nothing = torch.zeros(1, 2, dtype=torch.long, device=self.engine.device)
+        self._set_lr(0.0)
+        self.engine.backward(self.engine(nothing, nothing, torch.zeros(1, device=self.engine.device)))
+        self.engine.step()
         safe_set_full_fp32_param(rows, tensors["rows"])
         for moment in MOMENTS:
             safe_set_full_optimizer_state(rows, tensors[moment], moment)
         with torch.no_grad(), deepspeed.zero.GatheredParameters([rows], modifier_rank=0):
             rows.copy_(tensors["rows"])
-        for state in self._adam().state.values():
+        for state in self.optimiser.state.values():
             state["step"] = torch.tensor(float(steps)) if torch.is_tensor(state["step"]) else steps
 
-    def _adam(self) -> torch.optim.Optimizer:
-        return getattr(self.engine.optimizer, "optimizer", self.engine.optimizer)
+
+def set_image_tokenizer_apart(learner: Learner) -> None:
+    """Learning does not use it, and an engine would round it to bf16 and shard it: it stays in reach, but not among the parts."""
+    model = learner.model.model
+    if "vqmodel" in model._modules:
+        object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
 
 
 def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
     """DeepSpeed's settings, from ours, once. At stage 3 the base is sharded and the rows, `rows_size` values, stay whole."""
+    zero = {"stage": settings.zero_stage, "stage3_param_persistence_threshold": rows_size + 1}
+    if settings.offload == "cpu":
+        zero["offload_param"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     return {
         "train_batch_size": stage.batch,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": 0.0,
-        "zero_optimization": {"stage": settings.zero_stage, "stage3_param_persistence_threshold": rows_size + 1},
+        "zero_optimization": zero,
         "bf16": {"enabled": settings.dtype == "bf16"},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,
@@ -149,6 +163,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"train/run.py: {error}")
 
 
+def load(settings: RunConfig) -> Base:
+    return load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=torch.bfloat16 if settings.dtype == "bf16" else torch.float32)
+
+
 def learn_from(settings: RunConfig) -> None:
     """Learn, then (on the first process) write the concept file, the pictures, the answers and the report."""
     keep_freed_memory()
@@ -156,7 +174,9 @@ def learn_from(settings: RunConfig) -> None:
     for stage in settings.method.stages:
         if stage.batch % world_size():
             raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
-    base = load_base(settings.base, dtype=torch.bfloat16 if settings.dtype == "bf16" else None)
+    base = load(settings)
+    if settings.gradient_checkpointing:
+        base.model.recompute_activations()
     bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), disable=rank > 0, unit="step", mininterval=2)
 
     def show(progress, total) -> None:
@@ -180,8 +200,8 @@ def learn_from(settings: RunConfig) -> None:
     stop.over()
     bar.close()
     if rank == 0:
-        if settings.zero_stage == 3 or settings.dtype == "bf16":  # the engine has sharded it, or rounded its image tokenizer
-            base = load_base(settings.base)
+        if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
+            base = load(settings)
         print(finish(base, settings, *learned), flush=True)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from PIL import Image
-from transformers import AutoTokenizer, ChameleonForConditionalGeneration
+from torch.utils.checkpoint import checkpoint
+from transformers import ChameleonForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.cache_utils import Cache
+from transformers.utils import logging as transformers_logging
 
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.vocab import Vocab
+from unictoken.model.vq_decoder import add_decoder
+
+PIXELS_AT_ONCE = 2**20  # through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
+PICTURES_AT_ONCE = 64
 
 
 class BaseError(ValueError):
@@ -27,6 +34,8 @@ class BaseError(ValueError):
 
 class EarlyFusionModel(ChameleonForConditionalGeneration):
     """Chameleon with `model.vqmodel.decoder`; parameter names as in Anole's checkpoints."""
+
+    _keep_in_fp32_modules_strict = ["vqmodel"]  # published in fp32 beside a transformer in bf16; rounded, it finds other codes
 
     def __init__(self, config):
         super().__init__(config)
@@ -40,6 +49,18 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
         return self.model(
             inputs_embeds=embeds_BTD, attention_mask=mask_BT, past_key_values=cache, use_cache=cache is not None
         ).last_hidden_state
+
+    def recompute_activations(self) -> None:
+        """From here on a backward pass computes each layer again rather than keep what it computed; the gradients are the same."""
+        for layer in self.model.layers:
+            layer.forward = partial(_recomputed, layer.forward)
+
+
+def _recomputed(forward, hidden_BTD: torch.Tensor, **more):
+    """`transformers` recomputes in training mode only, which a frozen base is never in, and drops the cache that drawing needs."""
+    if not hidden_BTD.requires_grad:
+        return forward(hidden_BTD, **more)
+    return checkpoint(forward, hidden_BTD, use_reentrant=False, preserve_rng_state=False, **more)
 
 
 class Base:
@@ -90,32 +111,72 @@ class Base:
         """Image ids, LongTensor [N, K], of pictures of any size."""
         vq = self.model.model.vqmodel
         pixels = torch.stack([to_pixels(prepare(picture, vq.config.resolution)) for picture in pictures])
-        codes = [vq.to_codes(part.to(self.device, vq.quantize.embedding.weight.dtype)).cpu() for part in pixels.split(64)]
+        codes = [vq.to_codes(part.to(self.device, vq.quantize.embedding.weight.dtype)).cpu() for part in pixels.split(self._pictures_at_once)]
         return self.vocab.image_ids[torch.cat(codes)]
 
     @torch.no_grad()
     def decode(self, image_ids_NK: torch.Tensor) -> list[Image.Image]:
         """Pictures of image ids [N, K]."""
+        self.need_decoder()
         codes = self.vocab.code_of_id[image_ids_NK.cpu()]
         if (codes < 0).any():
             raise BaseError(f"decode: {int((codes < 0).sum())} of {codes.numel()} ids are not image ids. Give image ids only.")
         vq = self.model.model.vqmodel
-        pixels = torch.cat([vq.to_pixels(part.to(self.device)).float().cpu() for part in codes.split(64)])
+        pixels = torch.cat([vq.to_pixels(part.to(self.device)).float().cpu() for part in codes.split(self._pictures_at_once)])
         return [to_picture(p) for p in pixels]
 
+    @property
+    def _pictures_at_once(self) -> int:
+        return max(1, min(PICTURES_AT_ONCE, PIXELS_AT_ONCE // self.model.model.vqmodel.config.resolution ** 2))
 
-def load_base(path: str | Path, *, device: str | None = None, dtype: torch.dtype | None = None) -> Base:
-    """The base at a local folder (or a Hub name), on the GPU where there is one; the image tokenizer stays in fp32."""
+    def need_decoder(self) -> None:
+        """Nothing, where the base can draw; else an error that names what completes it."""
+        if not self.can_draw:
+            raise BaseError(
+                f"base '{self.name}': its image tokenizer has no decoder, so it answers but cannot draw. Complete it with `vq_decoder` "
+                "(facebook/chameleon-7b: leloy/Anole-7b-v0.1-vqvae-hf or the original download's tokenizer/vqgan.ckpt), or use "
+                "a base that has one, such as leloy/Anole-7b-v0.1-hf."
+            )
+
+
+def load_base(
+    path: str | Path, *, vq_decoder: str | Path | None = None, device: str | None = None, dtype: torch.dtype = torch.float32
+) -> Base:
+    """The base at a local folder (or a Hub name), on the GPU where there is one; the image tokenizer stays in fp32.
+
+    `vq_decoder` (vq_decoder.py) completes a base that has none. Raises BaseError, DecoderError, VocabError.
+    """
     if Path(path).exists() and not (Path(path) / "config.json").is_file():
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        model, loaded = EarlyFusionModel.from_pretrained(path, dtype=dtype or torch.float32, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except OSError as error:
+        with _without_report():
+            model, loaded = EarlyFusionModel.from_pretrained(path, dtype=dtype, output_loading_info=True)
+        # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would split Chameleon's text in another way.
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
+    except (OSError, RuntimeError) as error:
         raise BaseError(f"base '{path}' cannot be loaded: {str(error).splitlines()[0]}") from None
-    model.model.vqmodel.float()
-    lacking = sorted(loaded["missing_keys"])
-    if strays := [key for key in lacking if ".decoder." not in key]:
+    lacking = _lacking_decoder(model, loaded["missing_keys"], path)
+    if vq_decoder:
+        add_decoder(model.model.vqmodel, vq_decoder)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return Base(model.to(device), tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
+
+
+@contextmanager
+def _without_report():
+    """`transformers` advises to train a decoder that is missing; here it is said when it is wanted."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+def _lacking_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path) -> bool:
+    """Whether the checkpoint came without a decoder. Anything else that is missing is an error."""
+    decoder = {name for name in model.state_dict() if name.startswith("model.vqmodel.decoder.")}
+    lacking = decoder <= set(missing)
+    if strays := sorted(set(missing) - decoder if lacking else missing):
         raise BaseError(f"base '{path}': {len(strays)} weights are missing, '{strays[0]}' first. Fetch the checkpoint again.")
-    return Base(model.to(device), tokenizer, str(path), can_draw=not lacking)
+    return lacking

@@ -45,9 +45,9 @@ class Vocab:
             raise VocabError(f"tokenizer: found {len(codes)} image tokens 'IMGIMG...Z', expected codes 0, 1, 2, ... without a gap.")
         self.image_ids = torch.tensor([codes[c] for c in range(len(codes))])
         self.code_of_id = torch.full((self.size,), -1).index_put((self.image_ids,), torch.arange(len(codes)))
-        reserved = (i for name, i in table.items() if _RESERVED.fullmatch(name))
-        reserved = set(reserved)
-        self.reserved = sorted(reserved - {self.end_turn, self.image})
+        reserved = {i for name, i in table.items() if _RESERVED.fullmatch(name)}
+        # Chameleon's processor uses reserved ids up to <image>, which was one itself; the free ones come after it.
+        self.reserved = sorted(i for i in reserved if i > max(self.end_turn, self.image))
         special = {self.bos, self.pad, self.begin_image, self.end_image, self.image, self.end_turn, *tokenizer.all_special_ids}
         self.words = sorted(set(table.values()) - reserved - special - set(codes.values()))
         self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
@@ -57,12 +57,15 @@ class Vocab:
 
     def encode(self, text: str, slots: Mapping[str, Sequence[int]] | None = None) -> list[int]:
         """Ids of a text in which each marker that `slots` names (such as '{name}' or '<bo>') becomes the ids given for it."""
-        if not slots:
-            return list(self._text_ids(text.strip())) if text.strip() else []
-        pattern = "(" + "|".join(re.escape(marker) for marker in slots) + ")"
+        slots = slots or {}
+        pieces = re.split("(" + "|".join(re.escape(marker) for marker in slots) + ")", text) if slots else [text]
         ids: list[int] = []
-        for piece in re.split(pattern, text):
-            ids += slots[piece] if piece in slots else self.encode(piece)
+        for piece in pieces:
+            if piece in slots:
+                ids += slots[piece]
+            elif words := piece.strip():
+                # A word after a marker keeps its space: most tokenizers tell ' is' from 'is'.
+                ids += self._text_ids(f" {words}" if ids and piece[0].isspace() else words)
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -1,0 +1,96 @@
+"""Started by test_run.py in two processes: the same steps with each way of spreading the base. The first one prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "train"))
+
+import run as program
+
+from unictoken.data.sequence import Batch
+from unictoken.learn.losses import Learner
+from unictoken.learn.methods import Stage
+from unictoken.learn.run import ConceptConfig, RunConfig
+from unictoken.model.base import Base
+
+WAYS = {
+    "zero 0": {"zero_stage": 0},
+    "zero 2": {"zero_stage": 2},
+    "zero 2, bf16": {"zero_stage": 2, "dtype": "bf16"},
+    "zero 3": {"zero_stage": 3},
+    "zero 3, recomputed": {"zero_stage": 3, "gradient_checkpointing": True},
+    "zero 3, offloaded": {"zero_stage": 3, "offload": "cpu"},
+}
+STAGE = Stage(steps=4, batch=4, lr=1e-2)
+
+
+def learner_of(base: Base) -> Learner:
+    """Three rows on a base, always the same."""
+    rows = torch.randn(2, 3, base.width, generator=torch.Generator().manual_seed(0)) / 10
+    return Learner(base, base.vocab.reserved[:3], *rows)
+
+
+def batch_of(base: Base) -> Batch:
+    """Four sequences with the concept's ids inside, everything learned."""
+    ids = torch.randint(base.vocab.size, (STAGE.batch, 24), generator=torch.Generator().manual_seed(1))
+    ids[:, 2:5] = torch.tensor(base.vocab.reserved[:3])
+    return Batch(ids, ids)
+
+
+def held(base: Base) -> int:
+    """Values of the transformer that this process holds."""
+    own = [p for name, p in base.model.named_parameters() if ".vqmodel." not in name]
+    return sum(p.numel() + (p.ds_tensor.numel() if hasattr(p, "ds_tensor") else 0) for p in own)
+
+
+def try_way(folder: str, way: dict) -> dict:
+    """Losses of four steps, of the same with a break after two, and what the process holds."""
+    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, **way)
+    base, engine = start(settings)
+    whole = {name: tensor.clone() for name, tensor in base.model.model.vqmodel.state_dict().items()}
+    losses = steps(base, engine, 2)
+    saved = {name: tensor.detach().clone() for name, tensor in engine.state().items()}
+    losses += steps(base, engine, 2)
+    image_tokenizer = base.model.model.vqmodel.state_dict()
+    again, resumed = start(settings)
+    resumed.load(saved, 2)
+    return {
+        "losses": losses,
+        "resumed": steps(again, resumed, 2),
+        "held": program.everywhere(held(base), torch.distributed.ReduceOp.MAX),
+        "image tokenizer is whole": all(torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()),
+    }
+
+
+def start(settings: RunConfig) -> tuple[Base, program.DeepSpeedEngine]:
+    base = program.load(settings)
+    if settings.gradient_checkpointing:
+        base.model.recompute_activations()
+    return base, program.DeepSpeedEngine(learner_of(base), STAGE, settings)
+
+
+def steps(base: Base, engine: program.DeepSpeedEngine, count: int) -> list[float]:
+    """Losses of steps on this process's share of the batch."""
+    batch, share = batch_of(base), slice(torch.distributed.get_rank(), None, program.world_size())
+    part = Batch(batch.ids_BT[share], batch.labels_BT[share])
+    return [engine.step(part, torch.ones(len(part.ids_BT)), STAGE.lr) for _ in range(count)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("base")
+    parser.add_argument("out")
+    parser.add_argument("--local_rank", type=int, default=0)
+    options = parser.parse_args()
+    rank = program.start_processes()
+    found = {name: try_way(options.base, way) for name, way in WAYS.items()}
+    if rank == 0:
+        Path(options.out).write_text(json.dumps(found))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

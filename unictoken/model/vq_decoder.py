@@ -1,0 +1,93 @@
+"""The half of a VQGAN that draws, taken from elsewhere to complete a base that came without it.
+
+    facebook/chameleon-7b  +  leloy/Anole-7b-v0.1-vqvae-hf, or tokenizer/vqgan.ckpt of the original download
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from safetensors import SafetensorError, safe_open
+
+from unictoken.model.image_tokenizer import ImageTokenizer
+
+SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")  # what a decoder reads its codes with
+ORIGINAL = ("vqgan.ckpt", "tokenizer/vqgan.ckpt")
+_PREFIX = re.compile(r"^(model\.)?(vqmodel\.)?")
+
+
+class DecoderError(ValueError):
+    """A decoder that cannot be used: where, what was found, what was expected."""
+
+
+def add_decoder(tokenizer: ImageTokenizer, place: str | Path) -> None:
+    """Load the decoder at `place` into the image tokenizer, if it was trained for the same codes.
+
+    `place` is a Hub name, a folder or a file: safetensors (of the VQGAN alone or of a whole model), or a torch checkpoint.
+    """
+    found = read_vqgan(place)
+    ours = tokenizer.state_dict()
+    for name in SHARED:
+        if name not in found:
+            raise DecoderError(f"vq_decoder '{place}': no '{name}'. Expected a whole VQGAN, such as leloy/Anole-7b-v0.1-vqvae-hf.")
+        # Compared as bf16, in which a base may have stored it.
+        if found[name].shape != ours[name].shape or not torch.equal(found[name].bfloat16(), ours[name].cpu().bfloat16()):
+            raise DecoderError(f"vq_decoder '{place}': its '{name}' is not the base's, so it would draw other codes. Use the base's own VQGAN.")
+    decoder = {name: tensor for name, tensor in found.items() if name not in SHARED}
+    expected = {name: tensor.shape for name, tensor in ours.items() if name.startswith("decoder.")}
+    if wrong := sorted(name for name in expected | decoder if name not in decoder or decoder[name].shape != expected.get(name)):
+        raise DecoderError(
+            f"vq_decoder '{place}': {len(wrong)} of {len(expected)} tensors are missing or of another shape, '{wrong[0]}' first. "
+            "Expected a whole VQGAN, such as leloy/Anole-7b-v0.1-vqvae-hf."
+        )
+    # What a checkpoint lacks was made in the transformer's dtype.
+    tokenizer.decoder.float().load_state_dict({name.removeprefix("decoder."): tensor for name, tensor in decoder.items()})
+
+
+def read_vqgan(place: str | Path) -> dict[str, torch.Tensor]:
+    """The decoder's tensors and the SHARED ones, named as in the original download: 'decoder.conv_in.weight'."""
+    found = {}
+    for file in _files(place):
+        try:
+            found.update(_read(file))
+        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise DecoderError(f"{file}: not a file of plain tensors ({reason}). Fetch it again.") from None
+    return found
+
+
+def _files(place: str | Path) -> list[Path]:
+    path = Path(place)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        try:
+            path = Path(snapshot_download(str(place), allow_patterns="*.safetensors"))
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise DecoderError(f"vq_decoder '{place}': no such file or folder, and not fetched from the Hub ({reason}).") from None
+    files = sorted(path.glob("*.safetensors")) or [path / name for name in ORIGINAL if (path / name).is_file()]
+    if not files:
+        raise DecoderError(f"vq_decoder '{place}': found neither *.safetensors nor {' nor '.join(ORIGINAL)}.")
+    return files
+
+
+def _read(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Wanted tensors of one file; of a large one nothing else is read."""
+    if file.suffix == ".safetensors":
+        with safe_open(file, "pt") as opened:
+            yield from ((name, opened.get_tensor(key)) for key in opened.keys() if (name := _wanted(key)))
+        return
+    tensors = torch.load(file, map_location="cpu", weights_only=True)
+    tensors = tensors.get("state_dict", tensors)
+    yield from ((name, tensor) for key, tensor in tensors.items() if (name := _wanted(key)))
+
+
+def _wanted(key: str) -> str | None:
+    name = _PREFIX.sub("", key)
+    return name if name.startswith("decoder.") or name in SHARED else None
