@@ -24,7 +24,7 @@ from unictoken.model.sampling import Draw
 from unictoken.world import language
 from unictoken.world.attributes import BRIGHT_COLOURS, PLACES
 from unictoken.world.drawing import draw
-from unictoken.world.things import Pet, easy_negative, hard_negative, sample_pet_where, sample_scene, twin
+from unictoken.world.things import Pet, Scene, easy_negative, hard_negative, sample_pet_where, sample_scene, twin
 
 REFERENCES = 5
 TRAINING_NEGATIVES = 24  # of each grade
@@ -106,25 +106,41 @@ def conditionings(base: Base, source: Source, own: ConceptTokens, wrong: Concept
 
 
 @dataclass(frozen=True)
-class TestSet:
-    """Held-out pictures of one concept, as image ids [N, K], with the truth."""
+class HeldOut:
+    """What a concept is tested on: pictures of it and of others, with the truth, and what drawings are asked for."""
 
-    scenes: list
-    positives: torch.Tensor
-    negatives: dict[str, torch.Tensor]
-    wishes: list  # scenes that the drawings are asked for
+    scenes: list[Scene]
+    positives: list[Image.Image]
+    negatives: dict[str, list[Image.Image]]
+    wishes: list[tuple[str, str, str]]
+    """(hat, its colour, place) of each drawing."""
 
 
-def make_test_set(base: Base, pet: Pet, seed: Sequence[int]) -> TestSet:
+def held_out_of(pet: Pet, seed: Sequence[int]) -> HeldOut:
+    """Drawn from a stream of the seed that learning never touches."""
     rng = np.random.default_rng([*seed, 2])
     scenes = [sample_scene(rng) for _ in range(TEST_PICTURES)]
-    negatives = {
-        grade: base.encode([draw(other(pet, rng), sample_scene(rng)) for _ in range(TEST_PICTURES)]) for grade, other in NEGATIVES.items()
-    }
+    negatives = {grade: [draw(other(pet, rng), sample_scene(rng)) for _ in range(TEST_PICTURES)] for grade, other in NEGATIVES.items()}
     wishes = [
         (language.HATS[i % len(language.HATS)], str(rng.choice(list(BRIGHT_COLOURS))), str(rng.choice(PLACES))) for i in range(DRAWINGS)
     ]
-    return TestSet(scenes, base.encode([draw(pet, s) for s in scenes]), negatives, wishes)
+    return HeldOut(scenes, [draw(pet, s) for s in scenes], negatives, wishes)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The same as a base reads it: pictures as image ids [N, K]."""
+
+    scenes: list[Scene]
+    positives: torch.Tensor
+    negatives: dict[str, torch.Tensor]
+    wishes: list[tuple[str, str, str]]
+
+
+def make_test_set(base: Base, pet: Pet, seed: Sequence[int]) -> TestSet:
+    shown = held_out_of(pet, seed)
+    negatives = {grade: base.encode(pictures) for grade, pictures in shown.negatives.items()}
+    return TestSet(shown.scenes, base.encode(shown.positives), negatives, shown.wishes)
 
 
 def measure(

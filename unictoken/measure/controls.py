@@ -1,0 +1,58 @@
+"""What learned tokens are compared to: nothing, the class noun, words, pictures in context, another concept's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from unictoken.concept.tokens import ConceptTokens
+from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
+from unictoken.model.base import Base
+from unictoken.model.vocab import Vocab
+from unictoken.world import language
+
+TEXT_BUDGETS = (16, 64)  # ids of a text prompt, as Yo'LLaVA and Yo'Chameleon compare
+PICTURE_COUNTS = (1, 4)  # reference pictures in context
+
+
+def controls(
+    base: Base,
+    name: str,
+    *,
+    class_noun: str,
+    description: str,
+    facts: Sequence[str] = (),
+    pictures_NK: torch.Tensor | None = None,
+    wrong: ConceptTokens | None = None,
+) -> dict[str, Conditioning]:
+    """Every control by name. `description` and `facts` are sentences about '{name}'; `wrong`: another concept's tokens."""
+    compared = {
+        "none": in_words(base, name, ""),
+        "class_noun": in_words(base, name, f"{{name}} is {language.a(class_noun)}."),
+    }
+    for budget in TEXT_BUDGETS:
+        described, *known = fitting([description, *facts], budget, base.vocab)
+        compared[f"text_prompt_{budget}"] = in_words(base, name, described, facts=" ".join(known))
+    for count in PICTURE_COUNTS if pictures_NK is not None else ():
+        compared[f"image_prompt_{count}"] = in_pictures(base, name, pictures_NK[:count])
+    return compared | ({"wrong_concept": with_tokens(base, wrong)} if wrong else {})
+
+
+def fitting(sentences: Sequence[str], budget: int, vocab: Vocab) -> list[str]:
+    """The sentences, in their order, that fit into `budget` ids beside '{name} is'; of the first one as many words as fit."""
+
+    def cost(text: str) -> int:
+        return len(vocab.encode(text.replace("{name}", "")))
+
+    first, *others = sentences
+    words, frame = first.rstrip(".").split(), cost("is .")
+    while len(words) > 1 and cost(" ".join(words)) + 1 - frame > budget:
+        words.pop()
+    kept = [" ".join(words) + "."]
+    left = budget - (cost(kept[0]) - frame)
+    for sentence in others:
+        if cost(sentence) <= left:
+            kept.append(sentence)
+            left -= cost(sentence)
+    return kept
