@@ -72,7 +72,7 @@ class Predictions:
     def __init__(self, path: str | Path, *, run: str):
         self.path = Path(path)
         self.run = run
-        lines = _read_lines(self.path) if self.path.exists() else []
+        lines = _parsed(self.path)
         if strange := {line.run for line in lines} - {run}:
             raise PredictionsError(f"{self.path}: predictions of run {min(strange)}, this is run {run}. Choose another file, or remove it.")
         self._groups = _whole_groups(lines)
@@ -97,25 +97,30 @@ class Predictions:
         if len({line.group for line in lines}) != 1 or self.has(*lines[0].group):
             found = sorted({line.group for line in lines})
             raise PredictionsError(f"{self.path}: predictions of {found}; expected all of one concept and method that is not there yet.")
-        data = "".join(line.to_json() for line in lines)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        append(self.path, data)
+        append(self.path, "".join(line.to_json() for line in lines))
         self._groups[lines[0].group] = lines
 
 
 def append(path: Path, text: str) -> None:
-    """Add whole lines to a file; on return they are on the disk."""
+    """Add whole lines to a file, in place of what a crash left of its last one; on return they are on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
+        file.truncate(sum(len(line) + 1 for line in whole_lines(path)))
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file, without a last one that has no end; [] where there is no file."""
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
 
 
 def read(path: str | Path) -> list[Prediction]:
     """The predictions of a file of any run, for recounting; the file stays as it is."""
     if not Path(path).is_file():
         raise PredictionsError(f"{path}: no such file. Expected predictions that eval/run.py wrote.")
-    return [line.prediction for group in _whole_groups(_read_lines(Path(path))).values() for line in group]
+    return [line.prediction for group in _whole_groups(_parsed(Path(path))).values() for line in group]
 
 
 def recount(predictions: Iterable[Prediction]) -> dict[str, dict[str, dict[str, float]]]:
@@ -130,10 +135,8 @@ def recount(predictions: Iterable[Prediction]) -> dict[str, dict[str, dict[str, 
     }
 
 
-def _read_lines(path: Path) -> list[_Line]:
-    """The lines of a file; a last one without its end is left out."""
-    complete = path.read_bytes().split(b"\n")[:-1]
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(complete, 1)]
+def _parsed(path: Path) -> list[_Line]:
+    return [_parse(line, f"{path}:{number}") for number, line in enumerate(whole_lines(path), 1)]
 
 
 def _parse(line: bytes, where: str) -> _Line:

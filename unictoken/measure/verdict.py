@@ -1,0 +1,70 @@
+"""Judges behind one interface: the toy world's truth (`WorldJudge`), or a model behind an endpoint (`endpoint.EndpointJudge`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from PIL import Image
+
+from unictoken.measure.judge import Judge
+from unictoken.measure.metrics import exact, mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a drawn picture is checked for."""
+
+    text: str
+    """In words: 'It is the dog of the references, and it wears a red party hat.'"""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The same as attributes of the toy world: {'accessory': 'party hat'}."""
+    references: tuple[Image.Image, ...] = ()
+    """Pictures of the concept, where the claim is about who it is."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A score from 0 to 1, and all that the judge said. None: what it said holds no score; that is never taken for one."""
+
+    score: float | None
+    said: str
+
+
+class AnyJudge(Protocol):
+    """What judges drawn pictures and answers."""
+
+    name: str
+
+    def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
+        """How far each claim is true of its picture."""
+
+    def compare(self, question: str, expected: str, given: str) -> Verdict:
+        """How far a given answer says what was expected."""
+
+
+@dataclass(frozen=True)
+class WorldJudge:
+    """The toy world's truth: attributes as the judge network reads them off a picture, answers word by word."""
+
+    judge: Judge
+    name: str = "toy world"
+
+    def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
+        """The share of each claim's attributes that its picture has."""
+        pairs = zip(self.judge.read(pictures), claims, strict=True)
+        read = [({name: reading.values[name] for name in claim.attributes}, claim.attributes) for reading, claim in pairs]
+        return [Verdict(mean([seen[name] == value for name, value in sought.items()]), str(seen)) for seen, sought in read]
+
+    def compare(self, question: str, expected: str, given: str) -> Verdict:
+        return Verdict(float(exact(given, expected)), given)
+
+
+def mean_verdict(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """The mean score of the verdicts that hold one, and their share: print both, or a judge's failures pass for its opinion.
+
+        1  .5  None  ->  {"score": .75, "read": .67}      None  ->  {"read": 0}
+    """
+    scores = [verdict.score for verdict in verdicts if verdict.score is not None]
+    return {**({"score": mean(scores)} if scores else {}), "read": mean([v.score is not None for v in verdicts])}
