@@ -25,7 +25,7 @@ concept: {{name: toy0, pictures: {pictures}}}
 base: {base}
 method:
   tokens: {{shared: 4}}
-  stages: [{{steps: {steps}, batch: 4}}]
+  stages: [{{name: first, steps: {half}, batch: 4}}, {{name: second, steps: {half}, batch: 4, moves: [shared]}}]
 prompts: ["<{{name}}> wearing a hat"]
 questions: ["what is <{{name}}>?"]
 world_negatives: 10
@@ -91,7 +91,7 @@ def stop_in_the_middle(launches: Launches, name: str, running: subprocess.Popen)
 @pytest.fixture(scope="module")
 def launches(base_folder, toy_folder, tmp_path_factory) -> Launches:
     """One process straight on, and beside it one that is stopped in the middle."""
-    config = CONFIG.format(pictures=toy_folder, base=base_folder, steps=STEPS)
+    config = CONFIG.format(pictures=toy_folder, base=base_folder, half=STEPS // 2)
     launches = Launches(tmp_path_factory.mktemp("launches"), config)
     straight, stopped = launches.start("one"), launches.start("stopped")
     stop_in_the_middle(launches, "stopped", stopped)
@@ -120,10 +120,47 @@ def test_a_stopped_run_goes_on_to_the_same_file_bit_for_bit(launches):
     assert launches.concept("stopped").read_bytes() == launches.concept("one").read_bytes()
 
 
-def test_two_processes_have_the_losses_of_one(launches):
-    launcher = ("-m", "deepspeed.launcher.runner", "--num_accelerators", "2", "--master_port", str(free_port()))
-    launches.finish(launches.start("two", *launcher))
+def in_two_processes() -> tuple[str, ...]:
+    return ("-m", "deepspeed.launcher.runner", "--num_accelerators", "2", "--master_port", str(free_port()))
+
+
+def test_two_processes_that_share_the_base_have_the_losses_of_one(launches, base):
+    printed = launches.finish(launches.start("two", *in_two_processes(), more=("zero_stage=3", "gradient_checkpointing=true")))
     assert launches.losses("two") == pytest.approx(launches.losses("one"), abs=1e-4)
+    assert "report.md" in printed and concept_file.load(launches.concept("two"), base).name == "toy0"
+
+
+@pytest.fixture(scope="module")
+def ways(launches, base_folder) -> dict[str, dict]:
+    """Four steps in two processes with each way of spreading the base, in one launch (engines.py)."""
+    out = launches.folder / "ways.json"
+    command = [sys.executable, *in_two_processes(), str(Path(__file__).with_name("engines.py")), str(base_folder), str(out)]
+    running = subprocess.Popen(command, cwd=launches.folder, env=launches.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    launches.finish(running)
+    return json.loads(out.read_text())
+
+
+def test_every_way_of_spreading_the_base_has_the_same_losses(ways):
+    expected = ways["zero 0"]["losses"]
+    assert expected[-1] < expected[0]
+    for name, found in ways.items():
+        assert found["losses"] == pytest.approx(expected, abs=5e-3 if "bf16" in name else 1e-5), name
+
+
+def test_every_way_goes_on_exactly_where_it_was_left(ways):
+    assert len(ways) == 6
+    for name, found in ways.items():
+        assert found["resumed"] == found["losses"][2:], name
+
+
+def test_at_stage_3_a_process_holds_its_share_of_the_base(ways):
+    whole = ways["zero 0"]["held"]
+    for name, found in ways.items():
+        assert found["held"] < 0.51 * whole if "zero 3" in name else found["held"] == whole, name
+
+
+def test_no_way_rounds_or_shards_the_image_tokenizer(ways):
+    assert all(found["image tokenizer is whole"] for found in ways.values())
 
 
 def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
@@ -132,5 +169,5 @@ def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
     assert "train/run.py: stage 'joint': steps 0" in printed.splitlines()[-1]
 
 
-def test_no_operator_is_compiled(launches):
+def test_no_operator_is_compiled(launches, ways):
     assert not launches.compiled.exists()  # a compiler that is killed leaves a lock for which every later launch would wait
