@@ -81,11 +81,11 @@ class RunConfig:
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
     zero_stage: Literal[0, 1, 2, 3] = 1
-    """DeepSpeed's ZeRO stage; 3 shards the frozen base."""
+    """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before and after, each process needs it whole once)."""
     offload: Literal["none", "cpu"] = "none"
     """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used (slower); zero_stage 3 only."""
     gradient_checkpointing: bool = False
-    """Compute each layer again in the backward pass rather than keep what it computed: a quarter more time, little memory."""
+    """Compute each layer again in the backward pass rather than keep what it computed: half more time, far less memory."""
     dtype: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self):
@@ -95,6 +95,9 @@ class RunConfig:
             raise ConfigError("zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3.")
         if self.offload == "cpu" and self.zero_stage != 3:
             raise ConfigError(f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes none. Use zero_stage 3.")
+        drawn = [stage.name for stage in self.method.stages if "drawn" in stage.starts.values()]
+        if drawn and self.zero_stage == 3:
+            raise ConfigError(f"stage '{drawn[0]}' begins from drawings, and a base sharded by zero_stage 3 cannot draw. Use zero_stage 2.")
 
     @property
     def folder(self) -> Path:
