@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unictoken.data.readers import unifybench
+from unictoken.data.readers import dreambench, folder, mcllava, myvlm, unifybench, yollava
 from unictoken.data.records import DataError, Dataset
 
-LAYOUTS = {"unifybench": unifybench}
+LAYOUTS = {  # in the order in which they are tried
+    "unifybench": unifybench,
+    "mcllava": mcllava,
+    "dreambench": dreambench,
+    "myvlm": myvlm,
+    "yollava": yollava,
+    "folder": folder,
+}
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
 

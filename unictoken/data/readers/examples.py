@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unictoken.data import templates
-from unictoken.data.readers.files import find_picture
+from unictoken.data.readers.files import find_picture, read_json
 from unictoken.data.readers.names import Names
-from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, read_rows
+from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_in
 from unictoken.data.records import DataError, Record, Split, Task
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
 
 TYPES: dict[str, Task] = {"rec": "recognise", "vqa": "vqa", "text_only": "text_qa", "choice": "choice"}
-HARD_FOLDER, EASY_FOLDER = "negative_example", "random_images"
+HARD_FOLDER, EASY_FOLDERS = "negative_example", ("random_images", "random-images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,24 +31,39 @@ class Place:
     nouns: Mapping[str, str] = field(default_factory=dict)
     """Class nouns by folder, where they are known."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """Counts rows that contradict the folders."""
+    """Counts the rows that are not read, by why."""
+    words: tuple[str, ...] = ()
+    """What its texts call it, besides its marker and 'sks'."""
 
     @property
     def name(self) -> str:
         return self.names[self.folder]
 
     def mark(self, text: str, where: str) -> str:
-        return self.names.mark(text, self.name, where)
+        return self.names.mark(text, self.name, where, words=self.words)
 
-    def records(self, path: Path, task: Task, split: Split, *, answer: str | None = None) -> Iterator[Record]:
-        """The records in a file of rows; none where it is not there. `answer`: what every row of a recognition file says."""
-        for row in read_rows(path) if path.is_file() else ():
+    def records(self, path: Path, task: Task, split: Split, *, label: str | None = None) -> Iterator[Record]:
+        """The records in a file of rows; none where it is not there. `label`: what every row of a recognition file answers."""
+        if path.is_file():
+            yield from self.records_in(read_json(path), task, split, where=str(path), beside=path.parent, label=label)
+
+    def records_in(self, value, task: Task, split: Split, *, where: str, beside: Path, label: str | None = None) -> Iterator[Record]:
+        """The records in a part of a file; its pictures are looked for beside `beside` too."""
+        for row in rows_in(value, where):
             if row.type and row.type not in TYPES:
                 raise DataError(f"{row.where}: found type '{row.type}', expected one of {', '.join(TYPES)}.")
-            what = TYPES.get(row.type, task)
-            yield from self._recognise(row, split, answer, path) if what == "recognise" else [self._asked(row, what, split, path)]
+            task_of_row = TYPES.get(row.type, task)
+            pictures = () if task_of_row == "text_qa" or not row.image else (self._find(row, beside),)
+            if task_of_row != "recognise":
+                yield self._asked(row, task_of_row, split, pictures)
+            elif not self._contradicts(label or _label(row), pictures, where):
+                question = self.mark(row.question, row.where)
+                yield self._recognition(split, question, label or _label(row), pictures, row.where)
 
-    def _asked(self, row: Row, task: Task, split: Split, path: Path) -> Record:
+    def _find(self, row: Row, beside: Path) -> Path:
+        return find_picture(row.image, root=self.root, beside=beside, where=row.where)
+
+    def _asked(self, row: Row, task: Task, split: Split, pictures: tuple[Path, ...]) -> Record:
         """A question with its answer, its options told apart where the answer is one of them."""
         question, options, answer = row.question, row.options, row.answer
         if not options and (task == "choice" or answer.strip() in tuple(LETTERS)):
@@ -61,52 +76,63 @@ class Place:
             split=split,
             concepts=self.names.named_in(f"{question} {answer}", self.name),
             where=row.where,
-            pictures=() if task == "text_qa" else self._pictures(row, path),
+            pictures=pictures,
             question=question,
             options=tuple(self.mark(text, row.where) for text in options.values()),
             answer=answer,
         )
 
-    def _pictures(self, row: Row, path: Path) -> tuple[Path, ...]:
-        return (find_picture(row.image, root=self.root, beside=path.parent, where=row.where),) if row.image else ()
-
-    def _recognise(self, row: Row, split: Split, answer: str | None, path: Path) -> list[Record]:
-        """One record; none, and a note, where the row says something else than the folder its picture lies in."""
-        said = answer or row.answer.strip().split(",")[0].split(" ")[0].rstrip(".!").lower()
-        pictures = self._pictures(row, path)
+    def _contradicts(self, label: str, pictures: tuple[Path, ...], where: str) -> bool:
+        """Whether a row says something else than the folder its picture lies in. Such rows are counted and left out."""
         folder = pictures[0].parent if pictures else None
-        if said == NO and folder in self.own:
-            self.left_out[f"{path}: says '{NO}' of <{self.name}>'s own pictures"] += 1
-            return []
-        if said == YES and folder and folder.name in (HARD_FOLDER, EASY_FOLDER):
-            self.left_out[f"{path}: says '{YES}' of pictures in {folder.name}/"] += 1
-            return []
-        question = self.mark(row.question, row.where)
-        grade = self.grade(pictures[0]) if said == NO and pictures else None
-        return [self._recognition(split, question, said, pictures, row.where, grade)]
+        if label == NO and folder in self.own:
+            self.left_out[f"{where}: says '{NO}' of <{self.name}>'s own pictures"] += 1
+        elif label == YES and folder and folder.name in (HARD_FOLDER, *EASY_FOLDERS):
+            self.left_out[f"{where}: says '{YES}' of pictures in {folder.name}/"] += 1
+        else:
+            return False
+        return True
 
-    def _recognition(self, split: Split, question: str, answer: str, pictures: tuple[Path, ...], where: str, grade: str | None) -> Record:
+    def _recognition(self, split: Split, question: str, label: str, pictures: tuple[Path, ...], where: str) -> Record:
         return Record(
-            task="recognise", split=split, concepts=(self.name,), where=where, pictures=pictures, question=question, answer=answer, grade=grade
+            task="recognise",
+            split=split,
+            concepts=(self.name,),
+            where=where,
+            pictures=pictures,
+            question=question,
+            answer=label,
+            grade=self.grade(pictures[0]) if label == NO and pictures else None,
         )
+
+    def questions(self, info: dict, path: Path) -> Iterator[Record]:
+        """The owner's questions in an `info.json`, which no picture answers."""
+        for i, pair in enumerate(info.get("questions", ())):
+            where = f"{path}: questions[{i}]"
+            question, answer = self.mark(pair["question"], where), self.mark(pair["answer"], where)
+            yield Record(task="text_qa", split="train", concepts=(self.name,), where=where, question=question, answer=answer)
 
     def recognition_test(self, tests: Mapping[str, Sequence[Path]]) -> Iterator[Record]:
         """Recognition by the usual protocol: its own test pictures, and every other concept's."""
         question = templates.RECOGNISE[0].format(name=f"<{self.name}>")
         for folder, files in tests.items():
-            own = folder == self.folder
             for file in files:
-                yield self._recognition("test", question, YES if own else NO, (file,), str(file), None if own else self.grade(file))
+                yield self._recognition("test", question, YES if folder == self.folder else NO, (file,), str(file))
 
     def grade(self, picture: Path) -> str | None:
         """How alike a stranger is: by its file's name or its folder; among concepts hard when the class noun is the same."""
         folder = picture.parent.name
         if folder == HARD_FOLDER:
             return grade_of(picture)
-        if folder == EASY_FOLDER:
+        if folder in EASY_FOLDERS:
             return "easy"
         noun, own = self.nouns.get(folder, ""), self.nouns.get(self.folder, "")
         return None if not noun or not own else "hard" if noun.lower() == own.lower() else "easy"
+
+
+def _label(row: Row) -> str:
+    """The first word of an answer: yes or no, if it is one."""
+    return "".join(row.answer.lower().replace(",", " ").replace(".", " ").split()[:1])
 
 
 def notes(left_out: Counter[str]) -> tuple[str, ...]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from unictoken.data.readers.files import expect, read_json, shortly
+from unictoken.data.readers.files import expect, shortly
 from unictoken.data.records import DataError
 from unictoken.model.pixels import PICTURE_ENDINGS
 
@@ -34,27 +33,30 @@ class Row:
     type: str = ""
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of any of the released forms.
+def rows_in(value, where: str) -> Iterator[Row]:
+    """The rows of a file's value, or of a part of it, in any of the released forms.
 
         [{"image", "type", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}]}, ...]
-        {"0.png": [{"query", "answer"}, ...], ...}        or {"Human", "AI"}, or one mapping instead of a list
+        {"0.png": [{"query", "answer"}, ...], ...}        or {"Human", "AI"}, or [question, answer], or one instead of a list
         {"0": {"question", "options": {"A": ..., "B": ...}, "correct_answer": "A"}, ...}
         [{"question", "answer"}, ...]
     """
-    value = read_json(path)
     if isinstance(value, dict):
         for key, rows in value.items():
-            image = key if key.lower().endswith(PICTURE_ENDINGS) else ""
+            image = key if is_picture(key) else ""
             for i, row in enumerate(rows if isinstance(rows, list) else [rows]):
-                yield _pair(row, f"{path}[{key}][{i}]" if isinstance(rows, list) else f"{path}[{key}]", image=image)
+                yield _pair(row, f"{where}[{key}][{i}]" if isinstance(rows, list) else f"{where}[{key}]", image=image)
         return
-    for i, row in enumerate(expect(value, list, str(path), "a list of rows, or a mapping of pictures to rows")):
-        where = f"{path}[{i}]"
+    for i, row in enumerate(expect(value, list, where, "a list of rows, or a mapping of pictures to rows")):
         if isinstance(row, dict) and "conversations" in row:
-            yield from _turns(row, where)
+            yield from _turns(row, f"{where}[{i}]")
         else:
-            yield _pair(row, where, image=_optional(row, "image", where))
+            yield _pair(row, f"{where}[{i}]", image=_optional(row, "image", f"{where}[{i}]"))
+
+
+def is_picture(key: str) -> bool:
+    """Whether a key names a picture file."""
+    return key.lower().endswith(PICTURE_ENDINGS)
 
 
 def _turns(row: dict, where: str) -> Iterator[Row]:

@@ -21,6 +21,7 @@ from unictoken.data.readers.files import checked, expect, folders_of, likeness, 
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, DataError, Dataset, Record
 from unictoken.data.source import negative_files, pet_of, read_info
+from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "concept/train/<name>/info.json"
 PLAIN, KNOWLEDGE = "plain", "knowledge"  # kinds of prompts: the first of a list, and those after it
@@ -101,14 +102,10 @@ def _kind(info: dict) -> str:
 
 
 def _training_records(place: Place, train: Path, info: dict) -> Iterator[Record]:
-    """Conversations about the pictures, recognition, and the owner's questions in `info.json`, which no picture answers."""
     yield from place.records(train / "conversations.json", "vqa", "train")
-    yield from place.records(train / "positive_recognitions.json", "recognise", "train", answer="yes")
-    yield from place.records(train / "random_recognitions.json", "recognise", "train", answer="no")
-    for i, pair in enumerate(info.get("questions", ())):
-        where = f"{train / 'info.json'}: questions[{i}]"
-        question, answer = place.mark(pair["question"], where), place.mark(pair["answer"], where)
-        yield Record(task="text_qa", split="train", concepts=(place.name,), where=where, question=question, answer=answer)
+    yield from place.records(train / "positive_recognitions.json", "recognise", "train", label=YES)
+    yield from place.records(train / "random_recognitions.json", "recognise", "train", label=NO)
+    yield from place.questions(info, train / "info.json")
 
 
 def _test_records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterator[Record]:

@@ -1,0 +1,357 @@
+"""Other people's layouts, read into the same records. UnifyBench has a file of its own."""
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import layouts
+import pytest
+from layouts import draw, write
+
+from unictoken.data.readers import LAYOUTS, read
+from unictoken.data.records import DataError
+
+PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
+
+
+def names(files) -> list[str]:
+    return ["/".join(file.parts[-2:]) for file in files]
+
+
+def made(layout: str, tmp_path: Path) -> Path:
+    return getattr(layouts, layout)(tmp_path / "bo")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_told_from_the_others(layout, tmp_path):
+    root = made(layout, tmp_path)
+    assert read(root).layout == read(root, layout).layout == layout
+
+
+def test_a_folder_of_no_layout_says_what_was_looked_for(tmp_path):
+    with pytest.raises(DataError) as refused:
+        read(tmp_path)
+    assert all(name in str(refused.value) for name in LAYOUTS) and "\n" not in str(refused.value)
+
+
+def test_a_layout_that_is_not_known_is_refused(tmp_path):
+    with pytest.raises(DataError, match="layout 'yolava': expected one of unifybench"):
+        read(tmp_path, "yolava")
+
+
+# Yo'LLaVA
+
+
+def test_yollava_without_negatives(tmp_path):
+    dataset = read(layouts.yollava(tmp_path))
+    bo = dataset.concepts["bo"]
+    assert (list(dataset.concepts), bo.class_noun, bo.negatives, bo.likeness) == (["bo", "shiba-gray"], "", {}, {})
+    assert names(bo.pictures) == ["bo/0.png", "bo/1.png", "bo/2.png"]
+    assert bo.source(class_noun="dog").class_noun == "dog"
+    with pytest.raises(ValueError, match="'bo': its dataset does not say what it is"):
+        bo.source()
+
+
+def test_yollava_with_negatives_and_training_texts(tmp_path):
+    layouts.yollava_negatives(layouts.yollava(tmp_path))
+    bo = read(tmp_path).concepts["bo"]
+    assert names(bo.negatives["hard"]) == ["negative_example/10.png", "negative_example/11.png"]
+    assert {file.name: score for file, score in bo.likeness.items()} == {"10.png": 0.1, "11.png": 0.11}
+    no, yes = bo.select("recognise", split="train")  # in the order of the files
+    assert (yes.answer, names(yes.pictures), no.answer, names(no.pictures), no.grade) == (
+        "yes", ["bo/2.png"], "no", ["negative_example/11.png"], "hard",
+    )  # fmt: skip
+    assert bo.source(class_noun="dog").questions == (("What color is {name}?", "{name} is red."),)
+
+
+def test_yollavas_placeholder_becomes_the_name_and_only_as_a_word(tmp_path):
+    bo = read(layouts.yollava(tmp_path)).concepts["bo"]
+    (seen,) = bo.select("choice", split="test")
+    assert (seen.question, seen.options, seen.answer, names(seen.pictures)) == (
+        "What is <bo> wearing?", ("<bo>'s hat", "tasks"), "tasks", ["bo/1.png"],
+    )  # fmt: skip
+    (told,) = bo.select("text_qa", split="test")
+    assert (told.question, told.options, told.answer, told.pictures) == ("Does <bo> like tasks?", ("Yes", "No"), "Yes", ())
+
+
+def test_yollavas_flat_questions_are_given_to_the_concept_of_their_folder(tmp_path):
+    layouts.yollava(tmp_path)
+    nested = json.loads((tmp_path / "yollava-visual-qa.json").read_text())
+    before = read(tmp_path).concepts["bo"].select("choice", split="test")
+    write(tmp_path / "yollava-visual-qa.json", nested["bo"])
+    (flat,) = read(tmp_path).concepts["bo"].select("choice", split="test")
+    assert (flat.question, flat.options, flat.pictures) == (before[0].question, before[0].options, before[0].pictures)
+
+
+def test_yollavas_recognition_is_its_own_pictures_against_all_others(tmp_path):
+    asked = read(layouts.yollava(tmp_path)).concepts["shiba-gray"].select("recognise", split="test")
+    assert [(names(r.pictures)[0], r.answer) for r in asked] == [
+        ("bo/0.png", "no"), ("bo/1.png", "no"), ("shiba-gray/0.png", "yes"), ("shiba-gray/1.png", "yes"),
+    ]  # fmt: skip
+    assert asked[0].question == "is <shiba-gray> in the photo?"
+
+
+def test_questions_about_concepts_without_a_folder_are_counted(tmp_path):
+    layouts.yollava(tmp_path)
+    write(tmp_path / "yollava-text-qa.json", {"nobody": {"0": {"question": "?", "option": {}, "correct_answer": "A"}}})
+    assert [note.endswith("about 'nobody', which has no folder in train/: 1 rows left out.") for note in read(tmp_path).notes] == [True]
+
+
+# MC-LLaVA
+
+
+def test_mcllavas_single_concepts(tmp_path):
+    dataset = read(layouts.mcllava(tmp_path))
+    bo = dataset.concepts["bo"]
+    assert list(dataset.concepts) == ["mia", "bo"]
+    assert names(bo.pictures) == ["Bo/0.png", "Bo/1.png"], "masks are no pictures of it"
+    assert names(bo.negatives["easy"]) == ["random-images/1.png", "random-images/2.png"]
+    (choice,), (seen,), (told,) = (bo.select(task, split="test") for task in ("choice", "vqa", "text_qa"))
+    assert (choice.question, choice.options, choice.answer, names(choice.pictures)) == (
+        "What is <bo> doing?", ("sitting", "running", "sleeping"), "sleeping", ["Bo/0.png"],
+    )  # fmt: skip
+    assert (seen.question, seen.answer) == ("Where is <bo>?", "<bo> is at home.")
+    assert (told.question, told.options, told.answer, told.pictures) == ("Is <bo> tall?", ("Yes", "No"), "Yes", ())
+    assert bo.source(class_noun="dog").questions == (("Who is {name}?", "{name} is a dog."),)
+
+
+def test_a_question_may_name_another_concept_of_the_dataset(tmp_path):
+    layouts.mcllava(tmp_path)
+    write(tmp_path / "two_concept/concept/test/Bo/vqa.json", {"0.png": {"Human": "Is <mia> beside <Bo>?", "AI": "No."}})
+    (seen,) = read(tmp_path).concepts["bo"].select("vqa", split="test")
+    assert (seen.question, seen.concepts) == ("Is <mia> beside <bo>?", ("bo", "mia"))
+
+
+# MyVLM
+
+
+def test_myvlms_captions_and_questions(tmp_path):
+    billy = read(layouts.myvlm(tmp_path)).concepts["billy_dog"]
+    assert names(billy.pictures) == [f"billy_dog/IMG_{i}.jpg" for i in range(4)]
+    train, test = (billy.select("caption", split=split) for split in ("train", "test"))
+    assert [r.answer for r in train] == ["<billy_dog> in a room 0", "<billy_dog> again"]
+    assert [names(r.pictures)[0] for r in test] == ["billy_dog/IMG_5.jpg"] * 2
+    (asked,) = billy.select("vqa", split="train")
+    assert (asked.question, asked.answer) == ("Where is <billy_dog>?", "<billy_dog> is on the smug table.")
+    assert [r.answer for r in billy.select("recognise", split="test")] == ["yes"] * 2 + ["no"] * 2
+
+
+def test_myvlms_names_are_replaced_as_whole_words(tmp_path):
+    mug = read(layouts.myvlm(tmp_path)).concepts["mug"]
+    assert mug.select("vqa", split="train")[0].answer == "<mug> is on the smug table."
+
+
+def test_myvlms_augmented_captions_come_first(tmp_path):
+    layouts.myvlm(tmp_path)
+    write(tmp_path / "mug/captions_augmented.json", {"IMG_0.jpg": ["A mug."]})
+    assert [r.answer for r in read(tmp_path).concepts["mug"].select("caption", split="train")] == ["A <mug>."]
+
+
+# DreamBench
+
+
+def test_dreambenchs_prompts_are_for_objects_or_for_live_subjects(tmp_path):
+    dataset = read(layouts.dreambench(tmp_path))
+    dog, teapot = dataset.concepts["dog6"], dataset.concepts["teapot"]
+    assert (dog.class_noun, dog.kind, teapot.kind, len(dog.pictures)) == ("dog", "animal", "object", 3)
+    assert [r.question for r in dog.records] == ["a <dog6> wearing a red hat"]
+    assert [r.question for r in teapot.records] == ["a <teapot> on a mirror", "a red <teapot>"]
+    assert dataset.notes == (f"{tmp_path / 'prompts_and_classes.txt'}: 1 subjects have no folder.",)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photos at {PHOTOS}")
+def test_the_real_dreambench_is_read(base):
+    dataset = read(PHOTOS)
+    assert dataset.layout == "dreambench" and len(dataset.concepts) >= 5
+    for concept in dataset.concepts.values():
+        assert len(concept.records) == 25 and len(concept.pictures) in (4, 5, 6)
+    dog = dataset.concepts["dog6"]
+    assert dog.records[0].question == "a <dog6> in the jungle" and dog.records[10].question == "a <dog6> wearing a red hat"
+    assert base.encode(dog.source().pictures).shape == (5, 64)
+
+
+# A folder
+
+
+def test_a_bare_folder_is_a_concept_named_like_it(tmp_path):
+    bo = read(layouts.folder(tmp_path / "bo")).concepts["bo"]
+    source = bo.source()
+    assert (source.name, source.class_noun, source.facts) == ("bo", "dog", ("{name} has a hat.",))
+    assert source.questions == (("what has {name}?", "a hat"),)
+    assert (len(source.pictures), {grade: len(files) for grade, files in source.negatives.items()}) == (2, {"easy": 1})
+
+
+# Malformed: one line that names the file, and nothing written
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2])
+
+
+def bomb(path: Path) -> None:
+    """A PNG whose header promises 10 gigapixels."""
+    chunks = {b"IHDR": struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(b""), b"IEND": b""}
+    written = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
+
+
+def again(path: Path, *keys: str, value) -> None:
+    """The JSON file with another value under the keys; `...` takes the key away."""
+    whole = json.loads(path.read_text())
+    part = whole
+    for key in keys[:-1]:
+        part = part[key]
+    if value is ...:
+        del part[keys[-1]]
+    else:
+        part[keys[-1]] = value
+    path.write_text(json.dumps(whole))
+
+
+def twice(path: Path) -> None:
+    """The JSON mapping with its first key given twice."""
+    first, value = next(iter(json.loads(path.read_text()).items()))
+    path.write_text("{" + f"{json.dumps(first)}: {json.dumps(value)}, " + path.read_text().lstrip()[1:])
+
+
+def bad_bytes(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\xfa")
+
+
+def say(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def not_a_number(folder: Path) -> None:
+    draw(folder / "1.png")
+    write(folder / "scores.json", [{"image_path": "/their/1.png", "clip_score": float("nan")}])
+
+
+TRAIN, TEST = "concept/train/bo", "concept/test/bo"
+TWO = "two_concept/concept/test/Bo"
+VQA, TOLD, LIST = "yollava-visual-qa.json", "yollava-text-qa.json", "prompts_and_classes.txt"
+SEEN = ("bo", "./yollava-data/test/bo/1.png")
+MALFORMED = {
+    "unifybench": {
+        "cut picture": (lambda r: cut(r / TRAIN / "1.png"), r"1\.png: not a readable picture"),
+        "huge picture": (lambda r: bomb(r / TEST / "1.png"), r"1\.png: .*(pixels|exceeds limit)"),
+        "cut JSON": (lambda r: cut(r / TEST / "vqa.json"), r"vqa\.json: not whole JSON"),
+        "wrong type": (lambda r: write(r / "concepts_list.json", {"bo": 1}), "expected a list of concept names"),
+        "missing key": (lambda r: again(r / TRAIN / "info.json", "class", value=...), r"info\.json: found no 'class'"),
+        "extra type": (lambda r: again(r / TEST / "text_only.json", 0, "type", value="vqqa"), "found type 'vqqa', expected one of rec, vqa"),
+        "NaN score": (lambda r: write(r / TRAIN / "negative_example/score.json", '{"7.png": NaN}'), r"the score of '7\.png' is nan"),
+        "wrong brackets": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "<bo eating"), "'<bo' has one bracket"),
+        "somebody else": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "<rex> eating"), "'<rex>' is no concept"),
+        "duplicate name": (lambda r: write(r / "concepts_list.json", ["bo", "mia", "bo"]), "'bo' is listed twice"),
+        "name without a folder": (lambda r: write(r / "concepts_list.json", ["bo", "rex"]), "no folder concept/train/rex"),
+        "unreadable file": (lambda r: bad_bytes(r / TRAIN / "conversations.json"), r"conversations\.json: cannot be read"),
+        "climbs out": (lambda r: again(r / TEST / "vqa.json", 0, "image", value="../../../../outside.png"), "no picture .* inside"),
+        "climbs out later": (lambda r: again(r / TEST / "vqa.json", 0, "image", value="1/../../../../../outside.png"), "no picture .* inside"),
+        "odd turns": (lambda r: again(r / TEST / "vqa.json", 0, "conversations", value=[{"value": "?"}]), "found 1 turns"),
+    },
+    "yollava": {
+        "cut picture": (lambda r: cut(r / "train/bo/1.png"), r"1\.png: not a readable picture"),
+        "text for a picture": (lambda r: write(r / "test/bo/1.png", "hello"), r"1\.png: not a readable picture"),
+        "huge picture": (lambda r: bomb(r / "train/bo/1.png"), r"1\.png: .*(pixels|exceeds limit)"),
+        "cut JSON": (lambda r: cut(r / VQA), r"visual-qa\.json: not whole JSON"),
+        "wrong type": (lambda r: write(r / VQA, [1]), "expected questions by concept"),
+        "missing key": (lambda r: again(r / VQA, *SEEN, "question", value=...), "expected one of query, question, Human"),
+        "answer that is no option": (lambda r: again(r / VQA, *SEEN, "correct_answer", value="D"), "found the answer 'D', expected one of A, B"),
+        "one option": (lambda r: again(r / TOLD, "bo", "0", "option", value={"A": "Yes"}), "two or more different options"),
+        "NaN score": (lambda r: not_a_number(r / "train/bo/negative_example"), r"the score of '/their/1\.png' is nan"),
+        "wrong brackets": (lambda r: say(r / VQA, "<sks> wearing", "sks> wearing"), "'sks>' has one bracket"),
+        "duplicate name": (lambda r: twice(r / VQA), "'bo' is given twice"),
+        "names that differ by case": (lambda r: draw(r / "train/BO/0.png"), "two concepts are named 'bo'"),
+        "unreadable file": (lambda r: bad_bytes(r / TOLD), r"text-qa\.json: cannot be read"),
+        "climbs out": (lambda r: again(r / VQA, "bo", value={"../../outside.png": {"question": "?", "answer": "!"}}), "no picture .* inside"),
+    },
+    "mcllava": {
+        "cut picture": (lambda r: cut(r / "two_concept/concept/train/Bo/0.png"), r"0\.png: not a readable picture"),
+        "huge picture": (lambda r: bomb(r / TWO / "1.png"), r"1\.png: .*(pixels|exceeds limit)"),
+        "cut JSON": (lambda r: cut(r / TWO / "qa.json"), r"qa\.json: not whole JSON"),
+        "wrong type": (lambda r: write(r / TWO / "vqa.json", '"none"'), "expected a list of rows"),
+        "missing key": (lambda r: again(r / TWO / "qa.json", 0, "answer", value=...), "expected one of answer, AI, correct_answer"),
+        "no options": (lambda r: write(r / TWO / "choice.json", {"0.png": {"Human": "What?", "AI": "C"}}), "found no options in 'What"),
+        "wrong brackets": (lambda r: say(r / TWO / "qa.json", "<Bo>", "<Bo"), "'<Bo' has one bracket"),
+        "duplicate name": (lambda r: draw(r / "two_concept/concept/train/mia/0.png"), "two concepts are named 'mia'"),
+        "unreadable file": (lambda r: bad_bytes(r / TWO / "vqa.json"), r"vqa\.json: cannot be read"),
+        "climbs out": (lambda r: write(r / TWO / "vqa.json", {"/etc/../outside.png": {"Human": "?", "AI": "!"}}), "no picture .* inside"),
+        "masks alone": (lambda r: [(r / "two_concept/concept/train/Bo" / f"{i}.png").unlink() for i in (0, 1)], "found masks only"),
+        "no test": (lambda r: [f.unlink() for f in (r / TWO).glob("*.png")], "no pictures in it"),
+    },
+    "myvlm": {
+        "cut picture": (lambda r: cut(r / "mug/IMG_1.jpg"), r"IMG_1\.jpg: not a readable picture"),
+        "text for a picture": (lambda r: write(r / "mug/IMG_5.jpg", "hello"), r"IMG_5\.jpg: not a readable picture"),
+        "huge picture": (lambda r: bomb(r / "mug/IMG_1.jpg"), r"IMG_1\.jpg: .*(pixels|exceeds limit)"),
+        "cut JSON": (lambda r: cut(r / "mug/captions.json"), r"captions\.json: not whole JSON"),
+        "wrong type": (lambda r: write(r / "mug/captions.json", ["a mug"]), "expected captions by picture"),
+        "caption that is no text": (lambda r: write(r / "mug/captions.json", {"IMG_0.jpg": [3]}), "found int 3, expected a caption"),
+        "half a pair": (lambda r: write(r / "mug/additional_llava_vqa_data.json", {"IMG_0.jpg": [["?"]]}), "expected a question and its answer"),
+        "wrong brackets": (lambda r: write(r / "mug/captions.json", {"IMG_0.jpg": ["<mug here"]}), "'<mug' has one bracket"),
+        "duplicate key": (lambda r: twice(r / "mug/captions.json"), "'IMG_0.jpg' is given twice"),
+        "unreadable file": (lambda r: bad_bytes(r / "mug/captions.json"), r"captions\.json: cannot be read"),
+        "climbs out": (lambda r: write(r / "mug/captions.json", {"../../outside.png": ["a mug"]}), "no picture .* inside"),
+        "too few": (lambda r: [(r / "mug" / f"IMG_{i}.jpg").unlink() for i in (2, 3)], "found 4 pictures, expected more than 4"),
+    },
+    "dreambench": {
+        "cut picture": (lambda r: cut(r / "dog6/00.jpg"), r"00\.jpg: not a readable picture"),
+        "text for a picture": (lambda r: write(r / "dog6/00.jpg", "hello"), r"00\.jpg: not a readable picture"),
+        "huge picture": (lambda r: bomb(r / "dog6/00.jpg"), r"00\.jpg: .*(pixels|exceeds limit)"),
+        "cut list": (lambda r: cut(r / LIST), "found no 'Live Subject Prompts'"),
+        "wrong row": (lambda r: say(r / LIST, "dog6,dog", "dog6;dog"), "found 'dog6;dog', expected 'subject,class'"),
+        "missing class": (lambda r: say(r / LIST, "dog6,dog", "dog7,dog"), "says no class for the folder 'dog6'"),
+        "no prompts": (lambda r: say(r / LIST, "wearing a red hat'.format", "'.fmt"), "found no prompts under 'Live Subject Prompts'"),
+        "wrong brackets": (lambda r: say(r / LIST, "red {0} {1}", "red {0 {1}"), r"does not say '\{0\} \{1\}' once"),
+        "extra slot": (lambda r: say(r / LIST, "red {0} {1}", "{2} {0} {1}"), r"does not say '\{0\} \{1\}' once"),
+        "duplicate name": (lambda r: say(r / LIST, "dog6,dog", "dog6,dog\ndog6,dog"), "'dog6' is listed twice"),
+        "unreadable file": (lambda r: bad_bytes(r / LIST), "cannot be read"),
+        "empty folder": (lambda r: (r / "vase").mkdir(), "no pictures in it"),
+    },
+    "folder": {
+        "cut picture": (lambda r: cut(r / "1.png"), r"1\.png: not a readable picture"),
+        "text for a picture": (lambda r: write(r / "1.png", "hello"), r"1\.png: not a readable picture"),
+        "huge picture": (lambda r: bomb(r / "negative_example/easy_0.png"), r"easy_0\.png: .*(pixels|exceeds limit)"),
+        "cut JSON": (lambda r: cut(r / "info.json"), r"info\.json: not JSON"),
+        "wrong type": (lambda r: write(r / "info.json", [1]), "found a list"),
+        "missing key": (lambda r: write(r / "info.json", {"extra_info": []}), "does not say what it is"),
+        "fact that is no text": (lambda r: write(r / "info.json", {"class": "dog", "extra_info": [3]}), r"extra_info\[0\] is 3"),
+        "half a world": (lambda r: write(r / "info.json", {"class": "dog", "world": {"species": "dog"}}), "'world' is"),
+        "wrong brackets": (lambda r: say(r / "info.json", "<bo> has", "<bo has"), "'<bo' has one bracket"),
+        "somebody else": (lambda r: say(r / "info.json", "<bo> has", "<rex> has"), "'<rex>' is no concept"),
+        "unreadable file": (lambda r: bad_bytes(r / "info.json"), r"info\.json"),
+        "heic": (lambda r: write(r / "2.heic", "x"), r"2\.heic: "),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layout", "what"), [(layout, what) for layout, cases in MALFORMED.items() for what in cases])
+def test_what_is_malformed_is_refused_in_one_line(layout, what, tmp_path):
+    draw(tmp_path / "outside.png")
+    root = made(layout, tmp_path)
+    spoil, match = MALFORMED[layout][what]
+    spoil(root)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+    with pytest.raises(ValueError, match=match) as refused:
+        for concept in read(root, layout).concepts.values():
+            concept.source(class_noun=None if layout in ("unifybench", "folder") else "dog", consent=True)
+    assert "\n" not in str(refused.value)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("layout", [None, *LAYOUTS])
+def test_an_archive_is_to_be_unpacked_first(layout, tmp_path):
+    for name in ("data.zip", "data.tar.gz"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04")
+        with pytest.raises(DataError, match=f"{name}: an archive. Unpack it"):
+            read(tmp_path / name, layout)
+    with pytest.raises(DataError, match=r"no layout that is known. It holds data.tar.gz: unpack it"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_folder_that_is_not_there_is_refused(layout, tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        read(tmp_path / "nowhere", layout)

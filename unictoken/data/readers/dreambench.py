@@ -1,0 +1,104 @@
+"""DreamBooth's pictures and prompts (arXiv 2208.12242), DreamBench for short.
+
+    <subject>/{00..05}.jpg   prompts_and_classes.txt: 'subject,class' rows, prompts for objects, prompts for live subjects
+
+Subjects of the list that have no folder are noted. A prompt such as 'a {0} {1} in the snow' becomes 'a <dog6> in the snow': with the
+class noun in the marker's place it is the published text that CLIP-T compares pictures with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from unictoken.data.readers.files import folders_of, pictures_of
+from unictoken.data.readers.names import Names
+from unictoken.data.records import Concept, DataError, Dataset, Record
+
+LOOKS_FOR = "prompts_and_classes.txt beside <subject>/*.jpg"
+LIST = "prompts_and_classes.txt"
+LIVE = ("cat", "dog")
+SECTIONS = ("Classes", "Object Prompts", "Live Subject Prompts")
+_PROMPT = re.compile(r"""['"](.*)['"]\s*\.format\(""")
+
+
+def fits(root: Path) -> bool:
+    return (root / LIST).is_file()
+
+
+def read(root: Path) -> Dataset:
+    path = root / LIST
+    sections = _sections(path)
+    nouns = _nouns(sections["Classes"], path)
+    prompts = {live: _prompts(sections[title], title, path) for live, title in ((False, SECTIONS[1]), (True, SECTIONS[2]))}
+    folders = [folder.name for folder in folders_of(root)]
+    if strays := [folder for folder in folders if folder not in nouns]:
+        raise DataError(f"{path}: says no class for the folder '{strays[0]}'. Add a line '{strays[0]},<class>', or take the folder away.")
+    if not folders:
+        raise DataError(f"{root}: found no folder of a subject beside {LIST}, expected some of {', '.join(list(nouns)[:3])}, ...")
+    names = Names.of(folders, root)
+    concepts = {}
+    for folder in folders:
+        live = nouns[folder] in LIVE
+        concepts[names[folder]] = Concept(
+            name=names[folder],
+            class_noun=nouns[folder],
+            kind="animal" if live else "object",
+            pictures=pictures_of(root / folder),
+            records=tuple(_records(names[folder], prompts[live], f"{path}[{SECTIONS[1 + live]}]")),
+        )
+    missing = len(set(nouns) - set(folders))
+    return Dataset(
+        layout="dreambench", root=root, concepts=concepts, notes=(f"{path}: {missing} subjects have no folder.",) if missing else ()
+    )
+
+
+def _sections(path: Path) -> dict[str, list[str]]:
+    """The lines under each title."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}). Expected a text file.") from None
+    sections: dict[str, list[str]] = {}
+    under: list[str] = []
+    for line in filter(None, map(str.strip, lines)):
+        if line in SECTIONS:
+            under = sections.setdefault(line, [])
+        else:
+            under.append(line)
+    if absent := [title for title in SECTIONS if title not in sections]:
+        raise DataError(f"{path}: found no '{absent[0]}', expected the titles {', '.join(SECTIONS)}.")
+    return sections
+
+
+def _nouns(lines: list[str], path: Path) -> dict[str, str]:
+    """Class nouns by subject."""
+    nouns: dict[str, str] = {}
+    for line in lines:
+        subject, comma, noun = (part.strip() for part in line.partition(","))
+        if line == "Prompts" or subject == "subject_name":
+            continue
+        if not comma or not subject or not noun:
+            raise DataError(f"{path}: found '{line}', expected 'subject,class'.")
+        if subject in nouns:
+            raise DataError(f"{path}: '{subject}' is listed twice. Keep one.")
+        nouns[subject] = noun
+    return nouns
+
+
+def _prompts(lines: list[str], title: str, path: Path) -> list[str]:
+    """The prompts of a list, in which '{0} {1}' stands for the subject."""
+    prompts = [found[1] for line in lines if (found := _PROMPT.search(line))]
+    if not prompts:
+        raise DataError(f"{path}: found no prompts under '{title}', expected lines such as 'a {{0}} {{1}} in the snow'.format(...).")
+    for prompt in prompts:
+        if prompt.count("{0} {1}") != 1 or "{" in prompt.replace("{0} {1}", ""):
+            raise DataError(f"{path}: the prompt '{prompt}' under '{title}' does not say '{{0}} {{1}}' once for the subject and its class.")
+    return prompts
+
+
+def _records(name: str, prompts: list[str], where: str) -> Iterator[Record]:
+    for i, prompt in enumerate(prompts):
+        question = prompt.replace("{0} {1}", f"<{name}>")
+        yield Record(task="generate", split="test", concepts=(name,), where=f"{where}[{i}]", question=question, kind="plain")

@@ -1,0 +1,38 @@
+"""Just a folder of one concept's pictures, as `data/source.py` reads it: the way most people come.
+
+    *.jpg   info.json (optional)   negative_example/ (optional)
+
+The concept is named like the folder; there is nothing to test on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unictoken.data.readers.examples import Place
+from unictoken.data.readers.files import checked, pictures_of
+from unictoken.data.readers.names import Names
+from unictoken.data.records import Concept, Dataset
+from unictoken.data.source import negative_files, pet_of, read_info
+from unictoken.model.pixels import PICTURE_ENDINGS
+
+LOOKS_FOR = "pictures"
+
+
+def fits(root: Path) -> bool:
+    return any(file.suffix.lower() in PICTURE_ENDINGS for file in root.iterdir())
+
+
+def read(root: Path) -> Dataset:
+    info, path, name = read_info(root / "info.json"), root / "info.json", root.resolve().name
+    place = Place(root=root, folder=name, names=Names.of([name], root), own=(root,))
+    concept = Concept(
+        name=place.name,
+        class_noun=info.get("class", ""),
+        pictures=pictures_of(root),
+        facts=tuple(place.mark(fact, str(path)) for fact in info.get("extra_info", ())),
+        negatives={grade: checked(files) for grade, files in negative_files(root / "negative_example").items()},
+        records=tuple(place.questions(info, path)),
+        pet=pet_of(info),
+    )
+    return Dataset(layout="folder", root=root, concepts={place.name: concept})

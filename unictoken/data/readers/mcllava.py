@@ -1,0 +1,71 @@
+"""MC-LLaVA (arXiv 2411.11706), the part about single concepts.
+
+    scenarios.json  concept_type.json  random-images/*.png (easy negatives)
+    {two,three}_concept/concept/train/<c>/{0.png, 0_mask.png, ...}
+    {two,three}_concept/concept/test/<c>/{*.png, choice.json, vqa.json, qa.json}       qa.json is the one without pictures
+    4o_generate_training_data/<c>/conversation.json                                    {picture: [{"Human", "AI"}]}, text only
+
+Only the picture folders must be there; `multi/` is not read. No file says what a concept is. Recognition is asked of every concept's
+test pictures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from unictoken.data.readers.examples import Place, notes
+from unictoken.data.readers.files import checked, pictures_of
+from unictoken.data.readers.names import Names
+from unictoken.data.records import Concept, DataError, Dataset, Record
+from unictoken.data.source import picture_files
+
+LOOKS_FOR = "{two,three}_concept/concept/train/<name>/*.png"
+STRANGERS = "random-images"
+
+
+def fits(root: Path) -> bool:
+    return any(root.glob("*_concept/concept/train/*/*.png"))
+
+
+def read(root: Path) -> Dataset:
+    folders = {file.name: file for file in _folders(root)}
+    names = Names.of((file.name for file in _folders(root)), root)
+    tests = {name: pictures_of(_test(folder)) for name, folder in folders.items()}
+    strangers = pictures_of(root / STRANGERS) if (root / STRANGERS).is_dir() else ()
+    left_out: Counter[str] = Counter()
+    concepts = {}
+    for name, folder in folders.items():
+        place = Place(root=root, folder=name, names=names, own=(folder, _test(folder)), left_out=left_out)
+        concepts[place.name] = Concept(
+            name=place.name,
+            pictures=_without_masks(folder),
+            negatives={"easy": strangers} if strangers else {},
+            records=tuple(_records(place, tests)),
+        )
+    return Dataset(layout="mcllava", root=root, concepts=concepts, notes=notes(left_out))
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(folder for folder in root.glob("*_concept/concept/train/*") if folder.is_dir())
+
+
+def _test(train: Path) -> Path:
+    return train.parents[1] / "test" / train.name
+
+
+def _without_masks(folder: Path) -> tuple[Path, ...]:
+    files = [file for file in picture_files(folder) if not file.stem.endswith("_mask")]
+    if not files:
+        raise DataError(f"{folder}: found masks only, expected reference pictures beside them.")
+    return checked(files)
+
+
+def _records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterator[Record]:
+    test = place.own[1]
+    yield from place.records(place.root / "4o_generate_training_data" / place.folder / "conversation.json", "text_qa", "train")
+    yield from place.records(test / "choice.json", "choice", "test")
+    yield from place.records(test / "vqa.json", "vqa", "test")
+    yield from place.records(test / "qa.json", "text_qa", "test")
+    yield from place.recognition_test(tests)

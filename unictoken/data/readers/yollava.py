@@ -1,0 +1,98 @@
+"""Yo'LLaVA (arXiv 2406.09400), and Yo'Chameleon's training folders, which have the same form.
+
+    train/<c>/*.png  negative_example/{*.png, scores.json}         test/<c>/*.png
+    train/<c>/*.json           {picture: [{"Human", "AI"}]}, by the file's name: recognition_positive, recognition_negative-*,
+                               text-only-*, and about the picture: conversation*, complex_reasoning*, detail_description*
+    *visual*qa*.json           {<c>: {picture: {"question", "options", "correct_answer"}}}, or without the names
+    *text*qa*.json             {<c>: {"0": {"question", "option", "correct_answer"}}}
+
+Only the two picture folders must be there. No file says what a concept is: give its class noun to `Concept.source`. Recognition is
+asked of every concept's test pictures, as published: its own, and all the others'.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from unictoken.data.readers.examples import Place, notes
+from unictoken.data.readers.files import checked, expect, folders_of, likeness, pictures_of, read_json
+from unictoken.data.readers.names import Names
+from unictoken.data.readers.rows import is_picture
+from unictoken.data.records import Concept, Dataset, Record, Task
+from unictoken.data.source import negative_files
+from unictoken.data.templates import NO, YES
+
+LOOKS_FOR = "train/<name>/*.png and test/<name>/*.png"
+# What a training file holds, by how its name begins: a task, and what all of its recognition rows answer.
+TRAINING: dict[str, tuple[Task, str | None]] = {
+    "recognition_positive": ("recognise", YES),
+    "positive_recognition": ("recognise", YES),
+    "recognition_negative": ("recognise", NO),
+    "negative_recognition": ("recognise", NO),
+    "text-only": ("text_qa", None),
+    "conversation": ("vqa", None),
+    "complex_reasoning": ("vqa", None),
+    "detail_description": ("vqa", None),
+}
+
+
+def fits(root: Path) -> bool:
+    parts = [root / "train", root / "test"]
+    return all(part.is_dir() and any(any(part.glob(f"*/*.{ending}")) for ending in ("png", "jpg", "jpeg")) for part in parts)
+
+
+def read(root: Path) -> Dataset:
+    names = Names.of((folder.name for folder in folders_of(root / "train")), root / "train")
+    tests = {folder.name: pictures_of(folder) for folder in folders_of(root / "test") if folder.name in names.folders}
+    left_out: Counter[str] = Counter()
+    asked = [
+        (file, task, part)
+        for pattern, task in (("*visual*qa*.json", "choice"), ("*text*qa*.json", "text_qa"))
+        for file in sorted(root.glob(pattern))
+        for part in [_by_concept(file, names, left_out)]
+    ]
+    concepts = {}
+    for folder in names.folders:
+        own = (root / "train" / folder, root / "test" / folder)
+        place = Place(root=root, folder=folder, names=names, own=own, left_out=left_out)
+        concepts[place.name] = _concept(place, tests, [(file, task, parts.get(folder, {})) for file, task, parts in asked])
+    return Dataset(layout="yollava", root=root, concepts=concepts, notes=notes(left_out))
+
+
+def _by_concept(file: Path, names: Names, left_out: Counter[str]) -> dict:
+    """The parts of a file of questions by concept; pictures alone belong to the concept whose folder they lie in."""
+    value = expect(read_json(file), dict, str(file), "questions by concept, or by picture")
+    parts: dict[str, dict] = {}
+    for key, part in value.items():
+        folder = key.replace("\\", "/").split("/")[-2] if is_picture(key) and "/" in key else key
+        if folder not in names.folders:
+            left_out[f"{file}: about '{folder}', which has no folder in train/"] += 1
+        elif is_picture(key):
+            parts.setdefault(folder, {})[key] = part
+        else:
+            parts[folder] = part
+    return parts
+
+
+def _concept(place: Place, tests: Mapping[str, tuple[Path, ...]], asked: list[tuple[Path, Task, dict]]) -> Concept:
+    train, test = place.own
+    return Concept(
+        name=place.name,
+        pictures=pictures_of(train),
+        negatives={grade: checked(files) for grade, files in negative_files(train / "negative_example").items()},
+        likeness=likeness(train / "negative_example" / "scores.json"),
+        records=(
+            *_training_records(place, train),
+            *(r for file, task, part in asked for r in place.records_in(part, task, "test", where=f"{file}[{place.folder}]", beside=test)),
+            *place.recognition_test(tests),
+        ),
+    )
+
+
+def _training_records(place: Place, train: Path) -> Iterator[Record]:
+    for file in sorted(train.glob("*.json")):
+        what = next((what for beginning, what in TRAINING.items() if file.name.startswith(beginning)), None)
+        if what:
+            yield from place.records(file, what[0], "train", label=what[1])
