@@ -14,7 +14,8 @@ COLOURS = Choice(("red", "blue", "green", "white"), 0)
     [
         ("<bo>'s red hat.", "bo"), ("<bo>’s red hat.", "<bo>"), ("This is BO, a dog", "bo"), ("(bo)", "bo"), ("bo!", "bo"),
         ("a Red  hat.", "red hat"), ("No, I know.", "no"), ("le cafe\u0301 noir", "café"), ("STRASSE", "straße"), ("ｂｏ", "bo"),
-        ("小白在雪地里", "小白"), ("bo在这里", "bo"), ("<bo_2> sleeps", "bo_2"), ("bo-2's hat", "bo-2"), ("<adrien-brody>", "adrien-brody"),
+        ("小白在雪地里", "小白"), ("bo在这里", "bo"), ("<bo_2> sleeps", "bo_2"), ("bo-2's hat", "bo-2"), ("bo\u20112", "bo-2"),
+        ("<adrien-brody>", "adrien-brody"),
     ],
 )  # fmt: skip
 def test_whole_words_are_found(text, phrase):

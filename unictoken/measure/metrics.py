@@ -24,7 +24,7 @@ BLEU_EPSILON = 0.1  # stands for a count of nought: method 1 of Chen and Cherry 
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters: each is a word of its own
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:[-'][^\W{_UNSPACED}]+)*")
 _MARKER = re.compile(r"<([^<>\s]+)>")
-_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
+_PLAIN = str.maketrans("\u2018\u2019\u02bc\u2010", "'''-")
 
 
 class MetricError(ValueError):
@@ -39,7 +39,7 @@ def words(text: str) -> list[str]:
         "It's <bo>'s hat!"  ->  it bo hat
         "boy, bo-2 know"    ->  boy bo-2 know
     """
-    plain = _MARKER.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)).casefold()
+    plain = _MARKER.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_PLAIN)).casefold()
     return [word.removesuffix("'s") for word in _WORD.findall(plain)]
 
 
@@ -104,7 +104,7 @@ def recognition(said_yes: Mapping[str, Sequence[bool | None]], *, negatives: Seq
         counts = ", ".join(f"{len(flags)} {key}" for key, flags in said_yes.items()) or "nothing"
         raise MetricError(f"recognition: found answers for {counts}. Expected one or more for positive and for {', '.join(grades) or 'negatives'}.")
     right = {key: [flag is not None and bool(flag) == (key == "positive") for flag in said_yes[key]] for key in ("positive", *grades)}
-    positive, negative = mean(right["positive"]), mean([flag for grade in grades for flag in right[grade]])
+    positive, negative = mean(right["positive"]), mean(flag for grade in grades for flag in right[grade])
     by_grade = {f"negative_{grade}": mean(right[grade]) for grade in grades}
     return {"positive": positive, **by_grade, "negative": negative, "weighted": (positive + negative) / 2}
 
@@ -279,16 +279,17 @@ def forgetting(right_before: Sequence[bool], right_after: Sequence[bool]) -> dic
     """
     pairs = list(zip(right_before, right_after, strict=True))
     return {
-        "before": mean([b for b, _ in pairs]),
-        "after": mean([a for _, a in pairs]),
-        "lost": mean([b and not a for b, a in pairs]),
-        "won": mean([a and not b for b, a in pairs]),
+        "before": mean(b for b, _ in pairs),
+        "after": mean(a for _, a in pairs),
+        "lost": mean(b and not a for b, a in pairs),
+        "won": mean(a and not b for b, a in pairs),
     }
 
 
-def mean(values: Sequence[float]) -> float:
+def mean(values: Iterable[float]) -> float:
     """The mean of numbers or of flags."""
-    if not len(values):
+    values = list(values)
+    if not values:
         raise MetricError("mean: no values. Expected one or more.")
     return float(sum(values) / len(values))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Predictions:
         if self.path.exists() and self.path.stat().st_size != len(whole):
             write_aside(self.path, whole)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Prediction]:
         return (line.prediction for group in self._groups.values() for line in group)
 
     def has(self, concept: str, method: str) -> bool:

@@ -55,7 +55,7 @@ class WorldJudge:
         """The share of each claim's attributes that its picture has."""
         pairs = zip(self.judge.read(pictures), claims, strict=True)
         read = [({name: reading.values[name] for name in claim.attributes}, claim.attributes) for reading, claim in pairs]
-        return [Verdict(mean([seen[name] == value for name, value in sought.items()]), str(seen)) for seen, sought in read]
+        return [Verdict(mean(seen[name] == value for name, value in sought.items()), str(seen)) for seen, sought in read]
 
     def compare(self, question: str, expected: str, given: str) -> Verdict:
         return Verdict(float(exact(given, expected)), given)
@@ -67,4 +67,4 @@ def mean_verdict(verdicts: Sequence[Verdict]) -> dict[str, float]:
         1  .5  None  ->  {"score": .75, "read": .67}      None  ->  {"read": 0}
     """
     scores = [verdict.score for verdict in verdicts if verdict.score is not None]
-    return {**({"score": mean(scores)} if scores else {}), "read": mean([v.score is not None for v in verdicts])}
+    return {**({"score": mean(scores)} if scores else {}), "read": mean(v.score is not None for v in verdicts)}
