@@ -173,7 +173,7 @@ def test_every_picture_has_its_prompt():
         metrics.matched_similarity(np.ones((1, 2)), np.ones((2, 2)))
 
 
-def test_logits_are_the_same_only_bit_for_bit():
+def test_logits_are_the_same_only_when_exactly_equal():
     before = np.array([[1, -np.inf, 3]], np.float32)
     assert metrics.same_logits(before, before.copy()) == (True, 0.0)
     after = np.nextafter(before, np.float32(9))

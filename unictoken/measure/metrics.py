@@ -256,7 +256,7 @@ def _unit(features_NF: np.ndarray) -> np.ndarray:
 
 
 def same_logits(before, after) -> tuple[bool, float]:
-    """Whether the base's logits are equal bit for bit without the concept, and their largest difference.
+    """Whether the base's logits are exactly equal without the concept, and their largest difference.
 
     Arrays (or fp32 tensors on the CPU) of the same shape. Rows of a concept that is not in the prompt may not change anything.
 
@@ -308,7 +308,8 @@ def estimate(scores: Sequence[float]) -> Estimate:
 
     Concepts are what a new user brings, so they are what is resampled: pictures of one concept are not independent. t rather than
     bootstrap: benchmarks have 5 to 20 concepts, and there the percentile bootstrap is too narrow (Hesterberg 2015); t is
-    exact for normal scores and needs no seed. The interval of a share may reach past 0 or 1: then the concepts are too few.
+    exact for normal scores and needs no seed. The interval of a share may reach past 0 or 1, and equal scores give 0, which is no
+    certainty: then the concepts are too few.
 
         .5 .7 .9  ->  .70 with half-width 4.30 x .2 / sqrt(3) = .50
     """
@@ -322,7 +323,7 @@ def estimate(scores: Sequence[float]) -> Estimate:
 def paired_difference(scores: Mapping[str, float], others: Mapping[str, float]) -> Estimate:
     """How much better a method is than another on the same concepts (concept -> score), with its interval.
 
-    What concepts share cancels, so that this is narrower than the two intervals suggest.
+    What concepts share cancels, so this is mostly narrower than the two intervals suggest.
 
         a .5 b .7   against   a .4 b .6   ->   .10 with half-width 0
     """
