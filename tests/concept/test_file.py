@@ -99,6 +99,7 @@ def test_a_header_that_is_no_json_is_refused(path, base):
         {"format": 1, "name": "bo", "counts": 4},
         {"format": 1, "name": "bo", "counts": {"name": "many"}},
         {"format": 1, "name": "bo", "counts": {}},
+        {"format": 1, "name": "bo", "counts": {"shared": 4}},
     ],
 )
 def test_a_header_that_lacks_what_is_needed_is_refused(path, base, header):
@@ -132,6 +133,30 @@ def test_a_concept_of_another_base_is_refused(path, base):
 def test_rows_of_another_shape_are_refused(path, base, key, shape):
     rewrite(path, change_tensors=lambda tensors: tensors.update({key: torch.zeros(shape)}))
     refused(path, base, f"'{key}' has shape")
+
+
+def test_rows_of_several_widths_are_refused_without_a_base_too(path):
+    rewrite(path, change_tensors=lambda tensors: tensors.update({"in.shared": torch.zeros(4, 16)}))
+    refused(path, None, r"'in.shared' has shape \(4, 16\), expected \(4, 32\)")
+
+
+def test_rows_of_another_type_are_refused(path, base):
+    rewrite(path, change_tensors=lambda tensors: tensors.update({"in.shared": torch.zeros(4, 32, dtype=torch.int32)}))
+    refused(path, base, "'in.shared' is of torch.int32, expected torch.float32")
+
+
+def test_a_bias_belongs_to_every_role_or_to_none(path):
+    rewrite(path, change_tensors=lambda tensors: tensors.update({"bias.name": torch.zeros(1)}))
+    refused(path, None, "its header promises .*'bias.shared'")
+
+
+def test_an_origin_that_is_no_text_is_refused(path):
+    rewrite(path, lambda header: header.update(origin=["yollava"]))
+    refused(path, None, "'origin' in its header")
+
+
+def test_a_concept_that_was_learned_here_says_no_origin(path):
+    assert "origin" not in concept_file.read_header(path)
 
 
 def test_rows_that_are_not_finite_are_refused(path, base):

@@ -2,6 +2,7 @@
 
     in.name [1, D]  in.shared [16, D] ...  out.name [1, D]  out.shared [16, D] ...
     header: unictoken = {"format": 1, "name": "bo", "class_noun": "dog", "base": ..., "sha256": ..., ...}
+    imported, where their head had one: bias.name [1]  bias.shared [16] ...; and "origin" in the header
 
 Written aside, synced and renamed: a file is whole or it is not there. safetensors loads flipped bits silently, so the header
 keeps a sha256 of the tensors, and loading checks it.
@@ -20,7 +21,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from unictoken.concept.tokens import ROLES, ConceptError, ConceptTokens, Prompts, role_slices
+from unictoken.concept.tokens import ROLES, UNKNOWN, ConceptError, ConceptTokens, Prompts, role_slices
 from unictoken.model.base import Base
 
 FORMAT = 1
@@ -33,7 +34,7 @@ def check_name(name: str) -> str:
     """The name itself, if it can be a concept's and a file's."""
     if not NAME.fullmatch(name):
         raise ConceptError(
-            f"concept name '{name}': expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit, such as 'bo'."
+            f"concept name {name!r}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit, such as 'bo'."
         )
     return name
 
@@ -65,9 +66,9 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
     """Write the concept file; the same concept gives the same bytes."""
     check_name(concept.name)
     tensors = {}
-    for kind, rows in (("in", concept.rows_in), ("out", concept.rows_out)):
+    for kind, rows in (("in", concept.rows_in), ("out", concept.rows_out), ("bias", concept.bias_out)):
         for role, part in role_slices(concept.counts).items():
-            if concept.counts.get(role, 0):
+            if rows is not None and concept.counts.get(role, 0):
                 tensors[f"{kind}.{role}"] = rows[part].detach().float().cpu().contiguous()
     header = {
         "format": FORMAT,
@@ -82,6 +83,8 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
         "scores": dict(concept.scores),
         "sha256": _digest(tensors),
     }
+    if concept.origin:
+        header["origin"] = concept.origin
     write_aside(Path(path), to_bytes(tensors, metadata={"unictoken": json.dumps(header, sort_keys=True)}))
     return Path(path)
 
@@ -119,12 +122,32 @@ def _check_header(header: dict, path: Path) -> None:
     for key, kind in HEADER.items():
         if not isinstance(header.get(key), kind):
             raise ConceptError(f"{path}: '{key}' in its header is {header.get(key)!r}, expected {kind.__name__}. Fetch or learn it again.")
+    if not isinstance(header.get("origin", ""), str):
+        raise ConceptError(f"{path}: 'origin' in its header is {header['origin']!r}, expected str. Fetch or import it again.")
     check_name(header["name"])
-    if not all(isinstance(n, int) and n >= 0 for n in header["counts"].values()):
-        raise ConceptError(f"{path}: 'counts' in its header is {header['counts']!r}, expected whole numbers. Fetch or learn it again.")
+    if not all(isinstance(n, int) and n >= 0 for n in header["counts"].values()) or header["counts"].get("name") != 1:
+        raise ConceptError(f"{path}: 'counts' in its header is {header['counts']!r}, expected whole numbers, one name. Fetch or learn it again.")
     known = {f.name for f in dataclasses.fields(Prompts)}
     if strays := sorted(set(header["prompts"]) - known):
         raise ConceptError(f"{path}: unknown prompt '{strays[0]}' in its header; known: {', '.join(sorted(known))}. Update unictoken.")
+
+
+def check_base_known(header: dict, path: str | Path) -> None:
+    """Imported rows are put on a base only if the importer named it: the rows themselves do not show where they mean something."""
+    if header["base_fingerprint"] == UNKNOWN:
+        raise ConceptError(
+            f"{path}: imported ({header.get('origin', '')}), and the base that it was learned on is not known. "
+            "Import it again with `--base` naming that base."
+        )
+
+
+def _check_rows(rows: torch.Tensor, key: str, expected: tuple[int, ...], path: Path) -> None:
+    if rows.dtype != torch.float32:
+        raise ConceptError(f"{path}: '{key}' is of {rows.dtype}, expected torch.float32. Fetch or learn it again.")
+    if rows.shape != expected:
+        raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected {expected}. It fits another base.")
+    if not rows.isfinite().all():
+        raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
 
 
 def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
@@ -132,34 +155,36 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
     path = Path(path)
     header, tensors = _open(path)
     counts = {role: int(header["counts"].get(role, 0)) for role in ROLES}
-    expected = {f"{kind}.{role}" for kind in ("in", "out") for role in ROLES if counts[role]}
+    present = [role for role in ROLES if counts[role]]
+    biased = any(key.startswith("bias.") for key in tensors)
+    expected = {f"{kind}.{role}" for kind in ["in", "out"] + ["bias"] * biased for role in present}
     if set(tensors) != expected:
         raise ConceptError(f"{path}: holds {sorted(tensors)}, its header promises {sorted(expected)}. Fetch or learn it again.")
+    width = base.width if base is not None else tensors["in.name"].numel()
     for key, rows in tensors.items():
-        wanted = counts[key.split(".")[1]]
-        if rows.ndim != 2 or len(rows) != wanted or (base is not None and rows.shape[1] != base.width):
-            width = base.width if base is not None else "D"
-            raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected ({wanted}, {width}). It fits another base.")
-        if not rows.isfinite().all():
-            raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
+        kind, role = key.split(".")
+        _check_rows(rows, key, (counts[role],) if kind == "bias" else (counts[role], width), path)
     if _digest(tensors) != header["sha256"]:
         raise ConceptError(f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again.")
+    if base is not None:
+        check_base_known(header, path)
     if base is not None and header["base_fingerprint"] != base.fingerprint:
         raise ConceptError(
             f"{path}: learned on base '{header['base']}' ({header['base_fingerprint'][:12]}), "
             f"this one is '{base.name}' ({base.fingerprint[:12]}). Use that base, or learn the concept on this one."
         )
-    present = [role for role in ROLES if counts[role]]
     return ConceptTokens(
         name=header["name"],
         class_noun=header["class_noun"],
         counts=counts,
         rows_in=torch.cat([tensors[f"in.{role}"] for role in present]),
         rows_out=torch.cat([tensors[f"out.{role}"] for role in present]),
+        bias_out=torch.cat([tensors[f"bias.{role}"] for role in present]) if biased else None,
         prompts=Prompts(**header["prompts"]),
         method=header["method"],
         base_name=header["base"],
         base_fingerprint=header["base_fingerprint"],
         seed=header["seed"],
         scores=header["scores"],
+        origin=header.get("origin", ""),
     )

@@ -17,6 +17,7 @@ from unictoken.model.vocab import Vocab
 
 _MARKER = re.compile(r"<[A-Za-z0-9_-]+>")
 ROLES = ("name", "shared", "generation", "understanding")
+UNKNOWN = "not known"  # the base of rows that came from elsewhere
 
 
 class ConceptError(ValueError):
@@ -43,7 +44,8 @@ class Prompts:
 class ConceptTokens:
     """A learned concept: name, rows by role, and where they come from.
 
-    `rows_in` and `rows_out` are [P, D], in the order of ROLES; `counts` gives the rows of each role.
+    `rows_in` and `rows_out` are [P, D], in the order of ROLES; `counts` gives the rows of each role. A base that is UNKNOWN
+    cannot be spoken with: see `exchange.adopt`.
     """
 
     name: str
@@ -51,12 +53,16 @@ class ConceptTokens:
     counts: Mapping[str, int]
     rows_in: torch.Tensor
     rows_out: torch.Tensor
+    bias_out: torch.Tensor | None = None
+    """[P], of rows learned under a head that has a bias. Kept to be given back; no base here has one, so no logit ever sees it."""
     prompts: Prompts = field(default_factory=Prompts)
     method: str = "joint"
     base_name: str = ""
     base_fingerprint: str = ""
     seed: int = 0
     scores: Mapping[str, float] = field(default_factory=dict)
+    origin: str = ""
+    """Of imported rows: the format and the files that they came from."""
 
     @property
     def marker(self) -> str:

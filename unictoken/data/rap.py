@@ -1,0 +1,175 @@
+"""The memory of RAP and RePIC, and R2P's kind of it: concepts in words, each with a picture or several, in one `database.json`.
+
+    {"concept_dict": {"<bo>": {"name": "bo", "image": "memory/bo.png", "info": "<bo> is a brown dog.", "category": "dog"}},
+     "path_to_concept": {"memory/bo.png": "<bo>"}}
+    R2P: "image": ["memory/bo.png"], "info": {"category": "dog", "general": ["<bo> is a brown dog."], "distinct features": ["a white ear"]}
+
+Their programs take a picture's path from where they were started, most often the folder above the memory.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from unictoken.concept.file import check_name, write_aside
+from unictoken.concept.tokens import ConceptError, mark
+from unictoken.data.source import Source, SourceError
+from unictoken.model.pixels import read_picture
+
+MAX_BYTES = 64 * 2**20
+_KEYS = {"name": str, "image": (str, list), "info": (str, dict), "category": str}
+_PLAIN = "general"  # R2P's attribute that is a sentence; every other one is a few words
+_ATTRIBUTE = re.compile(r"([a-z][a-z /]*): (.+)", re.DOTALL)
+
+
+def read_memory(path: str | Path, *, pictures: str | Path | None = None, consent: bool = False) -> list[Source]:
+    """Every concept of a `database.json`, in its order.
+
+    `pictures`: the folder that its pictures lie in, by default that of the file; nothing outside it is read. RAP's `info` becomes one
+    fact, R2P's one for each thing it says ('distinct features: a white ear'). `consent`: the people among them agreed to be learned.
+    """
+    path = Path(path)
+    memory = _read_json(path)
+    concepts, owners = memory["concept_dict"], memory["path_to_concept"]
+    if strays := [key for key in owners.values() if not isinstance(key, str) or key not in concepts]:
+        raise SourceError(f"{path}: path_to_concept names {strays[0]!r}, concept_dict does not. Add it there, or remove the picture.")
+    folder = Path(pictures or path.parent).resolve()
+    return [_source(key, entry, owners, folder, f"{path}: {key!r}", consent) for key, entry in concepts.items()]
+
+
+def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal["rap", "r2p"] = "rap") -> Path:
+    """Write concepts as a memory: `database.json`, and every picture as `<name>/<i>.png`. Questions and negatives have no place in it.
+
+    RAP shows one picture of a concept; the others are found by likeness through `path_to_concept`.
+    """
+    folder = Path(folder)
+    database = folder / "database.json"
+    if database.exists():
+        raise SourceError(f"{database}: is there already. Choose another folder, or remove it.")
+    for name in (names := [check_name(source.name) for source in sources]):
+        if names.count(name) > 1:
+            raise SourceError(f"{database}: two concepts are named '{name}'. Give each its own name.")
+    if empty := [source.name for source in sources if not source.pictures]:
+        raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
+    concepts, owners = {}, {}
+    for source in sources:
+        files = [f"{folder.resolve().name}/{source.name}/{i}.png" for i in range(len(source.pictures))]
+        for file, picture in zip(files, source.pictures, strict=True):
+            data = io.BytesIO()
+            picture.save(data, "PNG")
+            write_aside(folder / source.name / Path(file).name, data.getvalue())
+        concepts[f"<{source.name}>"] = {
+            "name": source.name,
+            "image": files if form == "r2p" else files[0],
+            "info": _attributes(source) if form == "r2p" else " ".join(_marked(source, source.facts)),
+            "category": source.class_noun,
+        }
+        owners |= dict.fromkeys(files, f"<{source.name}>")
+    whole = {"concept_dict": concepts, "path_to_concept": owners}
+    write_aside(database, (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode())
+    return database
+
+
+def _marked(source: Source, texts: Iterable[str]) -> list[str]:
+    return [text.replace("{name}", f"<{source.name}>") for text in texts]
+
+
+def _attributes(source: Source) -> dict[str, str | list[str]]:
+    """R2P's `info`: facts by attribute, those of none under 'general'."""
+    attributes: dict[str, list[str]] = {}
+    for fact in _marked(source, source.facts):
+        said = _ATTRIBUTE.fullmatch(fact)
+        attributes.setdefault(said[1] if said else _PLAIN, []).append(said[2] if said else fact)
+    return {"category": source.class_noun, **attributes}
+
+
+def _read_json(path: Path) -> dict[str, dict]:
+    if not path.is_file():
+        raise SourceError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}. Expected a database.json.")
+    if path.stat().st_size > MAX_BYTES:
+        raise SourceError(f"{path}: {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}. A memory holds words, not pictures.")
+    try:
+        memory = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_key_twice)
+    except (ValueError, RecursionError, OSError) as error:
+        raise SourceError(f"{path}: not JSON ({' '.join(str(error).split())}). Expected 'concept_dict' and 'path_to_concept'.") from None
+    _check_keys(memory, {"concept_dict": dict, "path_to_concept": dict}, str(path))
+    return memory
+
+
+def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    whole: dict[str, object] = {}
+    for key, value in pairs:
+        if key in whole:
+            raise ValueError(f"key {key!r} is there twice")
+        whole[key] = value
+    return whole
+
+
+def _check_keys(found: object, kinds: Mapping[str, type | tuple[type, ...]], where: str) -> None:
+    """A mapping with these keys and no other, each of its kind."""
+    if not isinstance(found, dict):
+        raise SourceError(f"{where}: found a {type(found).__name__}, expected a mapping with {', '.join(kinds)}.")
+    if strays := sorted(set(found) - set(kinds)):
+        raise SourceError(f"{where}: unknown key {strays[0]!r}. Known: {', '.join(kinds)}.")
+    for key, kind in kinds.items():
+        if not isinstance(found.get(key), kind):
+            expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+            raise SourceError(f"{where}: '{key}' is {str(found.get(key))[:80]!r}, expected {expected}.")
+
+
+def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, where: str, consent: bool) -> Source:
+    _check_keys(entry, _KEYS, where)
+    name = entry["name"]
+    try:
+        check_name(name)
+    except ConceptError as error:
+        raise SourceError(f"{where}: {error}") from None
+    if key != f"<{name}>":
+        raise SourceError(f"{where}: its name is '{name}', expected the key '<{name}>'. Call it the same in both places.")
+    if not entry["category"].strip():
+        raise SourceError(f"{where}: no category. Say what it is in a word, such as 'dog'.")
+    shown = _texts(entry["image"], where, "image")
+    own = dict.fromkeys([*shown, *(file for file, owner in owners.items() if owner == key)])
+    if strays := [file for file in shown if owners.get(file, key) != key]:
+        raise SourceError(f"{where}: path_to_concept gives its picture {strays[0]!r} to {owners[strays[0]]!r}. Give it to one of them.")
+    return Source(
+        name=name,
+        class_noun=entry["category"],
+        pictures=tuple(read_picture(_picture_file(file, folder, where)) for file in own),
+        facts=tuple(mark(fact, name, where=where) for fact in _facts(entry, where)),
+        consent=consent,
+    )
+
+
+def _facts(entry: dict, where: str) -> list[str]:
+    """What `info` says, without the category, which is the class noun, and without attributes that were left empty."""
+    if isinstance(entry["info"], str):
+        return [entry["info"]] if entry["info"].strip() else []
+    said = {key: _texts([] if value is None else value, where, f"info: {key}") for key, value in entry["info"].items()}
+    return [text if key == _PLAIN else f"{key}: {text}" for key, texts in said.items() if key != "category" for text in texts]
+
+
+def _texts(found: object, where: str, key: str) -> list[str]:
+    """One text or a list of them."""
+    texts = found if isinstance(found, list) else [found]
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise SourceError(f"{where}: '{key}' holds {str(text)[:80]!r}, expected text.")
+    return texts
+
+
+def _picture_file(file: str, folder: Path, where: str) -> Path:
+    """Where a picture lies: its path may begin at any folder above, and must end inside this one."""
+    for start in (folder, *folder.parents):
+        try:
+            path = (start / file).resolve()
+            if path.is_relative_to(folder) and path.is_file():
+                return path
+        except (OSError, ValueError):  # a name that no file can have
+            break
+    raise SourceError(f"{where}: picture {file[:200]!r} is not in {folder}. Put it there, or name the folder that it is in.")
