@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from PIL import Image
@@ -49,6 +49,10 @@ class Conditioning:
     def can_draw(self) -> bool:
         """Whether the method learned to draw, and the base has a decoder."""
         return self.prompts.generation is not None and self.base.can_draw
+
+    def knowing(self) -> Conditioning:
+        """The same, told before drawing too what it is told before questions; tokens know what they know."""
+        return self if self.concept else replace(self, prompts=replace(self.prompts, generation=self.prompts.understanding))
 
     def _user(self, ids: list[int], first: str) -> list[int]:
         """A whole user turn, and what the answer begins with."""

@@ -82,7 +82,8 @@ def test_knowledge_counts_drawings_with_both_the_hat_and_the_colour_of_the_facts
     seen = [(hat, colour), (hat, "another"), ("another", colour), (hat, colour)]
     wishes = [("cap", "red", place) for place in ("snow", "city", "beach", "snow")]
     asked = []
-    drawing = SimpleNamespace(concept="tokens", draw=lambda prompts, how: asked.extend(prompts))
+    drawing = SimpleNamespace(draw=lambda prompts, how: asked.extend(prompts))
+    drawing.knowing = lambda: drawing
     readings = [SimpleNamespace(values={"accessory": a, "accessory_colour": c}) for a, c in seen]
     judge = SimpleNamespace(read=lambda pictures: readings)
     assert benchmark.knowledge(drawing, judge, toy.facts, SimpleNamespace(wishes=wishes), seed=0) == 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -26,7 +27,7 @@ def controls(
     pictures_NK: torch.Tensor | None = None,
     wrong: ConceptTokens | None = None,
 ) -> dict[str, Conditioning]:
-    """Every control by name. `description` and `facts` are sentences about '{name}'; `wrong`: another concept's tokens."""
+    """Every control by name. `description` and `facts` are sentences about '{name}'; `wrong`: another concept's tokens, asked under this name."""
     compared = {
         "none": in_words(base, name, ""),
         "class_noun": in_words(base, name, f"{{name}} is {language.a(class_noun)}."),
@@ -36,7 +37,7 @@ def controls(
         compared[f"text_prompt_{budget}"] = in_words(base, name, described, facts=" ".join(known))
     for count in PICTURE_COUNTS if pictures_NK is not None else ():
         compared[f"image_prompt_{count}"] = in_pictures(base, name, pictures_NK[:count])
-    return compared | ({"wrong_concept": with_tokens(base, wrong)} if wrong else {})
+    return compared | ({"wrong_concept": with_tokens(base, replace(wrong, name=name))} if wrong else {})
 
 
 def fitting(sentences: Sequence[str], budget: int, vocab: Vocab) -> list[str]:

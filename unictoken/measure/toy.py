@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -170,8 +170,7 @@ def measure(
 
 def knowledge(c: Conditioning, judge: Judge, facts: language.Facts, test: TestSet, *, seed: int, **how) -> float:
     """Knowledge-driven drawing (UniCTokens, section 4.3): the prompt says 'its hat', and a fact says which. `how`: as `Conditioning.draw`."""
-    told = c if c.concept else replace(c, prompts=replace(c.prompts, generation=c.prompts.understanding))  # words are told the facts here too
-    drawn = told.draw([f"{{name}} wearing its hat {language.WHERE[place]}" for *_, place in test.wishes], Draw(seed=seed), **how)
+    drawn = c.knowing().draw([f"{{name}} wearing its hat {language.WHERE[place]}" for *_, place in test.wishes], Draw(seed=seed), **how)
     return _mean((r.values["accessory"], r.values["accessory_colour"]) == (facts.hat, facts.hat_colour) for r in judge.read(drawn))
 
 

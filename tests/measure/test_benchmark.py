@@ -1,0 +1,176 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from unictoken.config import ConfigError
+from unictoken.data.readers import read
+from unictoken.data.source import SourceError
+from unictoken.learn.methods import Method, Stage, Tokens
+from unictoken.measure import toy, toy_dataset
+from unictoken.measure.benchmark import COLUMNS, BenchmarkConfig, open_benchmark, over_concepts, table, write_results
+from unictoken.measure.judge import Judge
+from unictoken.measure.predictions import Prediction
+from unictoken.measure.protocols import scores
+
+METHOD = Method(name="short", tokens=Tokens(shared=2), stages=(Stage(steps=1, batch=2),))
+CONTROLS = ["none", "class_noun", "text_prompt_16", "text_prompt_64", "image_prompt_1", "image_prompt_4", "wrong_concept"]
+
+
+@pytest.fixture(scope="module")
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy, "TEST_PICTURES", 2)
+        patch.setattr(toy, "DRAWINGS", 1)
+        patch.setattr(toy, "TRAINING_NEGATIVES", 2)
+        patch.setattr(toy_dataset, "RANDOM_IMAGES", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "bench"
+    toy_dataset.write_dataset(folder, seed=1, num_concepts=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(small, tmp_path_factory) -> BenchmarkConfig:
+    folder = tmp_path_factory.mktemp("benchmark")
+    torch.manual_seed(0)
+    save_file(Judge().state_dict(), folder / "judge.safetensors")
+    return BenchmarkConfig(judge=str(folder / "judge.safetensors"), num_concepts=2, work=str(folder / "work"), out=str(folder / "out"))
+
+
+@pytest.fixture(scope="module")
+def measured(base, settings):
+    benchmark = open_benchmark(settings, base, {"short": METHOD})
+    benchmark.learn()
+    benchmark.measure()
+    return benchmark
+
+
+def test_the_toy_benchmark_reads_as_unifybench(dataset):
+    found = read(dataset)
+    assert found.layout == "unifybench" and list(found.concepts) == ["toy0", "toy1"] and found.notes == ()
+    concept, own = found.concepts["toy0"], toy.toy_concept(1, 0)
+    assert concept.pet == own.pet and concept.class_noun == own.pet.species and len(concept.pictures) == 5
+    counts = {task: len(concept.select(task, split="test")) for task in ("recognise", "vqa", "text_qa", "choice", "generate")}
+    assert counts == {"recognise": 8, "vqa": 24, "text_qa": 11, "choice": 2, "generate": 3}
+    assert {r.grade for r in concept.select("recognise", split="test")} == {None, "easy", "hard", "twin"}
+    assert [r.kind for r in concept.select("generate", split="test")] == ["plain", "explicit", "knowledge"]
+
+
+def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(dataset):
+    source, own = read(dataset).concepts["toy0"].source(), toy.toy_concept(1, 0).source
+    assert [p.tobytes() for p in source.pictures] == [p.tobytes() for p in own.pictures]
+    assert (source.facts, source.questions, source.pet) == (own.facts, own.questions, own.pet)
+    assert {grade: len(found) for grade, found in source.negatives.items()} == {"easy": 5, "hard": 2, "twin": 2}
+
+
+def test_its_truth_stands_beside_it(dataset):
+    truth, own = toy_dataset.read_truth(dataset, "toy0"), toy.toy_concept(1, 0)
+    assert truth.facts == own.facts and truth.hat == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
+    explicit = next(prompt for prompt in truth.prompts if "its hat" not in prompt and "wearing" in prompt)
+    wished = truth.prompts[explicit]
+    assert all(value in explicit for value in wished.values())
+    assert toy_dataset.read_truth(dataset, "bo") is None
+
+
+def test_the_benchmark_of_a_seed_is_always_the_same(dataset, small, tmp_path):
+    toy_dataset.write_dataset(tmp_path / "again", seed=1, num_concepts=2)
+    files = sorted(p.relative_to(dataset) for p in dataset.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file())
+    assert all((dataset / file).read_bytes() == (tmp_path / "again" / file).read_bytes() for file in files)
+
+
+def test_a_folder_that_is_there_is_not_written_over(dataset):
+    with pytest.raises(SourceError, match="is there already"):
+        toy_dataset.write_dataset(dataset, seed=2, num_concepts=2)
+
+
+def test_every_control_stands_beside_every_method(measured):
+    rows = list(measured.rows())
+    assert [row["method"] for row in rows[:8]] == ["short", *CONTROLS]
+    assert [row["concept"] for row in rows] == ["toy0"] * 8 + ["toy1"] * 8
+
+
+def test_every_metric_is_within_its_range(measured):
+    own = next(measured.rows())
+    assert set(COLUMNS) - {"name_precision"} <= set(own)
+    assert all(0 <= value <= 1 for name, value in own.items() if isinstance(value, float) and name != "palette")
+    assert own["unchanged"] == 1.0
+
+
+def test_only_tokens_are_asked_whether_the_base_is_unchanged(measured):
+    asked = {p.method for p in measured.predictions if p.task == "unchanged"}
+    assert asked == {"short", "wrong_concept"}
+
+
+def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settings, monkeypatch):
+    again = open_benchmark(settings, base, {"short": METHOD})
+    monkeypatch.setattr("unictoken.measure.benchmark.learn_concept", None)
+    monkeypatch.setattr("unictoken.measure.benchmark.make_ready", None)
+    again.learn()
+    again.measure()
+    assert list(again.rows()) == list(measured.rows())
+
+
+def test_another_method_is_another_run(measured, base, settings):
+    other = Method(name="short", tokens=Tokens(shared=3), stages=METHOD.stages)
+    assert open_benchmark(settings, base, {"short": other}).run != measured.run
+
+
+def test_results_can_be_recounted(measured, settings):
+    shown = write_results(measured, command="python eval/run.py", commit="abc")
+    result = json.loads((measured.folder.parents[1] / "out" / "table.json").read_text())
+    assert (result["command"], result["commit"], result["seed"]) == ("python eval/run.py", "abc", 1)
+    rows = [row for row in result["rows"] if row["method"] == "short"]
+    assert result["mean"]["short"]["vqa"]["mean"] == pytest.approx(sum(row["vqa"] for row in rows) / 2)
+    lines = [json.loads(line) for line in (measured.folder / "predictions.jsonl").read_text().splitlines()]
+    vqa = [line["score"] for line in lines if (line["concept"], line["method"], line["task"]) == ("toy0", "short", "vqa")]
+    assert rows[0]["vqa"] == pytest.approx(sum(vqa) / 24)
+    assert shown in (measured.folder.parents[1] / "out" / "table.md").read_text()
+
+
+def test_one_concept_is_too_few():
+    with pytest.raises(ConfigError, match="num_concepts: found 1, expected 2 or more"):
+        BenchmarkConfig(num_concepts=1)
+
+
+def prediction(task: str, given: str, score: float) -> Prediction:
+    return Prediction(concept="bo", method="m", task=task, question="q", expected="a red cap", given=given, score=score)
+
+
+def test_recognition_weighs_positives_and_each_kind_of_negatives():
+    """By hand: positives 1 of 2; easy 1 of 1 and hard 0 of 1 right, so 1 of 2; twins 0 of 1."""
+    said = [("positive", "yes (0.9)", 1), ("positive", "no (0.4)", 0), ("negative_easy", "no (0.1)", 1), ("negative_hard", "yes (0.6)", 0)]
+    numbers = scores([*(prediction(*row) for row in said), prediction("negative_twin", "yes (0.9)", 0)])
+    assert (numbers["recognition"], numbers["recognition_hard"], numbers["recognition_twins"]) == (0.5, 0.25, 0.25)
+
+
+def test_always_yes_is_half_right_whatever_the_counts():
+    always = [prediction("positive", "yes (1.0)", 1)] + [prediction("negative_easy", "yes (1.0)", 0)] * 9
+    assert scores(always)["recognition"] == 0.5
+
+
+def test_knowledge_counts_whole_hats_only():
+    assert scores([prediction("knowledge", "", s) for s in (1.0, 0.5, 0.5, 0.0)])["knowledge"] == 0.25
+
+
+def test_names_are_precise_where_others_are_not_called_by_them():
+    rows = [prediction("caption", "<bo> here", 1), prediction("caption", "a dog", 0), prediction("caption_other", "<bo>", 0)]
+    numbers = scores([*rows, *[prediction("caption_other", "a cat", 1)] * 3])
+    assert (numbers["name_recall"], numbers["name_precision"]) == (0.5, 0.5)
+
+
+def test_a_prediction_without_a_verdict_is_not_nought():
+    rows = [prediction("identity", "?", None), prediction("identity", "", 0.8)]
+    assert scores(rows)["identity"] == 0.8
+
+
+def test_a_table_shows_intervals_over_concepts():
+    rows = [{"concept": c, "method": "joint", "vqa": v, "palette": p} for c, v, p in (("a", 0.5, 10.0), ("b", 0.7, 30.0), ("c", 0.9, 20.0))]
+    shown = table(over_concepts(rows))
+    assert shown == "| | vqa | palette |\n|---|---|---|\n| joint | 0.70 ± 0.50 | 20.0 ± 24.8 |"

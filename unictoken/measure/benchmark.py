@@ -1,0 +1,211 @@
+"""A benchmark: every method and every control on every concept of a dataset; learned, asked, kept, and put into one table.
+
+    work/<run>/  data/ (the toy benchmark, where no dataset is given)  concepts/<method>/<c>.safetensors  pictures/  predictions.jsonl
+    out/         table.md  table.json
+
+Both steps are resumable: a concept file that is there is not learned again, and predictions that are there are not made again. `run` is
+a digest of all that the numbers depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from unictoken import config
+from unictoken.concept import file as concept_file
+from unictoken.concept.tokens import ConceptTokens
+from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.config import ConfigError
+from unictoken.data.readers import read
+from unictoken.data.records import Concept, Dataset
+from unictoken.learn.concept import learn_concept
+from unictoken.learn.methods import Method
+from unictoken.measure.controls import controls
+from unictoken.measure.judge import load_judge
+from unictoken.measure.metrics import Estimate, estimate
+from unictoken.measure.predictions import Predictions
+from unictoken.measure.protocols import Subject, Trial, make_ready, scores
+from unictoken.measure.toy_dataset import read_truth, write_dataset
+from unictoken.measure.verdict import AnyJudge, WorldJudge
+from unictoken.model.base import Base
+from unictoken.model.pixels import read_picture
+
+COLUMNS = (
+    "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "name_recall", "name_precision",
+    "attributes", "identity", "palette", "prompt", "knowledge", "unchanged",
+)  # fmt: skip
+DISTANCES = ("palette",)  # less is better, and not a share
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """One benchmark run."""
+
+    base: str = "checkpoints/tiny-chameleon"
+    judge: str | None = "checkpoints/judge/model.safetensors"
+    """Reads drawings of the toy world; null: drawings are kept and not judged."""
+    data: str | None = None
+    """A dataset's folder; null: the toy benchmark of the seed."""
+    layout: str | None = None
+    """Of the dataset; null: what it looks like."""
+    methods: tuple[str, ...] = ("configs/methods/joint.yaml",)
+    """Files with a `method:`; each is learned on every concept. The first one's tokens are the wrong concept's."""
+    seed: int = 1
+    num_concepts: int | None = 10
+    """The first ones of the dataset; null: all."""
+    work: str = "runs/eval"
+    out: str = "results/unifybench-toy"
+
+    def __post_init__(self):
+        if self.num_concepts is not None and self.num_concepts < 2:
+            raise ConfigError(f"num_concepts: found {self.num_concepts}, expected 2 or more (wrong_concept needs another one).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodFile:
+    """A file that holds a method."""
+
+    method: Method
+
+
+def load_methods(paths: Sequence[str]) -> dict[str, Method]:
+    """Methods by name, in order."""
+    methods = [config.load(MethodFile, path).method for path in paths]
+    named = {method.name: method for method in methods}
+    if len(named) < len(methods) or not methods:
+        raise ConfigError(f"methods: found names {[m.name for m in methods]}; expected one or more, all different.")
+    return named
+
+
+@dataclass
+class Benchmark:
+    """One run: what it measures with, and where it keeps what it has."""
+
+    settings: BenchmarkConfig
+    base: Base
+    methods: dict[str, Method]
+    judge: AnyJudge | None
+
+    def __post_init__(self):
+        decides = [self.settings.data, self.settings.layout, self.settings.seed, self.settings.num_concepts, self.settings.judge]
+        told = config.to_yaml([*decides, self.base.fingerprint, *self.methods.values()])
+        self.run = hashlib.sha256(told.encode()).hexdigest()[:12]
+        self.folder = Path(self.settings.work) / self.run
+        self.dataset = self._dataset()
+        self.concepts = list(self.dataset.concepts.values())[: self.settings.num_concepts]
+        if len(self.concepts) < 2:
+            raise ConfigError(f"{self.dataset.root}: {len(self.concepts)} concepts, expected 2 or more (wrong_concept needs another one).")
+        self.predictions = Predictions(self.folder / "predictions.jsonl", run=self.run)
+
+    def _dataset(self) -> Dataset:
+        if self.settings.data:
+            return read(self.settings.data, self.settings.layout)
+        root = self.folder / "data"
+        if not root.exists():
+            root.parent.mkdir(parents=True, exist_ok=True)
+            write_dataset(root, seed=self.settings.seed, num_concepts=self.settings.num_concepts or 20)
+        return read(root, "unifybench")
+
+    def learn(self) -> None:
+        """Every method's tokens of every concept, into files."""
+        todo = [(c, m) for c in self.concepts for m in self.methods.values() if not self._file(c, m.name).is_file()]
+        for concept, method in tqdm(todo, desc="learning"):
+            tokens = learn_concept(self.base, concept.source(), method, seed=self.settings.seed)
+            concept_file.save(tokens, self._file(concept, method.name))
+
+    def _file(self, concept: Concept, method: str) -> Path:
+        return self.folder / "concepts" / method / f"{concept.name}.safetensors"
+
+    def tokens(self, concept: Concept, method: str) -> ConceptTokens:
+        return concept_file.load(self._file(concept, method), self.base)
+
+    def measure(self) -> None:
+        """Every conditioning of every concept, into the predictions."""
+        for i, concept in enumerate(tqdm(self.concepts, desc="measuring")):
+            compared = self.conditionings(concept, self.concepts[(i + 1) % len(self.concepts)])
+            missing = {name: spoken for name, spoken in compared.items() if not self.predictions.has(concept.name, name)}
+            if not missing:
+                continue
+            subject = make_ready(self.base, concept, self.dataset.root, read_truth(self.dataset.root, concept.name))
+            for name, spoken in missing.items():
+                self.predictions.add(self._trial(name, spoken, subject).predictions())
+
+    def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
+        """The methods' tokens of a concept, and all that they are compared to."""
+        own = {name: with_tokens(self.base, self.tokens(concept, name)) for name in self.methods}
+        return own | controls(
+            self.base,
+            concept.name,
+            class_noun=concept.class_noun,
+            description=unmarked(concept.description or f"<{concept.name}> is {concept.class_noun}.", concept.name),
+            facts=[unmarked(fact, concept.name) for fact in concept.facts],
+            pictures_NK=self.base.encode([read_picture(file) for file in concept.pictures]),
+            wrong=self.tokens(other, next(iter(self.methods))),
+        )
+
+    def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
+        drawings = self.folder / "pictures"
+        return Trial(method=name, spoken=spoken, subject=subject, judge=self.judge, drawings=drawings, seed=self.settings.seed)
+
+    def rows(self) -> Iterator[dict]:
+        """A row of scores for each concept and conditioning that was measured."""
+        for concept in self.concepts:
+            for method in dict.fromkeys(p.method for p in self.predictions if p.concept == concept.name):
+                yield {"concept": concept.name, "method": method, **scores(self.predictions.of(concept.name, method))}
+
+
+def unmarked(text: str, name: str) -> str:
+    """A dataset's sentence about '<name>' as one about '{name}'."""
+    return text.replace(f"<{name}>", "{name}")
+
+
+def open_benchmark(settings: BenchmarkConfig, base: Base, methods: Mapping[str, Method]) -> Benchmark:
+    judge = WorldJudge(load_judge(settings.judge)) if settings.judge else None
+    return Benchmark(settings, base, dict(methods), judge)
+
+
+def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
+    """Method -> metric -> mean over concepts with its 95 % interval."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        for metric, value in row.items():
+            if metric not in ("concept", "method"):
+                found.setdefault(row["method"], {}).setdefault(metric, []).append(value)
+    return {method: {metric: estimate(values) for metric, values in metrics.items()} for method, metrics in found.items()}
+
+
+def table(means: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str] = COLUMNS) -> str:
+    """A markdown table with intervals, a row for each method and control; '-' where there is no such number."""
+    shown = [column for column in columns if any(column in numbers for numbers in means.values())]
+    lines = ["| | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
+    for method, numbers in means.items():
+        lines.append(f"| {method} | " + " | ".join(_cell(numbers.get(column), column) for column in shown) + " |")
+    return "\n".join(lines)
+
+
+def _cell(number: Estimate | None, column: str) -> str:
+    if number is None:
+        return "-"
+    digits = 1 if column in DISTANCES else 2
+    around = "" if number.half_width is None else f" ± {number.half_width:.{digits}f}"
+    return f"{number.mean:.{digits}f}{around}"
+
+
+def write_results(benchmark: Benchmark, *, command: str, commit: str) -> str:
+    """table.md and table.json of what was measured; gives the table."""
+    rows, out = list(benchmark.rows()), Path(benchmark.settings.out)
+    means = over_concepts(rows)
+    header = {"command": command, "commit": commit, "seed": benchmark.settings.seed, "run": benchmark.run, "base": benchmark.base.fingerprint}
+    shares = {method: {metric: asdict(number) for metric, number in numbers.items()} for method, numbers in means.items()}
+    result = {**header, "notes": list(benchmark.dataset.notes), "mean": shares, "rows": rows}
+    concept_file.write_aside(out / "table.json", (json.dumps(result, indent=1) + "\n").encode())
+    shown = table(means)
+    told = f"`{command}` at {commit}: mean over {len(benchmark.concepts)} concepts ± half of the 95 % interval (Student's t).\n\n"
+    concept_file.write_aside(out / "table.md", (told + shown + "\n" + "".join(f"\n{note}\n" for note in benchmark.dataset.notes)).encode())
+    return shown

@@ -1,0 +1,266 @@
+"""The protocols: what a conditioning is asked about one concept of a dataset, and how each answer is scored.
+
+Every protocol gives predictions (`predictions.py`), and every number is made of predictions alone (`scores`), so that anyone can
+recount. Tasks of predictions:
+
+    positive, negative_<grade>     recognition: yes or no, by its probability
+    vqa, text_qa, facts, choice    answers; facts are what the owner told and no picture shows
+    caption, caption_other         whether a caption names the concept: of its pictures, of others
+    attributes                     share of a scene's attributes that a caption says
+    identity, prompt, palette, knowledge    what is drawn, as a judge sees it (palette: RGB distance, less is better)
+    unchanged                      whether a prompt that does not name the concept has the base's own logits, bit for bit, with it loaded
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from unictoken.conditioning import Conditioning
+from unictoken.data import templates
+from unictoken.data.records import Concept, Record
+from unictoken.data.templates import NO, YES
+from unictoken.measure import metrics
+from unictoken.measure.predictions import Prediction
+from unictoken.measure.toy_dataset import KNOWLEDGE, Truth
+from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
+from unictoken.model.base import Base
+from unictoken.model.pixels import read_picture
+from unictoken.model.sampling import Draw, next_logits
+
+IDENTITY = ("species", "fur", "second", "pattern", "collar")
+MAX_ANSWER = 24  # ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A concept of a dataset made ready to be asked about: its test pictures encoded once, its truth where it is known."""
+
+    concept: Concept
+    root: Path
+    ids: Mapping[Path, torch.Tensor]
+    """Image ids [K] by test picture."""
+    references: tuple[Image.Image, ...]
+    truth: Truth | None = None
+
+    def images(self, records: Sequence[Record]) -> torch.Tensor:
+        """Image ids [N, K] of each record's picture."""
+        return torch.stack([self.ids[file] for file in _files(records)])
+
+
+def make_ready(base: Base, concept: Concept, root: Path, truth: Truth | None = None) -> Subject:
+    """Encode every picture that the concept's test shows."""
+    files = list(dict.fromkeys(file for record in concept.records if record.split == "test" for file in record.pictures))
+    encoded = base.encode([read_picture(file) for file in files]) if files else []
+    references = tuple(map(read_picture, concept.pictures))
+    return Subject(concept=concept, root=root, ids=dict(zip(files, encoded, strict=True)), references=references, truth=truth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One conditioning on one concept. `drawings`: where its pictures are kept."""
+
+    method: str
+    spoken: Conditioning
+    subject: Subject
+    judge: AnyJudge | None
+    drawings: Path
+    seed: int
+
+    def predictions(self) -> list[Prediction]:
+        """Every protocol that the dataset has records for."""
+        answers = [*self.answer("vqa"), *self.answer("text_qa"), *self.choose()]
+        return [*self.recognise(), *answers, *self.caption(), *self.draw(), *self.unchanged()]
+
+    def recognise(self) -> list[Prediction]:
+        """Yes or no at probability .5, averaged over the ways to ask."""
+        asked = self._records("recognise")
+        said = self.spoken.recognise(self.subject.images(asked)) if asked else []
+        return [
+            self._prediction(
+                "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",
+                record,
+                given=f"{YES if p > 0.5 else NO} ({p:.3f})",
+                score=float((YES if p > 0.5 else NO) == record.answer),
+            )
+            for record, p in zip(asked, said, strict=True)
+        ]
+
+    def answer(self, task: str) -> list[Prediction]:
+        """Free answers, right when they have the words of the expected one and no others."""
+        asked = self._records(task)
+        told = {record.question for record in self.subject.concept.select("text_qa", split="train")}
+        said = self._ask([record.question for record in asked], asked)
+        return [
+            self._prediction(
+                "facts" if record.question in told and not record.pictures else task,
+                record,
+                given=given,
+                score=float(metrics.exact(given, record.answer)),
+            )
+            for record, given in zip(asked, said, strict=True)
+        ]
+
+    def choose(self) -> list[Prediction]:
+        """Multiple choice, the options shuffled by the record's own place (datasets.md, trap 2) and listed after the question."""
+        asked, questions, choices = self._records("choice"), [], []
+        for record in asked:
+            place = str(record.where).removeprefix(str(self.subject.root))
+            choice = metrics.shuffle(metrics.Choice(record.options, record.options.index(record.answer)), record=place)
+            listed = " ".join(f"{letter}. {option}" for letter, option in zip(metrics.LETTERS, choice.options, strict=False))
+            questions.append(f"{record.question} {listed}")
+            choices.append(choice)
+        said = self._ask(questions, asked)
+        return [
+            self._prediction("choice", record, given=given, score=float(metrics.chosen(given, c.options) == c.right), question=question)
+            for record, question, c, given in zip(asked, questions, choices, said, strict=True)
+        ]
+
+    def caption(self) -> list[Prediction]:
+        """Captions of every picture of the recognition test: whether they name the concept, and what of the scene they say."""
+        asked = self._records("recognise")
+        said = self.spoken.caption(self.subject.images(asked)) if asked else []
+        made = []
+        for record, given in zip(asked, said, strict=True):
+            named = metrics.says(given, self.subject.concept.name)
+            own = record.answer == YES
+            made.append(self._prediction("caption" if own else "caption_other", record, given=given, score=float(named == own), question="caption"))
+            if own and self.subject.truth:
+                phrases = self.subject.truth.said_in(record.pictures[0].name)
+                score, expected = metrics.attributes_said([given], [phrases])["attributes"], "; ".join(phrases.values())
+                made.append(self._prediction("attributes", record, given=given, score=score, question="caption", expected=expected))
+        return made
+
+    def draw(self) -> list[Prediction]:
+        """One picture for each prompt, kept as a file, and what the judge says of it."""
+        asked = self._records("generate")
+        if not asked or not self.spoken.can_draw:
+            return []
+        pictures = [*self._drawn([r for r in asked if r.kind != KNOWLEDGE], self.spoken)]
+        pictures += self._drawn([r for r in asked if r.kind == KNOWLEDGE], self.spoken.knowing())
+        made = []
+        for i, (record, picture) in enumerate(pictures):
+            file = self.drawings / self.subject.concept.name / self.method / f"{record.kind or 'prompt'}-{i:02d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(file)
+            made += self._judged(record, picture, str(file.relative_to(self.drawings.parent)))
+        return made
+
+    def _drawn(self, records: list[Record], spoken: Conditioning) -> list[tuple[Record, Image.Image]]:
+        drawn = spoken.draw([record.question for record in records], Draw(seed=self.seed)) if records else []
+        return list(zip(records, drawn, strict=True))
+
+    def _judged(self, record: Record, picture: Image.Image, file: str) -> list[Prediction]:
+        """What a drawing shows: who it is, what the prompt asked for, or the hat that only a fact tells."""
+        if self.judge is None:
+            return []
+        claims = self._claims(record)
+        verdicts = self.judge.check([picture] * len(claims), list(claims.values()))
+        made = [
+            self._prediction(task, record, given=verdict.said, score=verdict.score, expected=claims[task].text, picture=file)
+            for task, verdict in zip(claims, verdicts, strict=True)
+        ]
+        if record.kind != KNOWLEDGE and self.subject.concept.pet and isinstance(self.judge, WorldJudge):
+            made.append(self._palette(record, picture, file))
+        return made
+
+    def _palette(self, record: Record, picture: Image.Image, file: str) -> Prediction:
+        """How far the drawn fur is from the exact shade, which no word names."""
+        seen, exact = self.judge.judge.read([picture])[0].fur_rgb, self.subject.concept.pet.fur_rgb
+        distance = float(np.linalg.norm(np.subtract(seen, exact)))
+        return self._prediction("palette", record, given=str([round(v) for v in seen]), score=distance, expected=str(list(exact)), picture=file)
+
+    def _claims(self, record: Record) -> dict[str, Claim]:
+        """What is to be checked of a drawing, by task."""
+        concept, truth, references = self.subject.concept, self.subject.truth, self.subject.references
+        if record.kind == KNOWLEDGE:
+            text = f"The picture shows '{record.question}', where {' '.join(concept.facts)}"
+            return {"knowledge": Claim(text=text, attributes=truth.hat if truth else {}, references=references)}
+        who = {name: getattr(concept.pet, name) for name in IDENTITY} if concept.pet else {}
+        claims = {"identity": Claim(text=f"It is the {concept.class_noun} of the reference pictures.", attributes=who, references=references)}
+        wished = truth.prompts.get(record.question, {}) if truth else {}
+        if wished or not truth:
+            claims["prompt"] = Claim(text=f"The picture shows '{record.question}'.", attributes=wished)
+        return claims
+
+    def unchanged(self) -> list[Prediction]:
+        """Forgetting, or that there is none: base tasks on the same pictures, before and with the concept."""
+        if self.spoken.concept is None:
+            return []
+        base, question = self.spoken.base, templates.CAPTION[0]
+        asked = [r for r in self._records("recognise") if r.answer == YES]
+        form = base.vocab.encode(question)
+        prompts = [[base.vocab.bos, *base.vocab.picture(ids), *form, base.vocab.end_turn] for ids in map(self.subject.ids.get, _files(asked))]
+        pairs = zip(asked, next_logits(base, prompts), next_logits(self.spoken.speaker, prompts), strict=True) if prompts else ()
+        made = []
+        for record, before, after in pairs:
+            same, difference = metrics.same_logits(before, after)
+            made.append(self._prediction("unchanged", record, given=str(difference), score=float(same), question=question, expected="0.0"))
+        return made
+
+    def _records(self, task: str) -> list[Record]:
+        return list(self.subject.concept.select(task, split="test"))
+
+    def _ask(self, questions: list[str], records: list[Record]) -> list[str]:
+        """Answers in order; records of one task are all about pictures, or all about none."""
+        if not records:
+            return []
+        seen = self.subject.images(records) if records[0].pictures else None
+        return self.spoken.ask(questions, seen, max_ids=MAX_ANSWER)
+
+    def _prediction(self, task: str, record: Record, *, given: str, score: float | None, **other) -> Prediction:
+        shown = str(record.pictures[0].relative_to(self.subject.root)) if record.pictures else None
+        known = {"question": record.question, "expected": record.answer, "picture": shown} | other
+        return Prediction(concept=self.subject.concept.name, method=self.method, task=task, given=given, score=score, **known)
+
+
+def _files(records: Sequence[Record]) -> list[Path]:
+    return [record.pictures[0] for record in records]
+
+
+def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Every metric of one concept and method, from its predictions.
+
+    recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same against twins. knowledge counts
+    only drawings that show all that the fact tells. *_bleu: char-BLEU of free answers.
+    """
+    by_task: dict[str, list[Prediction]] = {}
+    for p in predictions:
+        by_task.setdefault(p.task, []).append(p)
+    numbers = {task: metrics.mean([p.score for p in found if p.score is not None]) for task, found in by_task.items() if _scored(found)}
+    if "knowledge" in numbers:
+        numbers["knowledge"] = metrics.mean([float(p.score == 1) for p in by_task["knowledge"] if p.score is not None])
+    for task in ("vqa", "text_qa", "facts"):
+        if task in by_task:
+            numbers[f"{task}_bleu"] = metrics.mean([metrics.char_bleu(p.given, p.expected) for p in by_task[task]])
+    return numbers | _recognition(by_task) | _naming(by_task, numbers)
+
+
+def _scored(predictions: list[Prediction]) -> bool:
+    return any(p.score is not None for p in predictions)
+
+
+def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
+    """Weighted recognition against look-alikes that words can tell apart, and against twins."""
+    asked = {task: found for task, found in by_task.items() if task == "positive" or task.startswith("negative_")}
+    said = {task.removeprefix("negative_"): [p.given.startswith(YES) for p in found] for task, found in asked.items()}
+    if "positive" not in said:
+        return {}
+    ordinary = [grade for grade in said if grade not in ("positive", "twin")]
+    hard, twins = ([grade for grade in said if grade == wanted] for wanted in ("hard", "twin"))
+    groups = {"recognition": ordinary, "recognition_hard": hard, "recognition_twins": twins}
+    return {name: metrics.recognition(said, negatives=grades)["weighted"] for name, grades in groups.items() if grades}
+
+
+def _naming(by_task: Mapping[str, list[Prediction]], numbers: Mapping[str, float]) -> dict[str, float]:
+    """How captions use the concept's name (`metrics.naming`)."""
+    if "caption" not in by_task:
+        return {}
+    named, wrongly = (sum(p.score == wanted for p in by_task.get(task, ())) for task, wanted in (("caption", 1), ("caption_other", 0)))
+    precision = {"name_precision": named / (named + wrongly)} if named + wrongly else {}
+    return {"name_recall": numbers["caption"], **precision}

@@ -1,0 +1,181 @@
+"""The toy benchmark on disk, in UnifyBench's own layout (`data/readers/unifybench.py`), so that one reader serves both.
+
+    concepts_list.json  random_images/  concept/train/<c>/  concept/test/<c>/
+
+What only this world knows stands beside it: `world` in a concept's info.json, and concept/test/<c>/truth.json, the scenes of the test
+pictures, what each prompt asks to see, and the facts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from unictoken.data import templates
+from unictoken.data.source import SourceError
+from unictoken.measure.toy import PROMPTED, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
+from unictoken.world import language
+from unictoken.world.attributes import NONE
+from unictoken.world.drawing import draw
+from unictoken.world.things import Pet, Scene, sample_pet_where, sample_scene
+
+RANDOM_IMAGES = 100
+OPTIONS = 4  # of a multiple choice question
+PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"  # kinds of prompts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What is true of one concept's test, beside its `Pet`."""
+
+    scenes: Mapping[str, Scene]
+    """By the file name of the test picture."""
+    prompts: Mapping[str, Mapping[str, str]]
+    """What each prompt asks to see beside the concept, as attributes of a scene."""
+    facts: language.Facts
+
+    def said_in(self, picture: str) -> dict[str, str]:
+        """What a caption of a test picture can say of its scene, by attribute."""
+        scene = self.scenes[picture]
+        worn = {} if scene.accessory == NONE else {"accessory": f"{scene.accessory_colour} {scene.accessory}"}
+        return {**worn, "place": language.WHERE[scene.place]}
+
+    @property
+    def hat(self) -> dict[str, str]:
+        """Its hat, which only the facts tell, as attributes of a scene."""
+        return {"accessory": self.facts.hat, "accessory_colour": self.facts.hat_colour}
+
+
+def read_truth(root: Path, name: str) -> Truth | None:
+    """The truth of a concept of the toy benchmark; None for other people's datasets."""
+    path = root / "concept" / "test" / name / "truth.json"
+    if not path.is_file():
+        return None
+    value = json.loads(path.read_text())
+    scenes = {picture: Scene(**scene) for picture, scene in value["scenes"].items()}
+    return Truth(scenes=scenes, prompts=value["prompts"], facts=language.Facts(**value["facts"]))
+
+
+def write_dataset(folder: Path, *, seed: int, num_concepts: int) -> None:
+    """Write the benchmark of a seed into a folder that is not there yet, whole or not at all."""
+    if num_concepts < 1:
+        raise SourceError(f"--num-concepts {num_concepts}: expected 1 or more.")
+    if folder.exists():
+        raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
+    try:
+        _write(aside, seed, num_concepts)
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(root: Path, seed: int, num_concepts: int) -> None:
+    concepts = [toy_concept(seed, i) for i in range(num_concepts)]
+    rng = np.random.default_rng([seed, 3])
+    strangers = [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)]
+    _save(strangers, root / "random_images")
+    _json(root / "concepts_list.json", [concept.source.name for concept in concepts])
+    for concept in concepts:
+        name = concept.source.name
+        write_toy_folder(concept, root / "concept" / "train" / name)
+        _training_rows(concept, root / "concept" / "train" / name)
+        _test_folder(concept, root / "concept" / "test" / name, rng)
+
+
+def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"{prefix}{i}.png" for i in range(len(pictures))]
+    for name, picture in zip(names, pictures, strict=True):
+        picture.save(folder / name)
+    return names
+
+
+def _json(path: Path, value) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def _row(image: str, kind: str, question: str, answer: str) -> dict:
+    """A row as UnifyBench writes them."""
+    shown = "<image>\n" if image else ""
+    turns = [{"from": "human", "value": shown + question}, {"from": "gpt", "value": answer}]
+    return {**({"image": image} if image else {}), "type": kind, "conversations": turns}
+
+
+def _training_rows(concept: ToyConcept, folder: Path) -> None:
+    """What UnifyBench's folders hold beside ours: a description, recognition rows and likeness."""
+    marker = f"<{concept.source.name}>"
+    info = json.loads((folder / "info.json").read_text())
+    info |= {"info": f"{marker} is {language.describe(concept.pet)}.", "conversation_type": "animal", "generation_type": "live_subject"}
+    _json(folder / "info.json", info)
+    own = sorted(p.name for p in folder.glob("*.png"))
+    recognise = [question.replace("{name}", marker) for question in templates.RECOGNISE]
+    asked = {form.replace("{it}", marker): language.answer(key, concept.pet) for key, (form, *_) in language.PET_QUESTIONS.items()}
+    _json(folder / "conversations.json", {image: [{"query": q, "answer": a} for q, a in asked.items()] for image in own})
+    _json(folder / "positive_recognitions.json", [_row(image, "rec", q, templates.YES) for image in own for q in recognise])
+    others = [f"random_images/{i}.png" for i in range(RANDOM_IMAGES)]
+    _json(folder / "random_recognitions.json", [_row(o, "rec", recognise[i % len(recognise)], templates.NO) for i, o in enumerate(others)])
+    grades = {"easy": 0.2, "hard": 0.9, "twin": 1.0}
+    files = sorted(p.name for p in (folder / "negative_example").glob("*.png"))
+    _json(folder / "negative_example" / "score.json", {name: grades[name.split("_")[0]] for name in files})
+
+
+def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) -> None:
+    shown, marker, pet = held_out_of(concept.pet, concept.seed), f"<{concept.source.name}>", concept.pet
+    images = _save(shown.positives, folder)
+    others = {grade: _save(pictures, folder / "negative_example", f"{grade}_") for grade, pictures in shown.negatives.items()}
+    recognise = templates.RECOGNISE[0].replace("{name}", marker)
+    rows = [_row(image, "rec", recognise, templates.YES) for image in images]
+    rows += [_row(f"negative_example/{name}", "rec", recognise, templates.NO) for names in others.values() for name in names]
+    _json(folder / "rec.json", rows)
+    _json(folder / "vqa.json", [row for image, scene in zip(images, shown.scenes, strict=True) for row in _questions(image, marker, pet, scene)])
+    _json(folder / "choice.json", [_choice(image, marker, pet, rng) for image in images])
+    _json(folder / "text_only.json", _text_only(concept, marker))
+    prompts = _prompts(shown, marker)
+    _json(folder / "t2i_conditions.json", {kind: list(wished) for kind, wished in prompts.items()})
+    _json(folder / "truth.json", {
+        "scenes": dict(zip(images, map(asdict, shown.scenes), strict=True)),
+        "prompts": {prompt: wish for wished in prompts.values() for prompt, wish in wished.items()},
+        "facts": asdict(concept.facts),
+    })
+
+
+def _questions(image: str, marker: str, pet: Pet, scene: Scene) -> list[dict]:
+    forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
+    return [_row(image, "vqa", form.replace("{it}", marker), language.answer(key, pet, scene)) for key, (form, *_) in forms.items()]
+
+
+def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict:
+    """A question about fur, eyes or collar with four answers, the right one anywhere."""
+    attribute = ("fur", "eyes", "collar")[int(rng.integers(3))]
+    right = language.answer(attribute, pet)
+    wrong = sorted({language.answer(attribute, other) for other in (sample_pet_where(rng, unseen=False) for _ in range(40))} - {right})
+    options = rng.permutation([right, *rng.permutation(wrong)[: OPTIONS - 1]]).tolist()
+    question = language.PET_QUESTIONS[attribute][0].replace("{it}", marker)
+    listed = " ".join(f"{letter}. {text}" for letter, text in zip("ABCD", options, strict=False))
+    return _row(image, "choice", f"{question} {listed}", "ABCD"[options.index(right)])
+
+
+def _text_only(concept: ToyConcept, marker: str) -> list[dict]:
+    """What the pictures show, and what only the facts say, asked without a picture."""
+    seen = {form.replace("{it}", marker): language.answer(key, concept.pet) for key, (form, *_) in language.PET_QUESTIONS.items()}
+    told = {form.replace("{name}", marker): language.fact_answer(key, concept.facts) for key, form in language.FACT_QUESTIONS.items()}
+    return [_row("", "text_only", question, answer) for question, answer in {**seen, **told}.items()]
+
+
+def _prompts(shown: HeldOut, marker: str) -> dict[str, dict[str, dict]]:
+    """Prompts by kind, each with what its drawing is to show beside the concept."""
+    explicit, knowledge = {}, {}
+    for hat, colour, place in shown.wishes:
+        wish = dict(zip(PROMPTED, (hat, colour, place), strict=True))
+        explicit[f"A photo of {marker} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}."] = wish
+        knowledge[f"A photo of {marker} wearing its hat {language.WHERE[place]}."] = {"place": place}
+    return {PLAIN: {f"A photo of {marker}.": {}}, EXPLICIT: explicit, KNOWLEDGE: knowledge}
