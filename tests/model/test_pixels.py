@@ -1,9 +1,14 @@
+import importlib.util
+import struct
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from unictoken.model.pixels import PictureError, grid, prepare, psnr, read_picture, to_picture, to_pixels
+from unictoken.model.pixels import MIN_SIDE, PictureError, check_picture, grid, prepare, psnr, read_picture, to_picture, to_pixels
 from unictoken.world.drawing import draw, enlarge
 from unictoken.world.things import sample_pet, sample_scene
 
@@ -50,10 +55,48 @@ def test_every_kind_of_colour_becomes_rgb(mode, colour, name, seen, tmp_path):
     assert (picture.mode, picture.getpixel((4, 4))) == ("RGB", seen)
 
 
-def test_an_animation_is_its_first_frame(tmp_path):
+def test_a_cmyk_jpeg_is_not_a_negative(tmp_path):
+    Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "print.jpg", quality=100)
+    assert b"Adobe" in (tmp_path / "print.jpg").read_bytes()  # its inks are stored inverted, as Photoshop does it
+    assert np.abs(np.subtract(read_picture(tmp_path / "print.jpg").getpixel((8, 8)), RED)).max() < 4
+
+
+def deep_png(path: Path, channels: list[int], *, side: int = 16) -> None:
+    """A PNG of 16 bits a channel in one colour, which Pillow itself cannot write: 3 channels, or 4 with alpha."""
+    row = b"\0" + struct.pack(f">{len(channels)}H", *channels) * side
+    header = struct.pack(">IIBBBBB", side, side, 16, {3: 2, 4: 6}[len(channels)], 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(row * side), b"IEND": b""}
+    written = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
+
+
+@pytest.mark.parametrize(
+    ("channels", "seen"),
+    [([257 * 200, 257 * 100, 257 * 3], (200, 100, 3)), ([65535, 0, 0, 65535], RED), ([65535, 0, 0, 0], WHITE)],
+)
+def test_sixteen_bits_of_colour_become_eight(channels, seen, tmp_path):
+    deep_png(tmp_path / "deep.png", channels)
+    picture = read_picture(tmp_path / "deep.png")
+    assert (picture.mode, picture.getpixel((8, 8))) == ("RGB", seen)
+
+
+def test_a_dark_picture_of_sixteen_bits_stays_dark(tmp_path):
+    Image.new("I;16", (16, 16), 200).save(tmp_path / "dark.png")
+    assert read_picture(tmp_path / "dark.png").getpixel((8, 8)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("value", "seen"), [(0.5, 128), (100.0, 100), (float("nan"), 0)])
+def test_a_picture_of_floating_numbers_is_scaled_by_what_it_holds(value, seen, tmp_path):
+    Image.new("F", (16, 16), value).save(tmp_path / "float.tif")
+    assert read_picture(tmp_path / "float.tif").getpixel((8, 8)) == (seen,) * 3
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
+def test_an_animation_is_its_first_frame(name, tmp_path):
     first, *others = (Image.new("RGB", (16, 16), colour) for colour in (GREEN, RED, BLUE))
-    first.save(tmp_path / "moving.gif", save_all=True, append_images=others)
-    assert read_picture(tmp_path / "moving.gif").getpixel((4, 4)) == GREEN
+    first.save(tmp_path / name, save_all=True, append_images=others, **({"lossless": True} if name.endswith("webp") else {}))
+    assert Image.open(tmp_path / name).n_frames == 3
+    assert read_picture(tmp_path / name).getpixel((4, 4)) == GREEN
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "webp", "tif"])
@@ -85,7 +128,40 @@ def test_a_strip_is_refused(tmp_path):
     assert read_picture(tmp_path / "wide.png").size == (160, 20)
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_tiny_picture_is_refused(tmp_path):
+    Image.new("RGB", (MIN_SIDE, MIN_SIDE - 1)).save(tmp_path / "tiny.png")
+    with pytest.raises(PictureError, match=f"tiny.png: 16 x 15 pixels, expected at least {MIN_SIDE} x {MIN_SIDE}"):
+        read_picture(tmp_path / "tiny.png")
+    Image.new("RGB", (MIN_SIDE, MIN_SIDE)).save(tmp_path / "small.png")
+    assert read_picture(tmp_path / "small.png").size == (MIN_SIDE, MIN_SIDE)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pillow_heif") is not None, reason="pillow-heif is installed, so HEIC is read")
+def test_heic_says_what_reads_it(tmp_path):
+    (tmp_path / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(PictureError, match=r"phone\.HEIC: HEIC is read by a plugin. `pip install pillow-heif`"):
+        read_picture(tmp_path / "phone.HEIC")
+
+
+def test_a_text_that_unpacks_to_too_much_is_refused(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("comment", "x" * 20_000_000, zip=True)
+    Image.new("RGB", (16, 16)).save(tmp_path / "text.png", pnginfo=text)
+    with pytest.raises(PictureError, match=r"text\.png: not a readable picture"):
+        read_picture(tmp_path / "text.png")
+
+
+def test_a_look_at_the_header_finds_what_is_no_picture_without_decoding_it(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:6000])
+    check_picture(tmp_path / "cut.png")
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(PictureError, match="not a readable picture"):
+        check_picture(tmp_path / "text.png")
+
+
+@pytest.mark.filterwarnings("error")
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
     Image.new("1", (10_001, 10_000)).save(tmp_path / "huge.png")
     with pytest.raises(PictureError, match="10001 x 10000 pixels, expected at most 100,000,000"):
