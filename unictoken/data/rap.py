@@ -47,22 +47,15 @@ def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal
 
     RAP shows one picture of a concept; the others are found by likeness through `path_to_concept`.
     """
-    folder = Path(folder)
-    database = folder / "database.json"
-    if database.exists():
-        raise SourceError(f"{database}: is there already. Choose another folder, or remove it.")
-    for name in (names := [check_name(source.name) for source in sources]):
-        if names.count(name) > 1:
-            raise SourceError(f"{database}: two concepts are named '{name}'. Give each its own name.")
-    if empty := [source.name for source in sources if not source.pictures]:
-        raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
+    database = Path(folder) / "database.json"
+    _check_writable(sources, database)
     concepts, owners = {}, {}
     for source in sources:
-        files = [f"{folder.resolve().name}/{source.name}/{i}.png" for i in range(len(source.pictures))]
-        for file, picture in zip(files, source.pictures, strict=True):
+        files = [f"{database.resolve().parent.name}/{source.name}/{i}.png" for i in range(len(source.pictures))]
+        for i, picture in enumerate(source.pictures):
             data = io.BytesIO()
             picture.save(data, "PNG")
-            write_aside(folder / source.name / Path(file).name, data.getvalue())
+            write_aside(database.parent / source.name / f"{i}.png", data.getvalue())
         concepts[f"<{source.name}>"] = {
             "name": source.name,
             "image": files if form == "r2p" else files[0],
@@ -73,6 +66,16 @@ def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal
     whole = {"concept_dict": concepts, "path_to_concept": owners}
     write_aside(database, (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode())
     return database
+
+
+def _check_writable(sources: Sequence[Source], database: Path) -> None:
+    if database.exists():
+        raise SourceError(f"{database}: is there already. Choose another folder, or remove it.")
+    names = [check_name(source.name) for source in sources]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SourceError(f"{database}: two concepts are named '{twice[0]}'. Give each its own name.")
+    if empty := [source.name for source in sources if not source.pictures]:
+        raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
 
 
 def _marked(source: Source, texts: Iterable[str]) -> list[str]:
