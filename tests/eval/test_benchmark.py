@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from unictoken.measure import toy as benchmark
+from unictoken.measure import toy, toy_dataset
 from unictoken.measure.judge import Judge
 
 METHOD = "method:\n  tokens: {shared: 2}\n  stages: [{steps: 1, batch: 2}]\n"
@@ -25,35 +26,42 @@ def program():
 
 @pytest.fixture
 def config_file(base_folder, tmp_path, monkeypatch):
-    """A small benchmark: two concepts, two pictures each, one drawing."""
-    monkeypatch.setattr(benchmark, "TEST_PICTURES", 2)
-    monkeypatch.setattr(benchmark, "DRAWINGS", 1)
+    """A small benchmark: two concepts, one picture of each kind, one drawing."""
+    monkeypatch.setattr(toy, "TEST_PICTURES", 1)
+    monkeypatch.setattr(toy, "DRAWINGS", 1)
+    monkeypatch.setattr(toy, "TRAINING_NEGATIVES", 2)
+    monkeypatch.setattr(toy_dataset, "RANDOM_IMAGES", 3)
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     (tmp_path / "method.yaml").write_text(METHOD)
     lines = {"base": base_folder, "judge": tmp_path / "judge.safetensors", "methods": tmp_path / "method.yaml", "num_concepts": 2,
-             "out": tmp_path / "toy.json", "pictures": tmp_path / "toy.png"}
+             "controls": "[none, text_prompt, wrong_concept]", "work": tmp_path / "work", "out": tmp_path / "toy.json", "page": tmp_path / "toy.html"}
     (tmp_path / "toy.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
     return tmp_path / "toy.yaml"
 
 
 def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys):
-    program.main(["--config", str(config_file)])
+    program.main(["--config", str(config_file), "--methods", "joint"])
     result = json.loads(config_file.with_name("toy.json").read_text())
-    assert list(result["mean"]) == ["joint", "none", "class_noun", "text_prompt", "wrong_concept"]
-    assert result["seed"] == 1 and len(result["rows"]) == 10 and result["command"].startswith("python eval/run.py --config")
+    assert list(result["mean"]) == ["joint", "none", "text_prompt", "wrong_concept"]
+    assert result["seed"] == 1 and len(result["rows"]) == 8 and result["command"].startswith("python eval/run.py --config")
     own = [row["vqa"] for row in result["rows"] if row["method"] == "joint"]
     assert result["mean"]["joint"]["vqa"] == round(sum(own) / 2, 4)
     shown = capsys.readouterr().out
     assert "| joint |" in shown and shown.strip() in config_file.with_name("toy.md").read_text()
-    assert config_file.with_name("toy.png").is_file()
+    assert "<figure>" in config_file.with_name("toy.html").read_text()
 
 
-def test_one_concept_is_too_few(program, config_file):
-    with pytest.raises(SystemExit, match="num_concepts: found 1, expected 2 or more"):
-        program.main(["--config", str(config_file), "--set", "num_concepts=1"])
-
-
-def test_a_mistake_in_the_config_is_said(program, config_file):
-    with pytest.raises(SystemExit, match=r"eval/run.py: .*unknown key 'sede'; did you mean 'seed'"):
-        program.main(["--config", str(config_file), "--set", "sede=1"])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--set", "num_concepts=1"), "num_concepts: found 1, expected 2 or more"),
+        (("--set", "sede=1"), "unknown key 'sede'; did you mean 'seed'"),
+        (("--set", "controls=[nothing]"), "controls: unknown 'nothing'; known: none, class_noun"),
+        (("--methods", "joynt"), "--methods: 'joynt' is not among the config's: joint"),
+        (("--set", "data=nowhere"), "nowhere: no such folder"),
+    ],
+)
+def test_a_mistake_is_said_in_one_line(program, config_file, more, said):
+    with pytest.raises(SystemExit, match=f"^eval/run.py: .*{re.escape(said)}"):
+        program.main(["--config", str(config_file), *more])

@@ -17,13 +17,13 @@ def test_facts_are_told_while_they_fit_and_whole(base):
 def test_every_control_has_its_name_and_its_words(base, bo, toy):
     pictures = base.encode(toy.source.pictures)
     made = controls(base, "bo", class_noun="dog", description=DESCRIPTION, facts=FACTS, pictures_NK=pictures, wrong=bo)
-    assert list(made) == ["none", "class_noun", "text_prompt_16", "text_prompt_64", "image_prompt_1", "image_prompt_4", "wrong_concept"]
+    assert list(made) == ["none", "class_noun", "text_prompt_16", "text_prompt", "image_prompt_1", "image_prompt_4", "wrong_concept"]
     assert made["none"].prompts.understanding == ""
     assert made["class_noun"].prompts.understanding == "{name} is a dog."
-    assert made["text_prompt_64"].prompts.understanding == " ".join([DESCRIPTION, *FACTS])
-    assert made["text_prompt_64"].prompts.generation == DESCRIPTION
+    assert made["text_prompt"].prompts.understanding == " ".join([DESCRIPTION, *FACTS])
+    assert made["text_prompt"].prompts.generation == DESCRIPTION
     assert [len(made[f"image_prompt_{n}"].shown) for n in (1, 4)] == [66 + 3, 4 * 66 + 3]
 
 
 def test_without_pictures_or_another_concept_there_are_no_such_controls(base):
-    assert list(controls(base, "bo", class_noun="dog", description=DESCRIPTION)) == ["none", "class_noun", "text_prompt_16", "text_prompt_64"]
+    assert list(controls(base, "bo", class_noun="dog", description=DESCRIPTION)) == ["none", "class_noun", "text_prompt_16", "text_prompt"]

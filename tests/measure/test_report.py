@@ -1,10 +1,13 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from unictoken.concept import file as concept_file
 from unictoken.learn.run import ConceptConfig, RunConfig, run
-from unictoken.measure import abilities
+from unictoken.measure import abilities, toy
+from unictoken.measure.judge import Judge
 from unictoken.measure.report import finish
 
 
@@ -52,3 +55,19 @@ def test_abilities_of_a_base_are_shares(base):
     numbers = abilities.measure_base(base, None, count=2, seed=0)
     assert {"psnr", "vqa", "caption_exact", "named", "codes_no_twin"} <= set(numbers)
     assert all(0 <= value <= 1 for name, value in numbers.items() if name != "psnr")
+
+
+def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_method, tmp_path, monkeypatch):
+    monkeypatch.setattr(toy, "TEST_PICTURES", 1)
+    monkeypatch.setattr(toy, "DRAWINGS", 1)
+    torch.manual_seed(0)
+    save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
+    settings = RunConfig(
+        concept=ConceptConfig(name="toy0", pictures=(str(toy_folder),)), method=short_method, out=str(tmp_path / "run"),
+        concepts=str(tmp_path), prompts=(), judge=str(tmp_path / "judge.safetensors"),
+    )
+    printed = finish(base, settings, *run(base, settings))
+    rows = [line.split(" | ")[0].strip("| ") for line in printed.splitlines() if line.startswith("| ")]
+    assert rows == ["", "joint", "*none*", "*class_noun*", "*text_prompt*"]
+    scores = concept_file.load(tmp_path / "toy0.safetensors", base).scores
+    assert {"recognition", "recognition_twins", "vqa", "text_qa", "identity", "palette", "prompt"} <= set(scores)

@@ -12,6 +12,7 @@ from unictoken.concept.start import frequent_ids
 from unictoken.conditioning import in_words
 from unictoken.data import templates
 from unictoken.measure.judge import Judge
+from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.pixels import prepare, psnr, to_pixels
 from unictoken.model.sampling import Draw, next_logits
@@ -38,7 +39,7 @@ def measure_base(base: Base, judge: Judge | None, *, count: int, seed: int, draw
     plain = in_words(base, "it", "")
     said = plain.ask([templates.CAPTION[0]] * count, ids)
     truth = [language.caption(p, s) for p, s in zip(pets, scenes, strict=True)]
-    numbers["caption_exact"] = share(a == b for a, b in zip(said, truth, strict=True))
+    numbers["caption_exact"] = mean(a == b for a, b in zip(said, truth, strict=True))
     numbers |= _questions(plain, pets, scenes, ids)
     numbers |= _named_introductions(base, pets, ids, rng)
     numbers |= _code_introductions(base, pets, ids, rng)
@@ -46,10 +47,6 @@ def measure_base(base: Base, judge: Judge | None, *, count: int, seed: int, draw
         numbers |= _drawings(base, judge, drawings, seed)
     return numbers
 
-
-def share(flags) -> float:
-    flags = list(flags)
-    return sum(flags) / len(flags)
 
 
 def _questions(plain, pets, scenes, ids) -> dict[str, float]:
@@ -59,7 +56,7 @@ def _questions(plain, pets, scenes, ids) -> dict[str, float]:
     for attribute, (form, *_) in forms.items():
         said = plain.ask([form.replace("{it}", "it")] * len(pets), ids)
         right = [language.answer(attribute, p, s) for p, s in zip(pets, scenes, strict=True)]
-        numbers[f"vqa_{attribute}"] = share(a == b for a, b in zip(said, right, strict=True))
+        numbers[f"vqa_{attribute}"] = mean(a == b for a, b in zip(said, right, strict=True))
     return {"vqa": sum(numbers.values()) / len(numbers), **numbers}
 
 
@@ -70,7 +67,7 @@ def _named_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
         for described, yes in ((pet, True), (hard_negative(pet, rng), False)):
             asked = in_words(base, "tom", f"{{name}} is {language.describe(described)}.")
             right.append((asked.recognise(picture[None])[0] > 0.5) == yes)
-    return {"named_yes": share(right[::2]), "named_no_hard": share(right[1::2]), "named": share(right)}
+    return {"named_yes": mean(right[::2]), "named_no_hard": mean(right[1::2]), "named": mean(right)}
 
 
 def _code_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
@@ -88,7 +85,7 @@ def _code_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
             yes, no = (vocab.encode(w)[0] for w in (templates.YES, templates.NO))
             probability = next_logits(base, prompts)[:, [yes, no]].softmax(-1)[:, 0].mean()
             right[key].append(bool(probability > 0.5) == (key == "codes_yes"))
-    return {key: share(flags) for key, flags in right.items()}
+    return {key: mean(flags) for key, flags in right.items()}
 
 
 def _drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, float]:
@@ -105,5 +102,5 @@ def _drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, floa
     numbers = {}
     for name in names:
         truth = [getattr(p, name, None) or getattr(s, name) for p, s in zip(pets, scenes, strict=True)]
-        numbers[f"drawn_{name}"] = share(r.values[name] == t for r, t in zip(readings, truth, strict=True))
+        numbers[f"drawn_{name}"] = mean(r.values[name] == t for r, t in zip(readings, truth, strict=True))
     return {"drawn": sum(numbers.values()) / len(numbers), **numbers}

@@ -1,7 +1,7 @@
 """A benchmark: every method and every control on every concept of a dataset; learned, asked, kept, and put into one table.
 
     work/<run>/  data/ (the toy benchmark, where no dataset is given)  concepts/<method>/<c>.safetensors  pictures/  predictions.jsonl
-    out/         table.md  table.json
+    out          table.json, and table.md beside it;  page  report.html
 
 Both steps are resumable: a concept file that is there is not learned again, and predictions that are there are not made again. `run` is
 a digest of all that the numbers depend on.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,7 +26,8 @@ from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
 from unictoken.learn.concept import learn_concept
 from unictoken.learn.methods import Method
-from unictoken.measure.controls import controls
+from unictoken.measure import page
+from unictoken.measure.controls import CONTROLS, controls
 from unictoken.measure.judge import load_judge
 from unictoken.measure.metrics import Estimate, estimate
 from unictoken.measure.predictions import Predictions
@@ -35,12 +36,12 @@ from unictoken.measure.toy_dataset import read_truth, write_dataset
 from unictoken.measure.verdict import AnyJudge, WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import read_picture
+from unictoken.world import language
 
 COLUMNS = (
     "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "name_recall", "name_precision",
     "attributes", "identity", "palette", "prompt", "knowledge", "unchanged",
 )  # fmt: skip
-DISTANCES = ("palette",)  # less is better, and not a share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +60,19 @@ class BenchmarkConfig:
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all."""
+    controls: tuple[str, ...] = CONTROLS
+    """What the methods are compared to (controls.py)."""
     work: str = "runs/eval"
-    out: str = "results/unifybench-toy"
+    out: str = "results/toy.json"
+    """The numbers, every row of them; the table goes beside it as .md."""
+    page: str | None = None
+    """An HTML page of references, drawings and answers; null: none."""
 
     def __post_init__(self):
         if self.num_concepts is not None and self.num_concepts < 2:
             raise ConfigError(f"num_concepts: found {self.num_concepts}, expected 2 or more (wrong_concept needs another one).")
+        if unknown := sorted(set(self.controls) - set(CONTROLS)):
+            raise ConfigError(f"controls: unknown '{unknown[0]}'; known: {', '.join(CONTROLS)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +86,8 @@ def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     """Methods by name, in order."""
     methods = [config.load(MethodFile, path).method for path in paths]
     named = {method.name: method for method in methods}
-    if len(named) < len(methods) or not methods:
-        raise ConfigError(f"methods: found names {[m.name for m in methods]}; expected one or more, all different.")
+    if len(named) < len(methods) or not methods or set(named) & set(CONTROLS):
+        raise ConfigError(f"methods: found names {[m.name for m in methods]}; expected one or more, all different, no control's.")
     return named
 
 
@@ -139,15 +147,8 @@ class Benchmark:
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {name: with_tokens(self.base, self.tokens(concept, name)) for name in self.methods}
-        return own | controls(
-            self.base,
-            concept.name,
-            class_noun=concept.class_noun,
-            description=unmarked(concept.description or f"<{concept.name}> is {concept.class_noun}.", concept.name),
-            facts=[unmarked(fact, concept.name) for fact in concept.facts],
-            pictures_NK=self.base.encode([read_picture(file) for file in concept.pictures]),
-            wrong=self.tokens(other, next(iter(self.methods))),
-        )
+        compared = controls_of(self.base, concept, wrong=self.tokens(other, next(iter(self.methods))))
+        return own | {name: compared[name] for name in self.settings.controls if name in compared}
 
     def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
@@ -159,10 +160,30 @@ class Benchmark:
             for method in dict.fromkeys(p.method for p in self.predictions if p.concept == concept.name):
                 yield {"concept": concept.name, "method": method, **scores(self.predictions.of(concept.name, method))}
 
+    def sheet(self, concept: Concept) -> page.ConceptSheet:
+        """What the page shows of a concept: its references, every method's drawings, and the answers without a picture."""
+        own = [p for p in self.predictions if p.concept == concept.name]
+        drawn: dict[str, dict[str, str]] = {}
+        for p in own:
+            if p.task in ("identity", "knowledge"):
+                drawn.setdefault(p.method, {})[p.picture] = p.question
+        return page.ConceptSheet(
+            name=concept.name,
+            references=concept.pictures,
+            drawn={method: tuple(self.folder / file for file in files) for method, files in drawn.items()},
+            prompts=tuple(next(iter(drawn.values()), {}).values()),
+            answers=tuple(p for p in own if p.task in ("text_qa", "facts")),
+        )
 
-def unmarked(text: str, name: str) -> str:
-    """A dataset's sentence about '<name>' as one about '{name}'."""
-    return text.replace(f"<{name}>", "{name}")
+
+def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = None) -> dict[str, Conditioning]:
+    """Every control of a dataset's concept."""
+    said = [concept.description or f"<{concept.name}> is {language.a(concept.class_noun)}.", *concept.facts]
+    description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
+    pictures = base.encode([read_picture(file) for file in concept.pictures])
+    return controls(
+        base, concept.name, class_noun=concept.class_noun, description=description, facts=facts, pictures_NK=pictures, wrong=wrong
+    )
 
 
 def open_benchmark(settings: BenchmarkConfig, base: Base, methods: Mapping[str, Method]) -> Benchmark:
@@ -180,32 +201,26 @@ def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
     return {method: {metric: estimate(values) for metric, values in metrics.items()} for method, metrics in found.items()}
 
 
-def table(means: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str] = COLUMNS) -> str:
-    """A markdown table with intervals, a row for each method and control; '-' where there is no such number."""
-    shown = [column for column in columns if any(column in numbers for numbers in means.values())]
-    lines = ["| | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
-    for method, numbers in means.items():
-        lines.append(f"| {method} | " + " | ".join(_cell(numbers.get(column), column) for column in shown) + " |")
-    return "\n".join(lines)
-
-
-def _cell(number: Estimate | None, column: str) -> str:
-    if number is None:
-        return "-"
-    digits = 1 if column in DISTANCES else 2
-    around = "" if number.half_width is None else f" ± {number.half_width:.{digits}f}"
-    return f"{number.mean:.{digits}f}{around}"
-
-
 def write_results(benchmark: Benchmark, *, command: str, commit: str) -> str:
-    """table.md and table.json of what was measured; gives the table."""
-    rows, out = list(benchmark.rows()), Path(benchmark.settings.out)
+    """The numbers, the table and the page of what was measured; gives the table."""
+    settings, rows = benchmark.settings, list(benchmark.rows())
     means = over_concepts(rows)
-    header = {"command": command, "commit": commit, "seed": benchmark.settings.seed, "run": benchmark.run, "base": benchmark.base.fingerprint}
-    shares = {method: {metric: asdict(number) for metric, number in numbers.items()} for method, numbers in means.items()}
-    result = {**header, "notes": list(benchmark.dataset.notes), "mean": shares, "rows": rows}
-    concept_file.write_aside(out / "table.json", (json.dumps(result, indent=1) + "\n").encode())
-    shown = table(means)
-    told = f"`{command}` at {commit}: mean over {len(benchmark.concepts)} concepts ± half of the 95 % interval (Student's t).\n\n"
-    concept_file.write_aside(out / "table.md", (told + shown + "\n" + "".join(f"\n{note}\n" for note in benchmark.dataset.notes)).encode())
+    columns = tuple(column for column in COLUMNS if any(column in numbers for numbers in means.values()))
+    compared = tuple(method for method in means if method not in benchmark.methods)
+    header = {"command": command, "commit": commit, "seed": settings.seed, "run": benchmark.run, "base": benchmark.base.fingerprint}
+    numbers = {"mean": _each(means, "mean"), "half_width": _each(means, "half_width"), "rows": rows}
+    out = Path(settings.out)
+    concept_file.write_aside(out, (json.dumps({**header, "notes": benchmark.dataset.notes, **numbers}, indent=1) + "\n").encode())
+    shown = page.table(means, columns, controls=compared)
+    notes = (f"`{command}` at {commit}, seed {settings.seed}, {len(benchmark.concepts)} concepts.", *benchmark.dataset.notes)
+    concept_file.write_aside(out.with_suffix(".md"), "\n\n".join([*notes, shown, ""]).encode())
+    if settings.page:
+        sheets = tuple(map(benchmark.sheet, benchmark.concepts))
+        page.write(page.Page(title=out.stem, notes=notes, scores=means, metrics=columns, controls=compared, concepts=sheets), settings.page)
     return shown
+
+
+def _each(means: Mapping[str, Mapping[str, Estimate]], part: str) -> dict[str, dict[str, float | None]]:
+    """Method -> metric -> one part of its estimate, rounded."""
+    parts = {method: {metric: getattr(number, part) for metric, number in numbers.items()} for method, numbers in means.items()}
+    return {method: {metric: value if value is None else round(value, 4) for metric, value in numbers.items()} for method, numbers in parts.items()}

@@ -13,8 +13,9 @@ from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
 from unictoken.world import language
 
-TEXT_BUDGETS = (16, 64)  # ids of a text prompt, as Yo'LLaVA and Yo'Chameleon compare
-PICTURE_COUNTS = (1, 4)  # reference pictures in context
+TEXT_BUDGETS = {"text_prompt_16": 16, "text_prompt": 64}  # ids of a text prompt; 64 hold all that words can say of a toy pet
+PICTURE_COUNTS = {"image_prompt_1": 1, "image_prompt_4": 4}  # reference pictures in context
+CONTROLS = ("none", "class_noun", *TEXT_BUDGETS, *PICTURE_COUNTS, "wrong_concept")
 
 
 def controls(
@@ -32,11 +33,11 @@ def controls(
         "none": in_words(base, name, ""),
         "class_noun": in_words(base, name, f"{{name}} is {language.a(class_noun)}."),
     }
-    for budget in TEXT_BUDGETS:
+    for control, budget in TEXT_BUDGETS.items():
         described, *known = fitting([description, *facts], budget, base.vocab)
-        compared[f"text_prompt_{budget}"] = in_words(base, name, described, facts=" ".join(known))
-    for count in PICTURE_COUNTS if pictures_NK is not None else ():
-        compared[f"image_prompt_{count}"] = in_pictures(base, name, pictures_NK[:count])
+        compared[control] = in_words(base, name, described, facts=" ".join(known))
+    for control, count in PICTURE_COUNTS.items() if pictures_NK is not None else ():
+        compared[control] = in_pictures(base, name, pictures_NK[:count])
     return compared | ({"wrong_concept": with_tokens(base, replace(wrong, name=name))} if wrong else {})
 
 

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.concept import Lesson
 from unictoken.learn.run import RunConfig
-from unictoken.measure import abilities, toy
+from unictoken.measure import abilities, page
+from unictoken.measure.benchmark import controls_of
 from unictoken.measure.judge import load_judge
+from unictoken.measure.metrics import mean
+from unictoken.measure.protocols import Trial, make_ready, scores
+from unictoken.measure.toy import ToyConcept
+from unictoken.measure.toy_dataset import read_truth, write_concept
+from unictoken.measure.verdict import WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
 
+COMPARED = ("none", "class_noun", "text_prompt")  # controls in the report of a run
+COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt", "positive", "negatives", "psnr")
+HELD_OUT_SEED = 999  # of the pictures that a run is measured on, beside its own seed
 OUTSIDE_PSNR = 18.0  # dB; pictures that the image tokenizer gives back worse than this are not of its world
 
 
@@ -36,7 +48,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     answers = _answers(spoken, settings, source, lesson)
     (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
-    columns = [m for m in (*toy.METRICS, "positive", "negatives", "psnr") if m in numbers]
+    columns = [column for column in COLUMNS if column in numbers]
     sections = [f"# <{concept.name}>, a {concept.class_noun}", "", f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels is not None:
@@ -45,10 +57,10 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
-    sections += [toy.table(rows, columns), "", _explained(_truth_is_known(source, settings)), ""]
+    sections += [page.table(rows, columns, controls=COMPARED), "", _explained(_truth_is_known(source, settings)), ""]
     (folder / "report.md").write_text("\n".join(sections))
     lines = [f"{a['question']}  {a['answer']}" for a in answers]
-    return "\n".join([*lines, "", toy.table(rows, columns), "", f"{path}", f"{folder / 'report.md'}"])
+    return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", f"{path}", f"{folder / 'report.md'}"])
 
 
 def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
@@ -80,11 +92,18 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
     """Scores with controls: on held-out pictures where the truth is known, else on what the run has."""
     if not _truth_is_known(source, settings):
         return {concept.method: _own_scores(with_tokens(base, concept), lesson, decibels)}
-    test = toy.make_test_set(base, source.pet, (settings.seed, 999))
-    judge = load_judge(settings.judge)
+    root = settings.folder / "held-out"
+    shutil.rmtree(root, ignore_errors=True)
+    seed = (settings.seed, HELD_OUT_SEED)
+    write_concept(ToyConcept(pet=source.pet, facts=None, source=source, seed=seed), root, np.random.default_rng(seed))
+    shown = read(root, "unifybench").concepts[concept.name]
+    subject = make_ready(base, shown, root, read_truth(root, concept.name))
+    judge, drawings = WorldJudge(load_judge(settings.judge)), root / "drawings"
+    compared = {concept.method: with_tokens(base, concept), **controls_of(base, shown)}
     return {
-        name: toy.measure(c, judge, source.pet, None, test, seed=settings.seed)[0]
-        for name, c in toy.conditionings(base, source, concept, None).items()
+        name: scores(Trial(method=name, spoken=c, subject=subject, judge=judge, drawings=drawings, seed=settings.seed).predictions())
+        for name, c in compared.items()
+        if name in (concept.method, *COMPARED)
     }
 
 
@@ -95,9 +114,9 @@ def _truth_is_known(source: Source, settings: RunConfig) -> bool:
 
 def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) -> dict[str, float]:
     others = torch.cat(list(lesson.material.negatives.values())) if lesson.material.negatives else None
-    scores = {"positive": abilities.share(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
+    scores = {"positive": mean(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
     if others is not None:
-        scores["negatives"] = abilities.share(p <= 0.5 for p in spoken.recognise(others[:64]))
+        scores["negatives"] = mean(p <= 0.5 for p in spoken.recognise(others[:64]))
     return scores if decibels is None else {**scores, "psnr": decibels}
 
 

@@ -39,7 +39,7 @@ class Truth:
     """By the file name of the test picture."""
     prompts: Mapping[str, Mapping[str, str]]
     """What each prompt asks to see beside the concept, as attributes of a scene."""
-    facts: language.Facts
+    facts: language.Facts | None
 
     def said_in(self, picture: str) -> dict[str, str]:
         """What a caption of a test picture can say of its scene, by attribute."""
@@ -60,7 +60,7 @@ def read_truth(root: Path, name: str) -> Truth | None:
         return None
     value = json.loads(path.read_text())
     scenes = {picture: Scene(**scene) for picture, scene in value["scenes"].items()}
-    return Truth(scenes=scenes, prompts=value["prompts"], facts=language.Facts(**value["facts"]))
+    return Truth(scenes=scenes, prompts=value["prompts"], facts=language.Facts(**value["facts"]) if value["facts"] else None)
 
 
 def write_dataset(folder: Path, *, seed: int, num_concepts: int) -> None:
@@ -84,10 +84,16 @@ def _write(root: Path, seed: int, num_concepts: int) -> None:
     _save(strangers, root / "random_images")
     _json(root / "concepts_list.json", [concept.source.name for concept in concepts])
     for concept in concepts:
-        name = concept.source.name
-        write_toy_folder(concept, root / "concept" / "train" / name)
-        _training_rows(concept, root / "concept" / "train" / name)
-        _test_folder(concept, root / "concept" / "test" / name, rng)
+        write_concept(concept, root, rng)
+        _random_rows(concept, root / "concept" / "train" / concept.source.name)
+
+
+def write_concept(concept: ToyConcept, root: Path, rng: np.random.Generator) -> None:
+    """The two folders of one concept; `rng` decides what multiple choice offers."""
+    name = concept.source.name
+    write_toy_folder(concept, root / "concept" / "train" / name)
+    _training_rows(concept, root / "concept" / "train" / name)
+    _test_folder(concept, root / "concept" / "test" / name, rng)
 
 
 def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[str]:
@@ -121,11 +127,16 @@ def _training_rows(concept: ToyConcept, folder: Path) -> None:
     asked = {form.replace("{it}", marker): language.answer(key, concept.pet) for key, (form, *_) in language.PET_QUESTIONS.items()}
     _json(folder / "conversations.json", {image: [{"query": q, "answer": a} for q, a in asked.items()] for image in own})
     _json(folder / "positive_recognitions.json", [_row(image, "rec", q, templates.YES) for image in own for q in recognise])
-    others = [f"random_images/{i}.png" for i in range(RANDOM_IMAGES)]
-    _json(folder / "random_recognitions.json", [_row(o, "rec", recognise[i % len(recognise)], templates.NO) for i, o in enumerate(others)])
     grades = {"easy": 0.2, "hard": 0.9, "twin": 1.0}
     files = sorted(p.name for p in (folder / "negative_example").glob("*.png"))
     _json(folder / "negative_example" / "score.json", {name: grades[name.split("_")[0]] for name in files})
+
+
+def _random_rows(concept: ToyConcept, folder: Path) -> None:
+    """Recognition rows about strangers."""
+    asked = [question.replace("{name}", f"<{concept.source.name}>") for question in templates.RECOGNISE]
+    rows = [_row(f"random_images/{i}.png", "rec", asked[i % len(asked)], templates.NO) for i in range(RANDOM_IMAGES)]
+    _json(folder / "random_recognitions.json", rows)
 
 
 def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) -> None:
@@ -139,12 +150,12 @@ def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) ->
     _json(folder / "vqa.json", [row for image, scene in zip(images, shown.scenes, strict=True) for row in _questions(image, marker, pet, scene)])
     _json(folder / "choice.json", [_choice(image, marker, pet, rng) for image in images])
     _json(folder / "text_only.json", _text_only(concept, marker))
-    prompts = _prompts(shown, marker)
+    prompts = _prompts(shown, marker, knows=concept.facts is not None)
     _json(folder / "t2i_conditions.json", {kind: list(wished) for kind, wished in prompts.items()})
     _json(folder / "truth.json", {
         "scenes": dict(zip(images, map(asdict, shown.scenes), strict=True)),
         "prompts": {prompt: wish for wished in prompts.values() for prompt, wish in wished.items()},
-        "facts": asdict(concept.facts),
+        "facts": concept.facts and asdict(concept.facts),
     })
 
 
@@ -167,15 +178,15 @@ def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict
 def _text_only(concept: ToyConcept, marker: str) -> list[dict]:
     """What the pictures show, and what only the facts say, asked without a picture."""
     seen = {form.replace("{it}", marker): language.answer(key, concept.pet) for key, (form, *_) in language.PET_QUESTIONS.items()}
-    told = {form.replace("{name}", marker): language.fact_answer(key, concept.facts) for key, form in language.FACT_QUESTIONS.items()}
+    told = {question.replace("{name}", marker): answer.replace("{name}", marker) for question, answer in concept.source.questions}
     return [_row("", "text_only", question, answer) for question, answer in {**seen, **told}.items()]
 
 
-def _prompts(shown: HeldOut, marker: str) -> dict[str, dict[str, dict]]:
-    """Prompts by kind, each with what its drawing is to show beside the concept."""
+def _prompts(shown: HeldOut, marker: str, *, knows: bool) -> dict[str, dict[str, dict]]:
+    """Prompts by kind, each with what its drawing is to show beside the concept; knowledge-driven ones where its hat is known."""
     explicit, knowledge = {}, {}
     for hat, colour, place in shown.wishes:
         wish = dict(zip(PROMPTED, (hat, colour, place), strict=True))
         explicit[f"A photo of {marker} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}."] = wish
         knowledge[f"A photo of {marker} wearing its hat {language.WHERE[place]}."] = {"place": place}
-    return {PLAIN: {f"A photo of {marker}.": {}}, EXPLICIT: explicit, KNOWLEDGE: knowledge}
+    return {PLAIN: {f"A photo of {marker}.": {}}, EXPLICIT: explicit, **({KNOWLEDGE: knowledge} if knows else {})}

@@ -1,21 +1,24 @@
+import dataclasses
 import json
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from unictoken.conditioning import Conditioning, in_words
 from unictoken.config import ConfigError
 from unictoken.data.readers import read
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.measure import toy, toy_dataset
-from unictoken.measure.benchmark import COLUMNS, BenchmarkConfig, open_benchmark, over_concepts, table, write_results
+from unictoken.measure.benchmark import COLUMNS, BenchmarkConfig, open_benchmark, over_concepts, write_results
 from unictoken.measure.judge import Judge
 from unictoken.measure.predictions import Prediction
-from unictoken.measure.protocols import scores
+from unictoken.measure.protocols import Trial, make_ready, scores
+from unictoken.measure.verdict import Verdict
 
 METHOD = Method(name="short", tokens=Tokens(shared=2), stages=(Stage(steps=1, batch=2),))
-CONTROLS = ["none", "class_noun", "text_prompt_16", "text_prompt_64", "image_prompt_1", "image_prompt_4", "wrong_concept"]
+CONTROLS = ["none", "class_noun", "text_prompt_16", "text_prompt", "image_prompt_1", "image_prompt_4", "wrong_concept"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,8 @@ def settings(small, tmp_path_factory) -> BenchmarkConfig:
     folder = tmp_path_factory.mktemp("benchmark")
     torch.manual_seed(0)
     save_file(Judge().state_dict(), folder / "judge.safetensors")
-    return BenchmarkConfig(judge=str(folder / "judge.safetensors"), num_concepts=2, work=str(folder / "work"), out=str(folder / "out"))
+    return BenchmarkConfig(judge=str(folder / "judge.safetensors"), num_concepts=2, work=str(folder / "work"), out=str(folder / "out" / "table.json"),
+                           page=str(folder / "out" / "report.html"))
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +131,12 @@ def test_results_can_be_recounted(measured, settings):
     result = json.loads((measured.folder.parents[1] / "out" / "table.json").read_text())
     assert (result["command"], result["commit"], result["seed"]) == ("python eval/run.py", "abc", 1)
     rows = [row for row in result["rows"] if row["method"] == "short"]
-    assert result["mean"]["short"]["vqa"]["mean"] == pytest.approx(sum(row["vqa"] for row in rows) / 2)
+    assert result["mean"]["short"]["vqa"] == pytest.approx(sum(row["vqa"] for row in rows) / 2, abs=1e-4)
     lines = [json.loads(line) for line in (measured.folder / "predictions.jsonl").read_text().splitlines()]
     vqa = [line["score"] for line in lines if (line["concept"], line["method"], line["task"]) == ("toy0", "short", "vqa")]
     assert rows[0]["vqa"] == pytest.approx(sum(vqa) / 24)
+    html = (measured.folder.parents[1] / "out" / "report.html").read_text()
+    assert html.count("<figure>") == 2 * (5 + 8 * 3) and "text_prompt (control)" in html
     assert shown in (measured.folder.parents[1] / "out" / "table.md").read_text()
 
 
@@ -170,7 +176,66 @@ def test_a_prediction_without_a_verdict_is_not_nought():
     assert scores(rows)["identity"] == 0.8
 
 
-def test_a_table_shows_intervals_over_concepts():
-    rows = [{"concept": c, "method": "joint", "vqa": v, "palette": p} for c, v, p in (("a", 0.5, 10.0), ("b", 0.7, 30.0), ("c", 0.9, 20.0))]
-    shown = table(over_concepts(rows))
-    assert shown == "| | vqa | palette |\n|---|---|---|\n| joint | 0.70 ± 0.50 | 20.0 ± 24.8 |"
+def test_means_are_over_concepts():
+    rows = [{"concept": c, "method": "joint", "vqa": v} for c, v in (("a", 0.5), ("b", 0.7), ("c", 0.9))]
+    found = over_concepts(rows)["joint"]["vqa"]
+    assert (found.n, found.mean) == (3, pytest.approx(0.7)) and found.half_width == pytest.approx(0.4968, abs=1e-3)
+
+
+def trial(base, spoken, dataset, tmp_path, judge=None) -> Trial:
+    subject = make_ready(base, read(dataset).concepts["toy0"], dataset, toy_dataset.read_truth(dataset, "toy0"))
+    return Trial(method="m", spoken=spoken, subject=subject, judge=judge, drawings=tmp_path / "pictures", seed=0)
+
+
+def test_who_knows_every_answer_is_always_right(base, dataset, tmp_path):
+    asked = trial(base, in_words(base, "toy0", ""), dataset, tmp_path)
+    concept = asked.subject.concept
+    answers = {(r.question, r.pictures): r.answer for r in concept.records if r.split == "test" and r.task in ("vqa", "text_qa")}
+
+    class Knowing:
+        def ask(self, questions, images=None, *, max_ids):
+            records = concept.select("vqa" if images is not None else "text_qa", split="test")
+            return [answers[q, r.pictures].upper() + "." for q, r in zip(questions, records, strict=True)]
+
+    knowing = dataclasses.replace(asked, spoken=Knowing())
+    numbers = scores([*knowing.answer("vqa"), *knowing.answer("text_qa")])
+    assert (numbers["vqa"], numbers["text_qa"], numbers["facts"]) == (1.0, 1.0, 1.0)
+
+
+def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tmp_path):
+    asked = trial(base, in_words(base, "toy0", ""), dataset, tmp_path)
+    heard = []
+
+    class Repeating:
+        def ask(self, questions, images=None, *, max_ids):
+            heard.extend(questions)
+            return [record.answer for record in asked.subject.concept.select("choice", split="test")]
+
+    made = dataclasses.replace(asked, spoken=Repeating()).choose()
+    assert [p.score for p in made] == [1.0, 1.0] and all(" A. " in question and " D. " in question for question in heard)
+
+
+def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset, tmp_path):
+    claimed = []
+
+    class Agreeing:
+        name = "agreeing"
+
+        def check(self, pictures, claims):
+            claimed.extend(claims)
+            return [Verdict(1.0, "so it is")] * len(claims)
+
+    made = trial(base, in_words(base, "toy0", "{name} is a dog."), dataset, tmp_path, Agreeing()).draw()
+    assert [p.task for p in made] == ["identity", "identity", "prompt", "knowledge"]
+    own = toy.toy_concept(1, 0)
+    assert claimed[0].attributes == {name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")}
+    assert claimed[3].attributes == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
+    assert all((tmp_path / p.picture).is_file() for p in made)
+
+
+def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(base, dataset, tmp_path, monkeypatch):
+    told = []
+    picture = toy.toy_concept(1, 0).source.pictures[0]
+    monkeypatch.setattr(Conditioning, "draw", lambda self, prompts, how: told.append(self.prompts.generation) or [picture] * len(prompts))
+    trial(base, in_words(base, "toy0", "{name} is a dog.", facts="{name} has a red cap."), dataset, tmp_path).draw()
+    assert told == ["{name} is a dog.", "{name} is a dog. {name} has a red cap."]
