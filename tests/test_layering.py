@@ -18,6 +18,7 @@ LAYERS = (
     "unictoken.learn.run",  # shows pictures as it goes, so it stands on conditioning
     "unictoken.measure",
     "unictoken.pretrain",
+    "unictoken.hub",
     "unictoken.cli",
 )
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

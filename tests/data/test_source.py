@@ -4,9 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
+from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptError
 from unictoken.data.source import SourceError, picture_files, read_source
+from unictoken.learn.concept import learn_concept
 from unictoken.model.pixels import PictureError
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
@@ -122,3 +125,33 @@ def test_a_marker_of_somebody_else_is_a_mistake(folder):
     write_info(folder, {"class": "dog", "extra_info": ["<rex> has a hat."]})
     with pytest.raises(ConceptError, match="info.json: '<rex>' is not a concept that is loaded. Loaded: '<bo>'"):
         read_source(folder, name="bo")
+
+
+@pytest.mark.parametrize("noun", ["person", "man", "Woman", "old man", "baby", "girl with a hat", "film actor", "my sister"])
+def test_people_are_learned_with_their_consent_only(folder, noun):
+    with pytest.raises(SourceError, match=rf"'{noun}' is a person.*`consent: true`.*`--consent`") as refused:
+        read_source(folder, name="bo", class_noun=noun)
+    assert "\n" not in str(refused.value)
+    assert read_source(folder, name="bo", class_noun=noun, consent=True).consent
+
+
+@pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "womanizer", "neighbour's dog", "garfield"])
+def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):
+    assert not read_source(folder, name="bo", class_noun=noun).consent
+
+
+def test_no_picture_is_in_the_concept_file(base, short_method, tmp_path):
+    """Neither a file's bytes, nor a row of pixels as numbers of any width, nor image ids."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "negative_example").mkdir()
+    for name in ("0.png", "1.png", "negative_example/easy_0.png"):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / name)
+    source = read_source(tmp_path, name="bo", class_noun="dog")
+    path = concept_file.save(learn_concept(base, source, short_method), tmp_path / "bo.safetensors")
+    data = path.read_bytes()
+    assert not any(start in data for start in (b"\x89PNG", b"\xff\xd8\xff", b"IDAT", b"JFIF", b"Exif"))
+    for picture, ids in zip(source.pictures, base.encode(source.pictures).numpy(), strict=True):
+        pixels = np.asarray(picture)
+        for kind in (np.uint8, np.int16, np.int32, np.int64, np.float16, np.float32):
+            assert not any(row.astype(kind).tobytes() in data for row in (pixels[0], pixels[0] / 127.5 - 1, pixels[:, 0], ids[:8]))
+    assert {key.split(".")[0] for key in load_file(path)} == {"in", "out"}

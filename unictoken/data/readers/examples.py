@@ -14,6 +14,7 @@ from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_i
 from unictoken.data.records import DataError, Record, Split, Task
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
+from unictoken.model.pixels import check_picture
 
 TYPES: dict[str, Task] = {"rec": "recognise", "vqa": "vqa", "text_only": "text_qa", "choice": "choice"}
 HARD_FOLDER, EASY_FOLDERS = "negative_example", ("random_images", "random-images")
@@ -34,6 +35,7 @@ class Place:
     """Counts the rows that are not read, by why."""
     words: tuple[str, ...] = ()
     """What its texts call it, besides its marker and 'sks'."""
+    looked_at: set[Path] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -53,15 +55,20 @@ class Place:
             if row.type and row.type not in TYPES:
                 raise DataError(f"{row.where}: found type '{row.type}', expected one of {', '.join(TYPES)}.")
             task_of_row = TYPES.get(row.type, task)
-            pictures = () if task_of_row == "text_qa" or not row.image else (self._find(row, beside),)
+            pictures = () if task_of_row == "text_qa" or not row.image else (self.find(row.image, beside=beside, where=row.where),)
             if task_of_row != "recognise":
                 yield self._asked(row, task_of_row, split, pictures)
             elif not self._contradicts(label or _label(row), pictures, where):
                 question = self.mark(row.question, row.where)
                 yield self._recognition(split, question, label or _label(row), pictures, row.where)
 
-    def _find(self, row: Row, beside: Path) -> Path:
-        return find_picture(row.image, root=self.root, beside=beside, where=row.where)
+    def find(self, image: str, *, beside: Path, where: str) -> Path:
+        """The picture that a row names, looked at once however many rows name it."""
+        file = find_picture(image, root=self.root, beside=beside, where=where)
+        if file not in self.looked_at:
+            check_picture(file)
+            self.looked_at.add(file)
+        return file
 
     def _asked(self, row: Row, task: Task, split: Split, pictures: tuple[Path, ...]) -> Record:
         """A question with its answer, its options told apart where the answer is one of them."""

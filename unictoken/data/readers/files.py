@@ -76,7 +76,7 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
     found = next((file for file in candidates if file.is_file()), None)
     if found is None:
         raise DataError(f"{where}: no picture '{image}' inside {root}. Add it, or remove the row.")
-    return checked([found])[0]
+    return found
 
 
 def likeness(path: Path) -> dict[Path, float]:

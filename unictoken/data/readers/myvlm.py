@@ -15,7 +15,7 @@ from pathlib import Path
 
 from unictoken.data import templates
 from unictoken.data.readers.examples import Place
-from unictoken.data.readers.files import expect, find_picture, folders_of, pictures_of, read_json
+from unictoken.data.readers.files import expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, DataError, Dataset, Record
 
@@ -56,7 +56,7 @@ def _captions(place: Place, folder: Path) -> Iterator[Record]:
     """One record for each caption; the augmented ones where they are there."""
     path = next(folder / file for file in CAPTIONS if (folder / file).is_file())
     for image, captions in expect(read_json(path), dict, str(path), "captions by picture").items():
-        picture = find_picture(image, root=place.root, beside=folder, where=f"{path}[{image}]")
+        picture = place.find(image, beside=folder, where=f"{path}[{image}]")
         for i, caption in enumerate(expect(captions, list, f"{path}[{image}]", "a list of captions")):
             where = f"{path}[{image}][{i}]"
             yield Record(

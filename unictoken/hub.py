@@ -1,0 +1,189 @@
+"""Sharing a concept: a folder with its file and a card, on the Hub or anywhere else.
+
+    <folder>/  bo.safetensors  README.md (the card)  drawings/0.png ...
+
+The reference pictures are in neither the file nor the folder. A person's concept is published only if its header says that the
+person agreed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from huggingface_hub import HfApi, ModelCardData, snapshot_download
+from huggingface_hub.utils import validate_repo_id
+
+from unictoken.concept import file as concept_file
+from unictoken.concept.tokens import ConceptTokens
+from unictoken.data.source import is_person
+from unictoken.model.base import Base
+from unictoken.model.pixels import read_picture
+from unictoken.world import language
+
+TAGS = ("unictoken", "concept-tokens", "personalization")
+CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}
+# Rows learned on a base come under its licence; by a part of the base's name, the first that fits.
+LICENCES = {"tiny-chameleon": {"license": "apache-2.0"}, "chameleon": CHAMELEON, "anole": CHAMELEON}
+NO_CONCEPTS = ("model.safetensors", "model-*.safetensors")  # a base's weights: never fetched in a concept's place
+
+USE = '''```python
+from unictoken.conditioning import with_tokens
+from unictoken.hub import from_pretrained
+from unictoken.model.base import load_base
+
+base = load_base("{base}")
+concept = with_tokens(base, from_pretrained("{where}", base))
+concept.draw(["<{name}> in the snow"])[0].save("{name}.png")
+print(concept.ask(["what is <{name}>?"])[0])
+```'''
+
+
+class HubError(ValueError):
+    """A concept that cannot be published or fetched: where, what was found, what was expected."""
+
+
+def push_to_hub(
+    path: str | Path,
+    repo_id: str,
+    *,
+    drawings: Sequence[str | Path] = (),
+    base_model: str | None = None,
+    licence: str | None = None,
+    private: bool = False,
+    token: str | None = None,
+) -> str:
+    """Publish a concept file with a card; gives the address of the commit.
+
+    `base_model`, `licence`: as in `save_card_folder`. `token`: null takes the one of `hf auth login`. Everything that can be
+    refused is refused before anything is sent.
+    """
+    if "/" not in repo_id:
+        raise HubError(f"'{repo_id}': expected USER/NAME, such as 'user/bo'.")
+    try:
+        validate_repo_id(repo_id)
+    except ValueError as error:
+        raise HubError(f"'{repo_id}': {_one_line(error)} Expected USER/NAME, such as 'user/bo'.") from None
+    with tempfile.TemporaryDirectory() as aside:
+        folder = save_card_folder(path, Path(aside) / "card", drawings=drawings, base_model=base_model, licence=licence, where=repo_id)
+        api = HfApi(token=token)
+        try:
+            api.create_repo(repo_id, private=private, exist_ok=True)
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=f"{Path(path).name} and its card"))
+        except (OSError, ValueError) as error:
+            raise HubError(f"'{repo_id}': the Hub refused it ({_one_line(error)}). Look at your token (`hf auth whoami`) and the name.") from None
+
+
+def save_card_folder(
+    path: str | Path,
+    folder: str | Path,
+    *,
+    drawings: Sequence[str | Path] = (),
+    base_model: str | None = None,
+    licence: str | None = None,
+    where: str | None = None,
+) -> Path:
+    """A folder to be shared: the concept file, its card, and the drawings that are given, without their metadata.
+
+    `base_model`: the base's name on the Hub, where its header gives a folder. `licence`: the base's, where it is not known here.
+    `where`: what the card's example loads; null: the folder. Written whole or not at all, into a folder that is not there yet.
+    """
+    path, folder = Path(path), Path(folder)
+    concept = concept_file.load(path)
+    header = concept_file.read_header(path)
+    if is_person(concept.class_noun) and not header.get("consent"):
+        raise HubError(f"{path}: <{concept.name}> is a person ({concept.class_noun}) who, by its header, was not asked. Not published.")
+    if folder.exists():
+        raise HubError(f"{folder}: is there already. Choose another folder, or remove it.")
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
+    try:
+        (aside / "drawings" if drawings else aside).mkdir(parents=True)
+        for i, drawing in enumerate(drawings):
+            read_picture(drawing).save(aside / "drawings" / f"{i}.png")
+        shutil.copyfile(path, concept_file.path_of(concept.name, aside))
+        said = card(header, len(drawings), base_model=base_model, licence=licence, where=where or str(folder))
+        (aside / "README.md").write_text(said, encoding="utf-8")
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = None, licence: str | None = None, where: str) -> str:
+    """The card of a concept, from the header of its file: front matter as the Hub reads it, then text."""
+    name, base = header["name"], base_model or header["base"]
+    terms = {"license": licence} if licence else _licence_of(base)
+    data = ModelCardData(library_name="unictoken", tags=list(TAGS), base_model=base_model or _hub_name(base), **terms)
+    rows = ", ".join(f"{count} {role}" for role, count in header["counts"].items() if count)
+    sections = [
+        f"---\n{data.to_yaml()}\n---\n",
+        f"# <{name}>, {language.a(header['class_noun'])}\n",
+        f"Concept tokens for `{base}`: `{name}.safetensors` answers about <{name}> and draws it.\n",
+        " ".join(f"![](drawings/{i}.png)" for i in range(num_drawings)) + "\n" * bool(num_drawings),
+        "## Use\n",
+        USE.format(base=base, where=where, name=name) + "\n",
+        "## What is inside\n",
+        f"Rows ({rows}) learned with `{header['method']}`, seed {header['seed']}, on the base of fingerprint `{header['base_fingerprint'][:12]}`.",
+        f"They were imported: {header['origin']}." if header.get("origin") else "",
+        "No picture that it was learned from is in the file or in this repository.\n",
+        *_scores(header["scores"]),
+        "## Consent\n",
+        _consent(header) + "\n",
+        "## Licence\n",
+        f"That of the base: {terms.get('license_name', terms['license'])}.\n",
+    ]
+    return "\n".join(section for section in sections if section)
+
+
+def _licence_of(base: str) -> dict[str, str]:
+    found = next((terms for part, terms in LICENCES.items() if part in base.lower()), None)
+    if found is None:
+        raise HubError(f"base '{base}': its licence is not known here, and the concept comes under it. Say it: licence='apache-2.0', for example.")
+    return found
+
+
+def _hub_name(base: str) -> str | None:
+    """The base's name, if it can be one on the Hub: a folder of this machine means nothing there."""
+    return base if base.count("/") == 1 and not base.startswith((".", "/", "checkpoints/")) and not Path(base).exists() else None
+
+
+def _scores(scores: Mapping[str, float]) -> list[str]:
+    """A table of what was measured when it was learned; nothing where nothing was."""
+    if not scores:
+        return []
+    return ["## Scores\n", "| | |\n|---|---|", *(f"| {name} | {value:.3f} |" for name, value in scores.items()), ""]
+
+
+def _consent(header: Mapping) -> str:
+    if is_person(header["class_noun"]):
+        return "The person agreed to be learned, as whoever learned it declared (`consent: true` in the file's header)."
+    return "Not a person, by its class noun."
+
+
+def from_pretrained(where: str | Path, base: Base | None = None, *, revision: str | None = None) -> ConceptTokens:
+    """The concept in a file, in a folder, or on the Hub ('user/bo'); with a base, only if it was learned on that base.
+
+    What is here comes first; `revision` is a branch, tag or commit of the Hub. Raises `ConceptError` for a file that cannot be
+    used, `HubError` where there is none.
+    """
+    path = Path(where)
+    if not path.exists():
+        try:
+            path = Path(snapshot_download(str(where), revision=revision, allow_patterns="*.safetensors", ignore_patterns=list(NO_CONCEPTS)))
+        except (OSError, ValueError) as error:
+            raise HubError(f"'{where}': no such file or folder here, and not to be had from the Hub ({_one_line(error)}).") from None
+    return concept_file.load(_only_file(path) if path.is_dir() else path, base)
+
+
+def _only_file(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise HubError(f"{folder}: found {len(files)} .safetensors files, expected one concept file. Name the file.")
+    return files[0]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
