@@ -49,6 +49,14 @@ def test_a_picture_of_any_size_can_be_encoded(base):
     assert base.encode([Image.fromarray(noise), Image.new("L", (7, 9))]).shape == (2, 64)
 
 
+def test_large_pictures_go_through_the_image_tokenizer_a_few_at_a_time(base, toy, monkeypatch):
+    ids = base.encode(toy.source.pictures)
+    pictures = base.decode(ids)
+    monkeypatch.setattr("unictoken.model.base.PIXELS_AT_ONCE", 1)
+    assert torch.equal(base.encode(toy.source.pictures), ids)
+    assert [p.tobytes() for p in base.decode(ids)] == [p.tobytes() for p in pictures]
+
+
 def test_ids_that_are_not_image_ids_are_not_decoded(base):
     with pytest.raises(BaseError, match="1 of 64 ids are not image ids"):
         base.decode(torch.tensor([[base.vocab.bos] + [4] * 63]))

@@ -127,6 +127,24 @@ def test_a_base_with_half_a_decoder_is_damaged(base_folder, base, tmp_path):
         load_base(tmp_path / "half", device="cpu")
 
 
+def test_weights_of_another_shape_are_said(base_folder, base, tmp_path):
+    shutil.copytree(base_folder, tmp_path / "other")
+    kept = {name: tensor.contiguous() for name, tensor in base.model.state_dict().items()}
+    kept["lm_head.weight"] = kept["lm_head.weight"][:, :16].contiguous()
+    save_file(kept, tmp_path / "other" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BaseError, match=r"'lm_head.weight' has shape \(\d+, 16\), its config.json makes it \(\d+, 32\)"):
+        load_base(tmp_path / "other", device="cpu")
+
+
+def test_a_file_that_was_cut_is_said(base_folder, tmp_path):
+    shutil.copytree(base_folder, tmp_path / "cut")
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(BaseError, match="cut' cannot be loaded") as raised:
+        load_base(tmp_path / "cut", device="cpu")
+    assert "\n" not in str(raised.value)
+
+
 def test_gradients_are_the_same_when_activations_are_recomputed(base_folder):
     """And a cache still works where nothing is learned."""
     bases = [load_base(base_folder, device="cpu") for _ in range(2)]

@@ -7,13 +7,14 @@ sets them to the minimum). It never looks at how large it is: the tiny base and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch.utils.checkpoint import checkpoint
 from transformers import ChameleonForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.cache_utils import Cache
@@ -140,31 +141,34 @@ class Base:
 
 
 def load_base(
-    path: str | Path, *, vq_decoder: str | Path | None = None, device: str | None = None, dtype: torch.dtype = torch.float32
+    path: str | Path, *, vq_decoder: str | Path | None = None, device: str | None = None, dtype: torch.dtype | None = None
 ) -> Base:
-    """The base at a local folder (or a Hub name), on the GPU where there is one; the image tokenizer stays in fp32.
+    """The base at a local folder (or a Hub name), on the GPU where there is one.
 
-    `vq_decoder` (vq_decoder.py) completes a base that has none. Raises BaseError, DecoderError, VocabError.
+    `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case. `vq_decoder` (vq_decoder.py) completes a
+    base that has none. Raises BaseError, DecoderError, VocabError.
     """
     if Path(path).exists() and not (Path(path) / "config.json").is_file():
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     try:
         with _without_report():
-            model, loaded = EarlyFusionModel.from_pretrained(path, dtype=dtype, output_loading_info=True)
+            model, loaded = EarlyFusionModel.from_pretrained(path, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True)
         # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would split Chameleon's text in another way.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
-    except (OSError, RuntimeError) as error:
+    except (OSError, SafetensorError) as error:
         raise BaseError(f"base '{path}' cannot be loaded: {str(error).splitlines()[0]}") from None
-    lacking = _lacking_decoder(model, loaded["missing_keys"], path)
+    _check_shapes(loaded["mismatched_keys"], path)
+    lacking = _lacks_decoder(model, loaded["missing_keys"], path)
     if vq_decoder:
         add_decoder(model.model.vqmodel, vq_decoder)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Base(model.to(device), tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
 
 
 @contextmanager
 def _without_report():
-    """`transformers` advises to train a decoder that is missing; here it is said when it is wanted."""
+    """`transformers` advises to train what is missing; here that is said below, or when it is wanted."""
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:
@@ -173,7 +177,15 @@ def _without_report():
         transformers_logging.set_verbosity(before)
 
 
-def _lacking_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path) -> bool:
+def _check_shapes(mismatched: Collection[tuple], path: str | Path) -> None:
+    if mismatched:
+        name, found, expected = min(mismatched)
+        raise BaseError(
+            f"base '{path}': '{name}' has shape {tuple(found)}, its config.json makes it {tuple(expected)}. Fetch the checkpoint again."
+        )
+
+
+def _lacks_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path) -> bool:
     """Whether the checkpoint came without a decoder. Anything else that is missing is an error."""
     decoder = {name for name in model.state_dict() if name.startswith("model.vqmodel.decoder.")}
     lacking = decoder <= set(missing)
