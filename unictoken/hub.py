@@ -154,7 +154,7 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
     """A table of what was measured when it was learned; nothing where nothing was."""
     if not scores:
         return []
-    return ["## Scores\n", "| | |\n|---|---|", *(f"| {name} | {value:.3f} |" for name, value in scores.items()), ""]
+    return ["## Scores\n", "| | |\n|---|---|", *(f"| {name} | {value} |" for name, value in scores.items()), ""]
 
 
 def _consent(header: Mapping) -> str:

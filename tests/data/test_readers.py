@@ -94,8 +94,8 @@ def test_yollavas_recognition_is_its_own_pictures_against_all_others(tmp_path):
 
 def test_questions_about_concepts_without_a_folder_are_counted(tmp_path):
     layouts.yollava(tmp_path)
-    write(tmp_path / "yollava-text-qa.json", {"nobody": {"0": {"question": "?", "option": {}, "correct_answer": "A"}}})
-    assert [note.endswith("about 'nobody', which has no folder in train/: 1 rows left out.") for note in read(tmp_path).notes] == [True]
+    write(tmp_path / "yollava-text-qa.json", {"nobody": {"0": {}, "1": {}}})
+    assert [note.endswith("about 'nobody', which has no folder in train/: 2 rows left out.") for note in read(tmp_path).notes] == [True]
 
 
 # MC-LLaVA
@@ -266,6 +266,7 @@ MALFORMED = {
         "duplicate name": (lambda r: twice(r / VQA), "'bo' is given twice"),
         "names that differ by case": (lambda r: draw(r / "train/BO/0.png"), "two concepts are named 'bo'"),
         "unreadable file": (lambda r: bad_bytes(r / TOLD), r"text-qa\.json: cannot be read"),
+        "no test": (lambda r: [*map(Path.unlink, (r / "test/shiba-gray").glob("*.png"))], "shiba-gray: no pictures in it"),
         "climbs out": (lambda r: again(r / VQA, "bo", value={"../../outside.png": {"question": "?", "answer": "!"}}), "no picture .* inside"),
     },
     "mcllava": {

@@ -108,6 +108,15 @@ def test_a_no_about_an_own_picture_is_left_out_and_counted(root):
     assert len(dataset.notes) == 1 and dataset.notes[0].endswith("random_recognitions.json: says 'no' of <bo>'s own pictures: 2 rows left out.")
 
 
+@pytest.mark.parametrize("stranger", ["negative_example/7.png", "random_images/0.png"])
+def test_a_yes_about_a_stranger_is_left_out_and_counted(root, stranger):
+    write(root / "concept/train/bo/positive_recognitions.json", [{"image": stranger, "conversations": turns("Is <bo> here?", "Yes.")}])
+    dataset = read(root)
+    assert [r.answer for r in dataset.concepts["bo"].select("recognise", split="train")] == ["no"]
+    folder = stranger.split("/")[0]
+    assert len(dataset.notes) == 1 and dataset.notes[0].endswith(f"says 'yes' of pictures in {folder}/: 1 rows left out.")
+
+
 def test_authors_own_paths_are_found_inside(root):
     for path in ("/data/their/UniCTokens/concept/train/bo/2.png", "../../data/concept/train/bo/2.png", "./concept/train/bo/2.png"):
         write(root / "concept/train/bo/conversations.json", {path: [{"query": "Where is <bo>?", "answer": "Here."}]})

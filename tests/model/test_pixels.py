@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from unictoken.model.pixels import MIN_SIDE, PictureError, check_picture, grid, prepare, psnr, read_picture, to_picture, to_pixels
+from unictoken.model.pixels import LFS, MIN_SIDE, PictureError, check_picture, grid, prepare, psnr, read_picture, to_picture, to_pixels
 from unictoken.world.drawing import draw, enlarge
 from unictoken.world.things import sample_pet, sample_scene
 
@@ -118,6 +118,12 @@ def test_text_and_nothing_are_no_pictures(tmp_path):
         read_picture(tmp_path / "text.png")
     with pytest.raises(PictureError, match="no such file"):
         read_picture(tmp_path / "nowhere.png")
+
+
+def test_a_clone_without_git_lfs_is_told_so(tmp_path):
+    (tmp_path / "0.png").write_bytes(LFS + b".example/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(PictureError, match=r"0\.png: not a readable picture \(a pointer of Git LFS; `git lfs pull` fetches it\)"):
+        read_picture(tmp_path / "0.png")
 
 
 def test_a_strip_is_refused(tmp_path):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16  # pixels; nothing can be learned of less
 MAX_ASPECT = 8
+LFS = b"version https://git-lfs"
 HEIC_ENDINGS = (".heic", ".heif")  # what iPhones write
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", *HEIC_ENDINGS)
 
@@ -53,7 +54,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except PictureError:
         raise
     except Exception as error:  # decoders meet arbitrary bytes, and raise whatever these lead to
-        raise PictureError(f"{path}: not a readable picture ({' '.join(str(error).split())}). Replace or remove it.") from None
+        pointer = isinstance(error, UnidentifiedImageError) and _is_pointer(path)
+        why = "a pointer of Git LFS; `git lfs pull` fetches it" if pointer else " ".join(str(error).split())
+        raise PictureError(f"{path}: not a readable picture ({why}). Replace or remove it.") from None
+
+
+def _is_pointer(path: Path) -> bool:
+    """Whether a clone without Git LFS left a line of text in the picture's place."""
+    with open(path, "rb") as file:
+        return file.read(len(LFS)) == LFS
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

@@ -25,6 +25,7 @@ from unictoken.data.source import negative_files
 from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "train/<name>/*.png and test/<name>/*.png"
+QUESTIONS: dict[Task, str] = {"choice": "*visual*qa*.json", "text_qa": "*text*qa*.json"}
 # What a training file holds, by how its name begins: a task, and what all of its recognition rows answer.
 TRAINING: dict[str, tuple[Task, str | None]] = {
     "recognition_positive": ("recognise", YES),
@@ -45,50 +46,50 @@ def fits(root: Path) -> bool:
 
 def read(root: Path) -> Dataset:
     names = Names.of((folder.name for folder in folders_of(root / "train")), root / "train")
-    tests = {folder.name: pictures_of(folder) for folder in folders_of(root / "test") if folder.name in names.folders}
+    tests = {folder: pictures_of(root / "test" / folder) for folder in names.folders}
     left_out: Counter[str] = Counter()
-    asked = [
-        (file, task, part)
-        for pattern, task in (("*visual*qa*.json", "choice"), ("*text*qa*.json", "text_qa"))
-        for file in sorted(root.glob(pattern))
-        for part in [_by_concept(file, names, left_out)]
-    ]
+    asked = {
+        task: {file: _by_concept(file, names, left_out) for file in sorted(root.glob(pattern))} for task, pattern in QUESTIONS.items()
+    }
     concepts = {}
     for folder in names.folders:
         own = (root / "train" / folder, root / "test" / folder)
         place = Place(root=root, folder=folder, names=names, own=own, left_out=left_out)
-        concepts[place.name] = _concept(place, tests, [(file, task, parts.get(folder, {})) for file, task, parts in asked])
+        concepts[place.name] = _concept(place, tests, asked)
     return Dataset(layout="yollava", root=root, concepts=concepts, notes=notes(left_out))
 
 
-def _by_concept(file: Path, names: Names, left_out: Counter[str]) -> dict:
+def _by_concept(file: Path, names: Names, left_out: Counter[str]) -> dict[str, dict]:
     """The parts of a file of questions by concept; pictures alone belong to the concept whose folder they lie in."""
     value = expect(read_json(file), dict, str(file), "questions by concept, or by picture")
     parts: dict[str, dict] = {}
     for key, part in value.items():
-        folder = key.replace("\\", "/").split("/")[-2] if is_picture(key) and "/" in key else key
+        flat = is_picture(key) and "/" in key
+        folder = key.split("/")[-2] if flat else key
+        expect(part, dict, f"{file}[{key}]", "a question" if flat else "questions of a concept")
         if folder not in names.folders:
-            left_out[f"{file}: about '{folder}', which has no folder in train/"] += 1
-        elif is_picture(key):
-            parts.setdefault(folder, {})[key] = part
+            left_out[f"{file}: about '{folder}', which has no folder in train/"] += 1 if flat else len(part)
         else:
-            parts[folder] = part
+            parts.setdefault(folder, {}).update({key: part} if flat else part)
     return parts
 
 
-def _concept(place: Place, tests: Mapping[str, tuple[Path, ...]], asked: list[tuple[Path, Task, dict]]) -> Concept:
-    train, test = place.own
+def _concept(place: Place, tests: Mapping[str, tuple[Path, ...]], asked: Mapping[Task, dict[Path, dict[str, dict]]]) -> Concept:
+    train, _ = place.own
     return Concept(
         name=place.name,
         pictures=pictures_of(train),
         negatives={grade: checked(files) for grade, files in negative_files(train / "negative_example").items()},
         likeness=likeness(train / "negative_example" / "scores.json"),
-        records=(
-            *_training_records(place, train),
-            *(r for file, task, part in asked for r in place.records_in(part, task, "test", where=f"{file}[{place.folder}]", beside=test)),
-            *place.recognition_test(tests),
-        ),
+        records=(*_training_records(place, train), *_test_records(place, asked), *place.recognition_test(tests)),
     )
+
+
+def _test_records(place: Place, asked: Mapping[Task, dict[Path, dict[str, dict]]]) -> Iterator[Record]:
+    for task, files in asked.items():
+        for file, parts in files.items():
+            rows = parts.get(place.folder, {})
+            yield from place.records_in(rows, task, "test", where=f"{file}[{place.folder}]", beside=place.own[1])
 
 
 def _training_records(place: Place, train: Path) -> Iterator[Record]:
