@@ -113,9 +113,16 @@ def test_the_command_line_lies_on_top(load):
     assert (read.seed, read.part, read.shares, read.text) == (2, Part(rate=1.0, names=("a", "b")), {"x": 3.0}, "")
 
 
+def test_the_command_line_picks_an_item_of_a_list_by_its_number(load):
+    read = load("seed: 1\nparts: [{rate: 1}, {rate: 2}]", "parts.1.rate=5", "parts.0.names=[a]")
+    assert read.parts == (Part(rate=1.0, names=("a",)), Part(rate=5.0))
+
+
 @pytest.mark.parametrize(
     ("override", "match"),
     [
+        ("parts.2.rate=1", "'2' picks nothing out of a list of 1"),
+        ("parts.x.rate=1", "'x' picks nothing out of a list of 1"),
         ("seed", "expected KEY=VALUE"),
         ("=1", "expected KEY=VALUE"),
         ("seed.x=1", "'seed' is a value"),
@@ -125,7 +132,7 @@ def test_the_command_line_lies_on_top(load):
 )
 def test_a_mistake_on_the_command_line_is_said(load, override, match):
     with pytest.raises(ConfigError, match=match):
-        load("seed: 1", override)
+        load("seed: 1\nparts: [{rate: 1}]", override)
 
 
 def test_a_file_can_extend_another(tmp_path, load):

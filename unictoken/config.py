@@ -88,15 +88,23 @@ def _merge(under: dict, over: dict) -> dict:
 
 
 def _set(settings: dict, override: str) -> None:
+    """Lay one `a.b=c` on top; a number picks an item of a list: `method.stages.0.steps=0`."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set seed=1.")
     *parents, last = key.split(".")
+    group = settings
     for parent in parents:
-        settings = settings.setdefault(parent, {})
-        if not isinstance(settings, dict):
+        group = group.setdefault(parent, {}) if isinstance(group, dict) else group[_place(group, parent, override)]
+        if not isinstance(group, dict | list):
             raise ConfigError(f"--set {override}: '{parent}' is a value, not a group of keys.")
-    settings[last] = _parse(value, f"--set {override}") if value else ""
+    group[last if isinstance(group, dict) else _place(group, last, override)] = _parse(value, f"--set {override}") if value else ""
+
+
+def _place(items: list, number: str, override: str) -> int:
+    if not number.isdigit() or int(number) >= len(items):
+        raise ConfigError(f"--set {override}: '{number}' picks nothing out of a list of {len(items)}. Expected 0 to {len(items) - 1}.")
+    return int(number)
 
 
 def build(kind: type, settings: dict, where: str):
@@ -124,7 +132,8 @@ def _convert(kind, value, where: str):
     if dataclasses.is_dataclass(kind):
         return build(kind, value, where)
     if origin in (typing.Union, types.UnionType):
-        if value in (None, "null", "none", "") and type(None) in inner:
+        nothing = (None, "null", "none") if str in inner else (None, "null", "none", "")  # an empty text is a text
+        if value in nothing and type(None) in inner:
             return None
         return _convert(next(k for k in inner if k is not type(None)), value, where)
     if origin is typing.Literal:

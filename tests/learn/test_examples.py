@@ -137,8 +137,8 @@ def test_rows_know_their_roles():
         ({"tasks": {"vqa": -1.0}}, "the share of 'vqa' is -1.0"),
         ({"tasks": {"vqa": 0.0}}, "every task's share is 0"),
         ({"moves": ("head",)}, "unknown role 'head'"),
-        ({"steps": 0}, "expected 1 or more"),
-        ({"batch": 0}, "expected 1 or more"),
+        ({"steps": -1}, "expected 0 or more"),
+        ({"batch": 0}, "and 1 or more"),
     ],
 )
 def test_a_stage_that_cannot_be_learned_is_refused(wrong, match):

@@ -95,8 +95,18 @@ def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
     [
         ((Stage(starts={"understanding": "drawn"}),), "no stage before it learned to draw"),
         ((Stage(moves=("name", "shared", "generation")),), "no stage moves 'understanding'"),
+        ((Stage(moves=("name", "shared", "generation")), Stage(steps=0)), "no stage moves 'understanding'"),
+        ((Stage(steps=0), Stage(starts={"understanding": "drawn"})), "no stage before it learned to draw"),
+        ((Stage(steps=0),), "every stage has 0 steps"),
     ],
 )
 def test_stages_that_do_not_fit_each_other_are_refused(stages, said):
     with pytest.raises(ConfigError, match=said):
         dataclasses.replace(UNICTOKENS, stages=stages)
+
+
+def test_a_stage_without_steps_is_left_out(base, toy):
+    first, *others = UNICTOKENS.stages
+    method = dataclasses.replace(UNICTOKENS, stages=(dataclasses.replace(first, steps=0), *others))
+    lesson = prepare(base, toy.source, method, seed=0)
+    assert [step.stage for step in learn(lesson.learner, method, lesson.examples, seed=0)] == ["drawing", "deepening"]

@@ -1,17 +1,19 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from unictoken import config
 from unictoken.conditioning import Conditioning, in_words
 from unictoken.config import ConfigError
 from unictoken.data.readers import read
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.measure import toy, toy_dataset
-from unictoken.measure.benchmark import COLUMNS, BenchmarkConfig, open_benchmark, over_concepts, write_results
+from unictoken.measure.benchmark import COLUMNS, BenchmarkConfig, load_methods, open_benchmark, over_concepts, write_results
 from unictoken.measure.judge import Judge
 from unictoken.measure.predictions import Prediction
 from unictoken.measure.protocols import Trial, make_ready, scores
@@ -239,3 +241,18 @@ def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(base, dat
     monkeypatch.setattr(Conditioning, "draw", lambda self, prompts, how: told.append(self.prompts.generation) or [picture] * len(prompts))
     trial(base, in_words(base, "toy0", "{name} is a dog.", facts="{name} has a red cap."), dataset, tmp_path).draw()
     assert told == ["{name} is a dog.", "{name} is a dog. {name} has a red cap."]
+
+
+def test_a_method_is_a_file_with_settings_on_top(tmp_path):
+    (tmp_path / "m.yaml").write_text("method: {name: m, tokens: {shared: 4}, stages: [{steps: 5}, {steps: 6}]}")
+    found = load_methods([str(tmp_path / "m.yaml"), f"{tmp_path / 'm.yaml'} method.name=m-8 method.tokens.shared=8 method.stages.0.steps=0"])
+    assert {name: (m.tokens.shared, [s.steps for s in m.stages]) for name, m in found.items()} == {"m": (4, [5, 6]), "m-8": (8, [0, 6])}
+    with pytest.raises(ConfigError, match="all different"):
+        load_methods([str(tmp_path / "m.yaml")] * 2)
+
+
+@pytest.mark.parametrize("name", ["toy", "unifybench-toy", "ablations"])
+def test_the_shipped_benchmarks_can_be_read(name, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    settings = config.load(BenchmarkConfig, f"configs/eval/{name}.yaml")
+    assert len(load_methods(settings.methods)) == len(settings.methods)

@@ -33,6 +33,7 @@ class Stage:
 
     name: str = "joint"
     steps: int = 300
+    """0 leaves the stage out."""
     batch: int = 16
     """Examples in one optimiser step, over all processes together."""
     lr: float = 5e-3
@@ -61,8 +62,8 @@ class Stage:
         for role in (*self.moves, *self.starts):
             if role not in ROLES:
                 raise ConfigError(f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}.")
-        if self.steps < 1 or self.batch < 1:
-            raise ConfigError(f"stage '{self.name}': steps {self.steps}, batch {self.batch}; expected 1 or more of each.")
+        if self.steps < 0 or self.batch < 1:
+            raise ConfigError(f"stage '{self.name}': steps {self.steps}, batch {self.batch}; expected 0 or more, and 1 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ class Method:
         """Roles that prompts say in a stage: those that have learned by then, or do now. A role has nothing to say before."""
         seen = {"name"}
         for earlier in self.stages:
-            seen |= set(earlier.moves)
+            seen |= set(earlier.moves) if earlier.steps else set()
             if earlier is stage:
                 break
         return frozenset(seen)
@@ -109,8 +110,10 @@ class Method:
             raise ConfigError(f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades: {', '.join(GRADES)}.")
         if self.prompts.generation is None and any(float(stage.tasks.get("generate", 0)) for stage in self.stages):
             raise ConfigError(f"method '{self.name}': a stage draws, and 'prompts.generation' is null.")
-        for i, stage in enumerate(self.stages):
-            if stage.starts and (i == 0 or self.prompts.generation is None):
-                raise ConfigError(f"method '{self.name}': stage '{stage.name}' starts rows from drawings, and no stage before it learned to draw.")
-        if idle := [role for role, count in self.tokens.counts.items() if count and not any(role in stage.moves for stage in self.stages)]:
+        taught = [stage for stage in self.stages if stage.steps]
+        if not taught:
+            raise ConfigError(f"method '{self.name}': every stage has 0 steps. Give at least one stage some.")
+        if taught[0].starts or (self.prompts.generation is None and any(stage.starts for stage in taught)):
+            raise ConfigError(f"method '{self.name}': a stage starts rows from drawings, and no stage before it learned to draw.")
+        if idle := [role for role, count in self.tokens.counts.items() if count and not any(role in stage.moves for stage in taught)]:
             raise ConfigError(f"method '{self.name}': no stage moves '{idle[0]}'. Add it to a stage's 'moves', or give it 0 tokens.")

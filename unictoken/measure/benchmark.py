@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -56,7 +57,10 @@ class BenchmarkConfig:
     layout: str | None = None
     """Of the dataset; null: what it looks like."""
     methods: tuple[str, ...] = ("configs/methods/joint.yaml",)
-    """Files with a `method:`; each is learned on every concept. The first one's tokens are the wrong concept's."""
+    """Files with a `method:`, each with any KEY=VALUE after it, as for `--set`, quoted as in a shell. All are learned on every concept;
+    the first one's tokens are the wrong concept's."""
+    references: int | None = None
+    """Of a concept's pictures, the first so many are learned from; null: all."""
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all."""
@@ -84,7 +88,7 @@ class MethodFile:
 
 def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     """Methods by name, in order."""
-    methods = [config.load(MethodFile, path).method for path in paths]
+    methods = [config.load(MethodFile, path, overrides).method for path, *overrides in map(shlex.split, paths)]
     named = {method.name: method for method in methods}
     if len(named) < len(methods) or not methods or set(named) & set(CONTROLS):
         raise ConfigError(f"methods: found names {[m.name for m in methods]}; expected one or more, all different, no control's.")
@@ -101,7 +105,8 @@ class Benchmark:
     judge: AnyJudge | None
 
     def __post_init__(self):
-        decides = [self.settings.data, self.settings.layout, self.settings.seed, self.settings.num_concepts, self.settings.judge]
+        s = self.settings
+        decides = [s.data, s.layout, s.seed, s.num_concepts, s.references, s.judge]
         told = config.to_yaml([*decides, self.base.fingerprint, *self.methods.values()])
         self.run = hashlib.sha256(told.encode()).hexdigest()[:12]
         self.folder = Path(self.settings.work) / self.run
@@ -124,7 +129,9 @@ class Benchmark:
         """Every method's tokens of every concept, into files."""
         todo = [(c, m) for c in self.concepts for m in self.methods.values() if not self._file(c, m.name).is_file()]
         for concept, method in tqdm(todo, desc="learning"):
-            tokens = learn_concept(self.base, concept.source(), method, seed=self.settings.seed)
+            source = concept.source()
+            source = replace(source, pictures=source.pictures[: self.settings.references])
+            tokens = learn_concept(self.base, source, method, seed=self.settings.seed)
             concept_file.save(tokens, self._file(concept, method.name))
 
     def _file(self, concept: Concept, method: str) -> Path:
