@@ -87,7 +87,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     """RGB of any mode; 16-bit and floating grey are scaled to 8 bits, transparency blended on white."""
     if picture.mode[0] in "IF":
         picture = _to_bytes(picture)
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return picture.convert("RGB")
