@@ -16,6 +16,7 @@ setup(
         "transformers>=5.20",
         "deepspeed>=0.19.8",
         "safetensors>=0.5",
+        "huggingface_hub>=1.0",
         "einops>=0.8",
         "pillow>=11",
         "numpy>=2",
@@ -23,6 +24,6 @@ setup(
         "tqdm>=4.66",
         "tensorboard>=2.18",
     ],
-    extras_require={"test": ["pytest>=8", "ruff>=0.9"], "hub": ["accelerate>=1.5", "diffusers>=0.35", "peft>=0.17"]},
+    extras_require={"test": ["pytest>=8", "ruff>=0.9"], "hub": ["accelerate>=1.5", "diffusers>=0.35", "peft>=0.17"], "heic": ["pillow-heif>=0.18"]},
     entry_points={"console_scripts": ["unictoken = unictoken.cli:main"]},
 )

@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         benchmark.measure()
         print(write_results(benchmark, command=" ".join(["python", "eval/run.py", *(arguments or sys.argv[1:])]), commit=commit()))
     except (ValueError, OSError) as error:
-        sys.exit(f"eval/run.py: {error}")
+        raise config.Refused(f"eval/run.py: {error}") from None
 
 
 if __name__ == "__main__":

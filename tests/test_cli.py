@@ -8,6 +8,7 @@ from PIL import Image
 from unictoken import cli
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
+from unictoken.data.readers import read
 from unictoken.data.source import read_source
 from unictoken.model.base import load_base
 
@@ -84,7 +85,7 @@ def test_a_mistake_is_said_in_one_line(arguments, match, concept, tmp_path):
     filled = [a.format(concept=concept, tmp=tmp_path, file=tmp_path / "file") for a in arguments]
     with pytest.raises(SystemExit, match=match) as stopped:
         cli.main(filled)
-    assert str(stopped.value).startswith("unictoken: ") and "\n" not in str(stopped.value)
+    assert str(stopped.value).startswith("unictoken: ") and "\n" not in str(stopped.value) and stopped.value.code == 2
 
 
 def test_a_pet_becomes_a_folder_to_learn_from(said, tmp_path):
@@ -105,4 +106,46 @@ def test_the_help_names_every_command(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     shown = capsys.readouterr().out
-    assert all(command in shown for command in ("draw", "ask", "caption", "recognize", "show"))
+    commands = ("learn", "draw", "ask", "caption", "recognize", "show", "import", "export", "publish", "pet", "benchmark")
+    assert all(command in shown for command in commands)
+
+
+SHORT = ("--set", "method.stages=[{steps: 2, batch: 2}]", "--set", "method.tokens.shared=2", "--set", "judge=null", "--set", "prompts=[]")
+
+
+def test_learn_makes_a_concept_file_from_pictures(said, base_folder, toy_folder, tmp_path):
+    pictures = [str(toy_folder / f"{i}.png") for i in range(3)]
+    out = ("--base", str(base_folder), "--out", str(tmp_path / "run"), "--set", f"concepts={tmp_path}")
+    printed = said("learn", *pictures, "--name", "rex", "--class", "dog", "--fact", "<rex> has a red hat.", *out, *SHORT)
+    assert str(tmp_path / "rex.safetensors") in printed and "what animal is <rex>?" in printed
+    learned = concept_file.load(tmp_path / "rex.safetensors", load_base(base_folder))
+    assert (learned.name, learned.class_noun, len(learned.rows_in), learned.consent) == ("rex", "dog", 3, False)
+
+
+def test_a_person_is_learned_and_published_with_consent_only(said, base_folder, toy_folder, tmp_path):
+    asked = ("learn", str(toy_folder / "0.png"), "--name", "ann", "--class", "woman", "--base", str(base_folder), "--out", str(tmp_path / "run"))
+    with pytest.raises(SystemExit, match="'woman' is a person.*--consent"):
+        said(*asked, *SHORT)
+    said(*asked, "--consent", "--set", f"concepts={tmp_path}", *SHORT)
+    assert concept_file.read_header(tmp_path / "ann.safetensors")["consent"] is True
+    assert said("publish", str(tmp_path / "ann.safetensors"), "--folder", str(tmp_path / "card"), "--licence", "apache-2.0").strip()
+    assert "agreed" in (tmp_path / "card" / "README.md").read_text()
+
+
+def test_other_peoples_tokens_come_in_and_go_out(said, base_folder, tmp_path):
+    width = load_base(base_folder).width
+    files = [str(tmp_path / f"best-{part}.pt") for part in ("token", "lmhead")]
+    for file in files:
+        torch.save(torch.randn(17, width), file)
+    brought = said("import", *files, "--form", "yollava", "--name", "bo", "--class-noun", "dog", "--base", str(base_folder), "--out", str(tmp_path))
+    assert brought.strip() == str(tmp_path / "bo.safetensors")
+    assert '"origin": "yollava: best-token.pt, best-lmhead.pt"' in said("show", brought.strip())
+    given = said("export", brought.strip(), "--form", "yollava", "--out", str(tmp_path / "out")).split()
+    assert all(torch.equal(torch.load(a), torch.load(b)) for a, b in zip(files, given, strict=True))
+
+
+def test_the_toy_benchmark_is_drawn_into_a_folder(said, tmp_path, monkeypatch):
+    monkeypatch.setattr("unictoken.measure.toy.TEST_PICTURES", 1)
+    monkeypatch.setattr("unictoken.measure.toy_dataset.RANDOM_IMAGES", 1)
+    assert said("benchmark", "--seed", "1", "--num-concepts", "2", "--out", str(tmp_path / "bench")).strip() == str(tmp_path / "bench")
+    assert list(read(tmp_path / "bench").concepts) == ["toy0", "toy1"]

@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         settings = config.load(BaseConfig, options.config, options.set)
     except config.ConfigError as error:
-        sys.exit(f"train/base.py: {error}")
+        raise config.Refused(f"train/base.py: {error}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if "tokenizer" in options.parts:
         make_tokenizer(settings, device)

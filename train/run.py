@@ -10,7 +10,6 @@ import argparse
 import os
 import signal
 import socket
-import sys
 
 os.environ.setdefault("DS_ACCELERATOR", "cuda" if os.path.exists("/dev/nvidiactl") else "cpu")
 
@@ -160,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Stopped as stopped:
         print(f"train/run.py: {stopped}", flush=True)
     except (ValueError, OSError) as error:
-        sys.exit(f"train/run.py: {error}")
+        raise config.Refused(f"train/run.py: {error}") from None
 
 
 def load(settings: RunConfig) -> Base:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from pathlib import Path
@@ -18,6 +19,18 @@ import yaml
 
 class ConfigError(ValueError):
     """A setting that cannot be used: where, what was found, what was expected."""
+
+
+class Refused(SystemExit):
+    """What a program ends with when its user made a mistake: one line, and the exit status 2 (Python's own errors have 1)."""
+
+    def __init__(self, line: str):
+        print(line, file=sys.stderr)
+        super().__init__(2)
+        self.line = line
+
+    def __str__(self) -> str:
+        return self.line
 
 
 class _Loader(yaml.SafeLoader):
@@ -63,10 +76,14 @@ def load(kind: type, path: str | Path, overrides: typing.Sequence[str] = ()):
 
     A file may name another one under `extends:` (relative to itself); its own keys are laid on top.
     """
-    settings = _with_parents(Path(path))
+    return lay(kind, _with_parents(Path(path)), overrides, str(path))
+
+
+def lay(kind: type, settings: dict, overrides: typing.Sequence[str], where: str):
+    """An instance of `kind` from plain settings with `a.b=c` overrides laid on top."""
     for override in overrides:
         _set(settings, override)
-    return build(kind, settings, str(path))
+    return build(kind, settings, where)
 
 
 def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> dict:

@@ -3,6 +3,7 @@
     in.name [1, D]  in.shared [16, D] ...  out.name [1, D]  out.shared [16, D] ...
     header: unictoken = {"format": 1, "name": "bo", "class_noun": "dog", "base": ..., "sha256": ..., ...}
     imported, where their head had one: bias.name [1]  bias.shared [16] ...; and "origin" in the header
+    of a person who agreed: "consent": true in the header
 
 Written aside, synced and renamed: a file is whole or it is not there. safetensors loads flipped bits silently, so the header
 keeps a sha256 of the tensors, and loading checks it.
@@ -85,6 +86,8 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
     }
     if concept.origin:
         header["origin"] = concept.origin
+    if concept.consent:
+        header["consent"] = True
     write_aside(Path(path), to_bytes(tensors, metadata={"unictoken": json.dumps(header, sort_keys=True)}))
     return Path(path)
 
@@ -122,8 +125,9 @@ def _check_header(header: dict, path: Path) -> None:
     for key, kind in HEADER.items():
         if not isinstance(header.get(key), kind):
             raise ConceptError(f"{path}: '{key}' in its header is {header.get(key)!r}, expected {kind.__name__}. Fetch or learn it again.")
-    if not isinstance(header.get("origin", ""), str):
-        raise ConceptError(f"{path}: 'origin' in its header is {header['origin']!r}, expected str. Fetch or import it again.")
+    for key, kind in (("origin", str), ("consent", bool)):
+        if not isinstance(header.get(key, kind()), kind):
+            raise ConceptError(f"{path}: '{key}' in its header is {header[key]!r}, expected {kind.__name__}. Fetch or import it again.")
     check_name(header["name"])
     if not all(isinstance(n, int) and n >= 0 for n in header["counts"].values()) or header["counts"].get("name") != 1:
         raise ConceptError(f"{path}: 'counts' in its header is {header['counts']!r}, expected whole numbers, one name. Fetch or learn it again.")
@@ -187,4 +191,5 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
         seed=header["seed"],
         scores=header["scores"],
         origin=header.get("origin", ""),
+        consent=header.get("consent", False),
     )

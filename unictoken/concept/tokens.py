@@ -63,6 +63,8 @@ class ConceptTokens:
     scores: Mapping[str, float] = field(default_factory=dict)
     origin: str = ""
     """Of imported rows: the format and the files that they came from."""
+    consent: bool = False
+    """Of a person: whether whoever learned it declared that the person agreed."""
 
     @property
     def marker(self) -> str:

@@ -102,6 +102,7 @@ def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: 
         base_fingerprint=base.fingerprint,
         seed=seed,
         scores=scores or {},
+        consent=source.consent,
     )
 
 

@@ -18,7 +18,7 @@ TASKS = ("recognise", "vqa", "text_qa", "caption", "generate")
 class Tokens:
     """Rows by role; the name always has one."""
 
-    shared: int = 16
+    shared: int = 32
     generation: int = 0
     understanding: int = 0
 
@@ -85,7 +85,7 @@ class Method:
     name: str = "joint"
     tokens: Tokens = field(default_factory=Tokens)
     prompts: Prompts = field(default_factory=Prompts)
-    start: Start = "frequent"
+    start: Start = "described"
     negatives: Mapping[str, float] = field(default_factory=lambda: {"easy": 0.25, "hard": 0.4, "twin": 0.35})
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)

@@ -43,6 +43,8 @@ class ConceptConfig:
     """Its ordinary kind: dog, mug. null: as the folder's info.json says."""
     facts: tuple[str, ...] = ()
     """Sentences about '<name>' that no picture shows."""
+    consent: bool = False
+    """Of a person: they agreed to be learned. The concept file says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,7 @@ class Stopped(Exception):
 def source_of(settings: RunConfig) -> Source:
     """The concept as its owner gives it. Everything that would fail after learning is looked at here, before it."""
     c = settings.concept
-    source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts)
+    source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent)
     for text in (*settings.prompts, *settings.questions):
         mark(settings.named(text), c.name, where=f"'{settings.named(text)}'")
     if source.pet and settings.judge and not Path(settings.judge).is_file():

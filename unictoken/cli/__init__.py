@@ -1,0 +1,24 @@
+"""The `unictoken` command."""
+
+from __future__ import annotations
+
+import argparse
+
+from unictoken import config
+from unictoken.cli import files, learning, speaking, world
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="unictoken", description="Teach a frozen early-fusion model your concept; then talk about it and draw it.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for part in (learning, speaking, files, world):
+        part.add(commands)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    try:
+        options.action(options)
+    except (ValueError, OSError) as error:
+        raise config.Refused(f"unictoken: {error}") from None

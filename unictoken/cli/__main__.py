@@ -1,0 +1,3 @@
+from unictoken.cli import main
+
+main()

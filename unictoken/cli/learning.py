@@ -1,0 +1,51 @@
+"""learn: a concept from your own pictures, in this process. `train/run.py` does the same from a config, with DeepSpeed."""
+
+from __future__ import annotations
+
+import argparse
+
+from tqdm import tqdm
+
+from unictoken import config
+from unictoken.cli.command import command
+from unictoken.learn.run import RunConfig, run
+from unictoken.measure.report import finish
+from unictoken.model.base import load_base
+from unictoken.model.memory import keep_freed_memory
+
+
+def learn(options: argparse.Namespace) -> None:
+    settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
+    keep_freed_memory()
+    base = load_base(settings.base, vq_decoder=settings.vq_decoder)
+    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), unit="step", mininterval=2)
+
+    def show(progress, total: int) -> None:
+        bar.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)
+        bar.update(progress.step - bar.n)
+
+    learned = run(base, settings, show=show)
+    bar.close()
+    print(finish(base, settings, *learned))
+
+
+def _settings(options: argparse.Namespace) -> dict:
+    """The command line as a config would say it; what is not given is left to the config's own defaults."""
+    who = {"name": options.name, "class_noun": options.class_noun, "consent": options.consent}
+    concept = {**who, "pictures": options.pictures, "facts": options.fact}
+    given = {"base": options.base, "vq_decoder": options.vq_decoder, "out": options.out, "seed": options.seed}
+    return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
+
+
+def add(commands) -> None:
+    made = command(commands, "learn", learn, "learn a concept: unictoken learn photos/*.jpg --name rex --class dog")
+    made.add_argument("pictures", nargs="+", metavar="PHOTO", help="pictures of the concept, or a folder of them; three to five are enough")
+    made.add_argument("--name", required=True, help="people then write <NAME>")
+    made.add_argument("--class", dest="class_noun", metavar="NOUN", help="its ordinary kind: dog, mug, person")
+    made.add_argument("--fact", action="append", default=[], metavar="SENTENCE", help='what no picture shows: "<rex> has a red hat."')
+    made.add_argument("--base", help="a local folder or a Hub name")
+    made.add_argument("--vq-decoder", metavar="FROM", help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt")
+    made.add_argument("--consent", action="store_true", help="the person in the pictures agreed to be learned")
+    made.add_argument("--out", metavar="DIR", help="run folder; runs/NAME by default")
+    made.add_argument("--seed", type=int)
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other key of a config, such as method.stages.0.steps=100")

@@ -1,0 +1,83 @@
+"""draw, ask, caption, recognize: a learned concept in use."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from unictoken.cli.command import command
+from unictoken.concept import file as concept_file
+from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.data.source import picture_files
+from unictoken.model.base import load_base
+from unictoken.model.pixels import read_picture
+from unictoken.model.sampling import Draw
+from unictoken.world.drawing import enlarge
+
+SHOWN_SIDE = 256  # pixels; small pictures are saved enlarged to at least this
+
+
+def spoken(options: argparse.Namespace) -> Conditioning:
+    """The concept of the command line, on the base that it was learned on (or `--base`)."""
+    header = concept_file.read_header(options.concept)
+    concept_file.check_base_known(header, options.concept)
+    base = load_base(options.base or header["base"], vq_decoder=options.vq_decoder)
+    return with_tokens(base, concept_file.load(options.concept, base))
+
+
+def draw(options: argparse.Namespace) -> None:
+    if options.num_images < 1:
+        raise ValueError(f"--num-images {options.num_images}: expected 1 or more.")
+    how = Draw(temperature=options.temperature, top_p=options.top_p, guidance=options.guidance, seed=options.seed)
+    pictures = spoken(options).draw([options.prompt] * options.num_images, how, recaption=options.recaption, previews=options.previews)
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, picture in enumerate(pictures):
+        path = folder / f"{i}.png"
+        enlarge(picture, -(-SHOWN_SIDE // min(picture.size))).save(path)
+        print(path)
+
+
+def ask(options: argparse.Namespace) -> None:
+    who = spoken(options)
+    seen = who.base.encode([read_picture(options.image)]) if options.image else None
+    print(who.ask([options.question], seen)[0])
+
+
+def caption(options: argparse.Namespace) -> None:
+    who = spoken(options)
+    files = [file for place in options.pictures for file in picture_files(place)]
+    for file, said in zip(files, who.caption(who.base.encode([read_picture(f) for f in files])), strict=True):
+        print(f"{file}: {said}")
+
+
+def recognize(options: argparse.Namespace) -> None:
+    who = spoken(options)
+    files = [file for place in options.pictures for file in picture_files(place)]
+    for file, p in zip(files, who.recognise(who.base.encode([read_picture(f) for f in files])), strict=True):
+        print(f"{file}: {'yes' if p > 0.5 else 'no'} ({p:.3f})")
+
+
+def add(commands) -> None:
+    drawing = command(commands, "draw", draw, 'draw the concept: unictoken draw --concept FILE "<bo> wearing a hat"')
+    drawing.add_argument("prompt")
+    drawing.add_argument("--num-images", type=int, default=4)
+    drawing.add_argument("--out", default="drawings", metavar="DIR")
+    defaults = Draw()
+    drawing.add_argument("--seed", type=int, default=defaults.seed)
+    drawing.add_argument("--temperature", type=float, default=defaults.temperature)
+    drawing.add_argument("--top-p", type=float, default=defaults.top_p)
+    drawing.add_argument("--guidance", type=float, default=defaults.guidance)
+    drawing.add_argument("--recaption", action="store_true", help="ask the model first what 'its hat' and the like is, and say that")
+    drawing.add_argument("--previews", type=int, default=1, metavar="N", help="draw N for each picture and keep the one it recognises best")
+    asking = command(commands, "ask", ask, "ask about the concept, with a picture or without one")
+    asking.add_argument("question")
+    asking.add_argument("--image", metavar="PICTURE")
+    captioning = command(commands, "caption", caption, "describe pictures")
+    recognizing = command(commands, "recognize", recognize, "is the concept in these pictures? probability and yes or no")
+    for made in (captioning, recognizing):
+        made.add_argument("pictures", nargs="+")
+    for made in (drawing, asking, captioning, recognizing):
+        made.add_argument("--concept", required=True, metavar="FILE", help="a concept file, such as checkpoints/concepts/bo.safetensors")
+        made.add_argument("--base", help="the base it was learned on, if not where its header says")
+        made.add_argument("--vq-decoder", metavar="FROM", help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt")

@@ -1,0 +1,33 @@
+"""pet, benchmark: what the toy world gives."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from unictoken.cli.command import command
+from unictoken.concept import file as concept_file
+from unictoken.measure import toy
+from unictoken.measure.toy_dataset import write_dataset
+from unictoken.world import language
+
+
+def pet(options: argparse.Namespace) -> None:
+    concept = toy.toy_concept(options.seed, 0, name=concept_file.check_name(options.name))
+    toy.write_toy_folder(concept, Path(options.out))
+    print(f"{options.out}: {language.describe(concept.pet)}")
+
+
+def benchmark(options: argparse.Namespace) -> None:
+    write_dataset(Path(options.out), seed=options.seed, num_concepts=options.num_concepts)
+    print(options.out)
+
+
+def add(commands) -> None:
+    one = command(commands, "pet", pet, "draw a toy pet that the tiny base never saw, as a folder to learn from")
+    one.add_argument("--name", required=True)
+    many = command(commands, "benchmark", benchmark, "draw the toy benchmark, in UnifyBench's layout")
+    many.add_argument("--num-concepts", type=int, default=20)
+    for made in (one, many):
+        made.add_argument("--seed", type=int, required=True)
+        made.add_argument("--out", required=True, metavar="DIR")
