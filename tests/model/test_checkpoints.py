@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import ChameleonForConditionalGeneration
+from transformers.cache_utils import DynamicCache
 
 from unictoken.conditioning import in_words
 from unictoken.model.base import BaseError, load_base
@@ -146,16 +147,20 @@ def test_a_file_that_was_cut_is_said(base_folder, tmp_path):
 
 
 def test_gradients_are_the_same_when_activations_are_recomputed(base_folder):
-    """And a cache still works where nothing is learned."""
+    """With a beginning that was read before as well; and a cache still works where nothing is learned."""
     bases = [load_base(base_folder, device="cpu") for _ in range(2)]
     bases[1].model.recompute_activations()
-    ids = torch.tensor([[0, 5, 9, 300, 301]])
-    gradients = []
-    for base in bases:
-        rows = base.embed(ids).requires_grad_()
-        base.logits(base.hidden(rows))[0, -1, 9].backward()
-        gradients.append(rows.grad)
-    assert gradients[0].abs().sum() > 0 and torch.equal(*gradients)
+    beginning, ids = torch.tensor([[0, 70, 71]]), torch.tensor([[5, 9, 300, 301]])
+    for read in (False, True):
+        gradients = []
+        for base in bases:
+            cache = DynamicCache() if read else None
+            with torch.no_grad():
+                base.hidden(base.embed(beginning), cache)
+            rows = base.embed(ids).requires_grad_()
+            base.logits(base.hidden(rows, cache))[0, -1, 9].backward()
+            gradients.append(rows.grad)
+        assert gradients[0].abs().sum() > 0 and torch.equal(*gradients)
     said = [in_words(base, "bo", "").ask(["what is it?"], max_ids=5) for base in bases]
     assert said[0] == said[1]
 

@@ -58,8 +58,11 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
 
 
 def _recomputed(forward, hidden_BTD: torch.Tensor, **more):
-    """`transformers` recomputes in training mode only, which a frozen base is never in, and drops the cache that drawing needs."""
-    if not hidden_BTD.requires_grad:
+    """`transformers` recomputes in training mode only, which a frozen base is never in, and drops the cache that drawing needs.
+
+    With a cache nothing is computed again: it would be added to twice.
+    """
+    if not hidden_BTD.requires_grad or more.get("past_key_values") is not None:
         return forward(hidden_BTD, **more)
     return checkpoint(forward, hidden_BTD, use_reentrant=False, preserve_rng_state=False, **more)
 
