@@ -17,6 +17,7 @@ setup(
         "deepspeed>=0.19.8",
         "safetensors>=0.5",
         "huggingface_hub>=1.0",
+        "tokenizers>=0.22",
         "einops>=0.8",
         "pillow>=11",
         "numpy>=2",

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         settings = config.load(BenchmarkConfig, options.config, options.set)
         methods = chosen(settings, options.methods)
         keep_freed_memory()
-        benchmark = open_benchmark(settings, load_base(settings.base), methods)
+        benchmark = open_benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
         benchmark.learn()
         benchmark.measure()
         print(write_results(benchmark, command=" ".join(["python", "eval/run.py", *(arguments or sys.argv[1:])]), commit=commit()))

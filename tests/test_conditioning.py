@@ -95,7 +95,7 @@ def test_a_method_that_does_not_draw_says_so(base, bo):
 
 def test_a_base_without_a_decoder_says_so(model, tokenizer, bo):
     blind = Base(model, tokenizer, "no-decoder", can_draw=False)
-    with pytest.raises(BaseError, match="no decoder.*model.vqmodel.decoder"):
+    with pytest.raises(BaseError, match="no decoder.*Complete it with `vq_decoder`"):
         with_tokens(blind, bo).draw(["<bo>"])
 
 

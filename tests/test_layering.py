@@ -22,7 +22,7 @@ LAYERS = (
     "unictoken.cli",
 )
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
-PROGRAMS = sorted([*(ROOT / "train").glob("*.py"), *(ROOT / "eval").glob("*.py")])
+PROGRAMS = sorted(file for folder in ("train", "eval", "benchmarks") for file in (ROOT / folder).glob("*.py"))
 
 
 def imported(path: Path) -> set[str]:

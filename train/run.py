@@ -21,10 +21,9 @@ from tqdm import tqdm
 from unictoken import config
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
-from unictoken.learn.run import RunConfig, Stopped, run
+from unictoken.learn.run import RunConfig, Stopped, base_of, run
 from unictoken.learn.stages import TorchEngine
 from unictoken.measure.report import finish
-from unictoken.model.base import Base, load_base
 from unictoken.model.memory import keep_freed_memory
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -37,6 +36,8 @@ class DeepSpeedEngine(TorchEngine):
         super().__init__(learner, stage)
         self.sharded = settings.zero_stage > 0  # else DeepSpeed steps the optimiser as it is
         set_image_tokenizer_apart(learner)
+        if settings.zero_stage == 3 or settings.gradient_checkpointing:
+            learner.prefixes = None
         self.engine, *_ = deepspeed.initialize(
             model=learner,
             model_parameters=[learner.rows],
@@ -162,10 +163,6 @@ def main(arguments: list[str] | None = None) -> None:
         raise config.Refused(f"train/run.py: {error}") from None
 
 
-def load(settings: RunConfig) -> Base:
-    return load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=torch.bfloat16 if settings.dtype == "bf16" else torch.float32)
-
-
 def learn_from(settings: RunConfig) -> None:
     """Learn, then (on the first process) write the concept file, the pictures, the answers and the report."""
     keep_freed_memory()
@@ -173,9 +170,7 @@ def learn_from(settings: RunConfig) -> None:
     for stage in settings.method.stages:
         if stage.batch % world_size():
             raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
-    base = load(settings)
-    if settings.gradient_checkpointing:
-        base.model.recompute_activations()
+    base = base_of(settings)
     bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), disable=rank > 0, unit="step", mininterval=2)
 
     def show(progress, total) -> None:
@@ -200,7 +195,7 @@ def learn_from(settings: RunConfig) -> None:
     bar.close()
     if rank == 0:
         if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
-            base = load(settings)
+            base = base_of(settings)
         print(finish(base, settings, *learned), flush=True)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

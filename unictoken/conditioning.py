@@ -17,7 +17,7 @@ from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speak
 from unictoken.data import templates
 from unictoken.data.sequence import Turn, join_turns
 from unictoken.learn.examples import drawing_prompt
-from unictoken.model.base import Base, BaseError
+from unictoken.model.base import Base
 from unictoken.model.sampling import Draw, next_logits, sample_pictures, sample_text
 
 _POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
@@ -128,11 +128,7 @@ class Conditioning:
         """Image ids [N, K] of a picture for each prompt."""
         if self.prompts.generation is None:
             raise ConceptError(f"'{self.name}': method '{self.concept.method}' learns to understand, not to draw. Learn it with 'joint'.")
-        if not self.base.can_draw:
-            raise BaseError(
-                f"base '{self.base.name}': its image tokenizer has no decoder, so it answers but cannot draw. Use one with "
-                "`model.vqmodel.decoder`, such as leloy/Anole-7b-v0.1-hf."
-            )
+        self.base.need_decoder()
         vocab = self.base.vocab
         texts = [(p if p.lstrip().lower().startswith(("a ", "an ", "draw ")) else f"a photo of {p}").rstrip(". ") + "." for p in prompts]
         ids = [[*self.shown, *drawing_prompt(vocab, self.prompts, self.slots, mark(text, self.name, where="prompt"))] for text in texts]

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from transformers.cache_utils import DynamicCache
 
 from unictoken.concept.tokens import Speaker
+from unictoken.model import sampling
 from unictoken.model.sampling import Draw, next_logits, pick, sample_pictures, sample_text
 
 GREEDY = Draw(temperature=0, guidance=3.0)
@@ -104,3 +106,21 @@ def test_a_row_is_sampled_by_its_own_generator():
     logits = torch.zeros(3, 50)
     together = pick(logits, 1.0, 1.0, generators(3))
     assert [int(pick(logits[:1], 1.0, 1.0, [g])) for g in generators(3)] == together.tolist()
+
+
+def test_the_bytes_of_a_cache_are_what_it_holds(base):
+    cache = DynamicCache()
+    with torch.no_grad():
+        base.hidden(base.embed(torch.zeros(1, 7, dtype=torch.long)), cache)
+    assert base.cache_bytes(7) == sum(part.nbytes for layer in cache.layers for part in (layer.keys, layer.values))
+
+
+def test_a_base_whose_cache_is_large_is_read_and_drawn_in_smaller_parts(base, prompts, monkeypatch):
+    how = Draw(temperature=1.0, seed=4)
+    said, scores, drawn = sample_text(base, prompts, max_ids=4), next_logits(base, prompts), sample_pictures(base, prompts, 4, how)
+    monkeypatch.setattr(sampling, "CACHE_BYTES", 2 * base.cache_bytes(max(map(len, prompts)) + 4))
+    sizes = [len(part) for _, part in sampling._parts(base, prompts, 64, more_ids=4)]
+    assert sizes == [2, 1]
+    assert sample_text(base, prompts, max_ids=4) == said
+    torch.testing.assert_close(next_logits(base, prompts), scores)
+    assert torch.equal(sample_pictures(base, prompts, 4, how), drawn)

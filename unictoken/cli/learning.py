@@ -8,16 +8,15 @@ from tqdm import tqdm
 
 from unictoken import config
 from unictoken.cli.command import command
-from unictoken.learn.run import RunConfig, run
+from unictoken.learn.run import RunConfig, base_of, run
 from unictoken.measure.report import finish
-from unictoken.model.base import load_base
 from unictoken.model.memory import keep_freed_memory
 
 
 def learn(options: argparse.Namespace) -> None:
     settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
     keep_freed_memory()
-    base = load_base(settings.base, vq_decoder=settings.vq_decoder)
+    base = base_of(settings)
     bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), unit="step", mininterval=2)
 
     def show(progress, total: int) -> None:

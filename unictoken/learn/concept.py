@@ -49,6 +49,10 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, world_nega
         hard = max(1, int(HARD_SHARE * len(strangers)))
         alike = strangers[:hard]
         negatives = negatives or {"hard": strangers[:hard], "easy": strangers[hard:]}
+    elif method.soft_positives.groups:
+        if "hard" not in negatives:
+            raise SourceError(f"'{source.name}': soft positives need look-alikes. Put pictures of some into negative_example/.")
+        alike = by_likeness(base, pictures, negatives["hard"])
     material = Material(
         pictures_NK=pictures,
         negatives=negatives,

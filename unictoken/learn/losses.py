@@ -7,6 +7,7 @@ from torch import nn
 
 from unictoken.concept.tokens import extend_logits, inject
 from unictoken.data.sequence import IGNORE
+from unictoken.learn.prefix import Prefixes
 from unictoken.model.base import Base
 
 
@@ -24,6 +25,10 @@ class Learner(nn.Module):
         self.held = self.rows.detach().clone()  # no buffer: an engine that casts the module must not round it
         self.register_buffer("moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device))
         self.register_buffer("concept_ids", torch.tensor(concept_ids, device=base.device))
+        self.prefixes: Prefixes | None = Prefixes(base.model)
+        """None reads whole examples in every step: where processes must go through the layers equally often, or layers are computed again."""
+        self.pad = base.vocab.pad
+        self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2  # bos, begin_image, codes, end_image
 
     def current(self) -> torch.Tensor:
         """The rows as they are used, [2, P, D]."""
@@ -52,12 +57,30 @@ class Learner(nn.Module):
         An example counts once, however long it is, so that equal shares of a batch on several processes average to the
         loss of the whole batch.
         """
+        shown_B = self._begins_with_a_picture(ids_BT, labels_BT)
+        parts = [(shown_B, self.picture_end), (~shown_B, 0)]
+        losses = [self._sum_of_losses(ids_BT[own], labels_BT[own], weights_B[own], read) for own, read in parts if own.any()]
+        return sum(losses) / len(ids_BT)
+
+    def _begins_with_a_picture(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> torch.Tensor:
+        """Which examples begin with a whole picture that is not itself learned, [B]."""
+        if self.prefixes is None or ids_BT.shape[1] <= self.picture_end:
+            return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
+        unlearned_B = (labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
+        return (ids_BT[:, 1] == self.begin_image) & unlearned_B
+
+    def _sum_of_losses(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor, read: int) -> torch.Tensor:
+        """Sum over examples of their weighted mean losses; the first `read` ids, a picture, are read once and for all."""
         rows_in, rows_out = self.current()
-        embeds = inject(self.model.model.embed_tokens(ids_BT), ids_BT, self.concept_ids, rows_in)
-        hidden_BTD = self.model.hidden(embeds)
-        counted_BT = labels_BT[:, 1:] != IGNORE
+        longest = int((ids_BT != self.pad).sum(1).max().clamp_min(2))  # of these examples; the batch may hold longer ones
+        ids_BT, labels_BT = ids_BT[:, :longest], labels_BT[:, :longest]
+        rest_BT = ids_BT[:, read:]
+        embeds = inject(self.model.model.embed_tokens(rest_BT), rest_BT, self.concept_ids, rows_in)
+        hidden_BTD = self.model.hidden(embeds, self.prefixes.read(ids_BT[:, :read]) if read else None)
+        labels_BT = labels_BT[:, read + 1 :]
+        counted_BT = labels_BT != IGNORE
         hidden_ND = hidden_BTD[:, :-1][counted_BT]
         logits_NV = extend_logits(self.model.lm_head(hidden_ND), hidden_ND, self.concept_ids, rows_out)
-        losses_N = nn.functional.cross_entropy(logits_NV.float(), labels_BT[:, 1:][counted_BT], reduction="none")
+        losses_N = nn.functional.cross_entropy(logits_NV.float(), labels_BT[counted_BT], reduction="none")
         share_BT = weights_B[:, None] * counted_BT / counted_BT.sum(1, keepdim=True).clamp_min(1)
-        return (losses_N * share_BT[counted_BT]).sum() / len(ids_BT)
+        return (losses_N * share_BT[counted_BT]).sum()

@@ -27,7 +27,7 @@ from unictoken.learn.concept import Lesson, keep, prepare, starts_of_stages
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
-from unictoken.model.base import Base
+from unictoken.model.base import Base, load_base
 from unictoken.model.pixels import grid
 from unictoken.model.sampling import Draw
 
@@ -111,6 +111,14 @@ class RunConfig:
 
 class Stopped(Exception):
     """The run was asked to stop, saved itself, and can be resumed."""
+
+
+def base_of(settings: RunConfig) -> Base:
+    """The config's base, as it learns."""
+    base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=torch.bfloat16 if settings.dtype == "bf16" else torch.float32)
+    if settings.gradient_checkpointing:
+        base.model.recompute_activations()
+    return base
 
 
 def source_of(settings: RunConfig) -> Source:

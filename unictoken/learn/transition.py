@@ -22,6 +22,7 @@ from unictoken.world import language
 
 DRAWINGS = 20
 SALIENT = 0.25  # of all positions are kept
+AT_ONCE = 4  # drawings that are scored together: a 7B scores 65,536 ids at 1,024 positions of each
 
 
 @torch.no_grad()
@@ -36,7 +37,7 @@ def drawn_rows(base: Base, concept: ConceptTokens, said: frozenset[str], k: int,
     own = _whole(base, drawing_prompt(base.vocab, concept.prompts, slots, form), concept.prompts.generation_answer, slots)
     plain = _whole(base, base.vocab.encode(form.replace("{name}", language.a(concept.class_noun))), "", {})
     drawn_NK = sample_pictures(speaker, [own] * DRAWINGS, base.codes_per_picture, Draw(seed=seed))
-    gain_NK = picture_scores(speaker, own, drawn_NK) - picture_scores(base, plain, drawn_NK)
+    gain_NK = torch.cat([picture_scores(speaker, own, part) - picture_scores(base, plain, part) for part in drawn_NK.split(AT_ONCE)])
     kept = gain_NK.flatten().argsort(descending=True, stable=True)[: max(k, int(SALIENT * gain_NK.numel()))]
     return centres_of_ids(base, drawn_NK.flatten()[kept], k, torch.Generator().manual_seed(seed))
 

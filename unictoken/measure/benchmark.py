@@ -50,6 +50,8 @@ class BenchmarkConfig:
     """One benchmark run."""
 
     base: str = "checkpoints/tiny-chameleon"
+    vq_decoder: str | None = None
+    """What completes a base whose image tokenizer has no decoder."""
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads drawings of the toy world; null: drawings are kept and not judged."""
     data: str | None = None

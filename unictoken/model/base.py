@@ -92,6 +92,12 @@ class Base:
     def codes_per_picture(self) -> int:
         return self.model.model.vqmodel.codes_per_side ** 2
 
+    def cache_bytes(self, ids: int) -> int:
+        """Keys and values of one sequence of so many ids."""
+        config = self.model.config
+        width = config.hidden_size // config.num_attention_heads * config.num_key_value_heads
+        return 2 * ids * config.num_hidden_layers * width * self.model.lm_head.weight.element_size()
+
     @cached_property
     def fingerprint(self) -> str:
         digest = hashlib.sha256()

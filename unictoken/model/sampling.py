@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from transformers.cache_utils import DynamicCache
 
 TEXT_BATCH = 64
 PICTURE_BATCH = 16
+CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +60,18 @@ def _device(speaker) -> torch.device:
     return getattr(speaker, "base", speaker).device
 
 
+def _parts(speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: int = 0, copies: int = 1) -> Iterator[tuple[int, Sequence]]:
+    """(number of the first, prompts) of parts of at most `most`, smaller where a large base's cache would outgrow CACHE_BYTES."""
+    longest = max(map(len, prompts), default=0) + more_ids
+    size = max(1, min(most, CACHE_BYTES // max(1, copies * getattr(speaker, "base", speaker).cache_bytes(longest))))
+    for first in range(0, len(prompts), size):
+        yield first, prompts[first : first + size]
+
+
 @torch.no_grad()
 def next_logits(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     """Scores of what comes next, [B, V] in fp32, for prompts of any lengths."""
-    parts = [prompts[i : i + TEXT_BATCH] for i in range(0, len(prompts), TEXT_BATCH)]
-    return torch.cat([_Continuation(speaker, part).logits.cpu() for part in parts])
+    return torch.cat([_Continuation(speaker, part).logits.cpu() for _, part in _parts(speaker, prompts, TEXT_BATCH)])
 
 
 def pick(logits_BV: torch.Tensor, temperature: float, top_p: float, generators: Sequence[torch.Generator]) -> torch.Tensor:
@@ -88,8 +96,7 @@ def sample_text(
 ) -> list[list[int]]:
     """The ids that follow each prompt, up to its end_turn (left out). Image ids are never sampled here."""
     answers = []
-    for first in range(0, len(prompts), TEXT_BATCH):
-        part = prompts[first : first + TEXT_BATCH]
+    for first, part in _parts(speaker, prompts, TEXT_BATCH, more_ids=max_ids):
         talk = _Continuation(speaker, part)
         generators = _generators(seed, first, len(part))
         forbidden = torch.cat([speaker.vocab.image_ids, torch.tensor([speaker.vocab.begin_image])]).to(talk.device)
@@ -117,9 +124,9 @@ def sample_pictures(speaker, prompts: Sequence[Sequence[int]], length: int, how:
     """
     vocab = speaker.vocab
     drawn = []
-    for first in range(0, len(prompts), PICTURE_BATCH):
-        part = [[*p, vocab.begin_image] for p in prompts[first : first + PICTURE_BATCH]]
-        guided = how.guidance != 1
+    guided = how.guidance != 1
+    for first, part in _parts(speaker, prompts, PICTURE_BATCH, more_ids=length + 1, copies=2 if guided else 1):
+        part = [[*p, vocab.begin_image] for p in part]
         blind = [[vocab.bos, vocab.begin_image]] * len(part) if guided else []
         picture = _Continuation(speaker, part + blind)
         image_ids = vocab.image_ids.to(picture.device)

@@ -1,0 +1,52 @@
+"""Pictures at the beginning of examples, read once.
+
+A question about a picture is 'picture, introduction, question': the base is frozen and nothing before the introduction is learned, so
+what its layers make of the picture is the same in every step and needs no gradient. Only what follows goes through the layers again
+(measured counts in deepspeed.md, "Where the time goes").
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from transformers.cache_utils import DynamicCache
+
+from unictoken.model.base import EarlyFusionModel
+
+LIMIT = 2**29  # bytes of keys and values that are kept; the picture that was not used for the longest time goes first
+
+Layers = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+class Prefixes:
+    """Keys and values of beginnings, one forward pass each, whatever batch they stand in: a resumed run makes the same ones."""
+
+    def __init__(self, model: EarlyFusionModel, limit: int = LIMIT):
+        self.model, self.limit = model, limit
+        self.kept: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
+        self.bytes = 0
+
+    @torch.no_grad()
+    def read(self, ids_BT: torch.Tensor) -> DynamicCache:
+        """A cache that has read the ids, of equal length, of every row."""
+        rows = [self._read_one(row) for row in ids_BT]
+        return DynamicCache(ddp_cache_data=[tuple(map(torch.cat, zip(*layer, strict=True))) for layer in zip(*rows, strict=True)])
+
+    def _read_one(self, ids_T: torch.Tensor) -> Layers:
+        key = tuple(ids_T.tolist())
+        if key in self.kept:
+            self.kept.move_to_end(key)
+            return self.kept[key]
+        cache = DynamicCache()
+        self.model.hidden(self.model.model.embed_tokens(ids_T[None]), cache)
+        layers = [(layer.keys, layer.values) for layer in cache.layers]
+        self.kept[key] = layers
+        self.bytes += _size(layers)
+        while self.bytes > self.limit and len(self.kept) > 1:
+            self.bytes -= _size(self.kept.popitem(last=False)[1])
+        return layers
+
+
+def _size(layers: Layers) -> int:
+    return sum(t.numel() * t.element_size() for layer in layers for t in layer)
