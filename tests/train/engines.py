@@ -70,8 +70,6 @@ def try_way(folder: str, way: dict) -> dict:
 
 def start(settings: RunConfig) -> tuple[Base, program.DeepSpeedEngine]:
     base = program.base_of(settings)
-    if settings.gradient_checkpointing:
-        base.model.recompute_activations()
     return base, program.DeepSpeedEngine(learner_of(base), STAGE, settings)
 
 
