@@ -5,7 +5,7 @@ import torch
 
 from unictoken.concept.tokens import ConceptError
 from unictoken.data.source import SourceError
-from unictoken.learn.concept import by_likeness, keep, prepare, world_strangers
+from unictoken.learn.concept import keep, prepare
 from unictoken.learn.methods import Method, Tokens
 from unictoken.learn.observe import observe
 
@@ -15,24 +15,6 @@ def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):
     assert material.pictures_NK.tolist() == base.encode(toy.source.pictures).tolist()
     assert {grade: len(ids) for grade, ids in material.negatives.items()} == {"easy": 24, "hard": 24, "twin": 24}
     assert (material.facts, material.questions, material.look_alikes_MK) == (toy.source.facts, toy.source.questions, None)
-
-
-def test_strangers_are_drawn_where_there_are_no_negatives(base, toy, short_method):
-    alone = dataclasses.replace(toy.source, negatives={})
-    negatives = prepare(base, alone, short_method, seed=0, world_negatives=20).material.negatives
-    assert {grade: len(ids) for grade, ids in negatives.items()} == {"hard": 3, "easy": 17}
-    assert prepare(base, alone, short_method, seed=0, world_negatives=0).material.negatives == {}
-
-
-def test_strangers_are_a_function_of_their_seed():
-    first, again, other = ([p.tobytes() for p in world_strangers(3, seed)] for seed in (0, 0, 1))
-    assert first == again != other
-
-
-def test_the_most_alike_come_first(base, toy):
-    pictures = base.encode(toy.source.pictures)
-    others = torch.cat([base.encode(world_strangers(6, 0)), pictures[:1]])
-    assert by_likeness(base, pictures[:1], others)[0].tolist() == pictures[0].tolist()
 
 
 def test_the_bases_answers_are_kept_and_put_to_a_vote(base, toy):

@@ -28,7 +28,7 @@ method:
   stages: [{{name: first, steps: {half}, batch: 4}}, {{name: second, steps: {half}, batch: 4, moves: [shared]}}]
 prompts: ["<{{name}}> wearing a hat"]
 questions: ["what is <{{name}}>?"]
-world_negatives: 10
+strangers: {{world: 10}}
 judge: null
 save_every: 10
 """

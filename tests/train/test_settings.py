@@ -38,7 +38,7 @@ def test_the_7b_config_has_the_papers_settings():
     assert (stage.batch, stage.lr, stage.weight_decay, stage.steps) == (4, 1e-3, 1e-4, 5700)
     assert sum(stage.tasks.values()) == pytest.approx(1)
     assert (found.base, found.dtype, found.zero_stage) == ("leloy/Anole-7b-v0.1-hf", "bf16", 2)
-    assert found.world_negatives == 0 and found.judge is None
+    assert found.strangers.world == 0 and found.judge is None
 
 
 def test_the_7b_config_also_takes_chameleon_completed_by_a_decoder():

@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import ConceptTokens, give_ids, role_slices, slots
 from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import Examples, Material
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method, Stage
+from unictoken.learn.negatives import Strangers, gather
 from unictoken.learn.observe import observe
 from unictoken.learn.stages import Progress, learn
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
-from unictoken.world.drawing import draw
-from unictoken.world.things import sample_pet_where, sample_scene
-
-HARD_SHARE = 0.15  # of a pool of strangers, the most alike count as hard negatives
 
 
 @dataclass(frozen=True)
@@ -33,33 +27,18 @@ class Lesson:
     material: Material
 
 
-def prepare(base: Base, source: Source, method: Method, *, seed: int, world_negatives: int = 400) -> Lesson:
-    """Encode the pictures once, ask the base about them, gather negatives, start the rows.
-
-    Where the source has no negatives of its own, `world_negatives` pictures of toy-world pets are drawn, and the ones most
-    like the concept count as hard.
-    """
+def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers: Strangers | None = None) -> Lesson:
+    """Encode the pictures once, ask the base about them, gather negatives, start the rows."""
     if not source.pictures:
         raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
-    pictures = base.encode(source.pictures)
-    negatives = {grade: base.encode(found) for grade, found in source.negatives.items() if found}
-    alike = None
-    if world_negatives and (not negatives or method.soft_positives.groups):
-        strangers = by_likeness(base, pictures, base.encode(world_strangers(world_negatives, seed)))
-        hard = max(1, int(HARD_SHARE * len(strangers)))
-        alike = strangers[:hard]
-        negatives = negatives or {"hard": strangers[:hard], "easy": strangers[hard:]}
-    elif method.soft_positives.groups:
-        if "hard" not in negatives:
-            raise SourceError(f"'{source.name}': soft positives need look-alikes. Put pictures of some into negative_example/.")
-        alike = by_likeness(base, pictures, negatives["hard"])
+    pictures, others = base.encode(source.pictures), gather(base, source, method, strangers or Strangers(), seed=seed)
     material = Material(
         pictures_NK=pictures,
-        negatives=negatives,
+        negatives=others.by_grade,
         observations=observe(base, pictures),
         facts=source.facts,
         questions=source.questions,
-        look_alikes_MK=alike,
+        look_alikes_MK=others.alike,
     )
     counts = method.tokens.counts
     ids = give_ids(base.vocab, sum(counts.values()))
@@ -69,29 +48,7 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, world_nega
     return Lesson(Learner(base, ids, *rows), Examples(base.vocab, method, material, slots(ids, counts)), material)
 
 
-def world_strangers(count: int, seed: int) -> list:
-    """Pictures of random pets of the toy world."""
-    rng = np.random.default_rng([seed, count])
-    return [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(count)]
-
-
-@torch.no_grad()
-def picture_features(base: Base, image_ids_NK: torch.Tensor) -> torch.Tensor:
-    """[N, D], unit length: the mean of the base's last hidden states over a picture's ids."""
-    bos = torch.full((len(image_ids_NK), 1), base.vocab.bos)
-    begin = torch.full_like(bos, base.vocab.begin_image)
-    ids = torch.cat([bos, begin, image_ids_NK], 1)
-    hidden = torch.cat([base.hidden(base.embed(part.to(base.device)))[:, 2:].mean(1).float().cpu() for part in ids.split(64)])
-    return torch.nn.functional.normalize(hidden, dim=-1)
-
-
-def by_likeness(base: Base, pictures_NK: torch.Tensor, others_MK: torch.Tensor) -> torch.Tensor:
-    """The others, most like the pictures first (cosine with the mean feature)."""
-    target = picture_features(base, pictures_NK).mean(0)
-    return others_MK[(picture_features(base, others_MK) @ target).argsort(descending=True)]
-
-
-def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: int, scores: dict | None = None) -> ConceptTokens:
+def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: int) -> ConceptTokens:
     """The rows as they are now, as a concept."""
     rows_in, rows_out = learner.current().detach().float().cpu()
     return ConceptTokens(
@@ -105,7 +62,6 @@ def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: 
         base_name=base.name,
         base_fingerprint=base.fingerprint,
         seed=seed,
-        scores=scores or {},
         consent=source.consent,
     )
 

@@ -26,6 +26,7 @@ from unictoken.learn import checkpoint
 from unictoken.learn.concept import Lesson, keep, prepare, starts_of_stages
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method
+from unictoken.learn.negatives import Strangers
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
 from unictoken.model.base import Base, load_base
 from unictoken.model.pixels import grid
@@ -78,8 +79,8 @@ class RunConfig:
     questions: tuple[str, ...] = ("what animal is <{name}>?", "what colour is <{name}>?", "what do you know about <{name}>?")
     """Asked at the end, without a picture."""
     drawing: Draw = field(default_factory=Draw)
-    world_negatives: int = 400
-    """Pets of the toy world drawn as negatives where the concept brings none of its own; 0: none."""
+    strangers: Strangers = field(default_factory=Strangers)
+    """Pictures of others where the concept's folder brings none."""
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
     zero_stage: Literal[0, 1, 2, 3] = 1
@@ -139,7 +140,7 @@ def identity(settings: RunConfig, base: Base, source: Source) -> str:
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
     said = [source.name, source.class_noun, source.facts, source.questions]
-    return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.world_negatives]))
+    return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.strangers]))
 
 
 @dataclass
@@ -199,7 +200,7 @@ def run(
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
     recorder = Recorder(folder, first_process)
     draws = draws and bool(settings.prompts and settings.show_every) and base.can_draw and settings.method.prompts.generation is not None
-    lesson = prepare(base, source, settings.method, seed=settings.seed, world_negatives=settings.world_negatives)
+    lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     learner, engines = lesson.learner, []
     saved = _found(settings, folder / "checkpoints", identity_)
     if saved:

@@ -1,11 +1,7 @@
-"""Picture and text encoders behind one small interface, and the named scores that are made with them.
+"""Picture and text encoders behind one small interface: they rank look-alikes, and drawings are scored with them.
 
-A CLIP-I says nothing without its encoder and how the references are met: ViT-B/32 with every single one in one paper, ViT-L/14 with
-their mean in another. So a score is a preset, and its title, which names both, is printed with it.
-
-    clip = load_encoder("clip-vit-b32")                                  # or a folder that save_pretrained wrote
-    similarity("clip_i", clip, drawn, references)   ->  {"CLIP-I (ViT-B/32, pairwise)": .71}
-    similarity("clip_t", clip, drawn, prompts)      ->  {"CLIP-T (ViT-B/32)": .30}
+    load_encoder("clip-vit-b32").pictures(pictures)      ->  features [N, F]       (or from a folder that save_pretrained wrote)
+    BaseEncoder(base).pictures(pictures)                 ->  features [N, D], always at hand
 """
 
 from __future__ import annotations
@@ -13,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
 
-from unictoken.measure.metrics import matched_similarity, mean_reference_similarity, pairwise_similarity
 from unictoken.model.base import Base
 
 BATCH = 16
@@ -134,50 +129,6 @@ def load_encoder(name: str, weights: str | Path | None = None) -> ClipEncoder | 
     if encoder.patch != known.patch:
         raise EncoderError(f"encoder '{name}': patches of {encoder.patch} pixels at '{weights}', expected {known.patch}. Give {known.published}.")
     return encoder
-
-
-Comparison = Literal["pairwise", "mean reference", "prompts"]
-COMPARE: dict[Comparison, Callable[[np.ndarray, np.ndarray], float]] = {
-    "pairwise": pairwise_similarity,
-    "mean reference": mean_reference_similarity,
-    "prompts": matched_similarity,
-}
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A score: what it is called, its encoder, and how a drawing meets the references or its prompt."""
-
-    title: str
-    encoder: str
-    compare: Comparison
-
-    @property
-    def name(self) -> str:
-        """What is printed with the score: 'CLIP-I (ViT-B/32, pairwise)'."""
-        printed = ENCODERS[self.encoder].printed if self.encoder in ENCODERS else self.encoder
-        return f"{self.title} ({printed}, {self.compare})"
-
-
-PRESETS = {
-    "clip_i": Preset("CLIP-I", "clip-vit-b32", "pairwise"),  # DreamBooth, UniCTokens
-    "clip_i_yochameleon": Preset("CLIP-I", "clip-vit-l14", "mean reference"),
-    "clip_t": Preset("CLIP-T", "clip-vit-b32", "prompts"),  # DreamBooth, UniCTokens
-    "dino_i": Preset("DINO-I", "dino-vit-s16", "pairwise"),  # DreamBooth
-    "dinov2_i": Preset("DINOv2-I", "dinov2-vit-s14", "pairwise"),
-    "base_i": Preset("similarity", "base", "pairwise"),
-}
-
-
-def similarity(preset: str, encoder: Encoder, drawn: Sequence[Image.Image], compared: Sequence[Image.Image] | Sequence[str]) -> dict[str, float]:
-    """The score under its printed name. `compared`: the reference pictures, or for CLIP-T one prompt for each drawn picture."""
-    if preset not in PRESETS:
-        raise EncoderError(f"score '{preset}': unknown. Expected one of {', '.join(PRESETS)}.")
-    made = PRESETS[preset]
-    if encoder.name != made.encoder:
-        raise EncoderError(f"score '{preset}': found encoder '{encoder.name}', expected '{made.encoder}'. Another encoder's number is another score.")
-    met = encoder.texts(compared) if made.compare == "prompts" else encoder.pictures(compared)
-    return {made.name: COMPARE[made.compare](encoder.pictures(drawn), met)}
 
 
 def _part(kind, name: str, weights: str | Path, **how):

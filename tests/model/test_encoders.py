@@ -16,8 +16,10 @@ from transformers import (
     ViTModel,
 )
 
-from unictoken.measure import encoders, metrics
-from unictoken.measure.encoders import PRESETS, BaseEncoder, EncoderError, load_encoder, similarity
+from unictoken.measure import metrics
+from unictoken.measure.similarity import PRESETS, similarity
+from unictoken.model import encoders
+from unictoken.model.encoders import BaseEncoder, EncoderError, load_encoder
 
 SMALL = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 DRAWN = [Image.new("RGB", (40, 30), colour) for colour in ("red", "navy")]

@@ -1,0 +1,85 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from unictoken.config import ConfigError
+from unictoken.data.source import SourceError
+from unictoken.learn.methods import Method, SoftPositives, Stage, Tokens
+from unictoken.learn.negatives import Strangers, by_likeness, drawn_strangers, gather, world_strangers
+from unictoken.model.base import Base, BaseError
+from unictoken.model.encoders import BaseEncoder
+
+
+@pytest.fixture
+def alone(toy):
+    """The concept without negatives of its own."""
+    return dataclasses.replace(toy.source, negatives={})
+
+
+@pytest.fixture
+def soft(short_method) -> Method:
+    return dataclasses.replace(short_method, soft_positives=SoftPositives(groups=3))
+
+
+def counts(others) -> dict[str, int]:
+    return {grade: len(ids) for grade, ids in others.by_grade.items()}
+
+
+def test_the_owners_negatives_come_first(base, toy, short_method):
+    others = gather(base, toy.source, short_method, Strangers(world=20), seed=0)
+    assert counts(others) == {"easy": 24, "hard": 24, "twin": 24} and others.alike is None
+
+
+def test_strangers_of_the_world_are_graded_by_likeness(base, alone, short_method):
+    assert counts(gather(base, alone, short_method, Strangers(world=20), seed=0)) == {"hard": 3, "easy": 17}
+
+
+def test_the_base_can_draw_strangers_itself(base, alone, short_method):
+    assert counts(gather(base, alone, short_method, Strangers(world=0, drawn=4), seed=0)) == {"hard": 1, "easy": 3}
+    first, again, other = ([p.tobytes() for p in drawn_strangers(base, "dog", 2, seed)] for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):
+    blind = Base(model, tokenizer, "no-decoder", can_draw=False)
+    with pytest.raises(BaseError, match="no decoder"):
+        gather(blind, alone, short_method, Strangers(world=0, drawn=4), seed=0)
+
+
+def test_recognition_is_not_learned_without_anybody_to_tell_apart(base, alone, short_method):
+    with pytest.raises(SourceError, match="no negatives, so that recognition would learn to say yes to everything. Put pictures"):
+        gather(base, alone, short_method, Strangers(world=0), seed=0)
+    drawing = Method(tokens=Tokens(shared=4), stages=(Stage(tasks={"generate": 1}),))
+    assert counts(gather(base, alone, drawing, Strangers(world=0), seed=0)) == {}
+
+
+def test_soft_positives_are_the_most_alike_strangers_or_the_owners_hard_negatives(base, toy, alone, soft):
+    assert len(gather(base, toy.source, soft, Strangers(world=20), seed=0).alike) == 3
+    own = gather(base, toy.source, soft, Strangers(world=0), seed=0)
+    assert len(own.alike) == 24 and {tuple(i) for i in own.alike.tolist()} == {tuple(i) for i in own.by_grade["hard"].tolist()}
+    with pytest.raises(SourceError, match="soft positives need look-alikes"):
+        gather(base, alone, soft, Strangers(world=0), seed=0)
+
+
+def test_strangers_are_a_function_of_their_seed():
+    first, again, other = ([p.tobytes() for p in world_strangers(3, seed)] for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_the_most_alike_come_first(base, toy):
+    others = [*world_strangers(6, 0), toy.source.pictures[0]]
+    assert by_likeness(BaseEncoder(base), toy.source.pictures[:1], others)[0] == 6
+
+
+def test_likeness_is_the_cosine_with_the_mean_of_the_pictures():
+    class Given:
+        def pictures(self, pictures):
+            return np.array(pictures, np.float32)
+
+    assert by_likeness(Given(), [(2, 0), (0, 1)], [(1, -1), (0, 5), (3, 3)]) == [2, 1, 0]
+
+
+def test_fewer_than_none_are_refused():
+    with pytest.raises(ConfigError, match="strangers: world -1"):
+        Strangers(world=-1)

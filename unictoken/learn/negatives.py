@@ -1,0 +1,109 @@
+"""What a concept is told apart from, without outside services: pictures of others, by grade, and look-alikes to draw from.
+
+The owner's own negatives come first. Where there are none, strangers are drawn (pets of the toy world, or what the base itself
+draws of the class noun), and the ones most like the concept count as hard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from unictoken.config import ConfigError
+from unictoken.data import templates
+from unictoken.data.sequence import Turn, join_turns
+from unictoken.data.source import Source, SourceError
+from unictoken.learn.methods import Method
+from unictoken.model.base import Base
+from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.model.sampling import Draw, sample_pictures
+from unictoken.world import language
+from unictoken.world.drawing import draw
+from unictoken.world.things import sample_pet_where, sample_scene
+
+HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strangers:
+    """Pictures of others where the owner brings none, and what ranks them."""
+
+    world: int = 400
+    """Pets of the toy world."""
+    drawn: int = 0
+    """Pictures of the class noun that the base itself draws."""
+    likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = "base"
+    """The encoder that ranks them by likeness with the reference pictures (model/encoders.py)."""
+    weights: str | None = None
+    """A folder with the encoder's weights; null: where they are published."""
+
+    def __post_init__(self):
+        if self.world < 0 or self.drawn < 0:
+            raise ConfigError(f"strangers: world {self.world}, drawn {self.drawn}; expected 0 or more of each.")
+
+
+@dataclass(frozen=True)
+class Others:
+    """Image ids [M, K] of others by grade, and of look-alikes, the most alike first (None: the method uses none)."""
+
+    by_grade: Mapping[str, torch.Tensor]
+    alike: torch.Tensor | None = None
+
+
+def gather(base: Base, source: Source, method: Method, strangers: Strangers, *, seed: int) -> Others:
+    """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and nobody gives them."""
+    own = {grade: base.encode(found) for grade, found in source.negatives.items() if found}
+    wants_alike = bool(method.soft_positives.groups)
+    if own and not wants_alike:
+        return Others(own)
+    pictures = _strangers(base, source.class_noun, strangers, seed) or list(source.negatives.get("hard", ()))
+    if not pictures:
+        _refuse_if_needed(source, method, own)
+        return Others(own)
+    ranked = by_likeness(_encoder(base, strangers), source.pictures, pictures)
+    ids = base.encode([pictures[i] for i in ranked])
+    hard = max(1, int(HARD_SHARE * len(ids)))
+    alike = ids[:hard] if strangers.world or strangers.drawn else ids
+    return Others(own or {"hard": ids[:hard], "easy": ids[hard:]}, alike if wants_alike else None)
+
+
+def _refuse_if_needed(source: Source, method: Method, own: Mapping) -> None:
+    advice = "Put pictures of others into negative_example/, or let some be drawn: `strangers: {world: 400}` or `{drawn: 100}`."
+    if method.soft_positives.groups:
+        raise SourceError(f"'{source.name}': soft positives need look-alikes, and there are none. {advice}")
+    if not own and any(float(stage.tasks.get("recognise", 0)) for stage in method.stages):
+        raise SourceError(f"'{source.name}': no negatives, so that recognition would learn to say yes to everything. {advice}")
+
+
+def _strangers(base: Base, noun: str, strangers: Strangers, seed: int) -> list[Image.Image]:
+    drawn = drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else []
+    return world_strangers(strangers.world, seed) + drawn
+
+
+def world_strangers(count: int, seed: int) -> list[Image.Image]:
+    """Pictures of random pets of the toy world."""
+    rng = np.random.default_rng([seed, count])
+    return [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(count)]
+
+
+def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:
+    """What the base draws when it is asked for the class noun alone."""
+    base.need_decoder()
+    asked = base.vocab.encode(templates.GENERATE[0].replace("{name}", language.a(noun)).replace(" {scene}", ""))
+    prompt = join_turns([Turn(asked)], base.vocab).ids
+    return base.decode(sample_pictures(base, [prompt] * count, base.codes_per_picture, Draw(seed=seed)))
+
+
+def _encoder(base: Base, strangers: Strangers) -> Encoder:
+    return BaseEncoder(base) if strangers.likeness == "base" else load_encoder(strangers.likeness, strangers.weights)
+
+
+def by_likeness(encoder: Encoder, pictures, others) -> list[int]:
+    """Numbers of the others, most like the pictures first: by cosine with the mean of the pictures' unit features."""
+    own, theirs = (features / np.linalg.norm(features, axis=1, keepdims=True) for features in map(encoder.pictures, (pictures, others)))
+    return np.argsort(-(theirs @ own.mean(0)), kind="stable").tolist()
