@@ -7,6 +7,7 @@ import torch
 from unictoken.concept.tokens import Prompts, Speaker, role_slices
 from unictoken.config import ConfigError
 from unictoken.data.sequence import IGNORE
+from unictoken.data.source import SourceError
 from unictoken.learn.concept import prepare, starts_of_stages
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.stages import batch_of, learn
@@ -110,3 +111,17 @@ def test_a_stage_without_steps_is_left_out(base, toy):
     method = dataclasses.replace(UNICTOKENS, stages=(dataclasses.replace(first, steps=0), *others))
     lesson = prepare(base, toy.source, method, seed=0)
     assert [step.stage for step in learn(lesson.learner, method, lesson.examples, seed=0)] == ["drawing", "deepening"]
+
+
+def test_a_stage_can_draw_crops_and_generation_tokens_begin_from_them(base, toy):
+    crops = tuple(picture.crop((8, 8, 28, 28)) for picture in toy.source.pictures)
+    stages = tuple(dataclasses.replace(stage, draws="crops") if stage.name == "drawing" else stage for stage in UNICTOKENS.stages)
+    method = dataclasses.replace(UNICTOKENS, stages=stages, start="frequent")
+    with pytest.raises(SourceError, match="'toy0': stage 'drawing' draws crops, and there are none"):
+        prepare(base, toy.source, method, seed=0)
+    lesson = prepare(base, dataclasses.replace(toy.source, crops=crops), method, seed=0)
+    example = lesson.examples.in_stage(stages[1]).make("generate", np.random.default_rng(0))
+    assert [i for i in example.labels if i != IGNORE][1:65] in base.encode(crops).tolist()
+    whole = prepare(base, toy.source, dataclasses.replace(UNICTOKENS, start="frequent"), seed=0).learner.rows
+    differ = (lesson.learner.rows != whole).any(-1)[0]
+    assert differ[PART["generation"]].any() and not differ[PART["shared"]].any()

@@ -24,13 +24,14 @@ def start_rows(
     start: Start,
     seed: int,
     description: str = "",
+    crops_NK: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(rows_in, rows_out), both [P, D] in fp32.
 
-    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of the pictures: the most
-    frequent ones ('frequent'), centres of their rows ('k_means'), or as the words of the description and then the most frequent
-    ones ('described'); with 'noun' they begin as the name does, with a little noise. Every head row begins as the mean of the
-    class noun's head rows.
+    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of the pictures (generation tokens from
+    those of `crops_NK`, where there are some): the most frequent ones ('frequent'), centres of their rows ('k_means'), or as the words
+    of the description and then the most frequent ones ('described'); with 'noun' they begin as the name does, with a little noise.
+    Every head row begins as the mean of the class noun's head rows.
     """
     generator = torch.Generator().manual_seed(seed)
     noun_ids = torch.tensor(base.vocab.encode(class_noun), device=base.device)
@@ -44,7 +45,8 @@ def start_rows(
         k = part.stop - part.start
         if role == "name" or not k:
             continue
-        rows_in[part] = _soft_rows(base, image_ids_NK, noun, k, start, description, generator)
+        shown = crops_NK if role == "generation" and crops_NK is not None else image_ids_NK
+        rows_in[part] = _soft_rows(base, shown, noun, k, start, description, generator)
     return rows_in, head.repeat(total, 1)
 
 

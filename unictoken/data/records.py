@@ -120,6 +120,7 @@ class Concept:
             name=self.name,
             class_noun=noun,
             pictures=tuple(map(read_picture, self.pictures)),
+            crops=tuple(map(read_picture, self.crops)),
             facts=tuple(map(marked, self.facts)),
             questions=tuple((marked(r.question), marked(r.answer)) for r in own),
             negatives={grade: tuple(map(read_picture, files)) for grade, files in self.negatives.items() if files},

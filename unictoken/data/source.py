@@ -2,6 +2,7 @@
 
     data/bo/  0.png .. 4.png   info.json {"class": "dog", "extra_info": ["<bo> has a red party hat."],
                                           "questions": [{"question": "what hat does <bo> have?", "answer": "a red party hat"}]}
+              cropped/*.png                                (optional: the pictures cut to the concept, for methods that draw those first)
               negative_example/{easy,hard,twin}_*.png      (optional: other animals, for recognition)
 """
 
@@ -43,6 +44,8 @@ class Source:
     name: str
     class_noun: str
     pictures: tuple[Image.Image, ...]
+    crops: tuple[Image.Image, ...] = ()
+    """The same cut to the concept, where the folder has `cropped/`."""
     facts: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
     """(question, answer) about what no picture shows."""
@@ -108,6 +111,7 @@ def read_source(
         name=name,
         class_noun=noun,
         pictures=tuple(map(read_picture, files)),
+        crops=tuple(map(read_picture, picture_files(folder / "cropped"))) if (folder / "cropped").is_dir() else (),
         facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
         questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
         negatives={grade: tuple(map(read_picture, found)) for grade, found in negative_files(folder / "negative_example").items()},

@@ -31,19 +31,23 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
     """Encode the pictures once, ask the base about them, gather negatives, start the rows."""
     if not source.pictures:
         raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
+    if not source.crops and (cutting := [stage.name for stage in method.stages if stage.steps and stage.draws == "crops"]):
+        raise SourceError(f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into cropped/, or let it draw pictures.")
     pictures, others = base.encode(source.pictures), gather(base, source, method, strangers or Strangers(), seed=seed)
+    crops = base.encode(source.crops) if source.crops else None
     material = Material(
         pictures_NK=pictures,
         negatives=others.by_grade,
         observations=observe(base, pictures),
         facts=source.facts,
         questions=source.questions,
+        crops_NK=crops,
         look_alikes_MK=others.alike,
     )
     counts = method.tokens.counts
     ids = give_ids(base.vocab, sum(counts.values()))
     rows = start_rows(
-        base, source.class_noun, pictures, counts, start=method.start, seed=seed, description=material.observations.description
+        base, source.class_noun, pictures, counts, start=method.start, seed=seed, description=material.observations.description, crops_NK=crops
     )
     return Lesson(Learner(base, ids, *rows), Examples(base.vocab, method, material, slots(ids, counts)), material)
 

@@ -28,6 +28,7 @@ class Material:
     observations: Observations
     facts: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
+    crops_NK: torch.Tensor | None = None
     look_alikes_MK: torch.Tensor | None = None
     """Soft positives, the most alike first."""
 
@@ -35,14 +36,15 @@ class Material:
 class Examples:
     """Makes examples of every task for one concept under one method."""
 
-    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]]):
-        self.vocab, self.method, self.material, self.slots = vocab, method, material, dict(slots)
+    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]], *, draws: str = "pictures"):
+        self.vocab, self.method, self.material, self.slots, self.draws = vocab, method, material, dict(slots), draws
         self.prompts: Prompts = method.prompts
 
     def in_stage(self, stage: Stage) -> Examples:
-        """The same in the words of a stage: roles that have nothing to say yet are left out of its prompts."""
+        """The same for a stage: what it draws, and without the roles that have nothing to say yet in its prompts."""
         said = self.method.said_in(stage)
-        return Examples(self.vocab, self.method, self.material, {slot: ids if slot.strip("{}") in said else [] for slot, ids in self.slots.items()})
+        slots = {slot: ids if slot.strip("{}") in said else [] for slot, ids in self.slots.items()}
+        return Examples(self.vocab, self.method, self.material, slots, draws=stage.draws)
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
         return join_turns(getattr(self, "_" + task)(rng), self.vocab)
@@ -95,8 +97,10 @@ class Examples:
         soft = self.method.soft_positives
         if soft.groups and self.material.look_alikes_MK is not None and rng.random() < soft.share:
             return self._soft_positive(rng, soft.groups)
-        i = int(rng.integers(len(self.material.pictures_NK)))
         form = templates.GENERATE[int(rng.integers(len(templates.GENERATE)))]
+        if self.draws == "crops":
+            return self.draw(form, "", _one_of(self.material.crops_NK, rng), self.slots)
+        i = int(rng.integers(len(self.material.pictures_NK)))
         return self.draw(form, self.material.observations.phrases[i], self.material.pictures_NK[i].tolist(), self.slots)
 
     def _soft_positive(self, rng, groups: int) -> list[Turn]:

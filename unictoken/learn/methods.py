@@ -47,6 +47,8 @@ class Stage:
     """Share of every batch, by task."""
     starts: Mapping[str, Literal["drawn"]] = field(default_factory=dict)
     """Roles whose rows begin anew with this stage. drawn: from what makes the concept in pictures that its own tokens draw."""
+    draws: Literal["pictures", "crops"] = "pictures"
+    """What drawings are learned from: the reference pictures, or the same cut to the concept (the folder's `cropped/`)."""
     generation_weight: float = 1.0
     """Of a drawing's loss; understanding counts `understanding_weight`."""
     understanding_weight: float = 1.0

@@ -136,7 +136,7 @@ def source_of(settings: RunConfig) -> Source:
 def identity(settings: RunConfig, base: Base, source: Source) -> str:
     """A digest of everything that decides what is learned, contents included; a checkpoint of another one is not resumed."""
     seen = hashlib.sha256(base.fingerprint.encode())
-    for grade, pictures in (("own", source.pictures), *source.negatives.items()):
+    for grade, pictures in (("own", source.pictures), ("crop", source.crops), *source.negatives.items()):
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
     said = [source.name, source.class_noun, source.facts, source.questions]
