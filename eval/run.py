@@ -13,14 +13,18 @@ import subprocess
 import sys
 
 from unictoken import config
-from unictoken.measure.benchmark import BenchmarkConfig, load_methods, open_benchmark, write_results
+from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
+from unictoken.measure.results import write_results
 from unictoken.model.base import load_base
 from unictoken.model.memory import keep_freed_memory
 
 
 def commit() -> str:
-    found = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    """The version of the code; 'unknown' outside a repository."""
+    try:
+        return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def chosen(settings: BenchmarkConfig, names: str) -> dict:
@@ -42,10 +46,10 @@ def main(arguments: list[str] | None = None) -> None:
         settings = config.load(BenchmarkConfig, options.config, options.set)
         methods = chosen(settings, options.methods)
         keep_freed_memory()
-        benchmark = open_benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
+        benchmark = Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods, commit=commit())
         benchmark.learn()
         benchmark.measure()
-        print(write_results(benchmark, command=" ".join(["python", "eval/run.py", *(arguments or sys.argv[1:])]), commit=commit()))
+        print(write_results(benchmark, command=" ".join(["python", "eval/run.py", *(arguments or sys.argv[1:])])))
     except (ValueError, OSError) as error:
         raise config.Refused(f"eval/run.py: {error}") from None
 

@@ -69,6 +69,10 @@ def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder)
     ("arguments", "match"),
     [
         (["show", "nowhere.safetensors"], "nowhere.safetensors: no such file"),
+        (["learn", "nowhere", "--name", "rex", "--class", "dog"], "nowhere: no such file or folder"),
+        (["learn", "{tmp}", "--name", "rex", "--class", "dog", "--set", "zero_stage=3"], "only train/run.py"),
+        (["learn", "{tmp}", "--name", "rex", "--class", "dog", "--method", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["learn", "{tmp}", "--name", "../rex", "--class", "dog"], "concept name '../rex'"),
         (["draw", "--concept", "nowhere.safetensors", "<bo>"], "no such file"),
         (["ask", "--concept", "{concept}", "who is <mia>?"], "'<mia>' is not a concept that is loaded"),
         (["ask", "--concept", "{concept}", "who?", "--image", "nowhere.png"], "nowhere.png: no such file"),
@@ -110,7 +114,8 @@ def test_the_help_names_every_command(capsys):
     assert all(command in shown for command in commands)
 
 
-SHORT = ("--set", "method.stages=[{steps: 2, batch: 2}]", "--set", "method.tokens.shared=2", "--set", "judge=null", "--set", "prompts=[]")
+QUICK = ("method.stages.0.steps=2", "method.stages.0.batch=2", "method.tokens.shared=2", "judge=null", "prompts=[]")
+SHORT = tuple(word for setting in QUICK for word in ("--set", setting))
 
 
 def test_learn_makes_a_concept_file_from_pictures(said, base_folder, toy_folder, tmp_path):
@@ -149,3 +154,12 @@ def test_the_toy_benchmark_is_drawn_into_a_folder(said, tmp_path, monkeypatch):
     monkeypatch.setattr("unictoken.measure.toy_dataset.RANDOM_IMAGES", 1)
     assert said("benchmark", "--seed", "1", "--num-concepts", "2", "--out", str(tmp_path / "bench")).strip() == str(tmp_path / "bench")
     assert list(read(tmp_path / "bench").concepts) == ["toy0", "toy1"]
+
+
+def test_learning_that_is_stopped_goes_on_when_it_is_asked_again(said, base_folder, toy_folder, tmp_path, monkeypatch):
+    asked = ("learn", str(toy_folder), "--name", "toy0", "--base", str(base_folder), "--out", str(tmp_path / "run"), "--set", f"concepts={tmp_path}")
+    monkeypatch.setattr("unictoken.learn.stop.StopSignal.__call__", lambda self: True)
+    assert "stopped at step 1 of 2; the same command goes on from there." in said(*asked, *SHORT)
+    monkeypatch.undo()
+    said(*asked, *SHORT)
+    assert (tmp_path / "toy0.safetensors").is_file() and len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import socket
 
 os.environ.setdefault("DS_ACCELERATOR", "cuda" if os.path.exists("/dev/nvidiactl") else "cpu")
@@ -23,6 +22,7 @@ from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import RunConfig, Stopped, base_of, run
 from unictoken.learn.stages import TorchEngine
+from unictoken.learn.stop import StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory
 
@@ -36,8 +36,6 @@ class DeepSpeedEngine(TorchEngine):
         super().__init__(learner, stage)
         self.sharded = settings.zero_stage > 0  # else DeepSpeed steps the optimiser as it is
         set_image_tokenizer_apart(learner)
-        if settings.zero_stage == 3 or settings.gradient_checkpointing:
-            learner.prefixes = None
         self.engine, *_ = deepspeed.initialize(
             model=learner,
             model_parameters=[learner.rows],
@@ -130,20 +128,8 @@ def start_processes() -> int:
     return torch.distributed.get_rank()
 
 
-class StopSignal:
-    """SIGTERM and SIGINT, agreed on by all processes at the end of a step: signals reach ranks one after another."""
-
-    def __init__(self):
-        self.seen = False
-        self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def _note(self, *_) -> None:
-        self.seen = True
-
-    def over(self) -> None:
-        """From here on a signal ends the process at once, as it does without this class."""
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
+class StopEverywhere(StopSignal):
+    """The same, agreed on by all processes at the end of a step: signals reach ranks one after another."""
 
     def __call__(self) -> bool:
         return everywhere(float(self.seen), torch.distributed.ReduceOp.MAX) > 0
@@ -180,7 +166,7 @@ def learn_from(settings: RunConfig) -> None:
 
     if rank == 0:
         print(config.to_yaml(settings), flush=True)
-    stop = StopSignal()
+    stop = StopEverywhere()
     learned = run(
         base,
         settings,

@@ -147,8 +147,11 @@ def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Co
     return Conditioning(base, name, prompts, words={"{name}": name})
 
 
-def in_pictures(base: Base, name: str, images_NK: torch.Tensor) -> Conditioning:
-    """No tokens: reference pictures (image ids [N, K]) in context, '<bo> is <picture> <picture>.', before whatever is asked."""
+def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = "") -> Conditioning:
+    """No tokens: reference pictures (image ids [N, K]) in context, '<bo> is <picture> <picture>.', before whatever is asked.
+
+    Facts are told before questions only.
+    """
     pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
     shown = base.vocab.encode(templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures})
-    return Conditioning(base, name, Prompts(understanding="", generation=""), words={"{name}": name}, shown=tuple(shown))
+    return Conditioning(base, name, Prompts(understanding=facts, generation=""), words={"{name}": name}, shown=tuple(shown))

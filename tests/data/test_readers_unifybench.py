@@ -70,11 +70,11 @@ def test_knowledge_driven_prompts_are_told_from_the_plain_one(root):
     ]
 
 
-def test_prompts_by_kind_keep_their_kinds(root):
+def test_prompts_by_kind_keep_their_kinds_and_knowledge_is_called_so(root):
     kinds = {"personalized_driven_generation": ["<bo> in its hat."], "dense_prompt_generation": ["<bo> here.", "<bo> there."]}
     write(root / "concept/test/bo/t2i_conditions.json", kinds)
     assert [(r.kind, r.question) for r in read(root).concepts["bo"].select("generate", split="test")] == [
-        (kind, prompt) for kind, prompts in kinds.items() for prompt in prompts
+        ("knowledge", "<bo> in its hat."), ("dense_prompt_generation", "<bo> here."), ("dense_prompt_generation", "<bo> there."),
     ]
 
 

@@ -117,7 +117,7 @@ def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, t
         prompts=Prompts(understanding="{name}", generation="{name} is {generation}."),
         soft_positives=SoftPositives(groups=3, share=1.0),
     )
-    lesson = prepare(base, toy.source, method, seed=0, strangers=Strangers(world=40))
+    lesson = prepare(base, dataclasses.replace(toy.source, negatives={}), method, seed=0, strangers=Strangers(world=40))
     alike = lesson.material.look_alikes_MK.tolist()
     assert len(alike) == 6
     tokens = set(lesson.examples.slots["{generation}"])

@@ -54,9 +54,9 @@ def test_recognition_is_not_learned_without_anybody_to_tell_apart(base, alone, s
     assert counts(gather(base, alone, drawing, Strangers(world=0), seed=0)) == {}
 
 
-def test_soft_positives_are_the_most_alike_strangers_or_the_owners_hard_negatives(base, toy, alone, soft):
-    assert len(gather(base, toy.source, soft, Strangers(world=20), seed=0).alike) == 3
-    own = gather(base, toy.source, soft, Strangers(world=0), seed=0)
+def test_soft_positives_are_the_owners_hard_negatives_or_the_most_alike_strangers(base, toy, alone, soft):
+    assert len(gather(base, alone, soft, Strangers(world=20), seed=0).alike) == 3
+    own = gather(base, toy.source, soft, Strangers(world=20), seed=0)
     assert len(own.alike) == 24 and {tuple(i) for i in own.alike.tolist()} == {tuple(i) for i in own.by_grade["hard"].tolist()}
     with pytest.raises(SourceError, match="soft positives need look-alikes"):
         gather(base, alone, soft, Strangers(world=0), seed=0)
@@ -83,3 +83,11 @@ def test_likeness_is_the_cosine_with_the_mean_of_the_pictures():
 def test_fewer_than_none_are_refused():
     with pytest.raises(ConfigError, match="strangers: world -1"):
         Strangers(world=-1)
+
+
+def test_a_base_of_photographs_is_given_no_pixel_art(base, alone, short_method, monkeypatch):
+    monkeypatch.setattr("unictoken.learn.negatives.WORLD", 10)
+    assert counts(gather(base, alone, short_method, Strangers(), seed=0)) == {"hard": 1, "easy": 9}
+    monkeypatch.setattr(base.model.model.vqmodel.config, "resolution", 512)
+    with pytest.raises(SourceError, match="no negatives"):
+        gather(base, alone, short_method, Strangers(), seed=0)

@@ -111,6 +111,9 @@ def test_a_stage_without_steps_is_left_out(base, toy):
     method = dataclasses.replace(UNICTOKENS, stages=(dataclasses.replace(first, steps=0), *others))
     lesson = prepare(base, toy.source, method, seed=0)
     assert [step.stage for step in learn(lesson.learner, method, lesson.examples, seed=0)] == ["drawing", "deepening"]
+    shorter = Method(tokens=Tokens(shared=2), stages=(Stage(name="one", steps=1, batch=2), Stage(steps=0), Stage(name="two", steps=1, batch=2)))
+    lesson = prepare(base, toy.source, shorter, seed=0)
+    assert [step.stage for step in learn(lesson.learner, shorter, lesson.examples, seed=0)] == ["one", "two"]
 
 
 def test_a_stage_can_draw_crops_and_generation_tokens_begin_from_them(base, toy):

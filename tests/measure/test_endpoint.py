@@ -11,7 +11,7 @@ from PIL import Image
 
 from unictoken.measure.endpoint import EndpointConfig, EndpointError, EndpointJudge
 from unictoken.measure.judge import Reading
-from unictoken.measure.verdict import Claim, Verdict, WorldJudge, mean_verdict
+from unictoken.measure.verdict import Claim, Verdict, WorldJudge
 
 RED, BLUE = (Image.new("RGB", (4, 4), colour) for colour in ("red", "blue"))
 HAT = Claim(text='It wears a "red" hat.', attributes={"accessory": "hat", "accessory_colour": "red"})
@@ -163,8 +163,3 @@ def test_the_toy_world_judges_by_its_attributes():
     world = WorldJudge(SimpleNamespace(read=lambda pictures: readings))
     assert [v.score for v in world.check([RED, BLUE], [HAT, HAT])] == [1, 0.5]
     assert world.compare("what hat?", "a red hat", "A red hat.").score == 1 and world.compare("what hat?", "a red hat", "red").score == 0
-
-
-def test_verdicts_without_a_score_are_counted_and_not_averaged():
-    assert mean_verdict([Verdict(1, ""), Verdict(0.5, ""), Verdict(None, "")]) == {"score": 0.75, "read": pytest.approx(2 / 3)}
-    assert mean_verdict([Verdict(None, "")]) == {"read": 0}

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 
 from unictoken.measure import predictions
-from unictoken.measure.metrics import Estimate, estimate
 from unictoken.measure.predictions import Prediction, Predictions, PredictionsError
 
 ASKED = Prediction(
@@ -84,12 +83,3 @@ def test_a_score_that_is_no_number_is_not_written(path):
 def test_a_file_that_is_not_there_is_named(path):
     with pytest.raises(PredictionsError, match="no such file"):
         predictions.read(path)
-
-
-def test_scores_can_be_recounted_from_the_file_alone(path):
-    kept = Predictions(path, run="a")
-    kept.add([*OF_BO, replace(ASKED, score=None)])
-    kept.add(OF_MIA)
-    counted = predictions.recount(predictions.read(path))
-    assert counted == {"joint": {"vqa": {"bo": 0.75, "mia": 0.75}, "text_qa": {"bo": 0, "mia": 0}}}
-    assert estimate(list(counted["joint"]["vqa"].values())) == Estimate(0.75, 0, 2)

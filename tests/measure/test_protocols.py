@@ -13,10 +13,11 @@ from unictoken.data.readers import read
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.measure import toy, toy_dataset
-from unictoken.measure.benchmark import COLUMNS, BenchmarkConfig, load_methods, open_benchmark, over_concepts, write_results
+from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.judge import Judge
 from unictoken.measure.predictions import Prediction
 from unictoken.measure.protocols import Trial, make_ready, scores
+from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.verdict import Verdict
 
 METHOD = Method(name="short", tokens=Tokens(shared=2), stages=(Stage(steps=1, batch=2),))
@@ -51,7 +52,7 @@ def settings(small, tmp_path_factory) -> BenchmarkConfig:
 
 @pytest.fixture(scope="module")
 def measured(base, settings):
-    benchmark = open_benchmark(settings, base, {"short": METHOD})
+    benchmark = Benchmark(settings, base, {"short": METHOD}, commit="abc")
     benchmark.learn()
     benchmark.measure()
     return benchmark
@@ -104,18 +105,18 @@ def test_every_control_stands_beside_every_method(measured):
 
 def test_every_metric_is_within_its_range(measured):
     own = next(measured.rows())
-    assert set(COLUMNS) - {"name_precision"} <= set(own)
+    assert set(COLUMNS) - {"name_precision", "vqa_choice", "text_qa_choice"} <= set(own)
     assert all(0 <= value <= 1 for name, value in own.items() if isinstance(value, float) and name != "palette")
     assert own["unchanged"] == 1.0
 
 
 def test_only_tokens_are_asked_whether_the_base_is_unchanged(measured):
-    asked = {p.method for p in measured.predictions if p.task == "unchanged"}
+    asked = {name for concept in measured.concepts for name, made in measured.of(concept).items() if any(p.task == "unchanged" for p in made)}
     assert asked == {"short", "wrong_concept"}
 
 
 def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settings, monkeypatch):
-    again = open_benchmark(settings, base, {"short": METHOD})
+    again = Benchmark(settings, base, {"short": METHOD})
     monkeypatch.setattr("unictoken.measure.benchmark.learn_concept", None)
     monkeypatch.setattr("unictoken.measure.benchmark.make_ready", None)
     again.learn()
@@ -123,18 +124,28 @@ def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settin
     assert list(again.rows()) == list(measured.rows())
 
 
-def test_another_method_is_another_run(measured, base, settings):
-    other = Method(name="short", tokens=Tokens(shared=3), stages=METHOD.stages)
-    assert open_benchmark(settings, base, {"short": other}).run != measured.run
+def test_another_method_is_learned_anew_and_the_controls_stay(measured, base, settings):
+    wider, second = dataclasses.replace(METHOD, tokens=Tokens(shared=3)), dataclasses.replace(METHOD, name="second")
+    other = Benchmark(settings, base, {"short": wider, "second": second})
+    assert other.run == measured.run
+    assert set(other.of(other.concepts[0])) == set(CONTROLS) - {"wrong_concept"}
+
+
+def test_another_seed_or_another_judge_is_another_run(measured, base, settings, tmp_path):
+    torch.manual_seed(1)
+    save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
+    others = [dataclasses.replace(settings, judge=str(tmp_path / "judge.safetensors")), dataclasses.replace(settings, judge=None)]
+    assert len({Benchmark(other, base, {"short": METHOD}).run for other in (settings, *others)}) == 3
 
 
 def test_results_can_be_recounted(measured, settings):
-    shown = write_results(measured, command="python eval/run.py", commit="abc")
+    shown = write_results(measured, command="python eval/run.py")
     result = json.loads((measured.folder.parents[1] / "out" / "table.json").read_text())
     assert (result["command"], result["commit"], result["seed"]) == ("python eval/run.py", "abc", 1)
     rows = [row for row in result["rows"] if row["method"] == "short"]
     assert result["mean"]["short"]["vqa"] == pytest.approx(sum(row["vqa"] for row in rows) / 2, abs=1e-4)
-    lines = [json.loads(line) for line in (measured.folder / "predictions.jsonl").read_text().splitlines()]
+    kept = next((measured.folder / "predictions").glob("short-*.jsonl"))
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
     vqa = [line["score"] for line in lines if (line["concept"], line["method"], line["task"]) == ("toy0", "short", "vqa")]
     assert rows[0]["vqa"] == pytest.approx(sum(vqa) / 24)
     html = (measured.folder.parents[1] / "out" / "report.html").read_text()
@@ -228,7 +239,7 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset,
             return [Verdict(1.0, "so it is")] * len(claims)
 
     made = trial(base, in_words(base, "toy0", "{name} is a dog."), dataset, tmp_path, Agreeing()).draw()
-    assert [p.task for p in made] == ["identity", "identity", "prompt", "knowledge"]
+    assert [p.task for p in made] == ["drawn", "identity", "drawn", "identity", "prompt", "drawn", "knowledge"]
     own = toy.toy_concept(1, 0)
     assert claimed[0].attributes == {name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")}
     assert claimed[3].attributes == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
@@ -256,3 +267,35 @@ def test_the_shipped_benchmarks_can_be_read(name, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     settings = config.load(BenchmarkConfig, f"configs/eval/{name}.yaml")
     assert len(load_methods(settings.methods)) == len(settings.methods)
+
+
+def test_differences_are_paired_over_concepts():
+    scored = (("a", "x", 0.9), ("b", "x", 0.7), ("a", "y", 0.8), ("b", "y", 0.6), ("c", "y", 0.1))
+    rows = [{"concept": c, "method": m, "vqa": v} for c, m, v in scored]
+    found = differences(rows, "x", ["vqa", "palette"])
+    assert list(found) == ["x - y"] and found["x - y"]["vqa"].mean == pytest.approx(0.1) and found["x - y"]["vqa"].n == 2
+
+
+def test_without_a_judge_drawings_are_kept_and_shown(base, settings):
+    silent = Benchmark(dataclasses.replace(settings, judge=None, similarity=("base_i",)), base, {"short": METHOD})
+    silent.learn()
+    silent.measure()
+    row = next(silent.rows())
+    assert not {"identity", "drawn"} & set(row) and -1 <= row["similarity (base, pairwise)"] <= 1
+    assert len(sheet(silent, silent.concepts[0]).drawn["short"]) == 3
+
+
+def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(base, settings, monkeypatch):
+    benchmark = Benchmark(dataclasses.replace(settings, seed=5), base, {"short": METHOD})
+    monkeypatch.setitem(benchmark.dataset.concepts, "toy1", dataclasses.replace(benchmark.dataset.concepts["toy1"], class_noun="woman"))
+    monkeypatch.setattr("unictoken.measure.benchmark.learn_concept", None)
+    with pytest.raises(SourceError, match="'woman' is a person"):
+        benchmark.learn()
+
+
+def test_a_row_about_two_concepts_is_not_asked(base, dataset, tmp_path):
+    asked = trial(base, in_words(base, "toy0", ""), dataset, tmp_path)
+    concept = asked.subject.concept
+    other = dataclasses.replace(concept.select("vqa", split="test")[0], question="is <toy0> with <toy1>?", concepts=("toy0", "toy1"))
+    alone = dataclasses.replace(asked, subject=dataclasses.replace(asked.subject, concept=dataclasses.replace(concept, records=(other,))))
+    assert alone.answer("vqa") == []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tqdm import tqdm
 
 from unictoken import config
 from unictoken.cli.command import command
-from unictoken.learn.run import RunConfig, base_of, run
+from unictoken.learn.methods import Method
+from unictoken.learn.run import RunConfig, Stopped, base_of, run
+from unictoken.learn.stop import StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory
 
@@ -23,17 +26,28 @@ def learn(options: argparse.Namespace) -> None:
         bar.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)
         bar.update(progress.step - bar.n)
 
-    learned = run(base, settings, show=show)
-    bar.close()
+    stop = StopSignal()
+    try:
+        learned = run(base, settings, show=show, stop_asked=stop)
+    except Stopped as stopped:
+        print(stopped)
+        return
+    finally:
+        stop.over()
+        bar.close()
     print(finish(base, settings, *learned))
 
 
 def _settings(options: argparse.Namespace) -> dict:
     """The command line as a config would say it; what is not given is left to the config's own defaults."""
+    strange = [said for said in options.set if said.split("=")[0] in ("zero_stage", "offload")]
+    if strange:
+        raise config.ConfigError(f"--set {strange[0]}: only train/run.py, with DeepSpeed, spreads a base over processes.")
     who = {"name": options.name, "class_noun": options.class_noun, "consent": options.consent}
     concept = {**who, "pictures": options.pictures, "facts": options.fact}
     given = {"base": options.base, "vq_decoder": options.vq_decoder, "out": options.out, "seed": options.seed}
-    return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
+    method = config.read_yaml(Path(options.method)).get("method", {}) if options.method else config.plain(Method())
+    return {"concept": concept, "method": method, **{key: value for key, value in given.items() if value is not None}}
 
 
 def add(commands) -> None:
@@ -42,6 +56,7 @@ def add(commands) -> None:
     made.add_argument("--name", required=True, help="people then write <NAME>")
     made.add_argument("--class", dest="class_noun", metavar="NOUN", help="its ordinary kind: dog, mug, person")
     made.add_argument("--fact", action="append", default=[], metavar="SENTENCE", help='what no picture shows: "<rex> has a red hat."')
+    made.add_argument("--method", metavar="FILE", help="a file with a method, such as configs/methods/unictokens.yaml")
     made.add_argument("--base", help="a local folder or a Hub name")
     made.add_argument("--vq-decoder", metavar="FROM", help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt")
     made.add_argument("--consent", action="store_true", help="the person in the pictures agreed to be learned")

@@ -22,6 +22,7 @@ from unictoken.world.things import Pet
 
 Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
 Split = Literal["train", "test"]
+PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"  # kinds of prompts: the concept alone; with more; with what a fact tells
 SHOWN = ("recognise", "vqa", "caption", "choice")  # tasks that are about a picture
 
 

@@ -84,10 +84,16 @@ def starts_of_stages(base: Base, source: Source, method: Method, *, seed: int) -
 
 
 def learn_concept(
-    base: Base, source: Source, method: Method, *, seed: int = 0, on_step: Callable[[Progress], None] = lambda progress: None
+    base: Base,
+    source: Source,
+    method: Method,
+    *,
+    seed: int = 0,
+    strangers: Strangers | None = None,
+    on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> ConceptTokens:
     """Learn a concept in this process. `train/run.py` does the same with DeepSpeed, and can be stopped and resumed."""
-    lesson = prepare(base, source, method, seed=seed)
+    lesson = prepare(base, source, method, seed=seed, strangers=strangers)
     begin = starts_of_stages(base, source, method, seed=seed)
     for progress in learn(lesson.learner, method, lesson.examples, seed=seed, on_stage=begin):
         on_step(progress)

@@ -14,6 +14,7 @@ from unictoken.data.sequence import Example, Turn, join_turns
 from unictoken.learn.methods import Method, Stage
 from unictoken.learn.observe import Observations
 from unictoken.model.vocab import Vocab
+from unictoken.world import language
 
 DRAWING = "generate"
 
@@ -43,8 +44,7 @@ class Examples:
     def in_stage(self, stage: Stage) -> Examples:
         """The same for a stage: what it draws, and without the roles that have nothing to say yet in its prompts."""
         said = self.method.said_in(stage)
-        slots = {slot: ids if slot.strip("{}") in said else [] for slot, ids in self.slots.items()}
-        return Examples(self.vocab, self.method, self.material, slots, draws=stage.draws)
+        return Examples(self.vocab, self.method, self.material, said_slots(self.slots, said), draws=stage.draws)
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
         return join_turns(getattr(self, "_" + task)(rng), self.vocab)
@@ -125,6 +125,17 @@ def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]
     subject = vocab.encode(prompts.subject, slots)
     introduction = vocab.encode(prompts.generation or "", slots)
     return introduction + vocab.encode(text, {**slots, "{name}": subject})
+
+
+def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:
+    """Ids of a whole turn that asks for a picture of the class noun: 'a photo of a dog.'"""
+    asked = templates.GENERATE[0].format(name=language.a(class_noun), scene="").replace(" .", ".")
+    return join_turns([Turn(vocab.encode(asked))], vocab).ids
+
+
+def said_slots(slots: Mapping[str, list[int]], said: frozenset[str]) -> dict[str, list[int]]:
+    """The slots with nothing in those of roles that are not said."""
+    return {slot: ids if slot.strip("{}") in said else [] for slot, ids in slots.items()}
 
 
 def _one_of(pictures_NK: torch.Tensor, rng) -> list[int]:

@@ -15,17 +15,16 @@ import torch
 from PIL import Image
 
 from unictoken.config import ConfigError
-from unictoken.data import templates
-from unictoken.data.sequence import Turn, join_turns
 from unictoken.data.source import Source, SourceError
+from unictoken.learn.examples import noun_prompt
 from unictoken.learn.methods import Method
 from unictoken.model.base import Base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.sampling import Draw, sample_pictures
-from unictoken.world import language
-from unictoken.world.drawing import draw
+from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import sample_pet_where, sample_scene
 
+WORLD = 400  # pets of the toy world, for a base of that world
 HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives
 
 
@@ -33,8 +32,8 @@ HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives
 class Strangers:
     """Pictures of others where the owner brings none, and what ranks them."""
 
-    world: int = 400
-    """Pets of the toy world."""
+    world: int | None = None
+    """Pets of the toy world; null: 400 for a base that reads pictures of its size, none for others."""
     drawn: int = 0
     """Pictures of the class noun that the base itself draws."""
     likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = "base"
@@ -43,7 +42,7 @@ class Strangers:
     """A folder with the encoder's weights; null: where they are published."""
 
     def __post_init__(self):
-        if self.world < 0 or self.drawn < 0:
+        if (self.world or 0) < 0 or self.drawn < 0:
             raise ConfigError(f"strangers: world {self.world}, drawn {self.drawn}; expected 0 or more of each.")
 
 
@@ -61,15 +60,14 @@ def gather(base: Base, source: Source, method: Method, strangers: Strangers, *, 
     wants_alike = bool(method.soft_positives.groups)
     if own and not wants_alike:
         return Others(own)
-    pictures = _strangers(base, source.class_noun, strangers, seed) or list(source.negatives.get("hard", ()))
+    hard = list(source.negatives.get("hard", ()))
+    pictures = hard or _strangers(base, source.class_noun, strangers, seed)
     if not pictures:
         _refuse_if_needed(source, method, own)
         return Others(own)
-    ranked = by_likeness(_encoder(base, strangers), source.pictures, pictures)
-    ids = base.encode([pictures[i] for i in ranked])
-    hard = max(1, int(HARD_SHARE * len(ids)))
-    alike = ids[:hard] if strangers.world or strangers.drawn else ids
-    return Others(own or {"hard": ids[:hard], "easy": ids[hard:]}, alike if wants_alike else None)
+    ids = base.encode([pictures[i] for i in by_likeness(_encoder(base, strangers), source.pictures, pictures)])
+    alike = len(ids) if hard else max(1, int(HARD_SHARE * len(ids)))
+    return Others(own or {"hard": ids[:alike], "easy": ids[alike:]}, ids[:alike] if wants_alike else None)
 
 
 def _refuse_if_needed(source: Source, method: Method, own: Mapping) -> None:
@@ -81,8 +79,9 @@ def _refuse_if_needed(source: Source, method: Method, own: Mapping) -> None:
 
 
 def _strangers(base: Base, noun: str, strangers: Strangers, seed: int) -> list[Image.Image]:
-    drawn = drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else []
-    return world_strangers(strangers.world, seed) + drawn
+    is_toy = base.model.model.vqmodel.config.resolution == SIDE
+    world = WORLD if strangers.world is None and is_toy else strangers.world or 0
+    return world_strangers(world, seed) + (drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else [])
 
 
 def world_strangers(count: int, seed: int) -> list[Image.Image]:
@@ -94,9 +93,7 @@ def world_strangers(count: int, seed: int) -> list[Image.Image]:
 def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:
     """What the base draws when it is asked for the class noun alone."""
     base.need_decoder()
-    asked = base.vocab.encode(templates.GENERATE[0].replace("{name}", language.a(noun)).replace(" {scene}", ""))
-    prompt = join_turns([Turn(asked)], base.vocab).ids
-    return base.decode(sample_pictures(base, [prompt] * count, base.codes_per_picture, Draw(seed=seed)))
+    return base.decode(sample_pictures(base, [noun_prompt(base.vocab, noun)] * count, base.codes_per_picture, Draw(seed=seed)))
 
 
 def _encoder(base: Base, strangers: Strangers) -> Encoder:

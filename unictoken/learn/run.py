@@ -140,7 +140,8 @@ def identity(settings: RunConfig, base: Base, source: Source) -> str:
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
     said = [source.name, source.class_noun, source.facts, source.questions]
-    return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.strangers]))
+    how = [settings.dtype, settings.gradient_checkpointing, settings.vq_decoder]
+    return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.strangers, how]))
 
 
 @dataclass
@@ -202,6 +203,8 @@ def run(
     draws = draws and bool(settings.prompts and settings.show_every) and base.can_draw and settings.method.prompts.generation is not None
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     learner, engines = lesson.learner, []
+    if settings.zero_stage == 3 or settings.gradient_checkpointing:
+        learner.prefixes = None
     saved = _found(settings, folder / "checkpoints", identity_)
     if saved:
         _restore_rows(learner, saved, _within_stage(settings.method, saved.step))

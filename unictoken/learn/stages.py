@@ -105,7 +105,7 @@ def learn(
     before = 0
     for stage in method.stages:
         after = before + stage.steps
-        if first_step < after:
+        if stage.steps and first_step < after:
             if first_step <= before:
                 on_stage(stage, learner)
                 learner.begin_stage([role in stage.moves for role in roles])

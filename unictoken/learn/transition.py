@@ -15,10 +15,9 @@ from unictoken.concept.start import centres_of_ids
 from unictoken.concept.tokens import ConceptTokens, Speaker
 from unictoken.data import templates
 from unictoken.data.sequence import Turn, join_turns
-from unictoken.learn.examples import drawing_prompt
+from unictoken.learn.examples import drawing_prompt, noun_prompt, said_slots
 from unictoken.model.base import Base
 from unictoken.model.sampling import Draw, sample_pictures
-from unictoken.world import language
 
 DRAWINGS = 20
 SALIENT = 0.25  # of all positions are kept
@@ -32,19 +31,14 @@ def drawn_rows(base: Base, concept: ConceptTokens, said: frozenset[str], k: int,
     `said`: the roles that prompts say by now.
     """
     speaker = Speaker(base, [concept])
-    slots = {slot: ids if slot.strip("{}") in said else [] for slot, ids in speaker.slots(concept).items()}
-    form = templates.GENERATE[0].replace(" {scene}", "")
-    own = _whole(base, drawing_prompt(base.vocab, concept.prompts, slots, form), concept.prompts.generation_answer, slots)
-    plain = _whole(base, base.vocab.encode(form.replace("{name}", language.a(concept.class_noun))), "", {})
+    slots, vocab, prompts = said_slots(speaker.slots(concept), said), base.vocab, concept.prompts
+    asked = drawing_prompt(vocab, prompts, slots, templates.GENERATE[0].replace(" {scene}", ""))
+    own = join_turns([Turn(asked)], vocab).ids + vocab.encode(prompts.generation_answer, slots)
+    plain = noun_prompt(vocab, concept.class_noun)
     drawn_NK = sample_pictures(speaker, [own] * DRAWINGS, base.codes_per_picture, Draw(seed=seed))
     gain_NK = torch.cat([picture_scores(speaker, own, part) - picture_scores(base, plain, part) for part in drawn_NK.split(AT_ONCE)])
     kept = gain_NK.flatten().argsort(descending=True, stable=True)[: max(k, int(SALIENT * gain_NK.numel()))]
     return centres_of_ids(base, drawn_NK.flatten()[kept], k, torch.Generator().manual_seed(seed))
-
-
-def _whole(base: Base, asked: list[int], first: str, slots) -> list[int]:
-    """A user turn, and what the answer begins with."""
-    return join_turns([Turn(asked)], base.vocab).ids + base.vocab.encode(first, slots)
 
 
 @torch.no_grad()

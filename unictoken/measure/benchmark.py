@@ -1,19 +1,18 @@
-"""A benchmark: every method and every control on every concept of a dataset; learned, asked, kept, and put into one table.
+"""A benchmark: every method and every control on every concept of a dataset; learned, asked, and every prediction kept.
 
-    work/<run>/  data/ (the toy benchmark, where no dataset is given)  concepts/<method>/<c>.safetensors  pictures/  predictions.jsonl
-    out          table.json, and table.md beside it;  page  report.html
+    work/<run>/  data/ (the toy benchmark, where no dataset is given)  concepts/<method>/<c>.safetensors  pictures/
+                 predictions/<method or control>.jsonl  commits.txt (the versions of the code that made them)
 
-Both steps are resumable: a concept file that is there is not learned again, and predictions that are there are not made again. `run` is
-a digest of all that the numbers depend on.
+Resumable in both steps: a concept file that is there is not learned again, predictions that are there are not made again. `run` is a
+digest of what every number depends on, and a method's own digest stands in its names; the code's version is recorded, not checked.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -25,24 +24,23 @@ from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.config import ConfigError
 from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
+from unictoken.data.source import Source
 from unictoken.learn.concept import learn_concept
 from unictoken.learn.methods import Method
-from unictoken.measure import page
+from unictoken.learn.negatives import Strangers
 from unictoken.measure.controls import CONTROLS, controls
+from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import load_judge
-from unictoken.measure.metrics import Estimate, estimate
-from unictoken.measure.predictions import Predictions
-from unictoken.measure.protocols import Subject, Trial, make_ready, scores
+from unictoken.measure.metrics import constant_answers
+from unictoken.measure.predictions import Prediction, Predictions
+from unictoken.measure.protocols import Subject, Trial, make_ready, scores, shuffled
+from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.toy_dataset import read_truth, write_dataset
 from unictoken.measure.verdict import AnyJudge, WorldJudge
 from unictoken.model.base import Base
+from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.pixels import read_picture
 from unictoken.world import language
-
-COLUMNS = (
-    "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "name_recall", "name_precision",
-    "attributes", "identity", "palette", "prompt", "knowledge", "unchanged",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +52,34 @@ class BenchmarkConfig:
     """What completes a base whose image tokenizer has no decoder."""
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads drawings of the toy world; null: drawings are kept and not judged."""
+    endpoint: EndpointConfig | None = None
+    """A model that judges drawings in the toy judge's place."""
+    similarity: tuple[str, ...] = ()
+    """Scores of drawings with an encoder, by preset (similarity.py): clip_i, clip_t, dino_i, base_i, ..."""
+    encoder_weights: Mapping[str, str] = field(default_factory=dict)
+    """Folders of encoders by name, where they are not to be fetched."""
     data: str | None = None
     """A dataset's folder; null: the toy benchmark of the seed."""
     layout: str | None = None
     """Of the dataset; null: what it looks like."""
+    class_nouns: Mapping[str, str] = field(default_factory=dict)
+    """Class nouns by concept, where the dataset does not say them."""
+    consent: bool = False
+    """The people among the concepts agreed to be learned."""
+    strangers: Strangers = field(default_factory=Strangers)
+    """Pictures of others for concepts that bring none."""
     methods: tuple[str, ...] = ("configs/methods/joint.yaml",)
     """Files with a `method:`, each with any KEY=VALUE after it, as for `--set`, quoted as in a shell. All are learned on every concept;
     the first one's tokens are the wrong concept's."""
     references: int | None = None
-    """Of a concept's pictures, the first so many are learned from; null: all."""
+    """Of a concept's pictures, the first so many are learned from and shown; null: all."""
     seed: int = 1
     num_concepts: int | None = 10
-    """The first ones of the dataset; null: all."""
+    """The first ones of the dataset; null: all (20 toy ones)."""
     controls: tuple[str, ...] = CONTROLS
     """What the methods are compared to (controls.py)."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the table must know."""
     work: str = "runs/eval"
     out: str = "results/toy.json"
     """The numbers, every row of them; the table goes beside it as .md."""
@@ -77,8 +89,11 @@ class BenchmarkConfig:
     def __post_init__(self):
         if self.num_concepts is not None and self.num_concepts < 2:
             raise ConfigError(f"num_concepts: found {self.num_concepts}, expected 2 or more (wrong_concept needs another one).")
-        if unknown := sorted(set(self.controls) - set(CONTROLS)):
-            raise ConfigError(f"controls: unknown '{unknown[0]}'; known: {', '.join(CONTROLS)}.")
+        if self.references is not None and self.references < 1:
+            raise ConfigError(f"references: found {self.references}, expected 1 or more.")
+        for name, given, known in (("controls", self.controls, CONTROLS), ("similarity", self.similarity, PRESETS)):
+            if unknown := sorted(set(given) - set(known)):
+                raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,26 +112,33 @@ def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     return named
 
 
-@dataclass
 class Benchmark:
-    """One run: what it measures with, and where it keeps what it has."""
+    """One run: what it measures with, and where it keeps what it has. `commit`: the version of the code, for the record."""
 
-    settings: BenchmarkConfig
-    base: Base
-    methods: dict[str, Method]
-    judge: AnyJudge | None
-
-    def __post_init__(self):
-        s = self.settings
-        decides = [s.data, s.layout, s.seed, s.num_concepts, s.references, s.judge]
-        told = config.to_yaml([*decides, self.base.fingerprint, *self.methods.values()])
-        self.run = hashlib.sha256(told.encode()).hexdigest()[:12]
-        self.folder = Path(self.settings.work) / self.run
+    def __init__(self, settings: BenchmarkConfig, base: Base, methods: Mapping[str, Method], *, commit: str = "unknown"):
+        self.settings, self.base, self.methods, self.commit = settings, base, dict(methods), commit
+        self.run = self._digest()
+        self.folder = Path(settings.work) / self.run
         self.dataset = self._dataset()
-        self.concepts = list(self.dataset.concepts.values())[: self.settings.num_concepts]
+        self.concepts = [self._cut(concept) for concept in self.dataset.concepts.values()][: settings.num_concepts]
         if len(self.concepts) < 2:
             raise ConfigError(f"{self.dataset.root}: {len(self.concepts)} concepts, expected 2 or more (wrong_concept needs another one).")
-        self.predictions = Predictions(self.folder / "predictions.jsonl", run=self.run)
+        self.judge = self._judge()
+        first, *_ = self.methods.values()
+        keys = {name: _keyed(name, method) for name, method in self.methods.items()}
+        keys |= {name: _keyed(name, first) if name == "wrong_concept" else name for name in settings.controls}
+        self.predictions = {name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}") for name, key in keys.items()}
+
+    # ---- what it is made of ----------------------------------------------------------------------
+
+    def _digest(self) -> str:
+        s = self.settings
+        asked = [s.layout, s.seed, s.num_concepts if s.data is None else None, s.references, dict(s.class_nouns), s.endpoint]
+        judge = hashlib.sha256(Path(s.judge).read_bytes()).hexdigest() if s.judge else None
+        data = _digest_of_folder(Path(s.data)) if s.data else None
+        made_with = [s.strangers, s.vq_decoder, judge, data, self.base.fingerprint, str(self.base.model.dtype)]
+        told = config.to_yaml([*asked, *made_with])
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def _dataset(self) -> Dataset:
         if self.settings.data:
@@ -127,62 +149,123 @@ class Benchmark:
             write_dataset(root, seed=self.settings.seed, num_concepts=self.settings.num_concepts or 20)
         return read(root, "unifybench")
 
+    def _cut(self, concept: Concept) -> Concept:
+        """The concept with its first references only."""
+        first = self.settings.references
+        return replace(concept, pictures=concept.pictures[:first], crops=concept.crops[:first])
+
+    def _judge(self) -> AnyJudge | None:
+        if self.settings.endpoint:
+            return EndpointJudge(self.settings.endpoint, self.folder / "verdicts.jsonl")
+        return WorldJudge(load_judge(self.settings.judge)) if self.settings.judge else None
+
+    # ---- learning --------------------------------------------------------------------------------
+
     def learn(self) -> None:
-        """Every method's tokens of every concept, into files."""
-        todo = [(c, m) for c in self.concepts for m in self.methods.values() if not self._file(c, m.name).is_file()]
+        """Every method's tokens of every concept, into files. A concept that cannot be learned is refused before any is."""
+        todo = [(c, m) for c in self.concepts for m in self.methods.values() if not self._file(c, m).is_file()]
+        for concept in dict.fromkeys(concept.name for concept, _ in todo):
+            self._source(self.dataset.concepts[concept])
         for concept, method in tqdm(todo, desc="learning"):
-            source = concept.source()
-            source = replace(source, pictures=source.pictures[: self.settings.references])
-            tokens = learn_concept(self.base, source, method, seed=self.settings.seed)
-            concept_file.save(tokens, self._file(concept, method.name))
+            tokens = learn_concept(self.base, self._source(concept), method, seed=self.settings.seed, strangers=self.settings.strangers)
+            concept_file.save(tokens, self._file(concept, method))
+            self._record_commit()
 
-    def _file(self, concept: Concept, method: str) -> Path:
-        return self.folder / "concepts" / method / f"{concept.name}.safetensors"
+    def _source(self, concept: Concept) -> Source:
+        return concept.source(class_noun=self.settings.class_nouns.get(concept.name), consent=self.settings.consent)
 
-    def tokens(self, concept: Concept, method: str) -> ConceptTokens:
+    def _file(self, concept: Concept, method: Method) -> Path:
+        return self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
+
+    def tokens(self, concept: Concept, method: Method) -> ConceptTokens:
         return concept_file.load(self._file(concept, method), self.base)
+
+    # ---- measuring -------------------------------------------------------------------------------
 
     def measure(self) -> None:
         """Every conditioning of every concept, into the predictions."""
         for i, concept in enumerate(tqdm(self.concepts, desc="measuring")):
-            compared = self.conditionings(concept, self.concepts[(i + 1) % len(self.concepts)])
-            missing = {name: spoken for name, spoken in compared.items() if not self.predictions.has(concept.name, name)}
+            missing = [name for name, kept in self.predictions.items() if not kept.has(concept.name, name)]
             if not missing:
                 continue
+            compared = self.conditionings(concept, self.concepts[(i + 1) % len(self.concepts)])
             subject = make_ready(self.base, concept, self.dataset.root, read_truth(self.dataset.root, concept.name))
-            for name, spoken in missing.items():
-                self.predictions.add(self._trial(name, spoken, subject).predictions())
+            for name in missing:
+                if made := self._trial(name, compared[name], subject).predictions():
+                    self.predictions[name].add(made)
+            self._record_commit()
 
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
-        own = {name: with_tokens(self.base, self.tokens(concept, name)) for name in self.methods}
-        compared = controls_of(self.base, concept, wrong=self.tokens(other, next(iter(self.methods))))
-        return own | {name: compared[name] for name in self.settings.controls if name in compared}
+        own = {name: with_tokens(self.base, self.tokens(concept, method)) for name, method in self.methods.items()}
+        noun = self._source(concept).class_noun
+        wrong = self.tokens(other, next(iter(self.methods.values())))
+        return own | controls_of(self.base, replace(concept, class_noun=noun), wrong=wrong)
 
     def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
         return Trial(method=name, spoken=spoken, subject=subject, judge=self.judge, drawings=drawings, seed=self.settings.seed)
 
+    def _record_commit(self) -> None:
+        made = self.commits()
+        if self.commit not in made:
+            concept_file.write_aside(self.folder / "commits.txt", "".join(f"{c}\n" for c in [*made, self.commit]).encode())
+
+    # ---- what it found ---------------------------------------------------------------------------
+
+    def commits(self) -> list[str]:
+        """The versions of the code that made what is there."""
+        path = self.folder / "commits.txt"
+        return path.read_text().split() if path.is_file() else []
+
+    def of(self, concept: Concept) -> dict[str, list[Prediction]]:
+        """The predictions of a concept by method and control."""
+        return {name: kept.of(concept.name, name) for name, kept in self.predictions.items() if kept.has(concept.name, name)}
+
     def rows(self) -> Iterator[dict]:
         """A row of scores for each concept and conditioning that was measured."""
+        encoders = {name: self._encoder(name) for name in dict.fromkeys(PRESETS[preset].encoder for preset in self.settings.similarity)}
         for concept in self.concepts:
-            for method in dict.fromkeys(p.method for p in self.predictions if p.concept == concept.name):
-                yield {"concept": concept.name, "method": method, **scores(self.predictions.of(concept.name, method))}
+            for name, made in self.of(concept).items():
+                yield {"concept": concept.name, "method": name, **scores(made), **self._likeness(concept, made, encoders)}
 
-    def sheet(self, concept: Concept) -> page.ConceptSheet:
-        """What the page shows of a concept: its references, every method's drawings, and the answers without a picture."""
-        own = [p for p in self.predictions if p.concept == concept.name]
-        drawn: dict[str, dict[str, str]] = {}
-        for p in own:
-            if p.task in ("identity", "knowledge"):
-                drawn.setdefault(p.method, {})[p.picture] = p.question
-        return page.ConceptSheet(
-            name=concept.name,
-            references=concept.pictures,
-            drawn={method: tuple(self.folder / file for file in files) for method, files in drawn.items()},
-            prompts=tuple(next(iter(drawn.values()), {}).values()),
-            answers=tuple(p for p in own if p.task in ("text_qa", "facts")),
-        )
+    def _encoder(self, name: str) -> Encoder:
+        return BaseEncoder(self.base) if name == "base" else load_encoder(name, self.settings.encoder_weights.get(name))
+
+    def _likeness(self, concept: Concept, made: list[Prediction], encoders: Mapping[str, Encoder]) -> dict[str, float]:
+        """Scores of the drawings by the encoders: against the references, or against the prompt with the class noun for the name."""
+        drawn = [p for p in made if p.task == "drawn"]
+        numbers: dict[str, float] = {}
+        for preset in self.settings.similarity if drawn else ():
+            noun = f"the {self._source(concept).class_noun}"
+            prompts = [p.question.replace(f"<{concept.name}>", noun) for p in drawn]
+            compared = prompts if PRESETS[preset].compare == "prompts" else [read_picture(file) for file in concept.pictures]
+            pictures = [read_picture(self.folder / p.picture) for p in drawn]
+            numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)
+        return numbers
+
+    def notes(self) -> list[str]:
+        """What must be known beside the numbers: the config's notes, rows left out, and what a constant answer scores."""
+        records = [r for c in self.concepts for r in c.records if r.split == "test" and r.options]
+        letters = [shuffled(record, self.dataset.root).letter for record in records]
+        best = next(iter(constant_answers(letters).items())) if letters else None
+        constant = [f"A constant answer ('{best[0]}') is right in {best[1]:.2f} of {len(letters)} questions with options."] if best else []
+        return [*self.settings.notes, *self.dataset.notes, *constant]
+
+
+def _keyed(name: str, method: Method) -> str:
+    """A method's name with a digest of all that it says: what is kept under it is that method's."""
+    return f"{name}-{hashlib.sha256(config.to_yaml(method).encode()).hexdigest()[:8]}"
+
+
+def _digest_of_folder(root: Path) -> str:
+    """Names and sizes of the files in a folder, and what its JSON files say."""
+    seen = hashlib.sha256()
+    for file in sorted(p for p in root.rglob("*") if p.is_file()):
+        seen.update(f"{file.relative_to(root)} {file.stat().st_size}\n".encode())
+        if file.suffix == ".json":
+            seen.update(file.read_bytes())
+    return seen.hexdigest()
 
 
 def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = None) -> dict[str, Conditioning]:
@@ -193,43 +276,3 @@ def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = N
     return controls(
         base, concept.name, class_noun=concept.class_noun, description=description, facts=facts, pictures_NK=pictures, wrong=wrong
     )
-
-
-def open_benchmark(settings: BenchmarkConfig, base: Base, methods: Mapping[str, Method]) -> Benchmark:
-    judge = WorldJudge(load_judge(settings.judge)) if settings.judge else None
-    return Benchmark(settings, base, dict(methods), judge)
-
-
-def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
-    """Method -> metric -> mean over concepts with its 95 % interval."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for row in rows:
-        for metric, value in row.items():
-            if metric not in ("concept", "method"):
-                found.setdefault(row["method"], {}).setdefault(metric, []).append(value)
-    return {method: {metric: estimate(values) for metric, values in metrics.items()} for method, metrics in found.items()}
-
-
-def write_results(benchmark: Benchmark, *, command: str, commit: str) -> str:
-    """The numbers, the table and the page of what was measured; gives the table."""
-    settings, rows = benchmark.settings, list(benchmark.rows())
-    means = over_concepts(rows)
-    columns = tuple(column for column in COLUMNS if any(column in numbers for numbers in means.values()))
-    compared = tuple(method for method in means if method not in benchmark.methods)
-    header = {"command": command, "commit": commit, "seed": settings.seed, "run": benchmark.run, "base": benchmark.base.fingerprint}
-    numbers = {"mean": _each(means, "mean"), "half_width": _each(means, "half_width"), "rows": rows}
-    out = Path(settings.out)
-    concept_file.write_aside(out, (json.dumps({**header, "notes": benchmark.dataset.notes, **numbers}, indent=1) + "\n").encode())
-    shown = page.table(means, columns, controls=compared)
-    notes = (f"`{command}` at {commit}, seed {settings.seed}, {len(benchmark.concepts)} concepts.", *benchmark.dataset.notes)
-    concept_file.write_aside(out.with_suffix(".md"), "\n\n".join([*notes, shown, ""]).encode())
-    if settings.page:
-        sheets = tuple(map(benchmark.sheet, benchmark.concepts))
-        page.write(page.Page(title=out.stem, notes=notes, scores=means, metrics=columns, controls=compared, concepts=sheets), settings.page)
-    return shown
-
-
-def _each(means: Mapping[str, Mapping[str, Estimate]], part: str) -> dict[str, dict[str, float | None]]:
-    """Method -> metric -> one part of its estimate, rounded."""
-    parts = {method: {metric: getattr(number, part) for metric, number in numbers.items()} for method, numbers in means.items()}
-    return {method: {metric: value if value is None else round(value, 4) for metric, value in numbers.items()} for method, numbers in parts.items()}

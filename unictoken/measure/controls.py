@@ -37,7 +37,7 @@ def controls(
         described, *known = fitting([description, *facts], budget, base.vocab)
         compared[control] = in_words(base, name, described, facts=" ".join(known))
     for control, count in PICTURE_COUNTS.items() if pictures_NK is not None else ():
-        compared[control] = in_pictures(base, name, pictures_NK[:count])
+        compared[control] = in_pictures(base, name, pictures_NK[:count], facts=" ".join(facts))
     return compared | ({"wrong_concept": with_tokens(base, replace(wrong, name=name))} if wrong else {})
 
 

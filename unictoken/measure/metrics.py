@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 import numpy as np
 
@@ -60,11 +59,6 @@ def exact(answer: str, expected: str) -> bool:
     return words(answer) == words(expected)
 
 
-def yes_or_no(answer: str) -> bool | None:
-    """True for yes, False for no, by which of the two words comes first; None where neither does."""
-    return next((word == "yes" for word in words(answer) if word in ("yes", "no")), None)
-
-
 def char_bleu(answer: str, expected: str, weights: Sequence[float] = BLEU_WEIGHTS) -> float:
     """BLEU of characters, 0 to 1: pairs weigh .3, single ones .7.
 
@@ -107,24 +101,6 @@ def recognition(said_yes: Mapping[str, Sequence[bool | None]], *, negatives: Seq
     positive, negative = mean(right["positive"]), mean(flag for grade in grades for flag in right[grade])
     by_grade = {f"negative_{grade}": mean(right[grade]) for grade in grades}
     return {"positive": positive, **by_grade, "negative": negative, "weighted": (positive + negative) / 2}
-
-
-def mislabelled(rows: Iterable[tuple[str, str, bool]]) -> list[int]:
-    """Numbers of the rows (concept, picture path, labelled positive) whose label contradicts the picture's folder.
-
-    A picture is a concept's if it lies in the concept's own folder or its `cropped/`. One circulating list calls 333 true pairs
-    negatives.
-
-        ("bo", "test/bo/0.png", False)                      wrong
-        ("bo", "train/bo/cropped/0.png", True)              right
-        ("bo", "train/bo/negative_example/0.png", False)    right
-    """
-
-    def is_own(concept: str, picture: str) -> bool:
-        folders = [part for part in PurePath(picture.replace("\\", "/")).parts[:-1] if part != "cropped"]
-        return folders[-1:] == [concept]
-
-    return [i for i, (concept, picture, positive) in enumerate(rows) if is_own(concept, picture) != positive]
 
 
 @dataclass(frozen=True)
@@ -186,20 +162,6 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
     said = [i for i, option in enumerate(options) if says(answer, option)]
     whole = [i for i in said if not any(j != i and says(options[j], options[i]) for j in said)]
     return whole[0] if len(whole) == 1 else None
-
-
-def naming(name: str, of_concept: Sequence[str], of_others: Sequence[str]) -> dict[str, float]:
-    """How captions use the concept's name. (Recall: MyVLM; precision needs captions of negatives too.)
-
-    name_recall: share of the captions of its pictures that name it. name_precision: of all captions that name it, the share where
-    it is there; left out where none names it.
-
-        of bo:  "<bo>'s hat"  "a dog"        name_recall     1 of 2
-        others: "a boy"  "a dog"  "bo"       name_precision  1 of 2
-    """
-    named, wrongly = ([says(caption, name) for caption in captions] for captions in (of_concept, of_others))
-    total = sum(named) + sum(wrongly)
-    return {"name_recall": mean(named), **({"name_precision": sum(named) / total} if total else {})}
 
 
 def attributes_said(captions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> dict[str, float]:
@@ -269,21 +231,6 @@ def same_logits(before, after) -> tuple[bool, float]:
     differing = a != b
     differences = np.abs(a[differing].astype(np.float64) - b[differing])
     return not differing.any(), float(differences.max(initial=0.0))
-
-
-def forgetting(right_before: Sequence[bool], right_after: Sequence[bool]) -> dict[str, float]:
-    """Accuracy on base tasks before and after, and the shares of records that were lost and won.
-
-        before  yes yes no no
-        after   yes no  no yes    before .5, after .5, lost .25, won .25
-    """
-    pairs = list(zip(right_before, right_after, strict=True))
-    return {
-        "before": mean(b for b, _ in pairs),
-        "after": mean(a for _, a in pairs),
-        "lost": mean(b and not a for b, a in pairs),
-        "won": mean(a and not b for b, a in pairs),
-    }
 
 
 def mean(values: Iterable[float]) -> float:

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from unictoken.concept.file import write_aside
-from unictoken.measure.metrics import mean
 
 
 class PredictionsError(ValueError):
@@ -121,18 +120,6 @@ def read(path: str | Path) -> list[Prediction]:
     if not Path(path).is_file():
         raise PredictionsError(f"{path}: no such file. Expected predictions that eval/run.py wrote.")
     return [line.prediction for group in _whole_groups(_parsed(Path(path))).values() for line in group]
-
-
-def recount(predictions: Iterable[Prediction]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean scores: method -> task -> concept -> score, each in the order of the file; what could not be scored is left out."""
-    kept: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for p in predictions:
-        if p.score is not None:
-            kept.setdefault(p.method, {}).setdefault(p.task, {}).setdefault(p.concept, []).append(p.score)
-    return {
-        method: {task: {concept: mean(scores) for concept, scores in concepts.items()} for task, concepts in tasks.items()}
-        for method, tasks in kept.items()
-    }
 
 
 def _parsed(path: Path) -> list[_Line]:

@@ -4,9 +4,11 @@ Every protocol gives predictions (`predictions.py`), and every number is made of
 recount. Tasks of predictions:
 
     positive, negative_<grade>     recognition: yes or no, by its probability
-    vqa, text_qa, facts, choice    answers; facts are what the owner told and no picture shows
+    vqa, text_qa, facts            free answers; facts are what the owner told and no picture shows
+    choice, vqa_choice, text_qa_choice      the same with options, in the order of the dataset's kinds
     caption, caption_other         whether a caption names the concept: of its pictures, of others
     attributes                     share of a scene's attributes that a caption says
+    drawn                          a picture that was drawn, and its kind of prompt
     identity, prompt, palette, knowledge    what is drawn, as a judge sees it (palette: RGB distance, less is better)
     unchanged                      whether a prompt that does not name the concept has the base's own logits, bit for bit, with it loaded
 """
@@ -23,11 +25,11 @@ from PIL import Image
 
 from unictoken.conditioning import Conditioning
 from unictoken.data import templates
-from unictoken.data.records import Concept, Record
+from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.templates import NO, YES
 from unictoken.measure import metrics
 from unictoken.measure.predictions import Prediction
-from unictoken.measure.toy_dataset import KNOWLEDGE, Truth
+from unictoken.measure.toy_dataset import Truth
 from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import read_picture
@@ -79,12 +81,13 @@ class Trial:
 
     def recognise(self) -> list[Prediction]:
         """Yes or no at probability .5, averaged over the ways to ask."""
-        asked = self._records("recognise")
+        asked = self._pictured()
         said = self.spoken.recognise(self.subject.images(asked)) if asked else []
         return [
             self._prediction(
                 "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",
                 record,
+                question=templates.RECOGNISE[0],
                 given=f"{YES if p > 0.5 else NO} ({p:.3f})",
                 score=float((YES if p > 0.5 else NO) == record.answer),
             )
@@ -93,7 +96,7 @@ class Trial:
 
     def answer(self, task: str) -> list[Prediction]:
         """Free answers, right when they have the words of the expected one and no others."""
-        asked = self._records(task)
+        asked = [record for record in self._records(task) if not record.options]
         told = {record.question for record in self.subject.concept.select("text_qa", split="train")}
         said = self._ask([record.question for record in asked], asked)
         return [
@@ -107,23 +110,23 @@ class Trial:
         ]
 
     def choose(self) -> list[Prediction]:
-        """Multiple choice, the options shuffled by the record's own place (datasets.md, trap 2) and listed after the question."""
-        asked, questions, choices = self._records("choice"), [], []
-        for record in asked:
-            place = str(record.where).removeprefix(str(self.subject.root))
-            choice = metrics.shuffle(metrics.Choice(record.options, record.options.index(record.answer)), record=place)
-            listed = " ".join(f"{letter}. {option}" for letter, option in zip(metrics.LETTERS, choice.options, strict=False))
-            questions.append(f"{record.question} {listed}")
-            choices.append(choice)
-        said = self._ask(questions, asked)
-        return [
-            self._prediction("choice", record, given=given, score=float(metrics.chosen(given, c.options) == c.right), question=question)
-            for record, question, c, given in zip(asked, questions, choices, said, strict=True)
-        ]
+        """Multiple choice, about pictures and without them, the options listed after the question."""
+        made = []
+        for task in ("choice", "vqa", "text_qa"):
+            asked = [record for record in self._records(task) if record.options]
+            choices = [shuffled(record, self.subject.root) for record in asked]
+            questions = [f"{record.question} {_listed(choice)}" for record, choice in zip(asked, choices, strict=True)]
+            said = self._ask(questions, asked)
+            name = "choice" if task == "choice" else f"{task}_choice"
+            made += [
+                self._prediction(name, record, given=given, score=float(metrics.chosen(given, c.options) == c.right), question=question)
+                for record, question, c, given in zip(asked, questions, choices, said, strict=True)
+            ]
+        return made
 
     def caption(self) -> list[Prediction]:
         """Captions of every picture of the recognition test: whether they name the concept, and what of the scene they say."""
-        asked = self._records("recognise")
+        asked = self._pictured()
         said = self.spoken.caption(self.subject.images(asked)) if asked else []
         made = []
         for record, given in zip(asked, said, strict=True):
@@ -145,10 +148,12 @@ class Trial:
         pictures += self._drawn([r for r in asked if r.kind == KNOWLEDGE], self.spoken.knowing())
         made = []
         for i, (record, picture) in enumerate(pictures):
-            file = self.drawings / self.subject.concept.name / self.method / f"{record.kind or 'prompt'}-{i:02d}.png"
+            file = self.drawings / self.subject.concept.name / self.method / f"{i:02d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             picture.save(file)
-            made += self._judged(record, picture, str(file.relative_to(self.drawings.parent)))
+            kept = str(file.relative_to(self.drawings.parent))
+            made.append(self._prediction("drawn", record, given=record.kind, score=None, picture=kept))
+            made += self._judged(record, picture, kept)
         return made
 
     def _drawn(self, records: list[Record], spoken: Conditioning) -> list[tuple[Record, Image.Image]]:
@@ -193,7 +198,7 @@ class Trial:
         if self.spoken.concept is None:
             return []
         base, question = self.spoken.base, templates.CAPTION[0]
-        asked = [r for r in self._records("recognise") if r.answer == YES]
+        asked = [r for r in self._pictured() if r.answer == YES]
         form = base.vocab.encode(question)
         prompts = [[base.vocab.bos, *base.vocab.picture(ids), *form, base.vocab.end_turn] for ids in map(self.subject.ids.get, _files(asked))]
         pairs = zip(asked, next_logits(base, prompts), next_logits(self.spoken.speaker, prompts), strict=True) if prompts else ()
@@ -204,7 +209,12 @@ class Trial:
         return made
 
     def _records(self, task: str) -> list[Record]:
-        return list(self.subject.concept.select(task, split="test"))
+        """The test records that are about this concept alone: only its tokens are loaded."""
+        return [r for r in self.subject.concept.select(task, split="test") if r.concepts == (self.subject.concept.name,)]
+
+    def _pictured(self) -> list[Record]:
+        """One record for each picture of the recognition test, however often it is asked about."""
+        return list({(record.pictures[0], record.answer): record for record in self._records("recognise")}.values())
 
     def _ask(self, questions: list[str], records: list[Record]) -> list[str]:
         """Answers in order; records of one task are all about pictures, or all about none."""
@@ -217,6 +227,16 @@ class Trial:
         shown = str(record.pictures[0].relative_to(self.subject.root)) if record.pictures else None
         known = {"question": record.question, "expected": record.answer, "picture": shown} | other
         return Prediction(concept=self.subject.concept.name, method=self.method, task=task, given=given, score=score, **known)
+
+
+def shuffled(record: Record, root: Path) -> metrics.Choice:
+    """A record's options in an order of its own place (datasets.md, trap 2), the same wherever the dataset lies."""
+    place = str(record.where).removeprefix(str(root))
+    return metrics.shuffle(metrics.Choice(record.options, record.options.index(record.answer)), record=place)
+
+
+def _listed(choice: metrics.Choice) -> str:
+    return " ".join(f"{letter}. {option}" for letter, option in zip(metrics.LETTERS, choice.options, strict=False))
 
 
 def _files(records: Sequence[Record]) -> list[Path]:

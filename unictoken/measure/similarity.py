@@ -5,7 +5,7 @@ their mean in another. So a score is a preset, and its title, which names both, 
 
     clip = load_encoder("clip-vit-b32")
     similarity("clip_i", clip, drawn, references)   ->  {"CLIP-I (ViT-B/32, pairwise)": .71}
-    similarity("clip_t", clip, drawn, prompts)      ->  {"CLIP-T (ViT-B/32)": .30}
+    similarity("clip_t", clip, drawn, prompts)      ->  {"CLIP-T (ViT-B/32, prompts)": .30}
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ def toy_concept(seed: int, index: int, name: str | None = None) -> ToyConcept:
 
 def write_toy_folder(concept: ToyConcept, folder: Path) -> None:
     """The concept as a user's folder, as `data/source.py` reads it."""
-    (folder / "negative_example").mkdir(parents=True, exist_ok=True)
     source = concept.source
+    (folder / "negative_example" if source.negatives else folder).mkdir(parents=True, exist_ok=True)
     for i, picture in enumerate(source.pictures):
         picture.save(folder / f"{i}.png")
     for grade, pictures in source.negatives.items():

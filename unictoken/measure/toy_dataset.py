@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from unictoken.data import templates
+from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
 from unictoken.measure.toy import PROMPTED, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
 from unictoken.world import language
@@ -28,7 +29,6 @@ from unictoken.world.things import Pet, Scene, sample_pet_where, sample_scene
 
 RANDOM_IMAGES = 100
 OPTIONS = 4  # of a multiple choice question
-PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"  # kinds of prompts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,18 +53,13 @@ class WorldJudge:
 
     def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
         """The share of each claim's attributes that its picture has."""
-        pairs = zip(self.judge.read(pictures), claims, strict=True)
-        read = [({name: reading.values[name] for name in claim.attributes}, claim.attributes) for reading, claim in pairs]
-        return [Verdict(mean(seen[name] == value for name, value in sought.items()), str(seen)) for seen, sought in read]
+        return [_verdict(reading.values, claim.attributes) for reading, claim in zip(self.judge.read(pictures), claims, strict=True)]
 
     def compare(self, question: str, expected: str, given: str) -> Verdict:
         return Verdict(float(exact(given, expected)), given)
 
 
-def mean_verdict(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """The mean score of the verdicts that hold one, and their share: print both, or a judge's failures pass for its opinion.
-
-        1  .5  None  ->  {"score": .75, "read": .67}      None  ->  {"read": 0}
-    """
-    scores = [verdict.score for verdict in verdicts if verdict.score is not None]
-    return {**({"score": mean(scores)} if scores else {}), "read": mean(v.score is not None for v in verdicts)}
+def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:
+    """The share of the sought attributes that are seen; no score where nothing is known to be sought."""
+    own = {name: seen[name] for name in sought}
+    return Verdict(mean([own[name] == value for name, value in sought.items()]) if sought else None, str(own))

@@ -19,12 +19,12 @@ from pathlib import Path
 from unictoken.data.readers.examples import TYPES, Place, notes
 from unictoken.data.readers.files import checked, expect, folders_of, likeness, pictures_of, read_json
 from unictoken.data.readers.names import Names
-from unictoken.data.records import Concept, DataError, Dataset, Record
+from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN, Concept, DataError, Dataset, Record
 from unictoken.data.source import negative_files, pet_of, read_info
 from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "concept/train/<name>/info.json"
-PLAIN, KNOWLEDGE = "plain", "knowledge"  # kinds of prompts: the first of a list, and those after it
+KINDS = {"personalized_driven_generation": KNOWLEDGE, "explicit_prompt_generation": EXPLICIT}  # UnifyBench++'s, as we read them
 
 
 def fits(root: Path) -> bool:
@@ -127,4 +127,4 @@ def _prompts(place: Place, path: Path) -> Iterator[Record]:
         for i, prompt in enumerate(expect(prompts, list, f"{path}[{kind}]", "a list of prompts")):
             where = f"{path}[{kind}][{i}]"
             question = place.mark(expect(prompt, str, where, "a prompt"), where)
-            yield Record(task="generate", split="test", concepts=(place.name,), where=where, question=question, kind=kind)
+            yield Record(task="generate", split="test", concepts=(place.name,), where=where, question=question, kind=KINDS.get(kind, kind))

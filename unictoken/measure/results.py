@@ -1,0 +1,91 @@
+"""What a benchmark found, for people: the numbers, the table with its intervals, the differences, the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from unictoken.concept.file import write_aside
+from unictoken.data.records import Concept
+from unictoken.measure import page
+from unictoken.measure.benchmark import Benchmark
+from unictoken.measure.metrics import Estimate, estimate, paired_difference
+
+COLUMNS = (
+    "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "vqa_choice", "text_qa_choice",
+    "name_recall", "name_precision", "attributes", "identity", "palette", "prompt", "knowledge", "unchanged",
+)  # fmt: skip
+
+
+def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
+    """Method -> metric -> mean over concepts with its 95 % interval."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        for metric, value in row.items():
+            if metric not in ("concept", "method"):
+                found.setdefault(row["method"], {}).setdefault(metric, []).append(value)
+    return {method: {metric: estimate(values) for metric, values in metrics.items()} for method, metrics in found.items()}
+
+
+def differences(rows: Sequence[Mapping], first: str, columns: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    """The first method minus each other one, paired over the concepts that both were measured on."""
+    by_method: dict[str, dict[str, Mapping]] = {}
+    for row in rows:
+        by_method.setdefault(row["method"], {})[row["concept"]] = row
+    own, found = by_method.pop(first), {}
+    for method, others in by_method.items():
+        for column in columns:
+            both = [c for c in own if c in others and column in own[c] and column in others[c]]
+            if both:
+                pair = ({concept: scored[concept][column] for concept in both} for scored in (own, others))
+                found.setdefault(f"{first} - {method}", {})[column] = paired_difference(*pair)
+    return found
+
+
+def write_results(benchmark: Benchmark, *, command: str) -> str:
+    """The numbers, the table and the page of what was measured; gives the table."""
+    settings, rows = benchmark.settings, list(benchmark.rows())
+    means = over_concepts(rows)
+    columns = tuple(c for c in dict.fromkeys([*COLUMNS, *_similarities(means)]) if any(c in numbers for numbers in means.values()))
+    first, commits = next(iter(benchmark.methods)), " and ".join(benchmark.commits())
+    compared = differences(rows, first, columns)
+    header = {"command": command, "commit": commits, "seed": settings.seed, "run": benchmark.run, "base": benchmark.base.fingerprint}
+    numbers = {"mean": _each(means, "mean"), "half_width": _each(means, "half_width"), "difference": _each(compared, "mean"),
+               "difference_half_width": _each(compared, "half_width"), "rows": rows}
+    out = Path(settings.out)
+    write_aside(out, (json.dumps({**header, "notes": benchmark.notes(), **numbers}, indent=1) + "\n").encode())
+    notes = (f"`{command}` at {commits}, seed {settings.seed}, {len(benchmark.concepts)} concepts.", *benchmark.notes())
+    shown = page.table(means, columns, controls=settings.controls)
+    paired = page.table(compared, columns, signed=True)
+    told = [*notes, shown, "Paired over concepts (palette is a distance: less is better):", paired, ""]
+    write_aside(out.with_suffix(".md"), "\n\n".join(told).encode())
+    if settings.page:
+        sheets = tuple(sheet(benchmark, concept) for concept in benchmark.concepts)
+        shown_page = page.Page(title=out.stem, notes=notes, scores=means, metrics=columns, controls=settings.controls, concepts=sheets)
+        page.write(shown_page, settings.page)
+    return shown
+
+
+def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
+    """What the page shows of a concept: its references, every method's drawings, and the answers without a picture."""
+    made = benchmark.of(concept)
+    drawn = {name: [p for p in found if p.task == "drawn"] for name, found in made.items()}
+    return page.ConceptSheet(
+        name=concept.name,
+        references=concept.pictures,
+        drawn={name: tuple(benchmark.folder / p.picture for p in found) for name, found in drawn.items() if found},
+        prompts=tuple(p.question for p in next(filter(None, drawn.values()), [])),
+        answers=tuple(p for found in made.values() for p in found if p.task in ("text_qa", "facts")),
+    )
+
+
+def _similarities(means: Mapping[str, Mapping]) -> list[str]:
+    """Scores by encoders carry their printed names."""
+    return [metric for numbers in means.values() for metric in numbers if "(" in metric]
+
+
+def _each(means: Mapping[str, Mapping[str, Estimate]], part: str) -> dict[str, dict[str, float | None]]:
+    """Method -> metric -> one part of its estimate, rounded."""
+    parts = {method: {metric: getattr(number, part) for metric, number in numbers.items()} for method, numbers in means.items()}
+    return {method: {metric: value if value is None else round(value, 4) for metric, value in numbers.items()} for method, numbers in parts.items()}
