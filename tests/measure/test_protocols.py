@@ -226,6 +226,9 @@ def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tm
 
     made = dataclasses.replace(asked, spoken=Repeating()).choose()
     assert [p.score for p in made] == [1.0, 1.0] and all(" A. " in question and " D. " in question for question in heard)
+    heard.clear()
+    made = dataclasses.replace(asked, spoken=Repeating(), list_options=False).choose()
+    assert [p.score for p in made] == [1.0, 1.0] and not any(" A. " in question for question in heard)
 
 
 def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset, tmp_path):
@@ -239,17 +242,17 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset,
             return [Verdict(1.0, "so it is")] * len(claims)
 
     made = trial(base, in_words(base, "toy0", "{name} is a dog."), dataset, tmp_path, Agreeing()).draw()
-    assert [p.task for p in made] == ["drawn", "identity", "drawn", "identity", "prompt", "drawn", "knowledge"]
+    assert [p.task for p in made] == ["drawn", "identity", "drawn", "identity", "prompt", "drawn", "knowledge", "knowledge_recaption"]
     own = toy.toy_concept(1, 0)
     assert claimed[0].attributes == {name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")}
     assert claimed[3].attributes == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
-    assert all((tmp_path / p.picture).is_file() for p in made)
+    assert all((tmp_path / p.picture).is_file() for p in made if p.picture)
 
 
 def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(base, dataset, tmp_path, monkeypatch):
     told = []
     picture = toy.toy_concept(1, 0).source.pictures[0]
-    monkeypatch.setattr(Conditioning, "draw", lambda self, prompts, how: told.append(self.prompts.generation) or [picture] * len(prompts))
+    monkeypatch.setattr(Conditioning, "draw", lambda self, prompts, how, **more: told.append(self.prompts.generation) or [picture] * len(prompts))
     trial(base, in_words(base, "toy0", "{name} is a dog.", facts="{name} has a red cap."), dataset, tmp_path).draw()
     assert told == ["{name} is a dog.", "{name} is a dog. {name} has a red cap."]
 

@@ -42,7 +42,7 @@ class Stage:
     moves: tuple[str, ...] = ROLES
     """Roles whose rows learn; the others stay as they are."""
     tasks: Mapping[str, float] = field(
-        default_factory=lambda: {"recognise": 0.5, "vqa": 0.08, "text_qa": 0.14, "caption": 0.04, "generate": 0.24}
+        default_factory=lambda: {"recognise": 0.34, "vqa": 0.06, "text_qa": 0.11, "caption": 0.03, "generate": 0.46}
     )
     """Share of every batch, by task."""
     starts: Mapping[str, Literal["drawn"]] = field(default_factory=dict)

@@ -76,6 +76,8 @@ class BenchmarkConfig:
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
+    list_options: bool = True
+    """Whether a question's options are listed after it; false for bases that were never taught to read them."""
     controls: tuple[str, ...] = CONTROLS
     """What the methods are compared to (controls.py)."""
     notes: tuple[str, ...] = ()
@@ -133,7 +135,7 @@ class Benchmark:
 
     def _digest(self) -> str:
         s = self.settings
-        asked = [s.layout, s.seed, s.num_concepts if s.data is None else None, s.references, dict(s.class_nouns), s.endpoint]
+        asked = [s.layout, s.seed, s.num_concepts if s.data is None else None, s.references, dict(s.class_nouns), s.endpoint, s.list_options]
         judge = hashlib.sha256(Path(s.judge).read_bytes()).hexdigest() if s.judge else None
         data = _digest_of_folder(Path(s.data)) if s.data else None
         made_with = [s.strangers, s.vq_decoder, judge, data, self.base.fingerprint, str(self.base.model.dtype)]
@@ -204,7 +206,8 @@ class Benchmark:
 
     def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
-        return Trial(method=name, spoken=spoken, subject=subject, judge=self.judge, drawings=drawings, seed=self.settings.seed)
+        how = {"drawings": drawings, "seed": self.settings.seed, "list_options": self.settings.list_options}
+        return Trial(method=name, spoken=spoken, subject=subject, judge=self.judge, **how)
 
     def _record_commit(self) -> None:
         made = self.commits()

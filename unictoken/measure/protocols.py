@@ -10,6 +10,7 @@ recount. Tasks of predictions:
     attributes                     share of a scene's attributes that a caption says
     drawn                          a picture that was drawn, and its kind of prompt
     identity, prompt, palette, knowledge    what is drawn, as a judge sees it (palette: RGB distance, less is better)
+    knowledge_recaption            the same, the model asked first what the prompt points at
     unchanged                      whether a prompt that does not name the concept has the base's own logits, bit for bit, with it loaded
 """
 
@@ -73,6 +74,8 @@ class Trial:
     judge: AnyJudge | None
     drawings: Path
     seed: int
+    list_options: bool = True
+    """Of multiple choice, after the question; else the question is asked alone, and what is answered is looked for among the options."""
 
     def predictions(self) -> list[Prediction]:
         """Every protocol that the dataset has records for."""
@@ -110,12 +113,13 @@ class Trial:
         ]
 
     def choose(self) -> list[Prediction]:
-        """Multiple choice, about pictures and without them, the options listed after the question."""
+        """Multiple choice, about pictures and without them."""
         made = []
         for task in ("choice", "vqa", "text_qa"):
             asked = [record for record in self._records(task) if record.options]
             choices = [shuffled(record, self.subject.root) for record in asked]
-            questions = [f"{record.question} {_listed(choice)}" for record, choice in zip(asked, choices, strict=True)]
+            pairs = zip(asked, choices, strict=True)
+            questions = [f"{record.question} {_listed(choice)}" if self.list_options else record.question for record, choice in pairs]
             said = self._ask(questions, asked)
             name = "choice" if task == "choice" else f"{task}_choice"
             made += [
@@ -154,7 +158,18 @@ class Trial:
             kept = str(file.relative_to(self.drawings.parent))
             made.append(self._prediction("drawn", record, given=record.kind, score=None, picture=kept))
             made += self._judged(record, picture, kept)
-        return made
+        return [*made, *self._with_recaption([r for r in asked if r.kind == KNOWLEDGE])]
+
+    def _with_recaption(self, asked: list[Record]) -> list[Prediction]:
+        """Knowledge-driven prompts again, where the model is first asked what they only point at (`Conditioning.recaption`)."""
+        if not asked or self.judge is None:
+            return []
+        pictures = self.spoken.knowing().draw([record.question for record in asked], Draw(seed=self.seed), recaption=True)
+        claims = [self._claims(record)["knowledge"] for record in asked]
+        return [
+            self._prediction("knowledge_recaption", record, given=verdict.said, score=verdict.score, expected=claim.text)
+            for record, claim, verdict in zip(asked, claims, self.judge.check(pictures, claims), strict=True)
+        ]
 
     def _drawn(self, records: list[Record], spoken: Conditioning) -> list[tuple[Record, Image.Image]]:
         drawn = spoken.draw([record.question for record in records], Draw(seed=self.seed)) if records else []
@@ -253,8 +268,9 @@ def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
     for p in predictions:
         by_task.setdefault(p.task, []).append(p)
     numbers = {task: metrics.mean([p.score for p in found if p.score is not None]) for task, found in by_task.items() if _scored(found)}
-    if "knowledge" in numbers:
-        numbers["knowledge"] = metrics.mean([float(p.score == 1) for p in by_task["knowledge"] if p.score is not None])
+    for task in ("knowledge", "knowledge_recaption"):
+        if task in numbers:
+            numbers[task] = metrics.mean([float(p.score == 1) for p in by_task[task] if p.score is not None])
     for task in ("vqa", "text_qa", "facts"):
         if task in by_task:
             numbers[f"{task}_bleu"] = metrics.mean([metrics.char_bleu(p.given, p.expected) for p in by_task[task]])

@@ -14,7 +14,7 @@ from unictoken.measure.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
     "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "vqa_choice", "text_qa_choice",
-    "name_recall", "name_precision", "attributes", "identity", "palette", "prompt", "knowledge", "unchanged",
+    "name_recall", "name_precision", "attributes", "identity", "palette", "prompt", "knowledge", "knowledge_recaption", "unchanged",
 )  # fmt: skip
 
 
