@@ -6,6 +6,7 @@ import torch
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.vocab import Vocab
 from unictoken.pretrain import image_tokenizer, language, vocabulary
+from unictoken.pretrain.card import write_card
 from unictoken.pretrain.image_tokenizer import TokenizerSettings, patches
 from unictoken.pretrain.optimise import load_progress, save_progress
 from unictoken.world.things import held_out
@@ -134,3 +135,12 @@ def test_yes_and_no_weigh_more_than_words_and_picture_codes_less(tokenizer):
     weights = language.weights_of_ids(vocab, settings)
     assert weights[vocab.encode("yes no brown")].tolist() == [2, 2, 1]
     assert set(weights[vocab.image_ids].tolist()) == {0.25}
+
+
+def test_the_card_tells_the_history_of_the_weights_and_what_was_measured(tmp_path):
+    write_card(tmp_path, {"vqa": 0.956, "other": 1.0}, "python train/base.py")
+    assert "| visual questions, exact | 0.956 | 0.97 |" in (tmp_path / "README.md").read_text()
+    (tmp_path / "history.md").write_text("These weights: 10 steps.\n")
+    write_card(tmp_path, {"vqa": 0.9}, "python train/base.py")
+    card = (tmp_path / "README.md").read_text()
+    assert "These weights: 10 steps." in card and "0.956" not in card

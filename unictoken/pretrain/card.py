@@ -14,7 +14,8 @@ TARGETS = {
 
 
 def write_card(folder: Path, numbers: dict[str, float], command: str) -> None:
-    """A table of the targets, then every number."""
+    """What is told in the folder's `history.md`, where there is one, a table of the targets, then every number."""
+    history = folder / "history.md"
     rows = [f"| {text} | {numbers[key]:.3f} | {target} |" for key, (text, target) in TARGETS.items() if key in numbers]
     rest = [f"| `{key}` | {value:.3f} |" for key, value in numbers.items()]
     text = "\n".join(
@@ -22,6 +23,7 @@ def write_card(folder: Path, numbers: dict[str, float], command: str) -> None:
             "# tiny-chameleon",
             "",
             "A base of Chameleon's own class and parameter names, small, trained from nothing on the toy world by `make base`.",
+            *([history.read_text().strip(), ""] if history.is_file() else []),
             "Measured on pets of attribute combinations that are held out of its lessons, in scenes drawn anew, by",
             "",
             f"    {command}",

@@ -23,7 +23,7 @@ from unictoken.world.things import Pet, Scene, easy_negative, hard_negative, sam
 
 SHOTS = 3  # pictures of each pet
 CODES_PER_SIDE = 8
-SHARES = {"look": 0.33, "check": 0.33, "draw": 0.24, "free": 0.02, "talk": 0.05, "compare": 0.03}  # of the lessons, by kind
+SHARES = {"look": 0.3, "check": 0.3, "draw": 0.31, "free": 0.01, "talk": 0.05, "compare": 0.03}  # of the lessons, by kind
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
 HARDEST = ("second", "pattern", "ears")  # attributes that are read off a few patches only: asked about twice as often
 
