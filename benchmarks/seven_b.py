@@ -25,6 +25,7 @@ from transformers import ChameleonConfig, PreTrainedTokenizerFast
 
 from unictoken.concept.file import write_aside
 from unictoken.concept.tokens import ConceptTokens, Speaker
+from unictoken.config import Refused
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
@@ -146,8 +147,10 @@ def measure_drawing(base: Base, shape: Shape, job: Job) -> dict:
 
 
 def commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"
+    try:
+        return subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def as_table(found: dict) -> str:
@@ -170,6 +173,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--out", metavar="FILE", default="results/seven_b.json")
     options = parser.parse_args(arguments)
+    if options.batch < 1 or options.steps < 1:
+        raise Refused(f"benchmarks/seven_b.py: --batch {options.batch}, --steps {options.steps}; expected 1 or more of each.")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if options.size == "7b" and device == "cpu":
         sys.exit("benchmarks/seven_b.py: no GPU found; 7B needs one of 24 GB or more. `--size tiny` runs anywhere.\n\n" + budget.table())

@@ -47,6 +47,33 @@ def test_draw_writes_pictures(said, concept, tmp_path):
     assert [Image.open(path).size for path in out.split()] == [(256, 256)] * 2
 
 
+def test_draw_writes_over_nothing_and_takes_any_seed(said, concept, tmp_path):
+    (tmp_path / "0.png").write_text("a photo of mine")
+    out = said("draw", "--concept", concept, "<bo>", "--num-images", "2", "--seed", "20251122221500", "--out", str(tmp_path))
+    assert out.split() == [str(tmp_path / "1.png"), str(tmp_path / "2.png")] and (tmp_path / "0.png").read_text() == "a photo of mine"
+
+
+def test_a_base_that_is_no_folder_here_is_not_fetched_unasked(tmp_path, concept):
+    far = dataclasses.replace(concept_file.load(concept), base_name="somebody/large-base")
+    path = concept_file.save(far, tmp_path / "far.safetensors")
+    with pytest.raises(SystemExit, match="'somebody/large-base', no folder here. Say where it is, or fetch it: --base somebody/large-base"):
+        cli.main(["ask", "--concept", str(path), "who?"])
+
+
+def test_learn_takes_a_method_file_as_configs_do(said, base_folder, toy_folder, tmp_path):
+    (tmp_path / "m.yaml").write_text("extends: below.yaml")
+    (tmp_path / "below.yaml").write_text("method: {name: mine, tokens: {shared: 3}, stages: [{steps: 1, batch: 2}]}")
+    asked = ("learn", str(toy_folder), "--name", "toy0", "--base", str(base_folder), "--out", str(tmp_path / "run"))
+    more = ("--set", f"concepts={tmp_path}", "--set", "judge=null", "--set", "prompts=[]")
+    said(*asked, "--method", str(tmp_path / "m.yaml"), *more)
+    assert concept_file.load(tmp_path / "toy0.safetensors").counts["shared"] == 3
+    (tmp_path / "list.yaml").write_text("- method")
+    (tmp_path / "none.yaml").write_text("metod: {name: mine}")
+    for file, wrong in (("list.yaml", "expected a mapping"), ("none.yaml", "did you mean 'method'")):
+        with pytest.raises(SystemExit, match=wrong):
+            said(*asked, "--method", str(tmp_path / file), *more)
+
+
 def test_the_same_seed_draws_the_same_pictures(said, concept, tmp_path):
     for folder in ("a", "b"):
         said("draw", "--concept", concept, "<bo>", "--num-images", "1", "--out", str(tmp_path / folder))
@@ -81,6 +108,9 @@ def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder)
         (["draw", "--concept", "{concept}", "<bo>", "--num-images", "0", "--out", "{tmp}"], "--num-images 0"),
         (["draw", "--concept", "{concept}", "<bo>", "--top-p", "0", "--out", "{tmp}"], "top_p|top-p"),
         (["draw", "--concept", "{concept}", "<bo>", "--temperature", "-1", "--out", "{tmp}"], "temperature"),
+        (["draw", "--concept", "{concept}", "<bo>", "--temperature", "nan", "--out", "{tmp}"], "temperature nan"),
+        (["draw", "--concept", "{concept}", "<bo>", "--guidance", "inf", "--out", "{tmp}"], "guidance inf"),
+        (["pet", "--seed", "1", "--name", "bo", "--out", "{tmp}"], "is there already"),
         (["draw", "--concept", "{concept}", "<bo>", "--out", "{file}"], "file"),
     ],
 )
@@ -159,7 +189,9 @@ def test_the_toy_benchmark_is_drawn_into_a_folder(said, tmp_path, monkeypatch):
 def test_learning_that_is_stopped_goes_on_when_it_is_asked_again(said, base_folder, toy_folder, tmp_path, monkeypatch):
     asked = ("learn", str(toy_folder), "--name", "toy0", "--base", str(base_folder), "--out", str(tmp_path / "run"), "--set", f"concepts={tmp_path}")
     monkeypatch.setattr("unictoken.learn.stop.StopSignal.__call__", lambda self: True)
-    assert "stopped at step 1 of 2; the same command goes on from there." in said(*asked, *SHORT)
+    with pytest.raises(SystemExit) as stopped:
+        said(*asked, *SHORT)
+    assert stopped.value.code == 75 and not (tmp_path / "toy0.safetensors").exists()
     monkeypatch.undo()
     said(*asked, *SHORT)
     assert (tmp_path / "toy0.safetensors").is_file() and len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2

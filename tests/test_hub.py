@@ -148,3 +148,12 @@ def test_a_folder_of_several_concepts_is_ambiguous(path):
     concept_file.save(concept_file.load(path), path.with_name("mia.safetensors"))
     with pytest.raises(hub.HubError, match="found 2 .safetensors files, expected one"):
         hub.from_pretrained(path.parent)
+
+
+def test_no_connection_is_one_line(path, monkeypatch):
+    def unreachable(self, *_, **__):
+        raise hub.HTTPError("no route to host")
+
+    monkeypatch.setattr(HfApi, "create_repo", unreachable)
+    with pytest.raises(hub.HubError, match="'user/bo': the Hub refused it .*no route to host"):
+        hub.push_to_hub(path, "user/bo")

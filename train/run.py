@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import sys
 
 os.environ.setdefault("DS_ACCELERATOR", "cuda" if os.path.exists("/dev/nvidiactl") else "cpu")
 
@@ -22,7 +23,7 @@ from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import RunConfig, Stopped, base_of, run
 from unictoken.learn.stages import TorchEngine
-from unictoken.learn.stop import StopSignal
+from unictoken.learn.stop import STOPPED, StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory
 
@@ -145,6 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
         learn_from(config.load(RunConfig, options.config, options.set))
     except Stopped as stopped:
         print(f"train/run.py: {stopped}", flush=True)
+        sys.exit(STOPPED)
     except (ValueError, OSError) as error:
         raise config.Refused(f"train/run.py: {error}") from None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import difflib
+import os
 import sys
 import types
 import typing
@@ -25,9 +26,10 @@ class Refused(SystemExit):
     """What a program ends with when its user made a mistake: one line, and the exit status 2 (Python's own errors have 1)."""
 
     def __init__(self, line: str):
-        print(line, file=sys.stderr)
+        self.line = " ".join(line.split())
+        if os.environ.get("RANK", "0") == "0":  # of many processes that all refuse, one says so
+            print(self.line, file=sys.stderr)
         super().__init__(2)
-        self.line = line
 
     def __str__(self) -> str:
         return self.line

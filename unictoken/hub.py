@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from huggingface_hub import HfApi, ModelCardData, snapshot_download
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import HfHubHTTPError, validate_repo_id
 
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
@@ -24,6 +24,7 @@ from unictoken.model.base import Base
 from unictoken.model.pixels import read_picture
 from unictoken.world import language
 
+HTTPError = HfHubHTTPError.__mro__[1]  # the HTTP library's own (httpx, or what huggingface_hub has in its place): no connection, a timeout
 TAGS = ("unictoken", "concept-tokens", "personalization")
 CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}
 # Rows learned on a base come under its licence; by a part of the base's name, the first that fits.
@@ -73,7 +74,7 @@ def push_to_hub(
         try:
             api.create_repo(repo_id, private=private, exist_ok=True)
             return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=f"{Path(path).name} and its card"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             raise HubError(f"'{repo_id}': the Hub refused it ({_one_line(error)}). Look at your token (`hf auth whoami`) and the name.") from None
 
 
@@ -173,7 +174,7 @@ def from_pretrained(where: str | Path, base: Base | None = None, *, revision: st
     if not path.exists():
         try:
             path = Path(snapshot_download(str(where), revision=revision, allow_patterns="*.safetensors", ignore_patterns=list(NO_CONCEPTS)))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             raise HubError(f"'{where}': no such file or folder here, and not to be had from the Hub ({_one_line(error)}).") from None
     return concept_file.load(_only_file(path) if path.is_dir() else path, base)
 

@@ -107,6 +107,12 @@ def test_a_header_that_lacks_what_is_needed_is_refused(path, base, header):
     refused(path, base, "header")
 
 
+@pytest.mark.parametrize("prompt", [{"understanding": 5}, {"understanding": None}, {"generation": ["{name}"]}])
+def test_a_prompt_that_is_no_text_is_refused(path, base, prompt):
+    rewrite(path, lambda header: header["prompts"].update(prompt))
+    refused(path, base, f"prompt '{next(iter(prompt))}' in its header is .*, expected a text")
+
+
 @pytest.mark.parametrize("key", ["sha256", "prompts", "base_fingerprint", "method", "scores"])
 def test_a_header_without_a_key_is_refused(path, base, key):
     rewrite(path, lambda header: header.pop(key))

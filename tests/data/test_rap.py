@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unictoken.concept.tokens import ConceptError
 from unictoken.data.rap import MAX_BYTES, read_memory, write_memory
 from unictoken.data.source import Source, SourceError
 
@@ -224,6 +225,10 @@ def test_concepts_that_make_no_memory_are_refused_and_nothing_is_written(spoil, 
 def test_a_memory_is_not_written_over(sources, tmp_path):
     path = write_memory(sources, tmp_path)
     before = path.read_bytes()
-    with pytest.raises(SourceError, match="is there already"):
+    with pytest.raises(ConceptError, match="is there already"):
         write_memory(sources[:1], tmp_path)
     assert path.read_bytes() == before
+    (tmp_path / "photos" / sources[0].name).mkdir(parents=True)
+    with pytest.raises(ConceptError, match="photos/.*is there already"):
+        write_memory(sources, tmp_path / "photos")
+    assert not (tmp_path / "photos" / "database.json").exists()

@@ -113,6 +113,13 @@ def test_a_checkpoint_with_code_inside_is_not_opened(theirs, tmp_path):
         load_base(theirs, vq_decoder=tmp_path / "vqgan.ckpt", device="cpu")
 
 
+@pytest.mark.parametrize("other", [torch.zeros(3, 4), [torch.zeros(3)], {0: torch.zeros(3)}, {"state_dict": torch.zeros(3)}])
+def test_a_torch_file_of_something_else_is_said(theirs, tmp_path, other):
+    torch.save(other, tmp_path / "best-token.pt")
+    with pytest.raises(DecoderError, match=r"best-token\.pt: found .*, expected a state dict of tensors"):
+        load_base(theirs, vq_decoder=tmp_path / "best-token.pt", device="cpu")
+
+
 def test_places_without_a_vqgan_are_said(theirs, tmp_path):
     with pytest.raises(DecoderError, match=r"neither \*\.safetensors nor vqgan\.ckpt"):
         load_base(theirs, vq_decoder=tmp_path, device="cpu")

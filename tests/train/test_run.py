@@ -95,7 +95,7 @@ def launches(base_folder, toy_folder, tmp_path_factory) -> Launches:
     launches = Launches(tmp_path_factory.mktemp("launches"), config)
     straight, stopped = launches.start("one"), launches.start("stopped")
     stop_in_the_middle(launches, "stopped", stopped)
-    launches.printed = {"one": launches.finish(straight), "stopped": launches.finish(stopped)}
+    launches.printed = {"one": launches.finish(straight), "stopped": launches.finish(stopped, status=75)}
     return launches
 
 

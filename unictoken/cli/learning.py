@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import sys
 
 from tqdm import tqdm
 
 from unictoken import config
 from unictoken.cli.command import command
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import RunConfig, Stopped, base_of, run
-from unictoken.learn.stop import StopSignal
+from unictoken.learn.stop import STOPPED, StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory
 
@@ -31,7 +31,7 @@ def learn(options: argparse.Namespace) -> None:
         learned = run(base, settings, show=show, stop_asked=stop)
     except Stopped as stopped:
         print(stopped)
-        return
+        sys.exit(STOPPED)
     finally:
         stop.over()
         bar.close()
@@ -46,8 +46,8 @@ def _settings(options: argparse.Namespace) -> dict:
     who = {"name": options.name, "class_noun": options.class_noun, "consent": options.consent}
     concept = {**who, "pictures": options.pictures, "facts": options.fact}
     given = {"base": options.base, "vq_decoder": options.vq_decoder, "out": options.out, "seed": options.seed}
-    method = config.read_yaml(Path(options.method)).get("method", {}) if options.method else config.plain(Method())
-    return {"concept": concept, "method": method, **{key: value for key, value in given.items() if value is not None}}
+    method = config.load(MethodFile, options.method).method if options.method else Method()
+    return {"concept": concept, "method": config.plain(method), **{key: value for key, value in given.items() if value is not None}}
 
 
 def add(commands) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import count
 from pathlib import Path
 
 from unictoken.cli.command import command
@@ -21,6 +22,8 @@ def spoken(options: argparse.Namespace) -> Conditioning:
     """The concept of the command line, on the base that it was learned on (or `--base`)."""
     header = concept_file.read_header(options.concept)
     concept_file.check_base_known(header, options.concept)
+    if not options.base and not Path(header["base"]).is_dir():
+        raise ValueError(f"{options.concept}: learned on '{header['base']}', no folder here. Say where it is, or fetch it: --base {header['base']}")
     base = load_base(options.base or header["base"], vq_decoder=options.vq_decoder)
     return with_tokens(base, concept_file.load(options.concept, base))
 
@@ -32,8 +35,8 @@ def draw(options: argparse.Namespace) -> None:
     pictures = spoken(options).draw([options.prompt] * options.num_images, how, recaption=options.recaption, previews=options.previews)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    for i, picture in enumerate(pictures):
-        path = folder / f"{i}.png"
+    free = (path for i in count() if not (path := folder / f"{i}.png").exists())  # what is there stays
+    for path, picture in zip(free, pictures, strict=False):
         enlarge(picture, -(-SHOWN_SIDE // min(picture.size))).save(path)
         print(path)
 

@@ -13,6 +13,7 @@ from unictoken.world import language
 
 
 def pet(options: argparse.Namespace) -> None:
+    concept_file.check_free([Path(options.out)])
     concept = toy.toy_concept(options.seed, 0, name=concept_file.check_name(options.name))
     toy.write_toy_folder(concept, Path(options.out))
     print(f"{options.out}: {language.describe(concept.pet)}")

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -43,6 +44,13 @@ def check_name(name: str) -> str:
 def path_of(name: str, folder: str | Path) -> Path:
     """Where a concept of this name is kept; never outside the folder."""
     return Path(folder) / f"{check_name(name)}.safetensors"
+
+
+def check_free(paths: Iterable[Path]) -> None:
+    """Refuse to write over what is there."""
+    for path in paths:
+        if path.exists():
+            raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
 
 
 def write_aside(path: Path, data: bytes) -> None:
@@ -131,6 +139,7 @@ def _check_header(header: dict, path: Path) -> None:
     check_name(header["name"])
     if not all(isinstance(n, int) and n >= 0 for n in header["counts"].values()) or header["counts"].get("name") != 1:
         raise ConceptError(f"{path}: 'counts' in its header is {header['counts']!r}, expected whole numbers, one name. Fetch or learn it again.")
+    _check_prompts(header["prompts"], path)
     known = {f.name for f in dataclasses.fields(Prompts)}
     if strays := sorted(set(header["prompts"]) - known):
         raise ConceptError(f"{path}: unknown prompt '{strays[0]}' in its header; known: {', '.join(sorted(known))}. Update unictoken.")
@@ -152,6 +161,13 @@ def _check_rows(rows: torch.Tensor, key: str, expected: tuple[int, ...], path: P
         raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected {expected}. It fits another base.")
     if not rows.isfinite().all():
         raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
+
+
+def _check_prompts(prompts: dict, path: Path) -> None:
+    """Each prompt a text; that for drawing may be null."""
+    for key, value in prompts.items():
+        if not isinstance(value, str) and not (key == "generation" and value is None):
+            raise ConceptError(f"{path}: prompt '{key}' in its header is {value!r}, expected a text. Fetch or learn it again.")
 
 
 def load(path: str | Path, base: Base | None = None) -> ConceptTokens:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from unictoken.concept.file import check_name, write_aside
+from unictoken.concept.file import check_free, check_name, write_aside
 from unictoken.concept.tokens import ConceptError, mark
 from unictoken.data.source import Source, SourceError
 from unictoken.model.pixels import read_picture
@@ -69,9 +69,8 @@ def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal
 
 
 def _check_writable(sources: Sequence[Source], database: Path) -> None:
-    if database.exists():
-        raise SourceError(f"{database}: is there already. Choose another folder, or remove it.")
     names = [check_name(source.name) for source in sources]
+    check_free([database, *(database.parent / name for name in names)])
     if twice := [name for name in names if names.count(name) > 1]:
         raise SourceError(f"{database}: two concepts are named '{twice[0]}'. Give each its own name.")
     if empty := [source.name for source in sources if not source.pictures]:

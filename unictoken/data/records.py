@@ -109,7 +109,8 @@ class Concept:
         """
         noun = class_noun or self.class_noun
         if not noun:
-            raise SourceError(f"'{self.name}': its dataset does not say what it is. Give its class noun, such as 'dog'.")
+            advice = f"Give its class noun, such as `class_nouns: {{{self.name}: dog}}`."
+            raise SourceError(f"'{self.name}': its dataset does not say what it is. {advice}")
         if self.kind == "person":
             check_consent("person", consent, where=f"'{self.name}'")
 

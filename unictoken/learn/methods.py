@@ -119,3 +119,10 @@ class Method:
             raise ConfigError(f"method '{self.name}': a stage starts rows from drawings, and no stage before it learned to draw.")
         if idle := [role for role, count in self.tokens.counts.items() if count and not any(role in stage.moves for stage in taught)]:
             raise ConfigError(f"method '{self.name}': no stage moves '{idle[0]}'. Add it to a stage's 'moves', or give it 0 tokens.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodFile:
+    """A file that holds a method, such as `configs/methods/joint.yaml`."""
+
+    method: Method

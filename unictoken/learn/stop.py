@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 
+STOPPED = 75  # exit status of a run that was stopped and can go on (EX_TEMPFAIL), so that what stands after it is not begun
+
 
 class StopSignal:
-    """Notes SIGTERM and SIGINT; calling it says whether one came."""
+    """Notes SIGTERM and SIGINT, and lets a second one through; calling it says whether one came."""
 
     def __init__(self):
         self.seen = False
@@ -14,6 +16,7 @@ class StopSignal:
 
     def _note(self, *_) -> None:
         self.seen = True
+        self.over()
 
     def over(self) -> None:
         """From here on a signal ends the process at once, as it does without this class."""

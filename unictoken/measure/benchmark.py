@@ -26,7 +26,7 @@ from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
 from unictoken.learn.concept import learn_concept
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.negatives import Strangers
 from unictoken.measure.controls import CONTROLS, controls
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
@@ -96,13 +96,6 @@ class BenchmarkConfig:
         for name, given, known in (("controls", self.controls, CONTROLS), ("similarity", self.similarity, PRESETS)):
             if unknown := sorted(set(given) - set(known)):
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MethodFile:
-    """A file that holds a method."""
-
-    method: Method
 
 
 def load_methods(paths: Sequence[str]) -> dict[str, Method]:

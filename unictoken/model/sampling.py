@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,8 +29,10 @@ class Draw:
     seed: int = 0
 
     def __post_init__(self):
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
+        if not 0 <= self.temperature < math.inf or not 0 < self.top_p <= 1:
             raise ValueError(f"drawing: temperature {self.temperature}, top_p {self.top_p}; expected 0 or more, and above 0 up to 1.")
+        if not math.isfinite(self.guidance):
+            raise ValueError(f"drawing: guidance {self.guidance}; expected a number, 1 for none.")
 
 
 class _Continuation:
@@ -87,7 +90,7 @@ def pick(logits_BV: torch.Tensor, temperature: float, top_p: float, generators: 
 
 def _generators(seed: int, first: int, count: int) -> list[torch.Generator]:
     """One generator a row: a picture depends on its own number and the seed, not on the batch it is drawn in."""
-    return [torch.Generator().manual_seed(seed * 1_000_003 + first + i) for i in range(count)]
+    return [torch.Generator().manual_seed((seed * 1_000_003 + first + i) % 2**63) for i in range(count)]
 
 
 @torch.no_grad()

@@ -84,8 +84,10 @@ def _read(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
             yield from ((name, opened.get_tensor(key)) for key in opened.keys() if (name := _wanted(key)))
         return
     tensors = torch.load(file, map_location="cpu", weights_only=True)
-    tensors = tensors.get("state_dict", tensors)
-    yield from ((name, tensor) for key, tensor in tensors.items() if (name := _wanted(key)))
+    tensors = tensors.get("state_dict", tensors) if isinstance(tensors, dict) else tensors
+    if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
+        raise DecoderError(f"{file}: found {type(tensors).__name__}, expected a state dict of tensors. Give tokenizer/vqgan.ckpt.")
+    yield from ((name, tensor) for key, tensor in tensors.items() if torch.is_tensor(tensor) and (name := _wanted(key)))
 
 
 def _wanted(key: str) -> str | None:

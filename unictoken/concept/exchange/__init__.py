@@ -12,7 +12,7 @@ takes the one from the caller, the other from the method. The memory of RAP hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import torch
 
 from unictoken.concept.exchange.files import read_rows, to_bytes
 from unictoken.concept.exchange.forms import FORMS, Form, form_of, said_counts
-from unictoken.concept.file import check_name, path_of, save, write_aside
+from unictoken.concept.file import check_free, check_name, path_of, save, write_aside
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import ROLES, UNKNOWN, ConceptError, ConceptTokens
 from unictoken.model.base import Base
@@ -121,7 +121,7 @@ def adopt(concept: ConceptTokens, base: Base) -> ConceptTokens:
 def save_new(concept: ConceptTokens, folder: str | Path) -> Path:
     """Keep a concept under its own name, where none has it yet."""
     path = path_of(concept.name, folder)
-    _check_free([path])
+    check_free([path])
     return save(concept, path)
 
 
@@ -140,16 +140,10 @@ def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exp
         Path(folder) / f"{kept.stem}{ending}": to_bytes(rows[kind].detach().float().cpu().clone(), concept.marker, ending)
         for kind, ending in kept.endings.items()
     }
-    _check_free(data)
+    check_free(data)
     for path, written in data.items():
         write_aside(path, written)
     return Exported(tuple(data), _left_out(concept, kept))
-
-
-def _check_free(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.exists():
-            raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
 
 
 def _left_out(concept: ConceptTokens, kept: Form) -> tuple[str, ...]:

@@ -73,7 +73,8 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
         parts = parts[1:]
     if ".." not in parts:
         candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
-    found = next((file for file in candidates if file.is_file()), None)
+    inside = root.resolve()
+    found = next((file for file in candidates if file.is_file() and file.resolve().is_relative_to(inside)), None)
     if found is None:
         raise DataError(f"{where}: no picture '{image}' inside {root}. Add it, or remove the row.")
     return found

@@ -76,6 +76,8 @@ def _pair(row, where: str, *, image: str) -> Row:
     expect(row, dict, where, "a question and its answer")
     options = next((row[key] for key in OPTIONS if key in row), {})
     if isinstance(options, list):
+        if len(options) > len(LETTERS):
+            raise DataError(f"{where}.options: found {len(options)}, expected at most {len(LETTERS)}.")
         options = dict(zip(LETTERS, options, strict=False))
     expect(options, dict, f"{where}.options", "texts by letter")
     texts = {letter: _text(options, letter, f"{where}.options") for letter in options}
