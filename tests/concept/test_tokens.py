@@ -88,3 +88,18 @@ def test_more_rows_than_reserved_ids_are_refused(base):
 
 def test_people_write_a_concept_between_angle_brackets(bo):
     assert bo.marker == "<bo>"
+
+
+def test_gradients_of_rows_are_the_same_bits_on_several_threads(base):
+    ids, concept_ids = torch.randint(0, 4, (64, 128), generator=torch.Generator().manual_seed(0)), torch.arange(4)
+    embeds, towards = (torch.randn(64, 128, 256, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    gradients, threads = [], torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        for _ in range(3):
+            rows = torch.ones(4, 256, requires_grad=True)
+            (inject(embeds, ids, concept_ids, rows) * towards).sum().backward()
+            gradients.append(rows.grad)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2])

@@ -110,7 +110,8 @@ def inject(embeds_BTD: torch.Tensor, ids_BT: torch.Tensor, concept_ids_P: torch.
     """Input rows with the concept's own rows where its ids stand; every other row is the base's, bit for bit."""
     matches_BTP = ids_BT[..., None] == concept_ids_P
     here_BT = matches_BTP.any(-1)
-    rows = rows_PD.to(embeds_BTD.dtype)[matches_BTP.int().argmax(-1)]
+    # Not `rows_PD[...]`: the gradients of an indexed row are added up in whatever order several threads come along.
+    rows = torch.nn.functional.embedding(matches_BTP.int().argmax(-1), rows_PD.to(embeds_BTD.dtype))
     return torch.where(here_BT[..., None], rows, embeds_BTD)
 
 
