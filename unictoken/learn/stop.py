@@ -8,7 +8,10 @@ STOPPED = 75  # exit status of a run that was stopped and can go on (EX_TEMPFAIL
 
 
 class StopSignal:
-    """Notes SIGTERM and SIGINT, and lets a second one through; calling it says whether one came."""
+    """Notes SIGTERM and SIGINT, and lets a second SIGINT (Ctrl-C) through; calling it says whether one came.
+
+    SIGTERM is only ever noted: a launcher sends it to its processes, maybe twice, when it gets a Ctrl-C that they got already.
+    """
 
     def __init__(self):
         self.seen = False
@@ -16,7 +19,7 @@ class StopSignal:
 
     def _note(self, *_) -> None:
         self.seen = True
-        self.over()
+        signal.signal(signal.SIGINT, self.before[signal.SIGINT])
 
     def over(self) -> None:
         """From here on a signal ends the process at once, as it does without this class."""

@@ -167,7 +167,10 @@ class Benchmark:
             self._record_commit()
 
     def _source(self, concept: Concept) -> Source:
-        return concept.source(class_noun=self.settings.class_nouns.get(concept.name), consent=self.settings.consent)
+        return concept.source(class_noun=self._noun(concept), consent=self.settings.consent)
+
+    def _noun(self, concept: Concept) -> str:
+        return self.settings.class_nouns.get(concept.name) or concept.class_noun
 
     def _file(self, concept: Concept, method: Method) -> Path:
         return self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
@@ -193,7 +196,7 @@ class Benchmark:
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {name: with_tokens(self.base, self.tokens(concept, method)) for name, method in self.methods.items()}
-        noun = self._source(concept).class_noun
+        noun = self._noun(concept)
         wrong = self.tokens(other, next(iter(self.methods.values())))
         return own | controls_of(self.base, replace(concept, class_noun=noun), wrong=wrong)
 
@@ -233,8 +236,7 @@ class Benchmark:
         drawn = [p for p in made if p.task == "drawn"]
         numbers: dict[str, float] = {}
         for preset in self.settings.similarity if drawn else ():
-            noun = f"the {self._source(concept).class_noun}"
-            prompts = [p.question.replace(f"<{concept.name}>", noun) for p in drawn]
+            prompts = [p.question.replace(f"<{concept.name}>", f"the {self._noun(concept)}") for p in drawn]
             compared = prompts if PRESETS[preset].compare == "prompts" else [read_picture(file) for file in concept.pictures]
             pictures = [read_picture(self.folder / p.picture) for p in drawn]
             numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)

@@ -5,7 +5,7 @@ recount. Tasks of predictions:
 
     positive, negative_<grade>     recognition: yes or no, by its probability
     vqa, text_qa, facts            free answers; facts are what the owner told and no picture shows
-    choice, vqa_choice, text_qa_choice      the same with options, in the order of the dataset's kinds
+    choice, vqa_choice, text_qa_choice      the same with options
     caption, caption_other         whether a caption names the concept: of its pictures, of others
     attributes                     share of a scene's attributes that a caption says
     drawn                          a picture that was drawn, and its kind of prompt
@@ -294,7 +294,7 @@ def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
 
 
 def _naming(by_task: Mapping[str, list[Prediction]], numbers: Mapping[str, float]) -> dict[str, float]:
-    """How captions use the concept's name (`metrics.naming`)."""
+    """How captions use the concept's name: recall over its pictures (MyVLM), and of all that name it the share where it is there."""
     if "caption" not in by_task:
         return {}
     named, wrongly = (sum(p.score == wanted for p in by_task.get(task, ())) for task, wanted in (("caption", 1), ("caption_other", 0)))

@@ -137,5 +137,5 @@ def _explained(truth_is_known: bool) -> str:
     return (
         "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning. recognition: easy and hard negatives; "
         "recognition_twins: look-alikes with every nameable attribute the same; palette: RGB distance of the drawn fur from the exact "
-        "shade (less is better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the best description in words."
+        "shade (less is better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the description and the facts in words."
     )

@@ -1,0 +1,38 @@
+import signal
+
+import pytest
+
+from unictoken.learn.stop import StopSignal
+
+
+@pytest.fixture
+def stop():
+    made = StopSignal()
+    yield made
+    made.over()
+
+
+def test_a_signal_is_noted_and_the_run_goes_on_to_the_end_of_its_step(stop):
+    assert not stop()
+    signal.raise_signal(signal.SIGTERM)
+    assert stop()
+
+
+def test_what_a_launcher_sends_after_a_ctrl_c_does_not_cut_the_step(stop):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+        signal.raise_signal(number)
+    assert stop()
+
+
+def test_a_second_ctrl_c_ends_the_process_at_once(stop):
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_when_it_is_over_signals_are_what_they_were():
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    made = StopSignal()
+    signal.raise_signal(signal.SIGINT)
+    made.over()
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
