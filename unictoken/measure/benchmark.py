@@ -13,6 +13,7 @@ import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -37,7 +38,8 @@ from unictoken.measure.protocols import Subject, Trial, make_ready, scores, shuf
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.toy_dataset import read_truth, write_dataset
 from unictoken.measure.verdict import AnyJudge, WorldJudge
-from unictoken.model.base import Base
+from unictoken.measure.workers import side_by_side
+from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.pixels import read_picture
 from unictoken.world import language
@@ -82,6 +84,8 @@ class BenchmarkConfig:
     """What the methods are compared to (controls.py)."""
     notes: tuple[str, ...] = ()
     """What a reader of the table must know."""
+    workers: int = 1
+    """Processes that learn and measure side by side, each with its share of the cores and a base of its own."""
     work: str = "runs/eval"
     out: str = "results/toy.json"
     """The numbers, every row of them; the table goes beside it as .md."""
@@ -93,6 +97,8 @@ class BenchmarkConfig:
             raise ConfigError(f"num_concepts: found {self.num_concepts}, expected 2 or more (wrong_concept needs another one).")
         if self.references is not None and self.references < 1:
             raise ConfigError(f"references: found {self.references}, expected 1 or more.")
+        if self.workers < 1:
+            raise ConfigError(f"workers: found {self.workers}, expected 1 or more.")
         for name, given, known in (("controls", self.controls, CONTROLS), ("similarity", self.similarity, PRESETS)):
             if unknown := sorted(set(given) - set(known)):
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
@@ -119,10 +125,14 @@ class Benchmark:
         if len(self.concepts) < 2:
             raise ConfigError(f"{self.dataset.root}: {len(self.concepts)} concepts, expected 2 or more (wrong_concept needs another one).")
         self.judge = self._judge()
+
+    @cached_property
+    def predictions(self) -> dict[str, Predictions]:
+        """What was measured by method and control. Opening them mends the files: for the first process only."""
         first, *_ = self.methods.values()
         keys = {name: _keyed(name, method) for name, method in self.methods.items()}
-        keys |= {name: _keyed(name, first) if name == "wrong_concept" else name for name in settings.controls}
-        self.predictions = {name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}") for name, key in keys.items()}
+        keys |= {name: _keyed(name, first) if name == "wrong_concept" else name for name in self.settings.controls}
+        return {name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}") for name, key in keys.items()}
 
     # ---- what it is made of ----------------------------------------------------------------------
 
@@ -158,13 +168,28 @@ class Benchmark:
 
     def learn(self) -> None:
         """Every method's tokens of every concept, into files. A concept that cannot be learned is refused before any is."""
-        todo = [(c, m) for c in self.concepts for m in self.methods.values() if not self._file(c, m).is_file()]
-        for concept in dict.fromkeys(concept.name for concept, _ in todo):
+        todo = [(c.name, m) for c in self.concepts for m in self.methods if not self._file(c, self.methods[m]).is_file()]
+        for concept in dict.fromkeys(concept for concept, _ in todo):
             self._source(self.dataset.concepts[concept])
-        for concept, method in tqdm(todo, desc="learning"):
-            tokens = learn_concept(self.base, self._source(concept), method, seed=self.settings.seed, strangers=self.settings.strangers)
-            concept_file.save(tokens, self._file(concept, method))
+        for _ in self._done("learn_one", todo, "learning"):
             self._record_commit()
+
+    def learn_one(self, concept: str, method: str) -> None:
+        """One method's tokens of one concept, into a file."""
+        source, way, s = self._source(self._concept(concept)), self.methods[method], self.settings
+        concept_file.save(learn_concept(self.base, source, way, seed=s.seed, strangers=s.strangers), self._file(self._concept(concept), way))
+
+    def _done(self, work: str, todo: list[tuple], told: str) -> Iterator:
+        """Results of the work, here or in other processes, and a progress bar."""
+        number = min(self.settings.workers, len(todo))
+        if number > 1:
+            done = side_by_side(partial(_again, self.settings, self.methods), work, todo, number=number)
+        else:
+            done = (getattr(self, work)(*arguments) for arguments in todo)
+        return iter(tqdm(done, total=len(todo), desc=told))
+
+    def _concept(self, name: str) -> Concept:
+        return next(concept for concept in self.concepts if concept.name == name)
 
     def _source(self, concept: Concept) -> Source:
         return concept.source(class_noun=self._noun(concept), consent=self.settings.consent)
@@ -182,16 +207,19 @@ class Benchmark:
 
     def measure(self) -> None:
         """Every conditioning of every concept, into the predictions."""
-        for i, concept in enumerate(tqdm(self.concepts, desc="measuring")):
-            missing = [name for name, kept in self.predictions.items() if not kept.has(concept.name, name)]
-            if not missing:
-                continue
-            compared = self.conditionings(concept, self.concepts[(i + 1) % len(self.concepts)])
-            subject = make_ready(self.base, concept, self.dataset.root, read_truth(self.dataset.root, concept.name))
-            for name in missing:
-                if made := self._trial(name, compared[name], subject).predictions():
-                    self.predictions[name].add(made)
+        missing = {c.name: [name for name, kept in self.predictions.items() if not kept.has(c.name, name)] for c in self.concepts}
+        for made in self._done("measure_one", [(concept, names) for concept, names in missing.items() if names], "measuring"):
+            for name, predictions in made.items():
+                self.predictions[name].add(predictions)
             self._record_commit()
+
+    def measure_one(self, concept: str, names: list[str]) -> dict[str, list[Prediction]]:
+        """Predictions of some of the methods and controls on one concept; its drawings are in their files."""
+        own = self._concept(concept)
+        spoken = self.conditionings(own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)])
+        subject = make_ready(self.base, own, self.dataset.root, read_truth(self.dataset.root, concept))
+        made = {name: self._trial(name, spoken[name], subject).predictions() for name in names}
+        return {name: predictions for name, predictions in made.items() if predictions}
 
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
@@ -249,6 +277,11 @@ class Benchmark:
         best = next(iter(constant_answers(letters).items())) if letters else None
         constant = [f"A constant answer ('{best[0]}') is right in {best[1]:.2f} of {len(letters)} questions with options."] if best else []
         return [*self.settings.notes, *self.dataset.notes, *constant]
+
+
+def _again(settings: BenchmarkConfig, methods: Mapping[str, Method]) -> Benchmark:
+    """The same benchmark, in another process."""
+    return Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
 
 
 def _keyed(name: str, method: Method) -> str:
