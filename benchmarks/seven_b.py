@@ -13,7 +13,6 @@ import argparse
 import json
 import resource
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.stages import TorchEngine
+from unictoken.measure.results import commit
 from unictoken.model import budget
 from unictoken.model.base import Base, EarlyFusionModel
 from unictoken.model.budget import GIB, Job, Shape
@@ -144,13 +144,6 @@ def measure_drawing(base: Base, shape: Shape, job: Job) -> dict:
         "peak_gib": peak,
         "counted_gib": budget.gib(budget.drawing(shape, job)),
     }
-
-
-def commit() -> str:
-    try:
-        return subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def as_table(found: dict) -> str:

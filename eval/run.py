@@ -9,22 +9,13 @@ Stopped and started again, it goes on where it was.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 
 from unictoken import config
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
-from unictoken.measure.results import write_results
+from unictoken.measure.results import commit, write_results
 from unictoken.model.base import load_base
 from unictoken.model.memory import keep_freed_memory
-
-
-def commit() -> str:
-    """The version of the code; 'unknown' outside a repository."""
-    try:
-        return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def chosen(settings: BenchmarkConfig, names: str) -> dict:

@@ -94,6 +94,15 @@ def test_a_base_in_a_folder_can_be_named_as_on_the_hub(path):
     assert ModelCard(hub.card(header, base_model="leloy/Anole-7b-v0.1-hf", where="user/bo")).data.base_model == "leloy/Anole-7b-v0.1-hf"
 
 
+def test_a_folder_of_this_machine_is_not_published(path, bo, tmp_path):
+    concept_file.save(replace(bo, base_name="/weights/anole"), path)
+    with pytest.raises(hub.HubError, match=r"its base is a folder of this machine \(/weights/anole\). Say its name on the Hub"):
+        hub.save_card_folder(path, tmp_path / "shared")
+    folder = hub.save_card_folder(path, tmp_path / "shared", base_model="leloy/Anole-7b-v0.1-hf")
+    assert not any(b"/weights/" in file.read_bytes() for file in folder.iterdir())
+    assert concept_file.read_header(folder / "bo.safetensors")["base"] == "leloy/Anole-7b-v0.1-hf"
+
+
 def test_a_person_is_published_with_consent_only(path, sent, tmp_path):
     with_header(path, class_noun="old man")
     for publish in (lambda: hub.push_to_hub(path, "user/bo"), lambda: hub.save_card_folder(path, tmp_path / "shared")):

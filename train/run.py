@@ -97,7 +97,7 @@ def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
         "gradient_accumulation_steps": 1,
         "gradient_clipping": 0.0,
         "zero_optimization": zero,
-        "bf16": {"enabled": settings.dtype == "bf16"},
+        "bf16": {"enabled": settings.weights == torch.bfloat16},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,
     }

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import HfApi, ModelCardData, snapshot_download
@@ -89,14 +90,17 @@ def save_card_folder(
 ) -> Path:
     """A folder to be shared: the concept file, its card, and the drawings that are given, without their metadata.
 
-    `base_model`: the base's name on the Hub, where its header gives a folder. `licence`: the base's, where it is not known here.
+    `base_model`: the base's name on the Hub, in place of a folder of this machine. `licence`: the base's, where it is not known here.
     `where`: what the card's example loads; null: the folder. Written whole or not at all, into a folder that is not there yet.
     """
     path, folder = Path(path), Path(folder)
     concept = concept_file.load(path)
-    header = concept_file.read_header(path)
+    concept = replace(concept, base_name=base_model or concept.base_name)
+    header = concept_file.read_header(path) | {"base": concept.base_name}
     if is_person(concept.class_noun) and not header.get("consent"):
         raise HubError(f"{path}: <{concept.name}> is a person ({concept.class_noun}) who, by its header, was not asked. Not published.")
+    if Path(concept.base_name).is_absolute():
+        raise HubError(f"{path}: its base is a folder of this machine ({concept.base_name}). Say its name on the Hub: --base-model USER/NAME.")
     if folder.exists():
         raise HubError(f"{folder}: is there already. Choose another folder, or remove it.")
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
@@ -104,7 +108,7 @@ def save_card_folder(
         (aside / "drawings" if drawings else aside).mkdir(parents=True)
         for i, drawing in enumerate(drawings):
             read_picture(drawing).save(aside / "drawings" / f"{i}.png")
-        shutil.copyfile(path, concept_file.path_of(concept.name, aside))
+        concept_file.save(concept, concept_file.path_of(concept.name, aside))
         said = card(header, len(drawings), base_model=base_model, licence=licence, where=where or str(folder))
         (aside / "README.md").write_text(said, encoding="utf-8")
         os.replace(aside, folder)

@@ -10,6 +10,7 @@ import pytest
 from layouts import draw, write
 
 from unictoken.data.readers import LAYOUTS, read
+from unictoken.data.readers.names import Names
 from unictoken.data.records import DataError
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
@@ -27,6 +28,11 @@ def made(layout: str, tmp_path: Path) -> Path:
 def test_every_layout_is_told_from_the_others(layout, tmp_path):
     root = made(layout, tmp_path)
     assert read(root).layout == read(root, layout).layout == layout
+
+
+@pytest.mark.parametrize("said", ["is 5>3, <sks>?", "is a<b, <sks>?", "<sks> looks left->right", "<3 <sks>"])
+def test_one_bracket_is_a_mistake_only_where_it_is_a_names(said):
+    assert "<bo>" in Names.of(["bo"], Path("here")).mark(said, "bo", "row 1")
 
 
 def test_a_folder_of_no_layout_says_what_was_looked_for(tmp_path):

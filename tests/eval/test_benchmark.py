@@ -52,10 +52,22 @@ def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys
     assert "<figure>" in config_file.with_name("toy.html").read_text()
 
 
+def test_two_workers_find_what_one_does(program, config_file):
+    found = {}
+    for workers in (1, 2):
+        work = config_file.with_name(f"work-{workers}")
+        more = (f"workers={workers}", f"work={work}", "controls=[none, wrong_concept]")
+        program.main(["--config", str(config_file), *(part for key in more for part in ("--set", key))])
+        numbers = json.loads(config_file.with_name("toy.json").read_text())
+        found[workers] = {key: numbers[key] for key in ("mean", "rows", "run")}
+    assert found[1] == found[2]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (("--set", "num_concepts=1"), "num_concepts: found 1, expected 2 or more"),
+        (("--set", "workers=0"), "workers 0, previews 1; expected 1 or more of each"),
         (("--set", "sede=1"), "unknown key 'sede'; did you mean 'seed'"),
         (("--set", "controls=[nothing]"), "controls: unknown 'nothing'; known: none, class_noun"),
         (("--methods", "joynt"), "--methods: 'joynt' is not among the config's: joint"),

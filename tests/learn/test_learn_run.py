@@ -160,6 +160,15 @@ def test_a_missing_judge_is_said_before_anything_is_learned(base, settings):
     assert not (settings.folder / "checkpoints").exists()
 
 
+def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, monkeypatch):
+    found = {}
+    for on_gpu in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda on_gpu=on_gpu: on_gpu)
+        found[on_gpu] = [dataclasses.replace(settings, dtype=dtype).weights for dtype in ("auto", "fp32", "bf16")]
+    assert found[True] == [torch.bfloat16, torch.float32, torch.bfloat16]
+    assert found[False] == [torch.float32, torch.float32, torch.bfloat16]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"save_every": 0}, {"show_every": -1}, {"dtype": "bf16", "zero_stage": 0}], ids=["save_every", "show_every", "bf16 at stage 0"]
 )

@@ -106,7 +106,7 @@ def test_every_control_stands_beside_every_method(measured):
 def test_every_metric_is_within_its_range(measured):
     own = next(measured.rows())
     assert set(COLUMNS) - {"name_precision", "vqa_choice", "text_qa_choice"} <= set(own)
-    assert all(0 <= value <= 1 for name, value in own.items() if isinstance(value, float) and name != "palette")
+    assert all(0 <= value <= 1 for name, value in own.items() if isinstance(value, float) and not name.startswith("palette"))
     assert own["unchanged"] == 1.0
 
 
@@ -247,6 +247,24 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset,
     assert claimed[0].attributes == {name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")}
     assert claimed[3].attributes == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
     assert all((tmp_path / p.picture).is_file() for p in made if p.picture)
+
+
+def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_single_one(base, dataset, measured, tmp_path, monkeypatch):
+    class Counting:
+        name = "counting"
+
+        def check(self, pictures, claims):
+            return [Verdict(1.0, "so it is")] * len(claims)
+
+    spoken = measured.conditionings(*measured.concepts)["short"]
+    asked = dataclasses.replace(trial(base, spoken, dataset, tmp_path, Counting()), previews=2)
+    recognised = []
+    monkeypatch.setattr(Conditioning, "recognise", lambda self, ids_NK: recognised.append(len(ids_NK)) or [0.5] * len(ids_NK))
+    made = [p.task for p in asked.draw()]
+    assert recognised == [6]  # three prompts, two drawings of each
+    assert [task for task in made if task.endswith("_preview")] == ["identity_preview", "identity_preview", "prompt_preview", "knowledge_preview"]
+    in_words_alone = dataclasses.replace(asked, spoken=in_words(base, "toy0", "{name} is a dog."))
+    assert not any(p.task.endswith("_preview") for p in in_words_alone.draw())
 
 
 def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(base, dataset, tmp_path, monkeypatch):

@@ -89,22 +89,29 @@ class RunConfig:
     """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used (slower); zero_stage 3 only."""
     gradient_checkpointing: bool = False
     """Compute each layer again in the backward pass rather than keep what it computed: half more time, far less memory."""
-    dtype: Literal["fp32", "bf16"] = "fp32"
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the base. auto: bf16 on a GPU, fp32 without one; the rows learn in fp32 in any case."""
 
     def __post_init__(self):
         if self.save_every < 1 or self.show_every < 0:
             raise ConfigError(f"save_every {self.save_every}, show_every {self.show_every}; expected 1 or more, and 0 or more.")
-        if self.dtype == "bf16" and self.zero_stage == 0:
-            raise ConfigError("zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3.")
+        if self.weights == torch.bfloat16 and self.zero_stage == 0:
+            raise ConfigError(f"zero_stage 0 with bf16 (dtype: {self.dtype}) gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3.")
         if self.offload == "cpu" and self.zero_stage != 3:
             raise ConfigError(f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes none. Use zero_stage 3.")
-        drawn = [stage.name for stage in self.method.stages if "drawn" in stage.starts.values()]
+        drawn = [stage.name for stage in self.method.stages if stage.steps and "drawn" in stage.starts.values()]
         if drawn and self.zero_stage == 3:
             raise ConfigError(f"stage '{drawn[0]}' begins from drawings, and a base sharded by zero_stage 3 cannot draw. Use zero_stage 2.")
 
     @property
     def folder(self) -> Path:
         return Path(self.out or f"runs/{self.concept.name}")
+
+    @property
+    def weights(self) -> torch.dtype:
+        """What the base is loaded in."""
+        on_gpu = self.dtype == "auto" and torch.cuda.is_available()
+        return torch.bfloat16 if on_gpu or self.dtype == "bf16" else torch.float32
 
     def named(self, text: str) -> str:
         return text.replace("{name}", self.concept.name)
@@ -116,7 +123,7 @@ class Stopped(Exception):
 
 def base_of(settings: RunConfig) -> Base:
     """The config's base, as it learns."""
-    base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=torch.bfloat16 if settings.dtype == "bf16" else torch.float32)
+    base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=settings.weights)
     if settings.gradient_checkpointing:
         base.model.recompute_activations()
     return base
@@ -140,7 +147,7 @@ def identity(settings: RunConfig, base: Base, source: Source) -> str:
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
     said = [source.name, source.class_noun, source.facts, source.questions]
-    how = [settings.dtype, settings.gradient_checkpointing, settings.vq_decoder]
+    how = [str(base.model.dtype), settings.gradient_checkpointing, settings.vq_decoder]
     return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.strangers, how]))
 
 

@@ -80,6 +80,8 @@ class BenchmarkConfig:
     """The first ones of the dataset; null: all (20 toy ones)."""
     list_options: bool = True
     """Whether a question's options are listed after it; false for bases that were never taught to read them."""
+    previews: int = 1
+    """Tokens draw everything a second time, the best recognised of so many; 1: they do not."""
     controls: tuple[str, ...] = CONTROLS
     """What the methods are compared to (controls.py)."""
     notes: tuple[str, ...] = ()
@@ -97,8 +99,8 @@ class BenchmarkConfig:
             raise ConfigError(f"num_concepts: found {self.num_concepts}, expected 2 or more (wrong_concept needs another one).")
         if self.references is not None and self.references < 1:
             raise ConfigError(f"references: found {self.references}, expected 1 or more.")
-        if self.workers < 1:
-            raise ConfigError(f"workers: found {self.workers}, expected 1 or more.")
+        if self.workers < 1 or self.previews < 1:
+            raise ConfigError(f"workers {self.workers}, previews {self.previews}; expected 1 or more of each.")
         for name, given, known in (("controls", self.controls, CONTROLS), ("similarity", self.similarity, PRESETS)):
             if unknown := sorted(set(given) - set(known)):
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
@@ -130,8 +132,9 @@ class Benchmark:
     def predictions(self) -> dict[str, Predictions]:
         """What was measured by method and control. Opening them mends the files: for the first process only."""
         first, *_ = self.methods.values()
-        keys = {name: _keyed(name, method) for name, method in self.methods.items()}
-        keys |= {name: _keyed(name, first) if name == "wrong_concept" else name for name in self.settings.controls}
+        chosen = f"-best-of-{self.settings.previews}" if self.settings.previews > 1 else ""
+        keys = {name: _keyed(name, method) + chosen for name, method in self.methods.items()}
+        keys |= {name: _keyed(name, first) + chosen if name == "wrong_concept" else name for name in self.settings.controls}
         return {name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}") for name, key in keys.items()}
 
     # ---- what it is made of ----------------------------------------------------------------------
@@ -230,7 +233,7 @@ class Benchmark:
 
     def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
-        how = {"drawings": drawings, "seed": self.settings.seed, "list_options": self.settings.list_options}
+        how = {"drawings": drawings, "seed": self.settings.seed, "list_options": self.settings.list_options, "previews": self.settings.previews}
         return Trial(method=name, spoken=spoken, subject=subject, judge=self.judge, **how)
 
     def _record_commit(self) -> None:

@@ -11,6 +11,7 @@ recount. Tasks of predictions:
     drawn                          a picture that was drawn, and its kind of prompt
     identity, prompt, palette, knowledge    what is drawn, as a judge sees it (palette: RGB distance, less is better)
     knowledge_recaption            the same, the model asked first what the prompt points at
+    identity_preview, ...          the same, of several drawings the one that the tokens recognise best
     unchanged                      whether a prompt that does not name the concept has the base's own logits, bit for bit, with it loaded
 """
 
@@ -76,6 +77,8 @@ class Trial:
     seed: int
     list_options: bool = True
     """Of multiple choice, after the question; else the question is asked alone, and what is answered is looked for among the options."""
+    previews: int = 1
+    """Tokens draw everything once more, and of so many drawings the one is judged that they recognise best; 1: they do not."""
 
     def predictions(self) -> list[Prediction]:
         """Every protocol that the dataset has records for."""
@@ -158,42 +161,42 @@ class Trial:
             kept = str(file.relative_to(self.drawings.parent))
             made.append(self._prediction("drawn", record, given=record.kind, score=None, picture=kept))
             made += self._judged(record, picture, kept)
-        return [*made, *self._with_recaption([r for r in asked if r.kind == KNOWLEDGE])]
+        if self.judge is None:
+            return made
+        helped = self._recaptioned([r for r in asked if r.kind == KNOWLEDGE])
+        return [*made, *helped, *self._previewed(asked)]
 
-    def _with_recaption(self, asked: list[Record]) -> list[Prediction]:
+    def _recaptioned(self, asked: list[Record]) -> list[Prediction]:
         """Knowledge-driven prompts again, where the model is first asked what they only point at (`Conditioning.recaption`)."""
-        if not asked or self.judge is None:
-            return []
-        pictures = self.spoken.knowing().draw([record.question for record in asked], Draw(seed=self.seed), recaption=True)
-        claims = [self._claims(record)["knowledge"] for record in asked]
-        return [
-            self._prediction("knowledge_recaption", record, given=verdict.said, score=verdict.score, expected=claim.text)
-            for record, claim, verdict in zip(asked, claims, self.judge.check(pictures, claims), strict=True)
-        ]
+        drawn = self._drawn(asked, self.spoken.knowing(), recaption=True)
+        return [p for record, picture in drawn for p in self._judged(record, picture, option="_recaption")]
 
-    def _drawn(self, records: list[Record], spoken: Conditioning) -> list[tuple[Record, Image.Image]]:
-        drawn = spoken.draw([record.question for record in records], Draw(seed=self.seed)) if records else []
+    def _previewed(self, asked: list[Record]) -> list[Prediction]:
+        """Every prompt again, where of several drawings the one is kept that the tokens recognise best."""
+        if self.previews == 1 or self.spoken.concept is None:
+            return []
+        drawn = self._drawn(asked, self.spoken, previews=self.previews)
+        return [p for record, picture in drawn for p in self._judged(record, picture, option="_preview")]
+
+    def _drawn(self, records: list[Record], spoken: Conditioning, **options) -> list[tuple[Record, Image.Image]]:
+        drawn = spoken.draw([record.question for record in records], Draw(seed=self.seed), **options) if records else []
         return list(zip(records, drawn, strict=True))
 
-    def _judged(self, record: Record, picture: Image.Image, file: str) -> list[Prediction]:
-        """What a drawing shows: who it is, what the prompt asked for, or the hat that only a fact tells."""
+    def _judged(self, record: Record, picture: Image.Image, file: str | None = None, *, option: str = "") -> list[Prediction]:
+        """What a drawing shows: who it is, what the prompt asked for, or the hat that only a fact tells. `option`: how it was drawn."""
         if self.judge is None:
             return []
         claims = self._claims(record)
         verdicts = self.judge.check([picture] * len(claims), list(claims.values()))
         made = [
-            self._prediction(task, record, given=verdict.said, score=verdict.score, expected=claims[task].text, picture=file)
+            self._prediction(task + option, record, given=verdict.said, score=verdict.score, expected=claims[task].text, picture=file)
             for task, verdict in zip(claims, verdicts, strict=True)
         ]
         if record.kind != KNOWLEDGE and self.subject.concept.pet and isinstance(self.judge, WorldJudge):
-            made.append(self._palette(record, picture, file))
+            seen, exact = self.judge.judge.read([picture])[0].fur_rgb, self.subject.concept.pet.fur_rgb
+            told = {"given": str([round(v) for v in seen]), "expected": str(list(exact)), "picture": file}
+            made.append(self._prediction("palette" + option, record, score=float(np.linalg.norm(np.subtract(seen, exact))), **told))
         return made
-
-    def _palette(self, record: Record, picture: Image.Image, file: str) -> Prediction:
-        """How far the drawn fur is from the exact shade, which no word names."""
-        seen, exact = self.judge.judge.read([picture])[0].fur_rgb, self.subject.concept.pet.fur_rgb
-        distance = float(np.linalg.norm(np.subtract(seen, exact)))
-        return self._prediction("palette", record, given=str([round(v) for v in seen]), score=distance, expected=str(list(exact)), picture=file)
 
     def _claims(self, record: Record) -> dict[str, Claim]:
         """What is to be checked of a drawing, by task."""
@@ -261,16 +264,15 @@ def _files(records: Sequence[Record]) -> list[Path]:
 def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
     """Every metric of one concept and method, from its predictions.
 
-    recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same against twins. knowledge counts
-    only drawings that show all that the fact tells. *_bleu: char-BLEU of free answers.
+    recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same against twins. palette: RGB
+    distance of the fur from its exact shade. knowledge counts only drawings that show all that the fact tells. *_bleu: char-BLEU of free answers.
     """
     by_task: dict[str, list[Prediction]] = {}
     for p in predictions:
         by_task.setdefault(p.task, []).append(p)
     numbers = {task: metrics.mean([p.score for p in found if p.score is not None]) for task, found in by_task.items() if _scored(found)}
-    for task in ("knowledge", "knowledge_recaption"):
-        if task in numbers:
-            numbers[task] = metrics.mean([float(p.score == 1) for p in by_task[task] if p.score is not None])
+    for task in numbers.keys() & {"knowledge", "knowledge_recaption", "knowledge_preview"}:
+        numbers[task] = metrics.mean([float(p.score == 1) for p in by_task[task] if p.score is not None])
     for task in ("vqa", "text_qa", "facts"):
         if task in by_task:
             numbers[f"{task}_bleu"] = metrics.mean([metrics.char_bleu(p.given, p.expected) for p in by_task[task]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +15,18 @@ from unictoken.measure.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
     "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "vqa_choice", "text_qa_choice",
-    "name_recall", "name_precision", "attributes", "identity", "palette", "prompt", "knowledge", "knowledge_recaption", "unchanged",
+    "name_recall", "name_precision", "attributes", "identity", "palette", "prompt", "knowledge", "knowledge_recaption",
+    "identity_preview", "palette_preview", "prompt_preview", "knowledge_preview", "unchanged",
 )  # fmt: skip
+
+
+def commit() -> str:
+    """The version of this code; 'unknown' outside its repository."""
+    asked = ["git", "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:

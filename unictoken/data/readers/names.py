@@ -12,7 +12,7 @@ from unictoken.data.records import DataError
 
 PLACEHOLDER = "sks"
 _MARKER = re.compile(r"<([A-Za-z0-9_-]+)>")
-_HALF_MARKER = re.compile(r"<[A-Za-z][\w-]*|[\w-]*\w>")
+_HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")  # not '5>3', 'a<b' or 'left->right'
 
 
 @dataclass(frozen=True)
