@@ -8,15 +8,22 @@ import pytest
 from unictoken.concept.tokens import Prompts
 from unictoken.config import ConfigError
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.concept import prepare
+from unictoken.data.source import SourceError
+from unictoken.learn.concept import CAPTIONED, prepare
 from unictoken.learn.examples import Examples, named_rows, tasks_of_batch
 from unictoken.learn.methods import TASKS, Method, SoftPositives, Stage, Tokens
 from unictoken.learn.negatives import Strangers
 
 
 @pytest.fixture(scope="module")
-def lesson(base, toy, short_method):
-    return prepare(base, toy.source, short_method, seed=0)
+def method(short_method) -> Method:
+    """Every task."""
+    return dataclasses.replace(short_method, stages=(Stage(steps=6, batch=4, tasks=dict.fromkeys(TASKS, 1.0)),))
+
+
+@pytest.fixture(scope="module")
+def lesson(base, toy, method):
+    return prepare(base, toy.source, method, seed=0)
 
 
 @pytest.fixture
@@ -44,6 +51,24 @@ def test_what_is_left_over_goes_by_lot_in_the_long_run(rng):
 
 def test_a_task_without_a_share_is_never_asked(rng):
     assert set(tasks_of_batch({"recognise": 1, "generate": 0}, 50, rng)) == {"recognise"}
+
+
+def test_of_others_is_said_what_the_base_says_without_the_concept(base, lesson, rng):
+    others = {tuple(row) for ids_NK in lesson.material.negatives.values() for row in ids_NK.tolist()}
+    said = {tuple(picture.tolist()): text for text, picture in lesson.material.captions_of_others}
+    assert len(said) == 3 * CAPTIONED and set(said) <= others
+    name = lesson.examples.slots["{name}"][0]
+    for _ in range(10):
+        example = lesson.examples.make("caption_others", rng)
+        picture = next(p for p in said if ",".join(map(str, p)) in ",".join(map(str, example.ids)))
+        assert answered(example) == [*base.vocab.encode(said[picture]), base.vocab.end_turn] and name not in answered(example)
+
+
+def test_captions_of_others_need_others(base, toy, short_method):
+    alone = dataclasses.replace(toy.source, negatives={})
+    method = dataclasses.replace(short_method, stages=(Stage(tasks={"caption_others": 1.0}),))
+    with pytest.raises(SourceError, match="'caption_others' needs pictures of others, and there are none"):
+        prepare(base, alone, method, seed=0, strangers=Strangers(world=0, drawn=0))
 
 
 @pytest.mark.parametrize("task", TASKS)

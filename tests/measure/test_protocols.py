@@ -16,8 +16,9 @@ from unictoken.measure import toy, toy_dataset
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.judge import Judge
 from unictoken.measure.predictions import Prediction
-from unictoken.measure.protocols import Trial, make_ready, scores
+from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
+from unictoken.measure.scores import scores
 from unictoken.measure.verdict import Verdict
 
 METHOD = Method(name="short", tokens=Tokens(shared=2), stages=(Stage(steps=1, batch=2),))
@@ -105,7 +106,8 @@ def test_every_control_stands_beside_every_method(measured):
 
 def test_every_metric_is_within_its_range(measured):
     own = next(measured.rows())
-    assert set(COLUMNS) - {"name_precision", "vqa_choice", "text_qa_choice"} <= set(own)
+    absent = {"name_precision", "vqa_choice", "text_qa_choice", *(column for column in COLUMNS if column.endswith("_preview"))}
+    assert set(COLUMNS) - absent <= set(own)
     assert all(0 <= value <= 1 for name, value in own.items() if isinstance(value, float) and not name.startswith("palette"))
     assert own["unchanged"] == 1.0
 
@@ -320,3 +322,12 @@ def test_a_row_about_two_concepts_is_not_asked(base, dataset, tmp_path):
     other = dataclasses.replace(concept.select("vqa", split="test")[0], question="is <toy0> with <toy1>?", concepts=("toy0", "toy1"))
     alone = dataclasses.replace(asked, subject=dataclasses.replace(asked.subject, concept=dataclasses.replace(concept, records=(other,))))
     assert alone.answer("vqa") == []
+
+
+def test_a_drawing_has_the_exact_shade_where_no_other_is_nearer():
+    def drawn(task: str, given: str) -> Prediction:
+        return Prediction(concept="bo", method="m", task=task, question="<bo>", expected="[120, 72, 41]", given=given, score=1.0)
+
+    made = [drawn("palette", "[118, 75, 40]"), drawn("palette", "[150, 96, 56]"), drawn("palette_preview", "[121, 70, 45]")]
+    numbers = scores(made)
+    assert (numbers["shade"], numbers["shade_preview"]) == (0.5, 1.0)

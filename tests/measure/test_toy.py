@@ -46,3 +46,10 @@ def test_the_judge_reads_every_attribute(judge, toy):
     names = {f.name for f in dataclasses.fields(toy.pet)} | {"place", "time", "pose", "position", "accessory", "accessory_colour"}
     assert len(readings) == 5 and all(set(r.values) <= names and len(r.fur_rgb) == len(r.second_rgb) == 3 for r in readings)
     assert np.isfinite([r.fur_rgb for r in readings]).all()
+
+
+def test_the_same_concept_can_have_more_or_fewer_pictures():
+    one, five, ten = (benchmark.toy_concept(1, 0, references=n).source for n in (1, 5, 10))
+    assert [len(source.pictures) for source in (one, five, ten)] == [1, 5, 10]
+    assert one.pictures == five.pictures[:1] and ten.pictures[:5] == five.pictures
+    assert one.negatives == five.negatives == ten.negatives and one.pet == ten.pet and one.facts == ten.facts

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import torch
 
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import ConceptTokens, give_ids, role_slices, slots
@@ -12,10 +14,12 @@ from unictoken.learn.examples import Examples, Material
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method, Stage
 from unictoken.learn.negatives import Strangers, gather
-from unictoken.learn.observe import observe
+from unictoken.learn.observe import captions, observe
 from unictoken.learn.stages import Progress, learn
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
+
+CAPTIONED = 8  # negatives of each grade, at most
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
         observations=observe(base, pictures),
         facts=source.facts,
         questions=source.questions,
+        captions_of_others=_captions_of_others(base, source, method, others.by_grade),
         crops_NK=crops,
         look_alikes_MK=others.alike,
     )
@@ -50,6 +55,16 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
         base, source.class_noun, pictures, counts, start=method.start, seed=seed, description=material.observations.description, crops_NK=crops
     )
     return Lesson(Learner(base, ids, *rows), Examples(base.vocab, method, material, slots(ids, counts)), material)
+
+
+def _captions_of_others(base: Base, source: Source, method: Method, negatives: Mapping[str, torch.Tensor]) -> tuple[tuple[str, torch.Tensor], ...]:
+    """Captions of a few negatives of every grade, where a stage learns from them."""
+    if not any(stage.steps and stage.tasks.get("caption_others") for stage in method.stages):
+        return ()
+    if not negatives:
+        raise SourceError(f"'{source.name}': task 'caption_others' needs pictures of others, and there are none. Raise 'strangers'.")
+    pictures_NK = torch.cat([ids_NK[:CAPTIONED] for ids_NK in negatives.values()])
+    return tuple(zip(captions(base, pictures_NK), pictures_NK, strict=True))
 
 
 def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: int) -> ConceptTokens:

@@ -29,6 +29,8 @@ class Material:
     observations: Observations
     facts: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
+    captions_of_others: tuple[tuple[str, torch.Tensor], ...] = ()
+    """What the base says of some of the negatives, and their image ids [K]."""
     crops_NK: torch.Tensor | None = None
     look_alikes_MK: torch.Tensor | None = None
     """Soft positives, the most alike first."""
@@ -92,6 +94,13 @@ class Examples:
         question = templates.CAPTION[int(rng.integers(len(templates.CAPTION)))]
         answer = f"{{name}} {self.material.observations.phrases[i]}."
         return self.ask(question, answer, self.material.pictures_NK[i].tolist())
+
+    def _caption_others(self, rng) -> list[Turn]:
+        """Of a picture of somebody else nothing is said but what the base says anyway."""
+        others = self.material.captions_of_others
+        said, picture = others[int(rng.integers(len(others)))]
+        question = templates.CAPTION[int(rng.integers(len(templates.CAPTION)))]
+        return self.ask(question, said, picture.tolist())
 
     def _generate(self, rng) -> list[Turn]:
         soft = self.method.soft_positives

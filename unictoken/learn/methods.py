@@ -11,7 +11,7 @@ from unictoken.concept.tokens import ROLES, Prompts
 from unictoken.config import ConfigError
 from unictoken.data.source import GRADES
 
-TASKS = ("recognise", "vqa", "text_qa", "caption", "generate")
+TASKS = ("recognise", "vqa", "text_qa", "caption", "caption_others", "generate")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,13 @@ class Observations:
     phrases: list[str]
 
 
+def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
+    """What the base says of pictures when nobody tells it of a concept."""
+    asked = base.vocab.encode(templates.CAPTION[0])
+    prompts = [[base.vocab.bos, *base.vocab.picture(ids), *asked, base.vocab.end_turn] for ids in image_ids_NK.tolist()]
+    return [base.vocab.decode(ids) for ids in sample_text(base, prompts, max_ids=48)]
+
+
 def observe(base: Base, image_ids_NK: torch.Tensor) -> Observations:
     """Ask the base every question of ABOUT_CONCEPT and ABOUT_SCENE about every picture."""
     questions = [*templates.ABOUT_CONCEPT, *(q for q, _ in templates.ABOUT_SCENE)]

@@ -34,8 +34,10 @@ from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import load_judge
 from unictoken.measure.metrics import constant_answers
 from unictoken.measure.predictions import Prediction, Predictions
-from unictoken.measure.protocols import Subject, Trial, make_ready, scores, shuffled
+from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled
+from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
+from unictoken.measure.toy import REFERENCES
 from unictoken.measure.toy_dataset import read_truth, write_dataset
 from unictoken.measure.verdict import AnyJudge, WorldJudge
 from unictoken.measure.workers import side_by_side
@@ -74,7 +76,7 @@ class BenchmarkConfig:
     """Files with a `method:`, each with any KEY=VALUE after it, as for `--set`, quoted as in a shell. All are learned on every concept;
     the first one's tokens are the wrong concept's."""
     references: int | None = None
-    """Of a concept's pictures, the first so many are learned from and shown; null: all."""
+    """Of a concept's pictures, the first so many are learned from and shown (toy concepts have as many as are asked for); null: all."""
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
@@ -154,7 +156,8 @@ class Benchmark:
         root = self.folder / "data"
         if not root.exists():
             root.parent.mkdir(parents=True, exist_ok=True)
-            write_dataset(root, seed=self.settings.seed, num_concepts=self.settings.num_concepts or 20)
+            s = self.settings
+            write_dataset(root, seed=s.seed, num_concepts=s.num_concepts or 20, references=s.references or REFERENCES)
         return read(root, "unifybench")
 
     def _cut(self, concept: Concept) -> Concept:

@@ -21,7 +21,8 @@ from unictoken.measure import abilities, page
 from unictoken.measure.benchmark import controls_of
 from unictoken.measure.judge import load_judge
 from unictoken.measure.metrics import mean
-from unictoken.measure.protocols import Trial, make_ready, scores
+from unictoken.measure.protocols import Trial, make_ready
+from unictoken.measure.scores import scores
 from unictoken.measure.toy import ToyConcept
 from unictoken.measure.toy_dataset import read_truth, write_concept
 from unictoken.measure.verdict import WorldJudge

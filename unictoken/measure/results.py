@@ -15,8 +15,8 @@ from unictoken.measure.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
     "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "vqa_choice", "text_qa_choice",
-    "name_recall", "name_precision", "attributes", "identity", "palette", "prompt", "knowledge", "knowledge_recaption",
-    "identity_preview", "palette_preview", "prompt_preview", "knowledge_preview", "unchanged",
+    "name_recall", "name_precision", "attributes", "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
+    "identity_preview", "shade_preview", "palette_preview", "prompt_preview", "knowledge_preview", "unchanged",
 )  # fmt: skip
 
 

@@ -37,16 +37,17 @@ class ToyConcept:
     seed: tuple[int, ...]
 
 
-def toy_source(pet: Pet, facts: language.Facts, name: str, rng: np.random.Generator) -> Source:
-    """Five pictures (two wear something), facts with their questions, and negatives of every grade."""
+def toy_source(pet: Pet, facts: language.Facts, name: str, rng: np.random.Generator, *, references: int = REFERENCES) -> Source:
+    """Pictures (of every five, two wear something), facts with their questions, and negatives of every grade."""
     scenes = [sample_scene(rng, accessory=i >= 3) for i in range(REFERENCES)]
     negatives = {
         grade: tuple(draw(other(pet, rng), sample_scene(rng)) for _ in range(TRAINING_NEGATIVES)) for grade, other in NEGATIVES.items()
     }
+    scenes += [sample_scene(rng, accessory=i % 5 >= 3) for i in range(REFERENCES, references)]
     return Source(
         name=name,
         class_noun=pet.species,
-        pictures=tuple(draw(pet, scene) for scene in scenes),
+        pictures=tuple(draw(pet, scene) for scene in scenes[:references]),
         facts=tuple(language.fact_sentence(key, facts).format(name="{name}") for key in language.FACT_SENTENCES),
         questions=tuple((language.FACT_QUESTIONS[key], language.fact_answer(key, facts)) for key in language.FACT_SENTENCES),
         negatives=negatives,
@@ -54,11 +55,14 @@ def toy_source(pet: Pet, facts: language.Facts, name: str, rng: np.random.Genera
     )
 
 
-def toy_concept(seed: int, index: int, name: str | None = None) -> ToyConcept:
-    """The index-th concept of a seed; its combination of attributes was held out of the base's training."""
+def toy_concept(seed: int, index: int, name: str | None = None, *, references: int = REFERENCES) -> ToyConcept:
+    """The index-th concept of a seed; its combination of attributes was held out of the base's training.
+
+    With more or fewer references it is the same concept, and those that both have are the same pictures.
+    """
     rng = np.random.default_rng([seed, index, 1])
     pet, facts = sample_pet_where(rng, unseen=True), language.sample_facts(rng)
-    return ToyConcept(pet=pet, facts=facts, source=toy_source(pet, facts, name or f"toy{index}", rng), seed=(seed, index))
+    return ToyConcept(pet=pet, facts=facts, source=toy_source(pet, facts, name or f"toy{index}", rng, references=references), seed=(seed, index))
 
 
 def write_toy_folder(concept: ToyConcept, folder: Path) -> None:

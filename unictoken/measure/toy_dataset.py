@@ -21,7 +21,7 @@ from PIL import Image
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
-from unictoken.measure.toy import PROMPTED, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
+from unictoken.measure.toy import PROMPTED, REFERENCES, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
 from unictoken.world import language
 from unictoken.world.attributes import NONE
 from unictoken.world.drawing import draw
@@ -63,22 +63,22 @@ def read_truth(root: Path, name: str) -> Truth | None:
     return Truth(scenes=scenes, prompts=value["prompts"], facts=language.Facts(**value["facts"]) if value["facts"] else None)
 
 
-def write_dataset(folder: Path, *, seed: int, num_concepts: int) -> None:
-    """Write the benchmark of a seed into a folder that is not there yet, whole or not at all."""
+def write_dataset(folder: Path, *, seed: int, num_concepts: int, references: int = REFERENCES) -> None:
+    """Write the benchmark of a seed, so many pictures of each concept, into a folder that is not there yet, whole or not at all."""
     if num_concepts < 1:
         raise SourceError(f"--num-concepts {num_concepts}: expected 1 or more.")
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
     try:
-        _write(aside, seed, num_concepts)
+        _write(aside, seed, num_concepts, references)
         os.replace(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(root: Path, seed: int, num_concepts: int) -> None:
-    concepts = [toy_concept(seed, i) for i in range(num_concepts)]
+def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:
+    concepts = [toy_concept(seed, i, references=references) for i in range(num_concepts)]
     rng = np.random.default_rng([seed, 3])
     strangers = [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)]
     _save(strangers, root / "random_images")

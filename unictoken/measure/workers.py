@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 import torch
@@ -32,9 +33,16 @@ def side_by_side(make: Callable[[], Any], work: str, todo: Iterable[tuple], *, n
 
 def _begin(make: Callable[[], Any], threads: int) -> None:
     global _made
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     keep_freed_memory()
     _made = make()
+
+
+def _leave_with_parent() -> None:
+    """A worker whose parent was killed would go on, and then wait forever."""
+    parent_process().join()
+    os._exit(1)
 
 
 def _work(name: str, arguments: tuple) -> Any:

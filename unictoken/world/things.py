@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +28,12 @@ from unictoken.world.attributes import (
 SHADE_STEPS = 3  # exact shades within one colour name
 MARKINGS = 4  # layouts of spots, stripes and patches
 TWIN_MIN_SHADE_GAP = 0.5  # of the fur's segment: two twins are always this far apart in their fur
+EXACT_SHADES = tuple(shade(name, i / (SHADE_STEPS - 1)) for name in FUR_SHADES for i in range(SHADE_STEPS))
+
+
+def nearest_shade(rgb: Sequence[float]) -> tuple[int, int, int]:
+    """Of every exact shade of fur in the world, the one that a colour is nearest to."""
+    return min(EXACT_SHADES, key=lambda exact: math.dist(exact, rgb))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,62 @@
+"""From kept predictions to numbers, so that anyone can recount."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from unictoken.data.templates import YES
+from unictoken.measure import metrics
+from unictoken.measure.predictions import Prediction
+from unictoken.world.things import nearest_shade
+
+
+def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Every metric of one concept and method, from its predictions.
+
+    recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same against twins. palette: RGB
+    distance of the fur from its exact shade; shade: whether that is the nearest of the world's shades. knowledge counts only
+    drawings that show all that the fact tells. *_bleu: char-BLEU of free answers.
+    """
+    by_task: dict[str, list[Prediction]] = {}
+    for p in predictions:
+        by_task.setdefault(p.task, []).append(p)
+    numbers = {task: metrics.mean([p.score for p in found if p.score is not None]) for task, found in by_task.items() if _scored(found)}
+    for task in numbers.keys() & {"knowledge", "knowledge_recaption", "knowledge_preview"}:
+        numbers[task] = metrics.mean([float(p.score == 1) for p in by_task[task] if p.score is not None])
+    for task in ("vqa", "text_qa", "facts"):
+        if task in by_task:
+            numbers[f"{task}_bleu"] = metrics.mean([metrics.char_bleu(p.given, p.expected) for p in by_task[task]])
+    for task in by_task.keys() & {"palette", "palette_preview"}:
+        numbers[task.replace("palette", "shade")] = metrics.mean([_exact_shade(p) for p in by_task[task]])
+    return numbers | _recognition(by_task) | _naming(by_task, numbers)
+
+
+def _exact_shade(palette: Prediction) -> float:
+    """Whether the drawn fur is nearer to its own exact shade than to any other of the world's."""
+    return float(nearest_shade(json.loads(palette.given)) == tuple(json.loads(palette.expected)))
+
+
+def _scored(predictions: list[Prediction]) -> bool:
+    return any(p.score is not None for p in predictions)
+
+
+def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
+    """Weighted recognition against look-alikes that words can tell apart, and against twins."""
+    asked = {task: found for task, found in by_task.items() if task == "positive" or task.startswith("negative_")}
+    said = {task.removeprefix("negative_"): [p.given.startswith(YES) for p in found] for task, found in asked.items()}
+    if "positive" not in said:
+        return {}
+    ordinary = [grade for grade in said if grade not in ("positive", "twin")]
+    hard, twins = ([grade for grade in said if grade == wanted] for wanted in ("hard", "twin"))
+    groups = {"recognition": ordinary, "recognition_hard": hard, "recognition_twins": twins}
+    return {name: metrics.recognition(said, negatives=grades)["weighted"] for name, grades in groups.items() if grades}
+
+
+def _naming(by_task: Mapping[str, list[Prediction]], numbers: Mapping[str, float]) -> dict[str, float]:
+    """How captions use the concept's name: recall over its pictures (MyVLM), and of all that name it the share where it is there."""
+    if "caption" not in by_task:
+        return {}
+    named, wrongly = (sum(p.score == wanted for p in by_task.get(task, ())) for task, wanted in (("caption", 1), ("caption_other", 0)))
+    precision = {"name_precision": named / (named + wrongly)} if named + wrongly else {}
+    return {"name_recall": numbers["caption"], **precision}
