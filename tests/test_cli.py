@@ -163,7 +163,8 @@ def test_a_person_is_learned_and_published_with_consent_only(said, base_folder, 
         said(*asked, *SHORT)
     said(*asked, "--consent", "--set", f"concepts={tmp_path}", *SHORT)
     assert concept_file.read_header(tmp_path / "ann.safetensors")["consent"] is True
-    assert said("publish", str(tmp_path / "ann.safetensors"), "--folder", str(tmp_path / "card"), "--licence", "apache-2.0").strip()
+    base = ("--base-model", "user/tiny", "--licence", "mit")
+    assert said("publish", str(tmp_path / "ann.safetensors"), "--folder", str(tmp_path / "card"), *base).strip()
     assert "agreed" in (tmp_path / "card" / "README.md").read_text()
 
 

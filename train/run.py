@@ -21,7 +21,7 @@ from tqdm import tqdm
 from unictoken import config
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
-from unictoken.learn.run import RunConfig, Stopped, base_of, run
+from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
 from unictoken.learn.stages import TorchEngine
 from unictoken.learn.stop import STOPPED, StopSignal
 from unictoken.measure.report import finish
@@ -158,8 +158,9 @@ def learn_from(settings: RunConfig) -> None:
     for stage in settings.method.stages:
         if stage.batch % world_size():
             raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
+    source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
-    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), disable=rank > 0, unit="step", mininterval=2)
+    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), disable=rank > 0, unit="step", mininterval=2, delay=0.1)
 
     def show(progress, total) -> None:
         bar.n = progress.step

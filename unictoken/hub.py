@@ -95,12 +95,12 @@ def save_card_folder(
     """
     path, folder = Path(path), Path(folder)
     concept = concept_file.load(path)
+    if not base_model and _hub_name(concept.base_name) is None and not concept.base_name.startswith("checkpoints/"):
+        raise HubError(f"{path}: its base '{concept.base_name}' is no name on the Hub. Say it: --base-model USER/NAME.")
     concept = replace(concept, base_name=base_model or concept.base_name)
     header = concept_file.read_header(path) | {"base": concept.base_name}
     if is_person(concept.class_noun) and not header.get("consent"):
         raise HubError(f"{path}: <{concept.name}> is a person ({concept.class_noun}) who, by its header, was not asked. Not published.")
-    if Path(concept.base_name).is_absolute():
-        raise HubError(f"{path}: its base is a folder of this machine ({concept.base_name}). Say its name on the Hub: --base-model USER/NAME.")
     if folder.exists():
         raise HubError(f"{folder}: is there already. Choose another folder, or remove it.")
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
@@ -152,7 +152,13 @@ def _licence_of(base: str) -> dict[str, str]:
 
 def _hub_name(base: str) -> str | None:
     """The base's name, if it can be one on the Hub: a folder of this machine means nothing there."""
-    return base if base.count("/") == 1 and not base.startswith((".", "/", "checkpoints/")) and not Path(base).exists() else None
+    if base.count("/") != 1 or base.startswith((".", "checkpoints/")) or Path(base).exists():
+        return None
+    try:
+        validate_repo_id(base)
+    except ValueError:
+        return None
+    return base
 
 
 def _scores(scores: Mapping[str, float]) -> list[str]:

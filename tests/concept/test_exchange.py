@@ -14,6 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from unictoken import cli
 from unictoken.concept import file as concept_file
 from unictoken.concept.exchange import FORMS, adopt, export_concept, import_concept, said_counts, save_new
 from unictoken.concept.exchange.files import MAX_BYTES
@@ -308,6 +309,11 @@ def with_byte_flipped(data: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
+def with_a_bit_of_a_row_flipped(data: bytes) -> bytes:
+    at = data.index(b"FB", data.index(b"/data/0")) + 100  # torch.save fills up to 64 bytes with these letters before the values
+    return data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :]
+
+
 def with_nan(rows: torch.Tensor) -> torch.Tensor:
     return rows.clone().index_fill_(0, torch.tensor([3]), torch.nan)
 
@@ -321,6 +327,7 @@ BROKEN_PICKLES = {
     "cut late": (lambda p: p.write_bytes(p.read_bytes()[:-30]), "not a whole file"),
     "text": (lambda p: p.write_text("rows"), "not a whole file"),
     "a name in its pickle misspelt": (lambda p: p.write_bytes(with_byte_flipped(p.read_bytes())), "not a whole file"),
+    "a bit of a row flipped": (lambda p: p.write_bytes(with_a_bit_of_a_row_flipped(p.read_bytes())), "does not match its checksum|Bad CRC"),
     "something before the zip": (lambda p: p.write_bytes(b"\0\0" + p.read_bytes()), "does not begin as a zip"),
     "a bare pickle": (lambda p: p.write_bytes(pickle.dumps([1.0])), "not a whole file"),
     "a zip in a zip": (lambda p: p.write_bytes(zipped(("archive/data.pkl", p.read_bytes()))), "not a whole file"),
@@ -334,6 +341,7 @@ BROKEN_PICKLES = {
     "double precision": (lambda p: torch.save(as_it_was(p).double(), p), "found torch.float64"),
     "complex numbers": (lambda p: torch.save(as_it_was(p).cfloat(), p), "found torch.complex64"),
     "sparse": (lambda p: torch.save(as_it_was(p).to_sparse(), p), "found torch.float32, torch.sparse_coo"),
+    "nested": (lambda p: torch.save(torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)]), p), "nested|not a whole file"),
     "without values": (lambda p: torch.save(as_it_was(p).to("meta"), p), "on meta"),
     "no rows": (lambda p: torch.save(torch.zeros(0, WIDTH), p), r"found shape \(0, 32\)"),
     "nan": (lambda p: torch.save(with_nan(as_it_was(p)), p), "not finite"),
@@ -413,6 +421,19 @@ def test_a_broken_textual_inversion_is_refused_in_one_line_and_nothing_is_writte
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("form", "what"), [*(("yollava", what) for what in BROKEN_PICKLES), *(("textual_inversion", what) for what in BROKEN_EMBEDS)]
+)
+def test_the_command_refuses_it_in_one_line_with_status_2_before_it_reads_a_base(form, what, tmp_path, capfd):
+    paths = write_foreign(tmp_path / "theirs", form)
+    (BROKEN_PICKLES | BROKEN_EMBEDS if form != "yollava" else BROKEN_PICKLES)[what][0](paths[0])
+    asked = ["import", *map(str, paths), "--form", form, "--name", "bo", "--class-noun", "dog", "--base", "nowhere", "--out", str(tmp_path / "ours")]
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(asked)
+    assert stopped.value.code == 2 and "\n" not in str(stopped.value) and str(paths[0].parent) in str(stopped.value)
+    assert capfd.readouterr() == ("", f"{stopped.value}\n") and not (tmp_path / "ours").exists()
+
+
 def test_a_large_file_is_refused_before_it_is_read(base, tmp_path):
     path = tmp_path / "a.safetensors"
     with open(path, "wb") as file:
@@ -484,7 +505,7 @@ def test_files_that_are_no_pair_are_refused(files, match, tmp_path):
 
 def test_a_class_noun_and_a_known_format_are_needed(tmp_path):
     paths = write_foreign(tmp_path, "yollava")
-    refused("class_noun: found nothing", import_concept, paths, form="yollava", name="bo", class_noun=" ")
+    refused("class noun", import_concept, paths, form="yollava", name="bo", class_noun=" ")
     refused("format 'lora': not known. Expected one of yollava, yochameleon, unictokens, textual_inversion", bo_from, paths, "lora")
 
 

@@ -107,6 +107,32 @@ def test_a_header_that_lacks_what_is_needed_is_refused(path, base, header):
     refused(path, base, "header")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reference_picture": "x" * 1000},
+        {"counts": {"name": 1, "shared": 4, "face": 2}},
+        {"counts": {"name": True, "shared": 4}},
+        {"seed": True},
+        {"format": True},
+        {"scores": {"recognition": float("nan")}},
+        {"scores": {"recognition": [0.5]}},
+        {"class_noun": " "},
+        {"class_noun": "dog\n---\n# evil"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_header_that_says_what_no_concept_says_is_refused(path, base, change):
+    rewrite(path, lambda header: header.update(change))
+    refused(path, base, "header|class noun|format")
+
+
+@pytest.mark.parametrize("text", ['{"format": 1, "format": 1}', "[" * 100_000, '{"format": ' + "1" * 5000 + "}"])
+def test_a_header_that_only_looks_like_json_is_refused(path, base, text):
+    save_file(load_file(path), path, metadata={"unictoken": text})
+    refused(path, base, "header is not JSON with every key once")
+
+
 @pytest.mark.parametrize("prompt", [{"understanding": 5}, {"understanding": None}, {"generation": ["{name}"]}])
 def test_a_prompt_that_is_no_text_is_refused(path, base, prompt):
     rewrite(path, lambda header: header["prompts"].update(prompt))

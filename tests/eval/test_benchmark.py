@@ -63,6 +63,18 @@ def test_two_workers_find_what_one_does(program, config_file):
     assert found[1] == found[2]
 
 
+def test_a_mistake_that_a_worker_finds_is_one_line(program, config_file, base_folder):
+    again = ("--set", "workers=2", "--set", "controls=[none]")
+    program.main(["--config", str(config_file), *again])
+    for file in config_file.with_name("work").glob("*/concepts/*/toy0.safetensors"):
+        file.write_bytes(b"not rows")
+    for file in config_file.with_name("work").glob("*/predictions/*.jsonl"):
+        file.unlink()
+    with pytest.raises(SystemExit, match="^eval/run.py: .*toy0.safetensors: not a whole safetensors file") as stopped:
+        program.main(["--config", str(config_file), *again])
+    assert "\n" not in str(stopped.value) and stopped.value.code == 2
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -24,6 +24,12 @@ def test_what_a_launcher_sends_after_a_ctrl_c_does_not_cut_the_step(stop):
     assert stop()
 
 
+def test_the_first_ctrl_c_is_noted_whatever_came_before(stop):
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+    assert stop()
+
+
 def test_a_second_ctrl_c_ends_the_process_at_once(stop):
     signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.measure import toy, toy_dataset
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
+from unictoken.measure.endpoint import EndpointConfig
 from unictoken.measure.judge import Judge
-from unictoken.measure.predictions import Prediction
+from unictoken.measure.predictions import Prediction, PredictionsError
 from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.scores import scores
@@ -124,6 +126,43 @@ def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settin
     again.learn()
     again.measure()
     assert list(again.rows()) == list(measured.rows())
+
+
+def test_measuring_that_was_stopped_within_a_concept_goes_on_there(measured, base, settings, tmp_path, monkeypatch):
+    moved = dataclasses.replace(settings, work=str(tmp_path))
+    shutil.copytree(measured.folder / "concepts", tmp_path / measured.run / "concepts")
+    shutil.copytree(measured.folder / "data", tmp_path / measured.run / "data")
+    stopped, asked = Benchmark(moved, base, {"short": METHOD}), []
+    whole = Trial.predictions
+    monkeypatch.setattr(Trial, "predictions", lambda trial: asked.append(trial.method) or (whole(trial) if len(asked) < 3 else 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        stopped.measure()
+    assert asked == ["short", "none", "class_noun"]
+    again = Benchmark(moved, base, {"short": METHOD})
+    assert list(again.of(again.concepts[0])) == ["short", "none"]
+    assert again.of(again.concepts[0])["none"] == measured.of(measured.concepts[0])["none"]
+
+
+def test_what_cannot_be_gone_on_with_is_said_before_anything_is_learned(measured, base, settings, tmp_path, monkeypatch):
+    moved = dataclasses.replace(settings, work=str(tmp_path))
+    (tmp_path / measured.run / "predictions").mkdir(parents=True)
+    (tmp_path / measured.run / "predictions" / "none.jsonl").write_text("{}\n")
+    monkeypatch.setattr("unictoken.measure.benchmark.learn_concept", None)
+    with pytest.raises(PredictionsError, match="not a prediction"):
+        Benchmark(moved, base, {"short": METHOD}).learn()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"workers": 2, "endpoint": EndpointConfig(url="http://localhost", model="m")}, "verdicts of an endpoint are kept in one file"),
+        ({"previews": 3, "judge": None}, "nobody judges what they are"),
+    ],
+    ids=["workers", "previews"],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        dataclasses.replace(settings, **wrong)
 
 
 def test_another_method_is_learned_anew_and_the_controls_stay(measured, base, settings):
@@ -262,9 +301,11 @@ def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_
     asked = dataclasses.replace(trial(base, spoken, dataset, tmp_path, Counting()), previews=2)
     recognised = []
     monkeypatch.setattr(Conditioning, "recognise", lambda self, ids_NK: recognised.append(len(ids_NK)) or [0.5] * len(ids_NK))
-    made = [p.task for p in asked.draw()]
+    predictions = asked.draw()
+    made = [p.task for p in predictions]
     assert recognised == [6]  # three prompts, two drawings of each
     assert [task for task in made if task.endswith("_preview")] == ["identity_preview", "identity_preview", "prompt_preview", "knowledge_preview"]
+    assert all((tmp_path / p.picture).is_file() for p in predictions if p.task.endswith("_preview"))
     in_words_alone = dataclasses.replace(asked, spoken=in_words(base, "toy0", "{name} is a dog."))
     assert not any(p.task.endswith("_preview") for p in in_words_alone.draw())
 

@@ -51,7 +51,7 @@ def held(base: Base) -> int:
 
 def try_way(folder: str, way: dict) -> dict:
     """Losses of four steps, of the same with a break after two, and what the process holds."""
-    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, **way)
+    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, **({"dtype": "fp32"} | way))
     base, engine = start(settings)
     whole = {name: tensor.clone() for name, tensor in base.model.model.vqmodel.state_dict().items()}
     losses = steps(base, engine, 2)

@@ -11,6 +11,7 @@ from unictoken import hub
 from unictoken.cli.command import command
 from unictoken.concept import exchange
 from unictoken.concept import file as concept_file
+from unictoken.config import ConfigError
 from unictoken.data.source import check_consent
 from unictoken.model.base import load_base
 
@@ -23,7 +24,11 @@ def show(options: argparse.Namespace) -> None:
 
 
 def import_(options: argparse.Namespace) -> None:
+    if options.base and options.base_name:
+        raise ConfigError("--base and --base-name: give one; a base that is at hand has its name.")
     check_consent(options.class_noun, options.consent, where=f"'{options.name}'")
+    concept_file.check_free([concept_file.path_of(options.name, options.out)])
+    exchange.check_files(options.files, form=options.form)
     concept = exchange.import_concept(
         options.files,
         form=options.form,

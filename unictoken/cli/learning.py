@@ -10,7 +10,7 @@ from tqdm import tqdm
 from unictoken import config
 from unictoken.cli.command import command
 from unictoken.learn.methods import Method, MethodFile
-from unictoken.learn.run import RunConfig, Stopped, base_of, run
+from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
 from unictoken.learn.stop import STOPPED, StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory
@@ -19,8 +19,9 @@ from unictoken.model.memory import keep_freed_memory
 def learn(options: argparse.Namespace) -> None:
     settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
     keep_freed_memory()
+    source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
-    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), unit="step", mininterval=2)
+    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), unit="step", mininterval=2, delay=0.1)
 
     def show(progress, total: int) -> None:
         bar.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)

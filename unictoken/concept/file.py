@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -29,6 +30,7 @@ from unictoken.model.base import Base
 FORMAT = 1
 HEADER = {"name": str, "class_noun": str, "counts": dict, "prompts": dict, "method": str, "base": str, "base_fingerprint": str,
           "seed": int, "scores": dict, "sha256": str}
+SOMETIMES = {"origin": str, "consent": bool}
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -39,6 +41,13 @@ def check_name(name: str) -> str:
             f"concept name {name!r}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit, such as 'bo'."
         )
     return name
+
+
+def check_noun(class_noun: str, *, where: str) -> str:
+    """The class noun itself, if it can stand in a prompt: one line with something in it."""
+    if not class_noun.strip() or not class_noun.isprintable():
+        raise ConceptError(f"{where}: class noun {class_noun!r}. Expected an ordinary word for the concept, such as 'dog'.")
+    return class_noun
 
 
 def path_of(name: str, folder: str | Path) -> Path:
@@ -74,6 +83,7 @@ def _digest(tensors: dict[str, torch.Tensor]) -> str:
 def save(concept: ConceptTokens, path: str | Path) -> Path:
     """Write the concept file; the same concept gives the same bytes."""
     check_name(concept.name)
+    check_noun(concept.class_noun, where=f"'{concept.name}'")
     tensors = {}
     for kind, rows in (("in", concept.rows_in), ("out", concept.rows_out), ("bias", concept.bias_out)):
         for role, part in role_slices(concept.counts).items():
@@ -117,32 +127,49 @@ def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     if "unictoken" not in metadata:
         raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that train/run.py wrote.")
     try:
-        header = json.loads(metadata["unictoken"])
-    except json.JSONDecodeError:
-        raise ConceptError(f"{path}: its header is not JSON. Fetch or learn it again.") from None
+        header = json.loads(metadata["unictoken"], object_pairs_hook=_each_once)
+    except (ValueError, RecursionError):
+        raise ConceptError(f"{path}: its header is not JSON with every key once. Fetch or learn it again.") from None
     if not isinstance(header, dict) or "format" not in header:
         raise ConceptError(f"{path}: its header is no concept's. Expected one that `train/run.py` wrote.")
-    if header["format"] != FORMAT:
+    if header["format"] != FORMAT or type(header["format"]) is not int:
         raise ConceptError(f"{path}: format {header.get('format')}, this version reads format {FORMAT}. Update unictoken.")
     _check_header(header, path)
     return header, tensors
 
 
+def _each_once(pairs: list[tuple]) -> dict:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key stands twice")
+    return made
+
+
 def _check_header(header: dict, path: Path) -> None:
-    """Every key there, each of its type."""
-    for key, kind in HEADER.items():
-        if not isinstance(header.get(key), kind):
-            raise ConceptError(f"{path}: '{key}' in its header is {header.get(key)!r}, expected {kind.__name__}. Fetch or learn it again.")
-    for key, kind in (("origin", str), ("consent", bool)):
-        if not isinstance(header.get(key, kind()), kind):
-            raise ConceptError(f"{path}: '{key}' in its header is {header[key]!r}, expected {kind.__name__}. Fetch or import it again.")
+    """Every key there, each of its type, and no other."""
+    for key, kind in (HEADER | {key: kind for key, kind in SOMETIMES.items() if key in header}).items():
+        if type(header.get(key)) is not kind:
+            raise ConceptError(f"{path}: '{key}' in its header is {_short(header.get(key))}, expected {kind.__name__}. Fetch or learn it again.")
+    if strays := sorted(header.keys() - HEADER.keys() - SOMETIMES.keys() - {"format"}):
+        raise ConceptError(f"{path}: unknown key {_short(strays[0])} in its header. Update unictoken, or fetch or learn the concept again.")
     check_name(header["name"])
-    if not all(isinstance(n, int) and n >= 0 for n in header["counts"].values()) or header["counts"].get("name") != 1:
-        raise ConceptError(f"{path}: 'counts' in its header is {header['counts']!r}, expected whole numbers, one name. Fetch or learn it again.")
+    check_noun(header["class_noun"], where=str(path))
+    counts = header["counts"]
+    if not set(counts) <= set(ROLES) or not all(type(n) is int and n >= 0 for n in counts.values()) or counts.get("name") != 1:
+        raise ConceptError(f"{path}: 'counts' in its header is {_short(counts)}, expected whole numbers by role, one name. Fetch or learn it again.")
+    for score, value in header["scores"].items():
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ConceptError(f"{path}: score {_short(score)} in its header is {_short(value)}, expected a number. Fetch or learn it again.")
     _check_prompts(header["prompts"], path)
     known = {f.name for f in dataclasses.fields(Prompts)}
     if strays := sorted(set(header["prompts"]) - known):
-        raise ConceptError(f"{path}: unknown prompt '{strays[0]}' in its header; known: {', '.join(sorted(known))}. Update unictoken.")
+        raise ConceptError(f"{path}: unknown prompt {_short(strays[0])} in its header; known: {', '.join(sorted(known))}. Update unictoken.")
+
+
+def _short(value) -> str:
+    """A value as a message quotes it, in one line."""
+    said = repr(value)
+    return said if len(said) <= 80 else f"{said[:80]}..."
 
 
 def check_base_known(header: dict, path: str | Path) -> None:
@@ -167,7 +194,7 @@ def _check_prompts(prompts: dict, path: Path) -> None:
     """Each prompt a text; that for drawing may be null."""
     for key, value in prompts.items():
         if not isinstance(value, str) and not (key == "generation" and value is None):
-            raise ConceptError(f"{path}: prompt '{key}' in its header is {value!r}, expected a text. Fetch or learn it again.")
+            raise ConceptError(f"{path}: prompt '{key}' in its header is {_short(value)}, expected a text. Fetch or learn it again.")
 
 
 def load(path: str | Path, base: Base | None = None) -> ConceptTokens:

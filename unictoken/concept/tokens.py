@@ -16,6 +16,7 @@ from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
 
 _MARKER = re.compile(r"<[A-Za-z0-9_-]+>")
+HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")  # not '5>3', 'a<b' or 'left->right'
 ROLES = ("name", "shared", "generation", "understanding")
 UNKNOWN = "not known"  # the base of rows that came from elsewhere
 
@@ -73,10 +74,17 @@ class ConceptTokens:
 
 
 def mark(text: str, name: str, *, where: str) -> str:
-    """A user's text with '{name}' where '<name>' stands; any other marker is a mistake."""
+    """A user's text with '{name}' where '<name>' stands; any other marker, half a one, or a slot for rows is a mistake.
+
+    '{name}' may stand in it already: what was marked once can be marked again.
+    """
     text = text.replace(f"<{name}>", "{name}")
     if stray := _MARKER.search(text):
         raise ConceptError(f"{where}: '{stray[0]}' is not a concept that is loaded. Loaded: '<{name}>'.")
+    if half := HALF_MARKER.search(text):
+        raise ConceptError(f"{where}: '{half[0]}' has one bracket. Expected '<{name}>'.")
+    if slot := next((slot for slot in slots((), {}) if slot in text and slot != "{name}"), None):
+        raise ConceptError(f"{where}: '{slot}' is a method's word for rows. Write '<{name}>', or leave the brackets out.")
     return text
 
 

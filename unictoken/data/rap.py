@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from unictoken.concept.file import check_free, check_name, write_aside
+from unictoken.concept.file import check_free, check_name, check_noun, write_aside
 from unictoken.concept.tokens import ConceptError, mark
+from unictoken.data.jsonfile import quoted, read_json
 from unictoken.data.source import Source, SourceError
 from unictoken.model.pixels import read_picture
 
@@ -37,25 +40,37 @@ def read_memory(path: str | Path, *, pictures: str | Path | None = None, consent
     memory = _read_json(path)
     concepts, owners = memory["concept_dict"], memory["path_to_concept"]
     if strays := [key for key in owners.values() if not isinstance(key, str) or key not in concepts]:
-        raise SourceError(f"{path}: path_to_concept names {strays[0]!r}, concept_dict does not. Add it there, or remove the picture.")
+        raise SourceError(f"{path}: path_to_concept names {quoted(strays[0])}, concept_dict does not. Add it there, or remove the picture.")
     folder = Path(pictures or path.parent).resolve()
-    return [_source(key, entry, owners, folder, f"{path}: {key!r}", consent) for key, entry in concepts.items()]
+    return [_source(key, entry, owners, folder, f"{path}: {quoted(key)}", consent) for key, entry in concepts.items()]
 
 
 def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal["rap", "r2p"] = "rap") -> Path:
     """Write concepts as a memory: `database.json`, and every picture as `<name>/<i>.png`. Questions and negatives have no place in it.
 
-    RAP shows one picture of a concept; the others are found by likeness through `path_to_concept`.
+    The folder is new or empty; it is written aside and renamed, whole or not at all. RAP shows one picture of a concept; the others
+    are found by likeness through `path_to_concept`.
     """
-    database = Path(folder) / "database.json"
-    _check_writable(sources, database)
+    folder = Path(folder).resolve()
+    _check_writable(sources, folder)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
+    try:
+        _write_into(aside, sources, folder.name, form)
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder / "database.json"
+
+
+def _write_into(aside: Path, sources: Sequence[Source], called: str, form: Literal["rap", "r2p"]) -> None:
+    """The files of a memory whose folder will be `called` so."""
     concepts, owners = {}, {}
     for source in sources:
-        files = [f"{database.resolve().parent.name}/{source.name}/{i}.png" for i in range(len(source.pictures))]
+        files = [f"{called}/{source.name}/{i}.png" for i in range(len(source.pictures))]
         for i, picture in enumerate(source.pictures):
             data = io.BytesIO()
             picture.save(data, "PNG")
-            write_aside(database.parent / source.name / f"{i}.png", data.getvalue())
+            write_aside(aside / source.name / f"{i}.png", data.getvalue())
         concepts[f"<{source.name}>"] = {
             "name": source.name,
             "image": files if form == "r2p" else files[0],
@@ -64,15 +79,17 @@ def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal
         }
         owners |= dict.fromkeys(files, f"<{source.name}>")
     whole = {"concept_dict": concepts, "path_to_concept": owners}
-    write_aside(database, (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode())
-    return database
+    write_aside(aside / "database.json", (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode())
 
 
-def _check_writable(sources: Sequence[Source], database: Path) -> None:
+def _check_writable(sources: Sequence[Source], folder: Path) -> None:
     names = [check_name(source.name) for source in sources]
-    check_free([database, *(database.parent / name for name in names)])
+    if not folder.is_dir() or any(folder.iterdir()):
+        check_free([folder])
+    if not sources:
+        raise SourceError(f"{folder}: no concepts to write. Give one or more.")
     if twice := [name for name in names if names.count(name) > 1]:
-        raise SourceError(f"{database}: two concepts are named '{twice[0]}'. Give each its own name.")
+        raise SourceError(f"{folder}: two concepts are named '{twice[0]}'. Give each its own name.")
     if empty := [source.name for source in sources if not source.pictures]:
         raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
 
@@ -91,25 +108,13 @@ def _attributes(source: Source) -> dict[str, str | list[str]]:
 
 
 def _read_json(path: Path) -> dict[str, dict]:
-    if not path.is_file():
-        raise SourceError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}. Expected a database.json.")
-    if path.stat().st_size > MAX_BYTES:
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
         raise SourceError(f"{path}: {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}. A memory holds words, not pictures.")
-    try:
-        memory = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_key_twice)
-    except (ValueError, RecursionError, OSError) as error:
-        raise SourceError(f"{path}: not JSON ({' '.join(str(error).split())}). Expected 'concept_dict' and 'path_to_concept'.") from None
+    memory = read_json(path, SourceError)
     _check_keys(memory, {"concept_dict": dict, "path_to_concept": dict}, str(path))
+    if not memory["concept_dict"]:
+        raise SourceError(f"{path}: its concept_dict is empty. Expected one concept or more.")
     return memory
-
-
-def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    whole: dict[str, object] = {}
-    for key, value in pairs:
-        if key in whole:
-            raise ValueError(f"key {key!r} is there twice")
-        whole[key] = value
-    return whole
 
 
 def _check_keys(found: object, kinds: Mapping[str, type | tuple[type, ...]], where: str) -> None:
@@ -117,11 +122,11 @@ def _check_keys(found: object, kinds: Mapping[str, type | tuple[type, ...]], whe
     if not isinstance(found, dict):
         raise SourceError(f"{where}: found a {type(found).__name__}, expected a mapping with {', '.join(kinds)}.")
     if strays := sorted(set(found) - set(kinds)):
-        raise SourceError(f"{where}: unknown key {strays[0]!r}. Known: {', '.join(kinds)}.")
+        raise SourceError(f"{where}: unknown key {quoted(strays[0])}. Known: {', '.join(kinds)}.")
     for key, kind in kinds.items():
         if not isinstance(found.get(key), kind):
             expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-            raise SourceError(f"{where}: '{key}' is {str(found.get(key))[:80]!r}, expected {expected}.")
+            raise SourceError(f"{where}: '{key}' is {quoted(found.get(key))}, expected {expected}.")
 
 
 def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, where: str, consent: bool) -> Source:
@@ -133,12 +138,13 @@ def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, wh
         raise SourceError(f"{where}: {error}") from None
     if key != f"<{name}>":
         raise SourceError(f"{where}: its name is '{name}', expected the key '<{name}>'. Call it the same in both places.")
-    if not entry["category"].strip():
-        raise SourceError(f"{where}: no category. Say what it is in a word, such as 'dog'.")
+    check_noun(entry["category"], where=where)
     shown = _texts(entry["image"], where, "image")
     own = dict.fromkeys([*shown, *(file for file, owner in owners.items() if owner == key)])
     if strays := [file for file in shown if owners.get(file, key) != key]:
-        raise SourceError(f"{where}: path_to_concept gives its picture {strays[0]!r} to {owners[strays[0]]!r}. Give it to one of them.")
+        raise SourceError(f"{where}: path_to_concept gives its picture {quoted(strays[0])} to {quoted(owners[strays[0]])}. Give it to one of them.")
+    if not own:
+        raise SourceError(f"{where}: no picture, neither under 'image' nor in path_to_concept. Name one.")
     return Source(
         name=name,
         class_noun=entry["category"],
@@ -161,7 +167,7 @@ def _texts(found: object, where: str, key: str) -> list[str]:
     texts = found if isinstance(found, list) else [found]
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise SourceError(f"{where}: '{key}' holds {str(text)[:80]!r}, expected text.")
+            raise SourceError(f"{where}: '{key}' holds {quoted(text)}, expected text.")
     return texts
 
 

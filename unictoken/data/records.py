@@ -107,7 +107,7 @@ class Concept:
 
         Raises `SourceError` without a class noun or a person's consent, `PictureError` for a picture that cannot be read.
         """
-        noun = class_noun or self.class_noun
+        noun = self.class_noun if class_noun is None else class_noun
         if not noun:
             advice = f"Give its class noun, such as `class_nouns: {{{self.name}: dog}}`."
             raise SourceError(f"'{self.name}': its dataset does not say what it is. {advice}")

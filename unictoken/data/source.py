@@ -8,28 +8,49 @@
 
 from __future__ import annotations
 
-import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from PIL import Image
 
-from unictoken.concept.file import check_name
+from unictoken.concept.file import check_name, check_noun
 from unictoken.concept.tokens import mark
+from unictoken.data.jsonfile import is_there, quoted, read_json
 from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
 from unictoken.world.things import Pet
 
 GRADES = ("easy", "hard", "twin")
-# Words that make a class noun a person's: 'man', 'old man', 'the singer next door'.
-PEOPLE = {
-    "person", "people", "human", "somebody", "someone", "man", "men", "woman", "women", "boy", "boys", "girl", "girls", "child", "children", "kid",
-    "kids", "baby", "babies", "infant", "toddler", "teenager", "teen", "lady", "ladies", "gentleman", "gentlemen", "guy", "guys", "mother", "mom",
-    "mum", "father", "dad", "parent", "son", "daughter", "brother", "sister", "grandmother", "grandma", "grandfather", "grandpa", "aunt", "uncle",
-    "cousin", "nephew", "niece", "husband", "wife", "friend", "girlfriend", "boyfriend", "neighbour", "neighbor", "colleague", "actor", "actress",
-    "singer", "musician", "athlete", "politician", "president", "celebrity", "teacher", "student", "doctor", "nurse", "bride", "groom", "selfie",
-}
+# Words that make a class noun a person's: 'man', 'old man', 'the singer next door'. Their plurals do too.
+PEOPLE = frozenset(
+    """
+    person people human adult somebody someone individual celebrity pedestrian me myself self selfie
+    man men woman women boy girl child children kid baby infant toddler newborn teenager teen adolescent youngster
+    lady gentleman guy dude lad lass schoolboy schoolgirl cowboy cowgirl
+    mother mom mommy mum mama father dad daddy papa parent son daughter brother sister sibling grandad granny grandma grandpa gran
+    aunt auntie uncle cousin nephew niece husband wife wives spouse fiance fiancee bride groom relative
+    friend girlfriend boyfriend neighbour neighbor colleague coworker boss roommate flatmate housemate classmate teammate
+    actor actress singer rapper musician guitarist pianist dancer artist painter writer author poet comedian photographer youtuber
+    athlete player footballer swimmer cyclist wrestler coach
+    politician president minister king queen prince princess priest monk nun soldier sailor officer
+    teacher professor student pupil doctor nurse dentist lawyer engineer scientist farmer worker chef waiter waitress barista driver pilot nanny
+    """.split()
+)
+# What holds such a word and is no person.
+_THINGS = re.compile(
+    r"""
+    \b (?: (?:snow|super|bat|spider|iron|gingerbread|pac|walk|german|ro|otto|dober|talis|cai|lego)[ -]?m[ae]ns? | (?:german|roman|ottoman)
+        | ramen | omen | specimen | abdomen | stamen | regimen | lumen | bitumen   # end in -men, and are of no men
+        | (?:record|cd|dvd|mp3|media|music|cassette|video) [ ] player
+        | (?:king|queen) [ ] (?:penguin|crab|cobra|bee|bed|size|charles) | adult [ ] (?:dog|cat|animal|bird)
+        | game [ ]? boy | toy [ ] soldier | grandfather [ ] clock | coach [ ] bus ) s? \b
+    """,
+    re.VERBOSE,
+)
+_OF_A_FAMILY = re.compile(r"(?:great|grand|step|half|foster|god)+(?=.)")  # before another word: grandson, stepmother, godchild
+_BY_TRADE = re.compile(r"\w+(?:m[ae]n|persons?|people)")  # policeman, firewomen, spokesperson
 _POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
 
 
@@ -57,12 +78,20 @@ class Source:
     """The person in the pictures agreed to be learned."""
 
     def __post_init__(self):
+        check_noun(self.class_noun, where=f"'{self.name}'")
         check_consent(self.class_noun, self.consent, where=f"'{self.name}'")
 
 
 def is_person(class_noun: str) -> bool:
-    """Whether a class noun is a person's, by whole words: 'old man' is; 'manatee' and "neighbour's dog" are not."""
-    return not PEOPLE.isdisjoint(re.findall(r"\w+", _POSSESSIVE.sub("", class_noun.casefold())))
+    """Whether a class noun is a person's, by whole words: 'old man' and 'policewomen' are; 'manatee', 'snowman', "neighbour's dog" are not."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", class_noun.casefold()) if not unicodedata.combining(c)).replace("_", " ")
+    return any(map(_is_persons, re.findall(r"\w+", _THINGS.sub(" ", _POSSESSIVE.sub(" ", plain)))))
+
+
+def _is_persons(word: str) -> bool:
+    singulars = {word, word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word)}
+    singulars |= {_OF_A_FAMILY.sub("", one, count=1) for one in singulars}
+    return not PEOPLE.isdisjoint(singulars) or bool(_BY_TRADE.fullmatch(word))
 
 
 def check_consent(class_noun: str, consent: bool, *, where: str) -> None:
@@ -100,8 +129,8 @@ def read_source(
     files = [file for place in places for file in picture_files(place)]
     folder = Path(places[0])
     info = read_info(folder / "info.json") if folder.is_dir() else {}
-    noun = class_noun or info.get("class")
-    if not noun:
+    noun = info.get("class") if class_noun is None else class_noun
+    if noun is None:
         raise SourceError(f"{folder}: no class noun. Say what it is: `class_noun: dog` in the config, or `--set concept.class_noun=dog`.")
 
     def marked(text: str) -> str:
@@ -111,7 +140,7 @@ def read_source(
         name=name,
         class_noun=noun,
         pictures=tuple(map(read_picture, files)),
-        crops=tuple(map(read_picture, picture_files(folder / "cropped"))) if (folder / "cropped").is_dir() else (),
+        crops=tuple(map(read_picture, picture_files(folder / "cropped"))) if is_there(folder / "cropped") else (),
         facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
         questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
         negatives={grade: tuple(map(read_picture, found)) for grade, found in negative_files(folder / "negative_example").items()},
@@ -122,27 +151,26 @@ def read_source(
 
 def read_info(path: Path) -> dict:
     """A folder's `info.json`, each of its known keys of its type; {} where there is none."""
-    if not path.is_file():
+    if not is_there(path):
         return {}
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise SourceError(f"{path}: not JSON: {error}. Expected {{'class': ..., 'extra_info': [...]}}.") from None
+    info = read_json(path, SourceError)
     if not isinstance(info, dict):
         raise SourceError(f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and 'extra_info'.")
     if not isinstance(info.get("class", ""), str):
-        raise SourceError(f"{path}: 'class' is {info['class']!r}, expected a word such as 'dog'.")
+        raise SourceError(f"{path}: 'class' is {quoted(info['class'])}, expected a word such as 'dog'.")
+    if "class" in info:
+        check_noun(info["class"], where=str(path))
     for key in ("extra_info", "questions"):
         if not isinstance(info.get(key, []), list):
-            raise SourceError(f"{path}: '{key}' is {info[key]!r}, expected a list.")
+            raise SourceError(f"{path}: '{key}' is {quoted(info[key])}, expected a list.")
     for i, fact in enumerate(info.get("extra_info", ())):
         if not isinstance(fact, str):
-            raise SourceError(f"{path}: extra_info[{i}] is {fact!r}, expected a sentence.")
+            raise SourceError(f"{path}: extra_info[{i}] is {quoted(fact)}, expected a sentence.")
     if "world" in info and (not isinstance(info["world"], dict) or set(info["world"]) != {f.name for f in fields(Pet)}):
-        raise SourceError(f"{path}: 'world' is {info['world']!r}, expected every attribute of a toy pet.")
+        raise SourceError(f"{path}: 'world' is {quoted(info['world'])}, expected every attribute of a toy pet.")
     for i, question in enumerate(info.get("questions", ())):
         if not isinstance(question, dict) or not all(isinstance(question.get(key), str) for key in ("question", "answer")):
-            raise SourceError(f"{path}: questions[{i}] is {question!r}, expected {{'question': ..., 'answer': ...}}.")
+            raise SourceError(f"{path}: questions[{i}] is {quoted(question)}, expected {{'question': ..., 'answer': ...}}.")
     return info
 
 
@@ -154,7 +182,7 @@ def pet_of(info: dict) -> Pet | None:
 def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:
     """The pictures of a `negative_example/` by grade; {} where there is none."""
     graded: dict[str, list[Path]] = {}
-    for file in picture_files(folder) if folder.is_dir() else ():
+    for file in picture_files(folder) if is_there(folder) else ():
         graded.setdefault(grade_of(file), []).append(file)
     return {grade: tuple(files) for grade, files in graded.items()}
 

@@ -96,7 +96,7 @@ class RunConfig:
         if self.save_every < 1 or self.show_every < 0:
             raise ConfigError(f"save_every {self.save_every}, show_every {self.show_every}; expected 1 or more, and 0 or more.")
         if self.weights == torch.bfloat16 and self.zero_stage == 0:
-            raise ConfigError(f"zero_stage 0 with bf16 (dtype: {self.dtype}) gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3.")
+            raise ConfigError("zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype: fp32.")
         if self.offload == "cpu" and self.zero_stage != 3:
             raise ConfigError(f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes none. Use zero_stage 3.")
         drawn = [stage.name for stage in self.method.stages if stage.steps and "drawn" in stage.starts.values()]
@@ -135,6 +135,9 @@ def source_of(settings: RunConfig) -> Source:
     source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent)
     for text in (*settings.prompts, *settings.questions):
         mark(settings.named(text), c.name, where=f"'{settings.named(text)}'")
+    path = concept_file.path_of(c.name, settings.concepts)
+    if path.is_file() and concept_file.read_header(path).get("origin"):
+        raise ConfigError(f"{path}: an imported concept has this name. Choose another name, or another folder (`concepts`).")
     if source.pet and settings.judge and not Path(settings.judge).is_file():
         raise ConfigError(f"judge: {settings.judge}: no such file. `make base` makes it; `--set judge=null` does without.")
     return source
@@ -206,13 +209,13 @@ def run(
     """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so."""
     source, folder = source_of(settings), settings.folder
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
-    recorder = Recorder(folder, first_process)
     draws = draws and bool(settings.prompts and settings.show_every) and base.can_draw and settings.method.prompts.generation is not None
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     learner, engines = lesson.learner, []
     if settings.zero_stage == 3 or settings.gradient_checkpointing:
         learner.prefixes = None
     saved = _found(settings, folder / "checkpoints", identity_)
+    recorder = Recorder(folder, first_process)
     if saved:
         _restore_rows(learner, saved, _within_stage(settings.method, saved.step))
 

@@ -17,9 +17,10 @@ class StopSignal:
         self.seen = False
         self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def _note(self, *_) -> None:
+    def _note(self, number: int, _) -> None:
         self.seen = True
-        signal.signal(signal.SIGINT, self.before[signal.SIGINT])
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, self.before[signal.SIGINT])
 
     def over(self) -> None:
         """From here on a signal ends the process at once, as it does without this class."""

@@ -13,7 +13,7 @@ import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -103,6 +103,10 @@ class BenchmarkConfig:
             raise ConfigError(f"references: found {self.references}, expected 1 or more.")
         if self.workers < 1 or self.previews < 1:
             raise ConfigError(f"workers {self.workers}, previews {self.previews}; expected 1 or more of each.")
+        if self.endpoint and self.workers > 1:
+            raise ConfigError(f"workers: {self.workers}, and verdicts of an endpoint are kept in one file. Use workers: 1.")
+        if self.previews > 1 and not (self.judge or self.endpoint):
+            raise ConfigError(f"previews: {self.previews}, and nobody judges what they are. Give a judge, or previews: 1.")
         for name, given, known in (("controls", self.controls, CONTROLS), ("similarity", self.similarity, PRESETS)):
             if unknown := sorted(set(given) - set(known)):
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
@@ -173,7 +177,8 @@ class Benchmark:
     # ---- learning --------------------------------------------------------------------------------
 
     def learn(self) -> None:
-        """Every method's tokens of every concept, into files. A concept that cannot be learned is refused before any is."""
+        """Every method's tokens of every concept, into files. What cannot be learned, or gone on with, is refused before any is."""
+        _ = self.predictions
         todo = [(c.name, m) for c in self.concepts for m in self.methods if not self._file(c, self.methods[m]).is_file()]
         for concept in dict.fromkeys(concept for concept, _ in todo):
             self._source(self.dataset.concepts[concept])
@@ -189,7 +194,7 @@ class Benchmark:
         """Results of the work, here or in other processes, and a progress bar."""
         number = min(self.settings.workers, len(todo))
         if number > 1:
-            done = side_by_side(partial(_again, self.settings, self.methods), work, todo, number=number)
+            done = side_by_side(partial(_again, self.settings, self.methods, self.run), work, todo, number=number)
         else:
             done = (getattr(self, work)(*arguments) for arguments in todo)
         return iter(tqdm(done, total=len(todo), desc=told))
@@ -213,19 +218,22 @@ class Benchmark:
 
     def measure(self) -> None:
         """Every conditioning of every concept, into the predictions."""
-        missing = {c.name: [name for name, kept in self.predictions.items() if not kept.has(c.name, name)] for c in self.concepts}
-        for made in self._done("measure_one", [(concept, names) for concept, names in missing.items() if names], "measuring"):
-            for name, predictions in made.items():
-                self.predictions[name].add(predictions)
+        todo = [(c.name, name) for c in self.concepts for name, kept in self.predictions.items() if not kept.has(c.name, name)]
+        for name, made in self._done("measure_one", todo, "measuring"):
+            if made:
+                self.predictions[name].add(made)
             self._record_commit()
 
-    def measure_one(self, concept: str, names: list[str]) -> dict[str, list[Prediction]]:
-        """Predictions of some of the methods and controls on one concept; its drawings are in their files."""
+    def measure_one(self, concept: str, name: str) -> tuple[str, list[Prediction]]:
+        """The name of a method or control, and its predictions on one concept; its drawings are in their files."""
+        spoken, subject = self._ready(concept)
+        return name, self._trial(name, spoken[name], subject).predictions()
+
+    @lru_cache(maxsize=1)  # the conditionings of one concept follow each other
+    def _ready(self, concept: str) -> tuple[dict[str, Conditioning], Subject]:
         own = self._concept(concept)
         spoken = self.conditionings(own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)])
-        subject = make_ready(self.base, own, self.dataset.root, read_truth(self.dataset.root, concept))
-        made = {name: self._trial(name, spoken[name], subject).predictions() for name in names}
-        return {name: predictions for name, predictions in made.items() if predictions}
+        return spoken, make_ready(self.base, own, self.dataset.root, read_truth(self.dataset.root, concept))
 
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
@@ -285,9 +293,12 @@ class Benchmark:
         return [*self.settings.notes, *self.dataset.notes, *constant]
 
 
-def _again(settings: BenchmarkConfig, methods: Mapping[str, Method]) -> Benchmark:
+def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -> Benchmark:
     """The same benchmark, in another process."""
-    return Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
+    made = Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
+    if made.run != run:
+        raise ConfigError(f"workers: the base is not '{settings.base}' as it is loaded from there. Use workers: 1.")
+    return made
 
 
 def _keyed(name: str, method: Method) -> str:

@@ -155,10 +155,7 @@ class Trial:
         pictures += self._drawn([r for r in asked if r.kind == KNOWLEDGE], self.spoken.knowing())
         made = []
         for i, (record, picture) in enumerate(pictures):
-            file = self.drawings / self.subject.concept.name / self.method / f"{i:02d}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(file)
-            kept = str(file.relative_to(self.drawings.parent))
+            kept = self._kept(picture, f"{i:02d}")
             made.append(self._prediction("drawn", record, given=record.kind, score=None, picture=kept))
             made += self._judged(record, picture, kept)
         if self.judge is None:
@@ -176,7 +173,15 @@ class Trial:
         if self.previews == 1 or self.spoken.concept is None:
             return []
         drawn = self._drawn(asked, self.spoken, previews=self.previews)
-        return [p for record, picture in drawn for p in self._judged(record, picture, option="_preview")]
+        kept = [self._kept(picture, f"{i:02d}-of-{self.previews}") for i, (_, picture) in enumerate(drawn)]
+        return [p for (record, picture), file in zip(drawn, kept, strict=True) for p in self._judged(record, picture, file, option="_preview")]
+
+    def _kept(self, picture: Image.Image, name: str) -> str:
+        """The path of a drawing, now that it is a file, as predictions say it."""
+        file = self.drawings / self.subject.concept.name / self.method / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(file)
+        return str(file.relative_to(self.drawings.parent))
 
     def _drawn(self, records: list[Record], spoken: Conditioning, **options) -> list[tuple[Record, Image.Image]]:
         drawn = spoken.draw([record.question for record in records], Draw(seed=self.seed), **options) if records else []

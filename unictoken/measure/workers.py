@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from typing import Any
 
@@ -17,18 +19,30 @@ _made: Any = None
 """Of a worker process: what `make` gave."""
 
 
+class WorkerError(ValueError):
+    """A worker that ended by itself."""
+
+
 def side_by_side(make: Callable[[], Any], work: str, todo: Iterable[tuple], *, number: int) -> Iterator[Any]:
     """Results of `make().<work>(*arguments)` for each of `todo`, as they come, from `number` processes that each make one and share the cores.
 
-    An error in one ends all; what is under way is finished first.
+    After an error in one nothing more is begun, and what the others are at is finished.
     """
-    threads = max((os.cpu_count() or 1) // number, 1)
-    pool = ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=_begin, initargs=(make, threads))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pool = ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=_begin, initargs=(make, max(cores // number, 1)))
+    waiting, running = iter(todo), set[Future]()
     try:
-        for done in as_completed([pool.submit(_work, work, arguments) for arguments in todo]):
-            yield done.result()
+        running |= {pool.submit(_work, work, arguments) for arguments in islice(waiting, number)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                result = future.result()
+                running |= {pool.submit(_work, work, arguments) for arguments in islice(waiting, 1)}
+                yield result
+    except BrokenProcessPool:
+        raise WorkerError("a worker ended by itself: out of memory, perhaps. Run it with fewer `workers`; it goes on where it was.") from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 def _begin(make: Callable[[], Any], threads: int) -> None:

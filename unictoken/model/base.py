@@ -7,7 +7,7 @@ sets them to the minimum). It never looks at how large it is: the tiny base and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,17 +16,18 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 from torch.utils.checkpoint import checkpoint
-from transformers import ChameleonForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import ChameleonConfig, ChameleonForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.cache_utils import Cache
 from transformers.utils import logging as transformers_logging
 
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import prepare, to_picture, to_pixels
-from unictoken.model.vocab import Vocab
+from unictoken.model.vocab import Vocab, VocabError
 from unictoken.model.vq_decoder import add_decoder
 
 PIXELS_AT_ONCE = 2**20  # through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
 PICTURES_AT_ONCE = 64
+REASON = 200  # letters of another library's message
 
 
 class BaseError(ValueError):
@@ -161,29 +162,58 @@ def load_base(
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
-    try:
-        with _without_report():
-            model, loaded = EarlyFusionModel.from_pretrained(path, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True)
-        # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would split Chameleon's text in another way.
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
-    except (OSError, SafetensorError) as error:
-        raise BaseError(f"base '{path}' cannot be loaded: {str(error).splitlines()[0]}") from None
+    with _without_report():
+        with _reading(path, "its config.json is not Chameleon's"):
+            config = ChameleonConfig.from_pretrained(path)
+        if config.vocabulary_map is None:
+            raise BaseError(f"base '{path}': its config.json has no 'vocabulary_map'. Expected the config of a Chameleon-style model.")
+        with _reading(path, "its tokenizer.json or tokenizer_config.json cannot be used"):
+            # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would split Chameleon's text in another way.
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
+        with _reading(path, "its weights, or their index, do not go with its config.json"):
+            model, loaded = EarlyFusionModel.from_pretrained(
+                path, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+            )
     _check_shapes(loaded["mismatched_keys"], path)
     lacking = _lacks_decoder(model, loaded["missing_keys"], path)
+    _check_strays(loaded["unexpected_keys"], path)
     if vq_decoder:
         add_decoder(model.model.vqmodel, vq_decoder)
-    return Base(model.to(device), tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
+    with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
+        base = Base(model.to(device), tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
+    _check_sizes(base)
+    return base
 
 
 @contextmanager
-def _without_report():
-    """`transformers` advises to train what is missing; here that is said below, or when it is wanted."""
+def _reading(path: str | Path, what: str) -> Iterator[None]:
+    """A file of the base: `transformers` meets arbitrary JSON, and raises whatever that leads to, in many lines."""
+    try:
+        yield
+    except (VocabError, MemoryError):
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BaseError(f"base '{path}' cannot be loaded: {reason}") from None
+    except Exception as error:
+        reason = " ".join(str(error).split())[:REASON]
+        raise BaseError(f"base '{path}': {what} ({type(error).__name__}: {reason}). Fetch the checkpoint again.") from None
+
+
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """`transformers` advises to train what is missing; here that is said below, or when it is wanted. Nor does it draw its bar.
+
+    The bars of a download, which are the Hub's, are drawn: that may take minutes.
+    """
     before = transformers_logging.get_verbosity()
+    hook = transformers_logging.set_tqdm_hook(lambda _, args, kwargs: transformers_logging.EmptyTqdm(*args, **kwargs))
     transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
         transformers_logging.set_verbosity(before)
+        transformers_logging.set_tqdm_hook(hook)
 
 
 def _check_shapes(mismatched: Collection[tuple], path: str | Path) -> None:
@@ -201,3 +231,28 @@ def _lacks_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path)
     if strays := sorted(set(missing) - decoder if lacking else missing):
         raise BaseError(f"base '{path}': {len(strays)} weights are missing, '{strays[0]}' first. Fetch the checkpoint again.")
     return lacking
+
+
+def _check_strays(unexpected: Collection[str], path: str | Path) -> None:
+    """Weights that the config does not use: with fewer layers than it was trained with, a base would talk nonsense.
+
+    Positions of old files (`rotary_emb.inv_freq`) are not among them: `transformers` takes these out.
+    """
+    if unexpected:
+        raise BaseError(
+            f"base '{path}': {len(unexpected)} weights are not used by its config.json, '{min(unexpected)}' first. Fetch the checkpoint again."
+        )
+
+
+def _check_sizes(base: Base) -> None:
+    """What tokenizer.json and config.json both say; else the first picture or word would fail."""
+    config, vq, ids, codes = base.model.config, base.model.model.vqmodel, base.vocab.size, len(base.vocab.image_ids)
+    found = None
+    if ids > config.vocab_size:
+        found = f"tokenizer.json has ids up to {ids - 1}, its config.json {config.vocab_size} rows"
+    elif codes != vq.config.num_embeddings:
+        found = f"tokenizer.json has {codes} image tokens, its config.json {vq.config.num_embeddings} codes"
+    elif vq.codes_per_side < 1:
+        found = f"config.json makes pictures of {vq.config.resolution} pixels, too few for one code"
+    if found:
+        raise BaseError(f"base '{base.name}': its {found}. Fetch the checkpoint again.")

@@ -18,6 +18,8 @@ MIN_SIDE = 16  # pixels; nothing can be learned of less
 MAX_ASPECT = 8
 LFS = b"version https://git-lfs"
 HEIC_ENDINGS = (".heic", ".heif")  # what iPhones write
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")  # no others: Pillow hands PostScript to a program, by content
+LONG_NAME = 300  # letters
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", *HEIC_ENDINGS)
 
 
@@ -41,22 +43,34 @@ def check_picture(path: str | Path) -> None:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The file, of a size that can be used. Whatever goes wrong with it is a `PictureError`."""
-    if not path.is_file():
-        raise PictureError(f"{path}: no such file. Expected a picture.")
+    name = _shown(path)
+    try:
+        if not path.is_file():
+            raise PictureError(f"{name}: no such file. Expected a picture.")
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise PictureError(f"{name}: not a readable picture ({error.strerror}). Give it another name or place.") from None
     if path.suffix.lower() in HEIC_ENDINGS:
-        _read_heic(path)
+        _read_heic(name)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
-            with Image.open(path) as file:
-                _check_size(path, *file.size)
+            warnings.simplefilter("ignore")  # of a damaged EXIF, which does no harm, and of many pixels, where the limit is ours
+            Image.init()
+            with Image.open(path, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as file:
+                _check_size(name, *file.size)
                 yield file
     except PictureError:
         raise
+    except UnidentifiedImageError:
+        why = "a pointer of Git LFS; `git lfs pull` fetches it" if _is_pointer(path) else "none of " + ", ".join(FORMATS)
+        raise PictureError(f"{name}: not a readable picture ({why}). Replace or remove it.") from None
     except Exception as error:  # decoders meet arbitrary bytes, and raise whatever these lead to
-        pointer = isinstance(error, UnidentifiedImageError) and _is_pointer(path)
-        why = "a pointer of Git LFS; `git lfs pull` fetches it" if pointer else " ".join(str(error).split())
-        raise PictureError(f"{path}: not a readable picture ({why}). Replace or remove it.") from None
+        raise PictureError(f"{name}: not a readable picture ({' '.join(str(error).split())}). Replace or remove it.") from None
+
+
+def _shown(path: Path) -> str:
+    """The path as it stands in a message of one line."""
+    name = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(path))
+    return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME // 2]}...{name[-LONG_NAME // 2 :]}"
 
 
 def _is_pointer(path: Path) -> bool:
@@ -65,19 +79,19 @@ def _is_pointer(path: Path) -> bool:
         return file.read(len(LFS)) == LFS
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def _check_size(name: str, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise PictureError(f"{path}: {width} x {height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller.")
+        raise PictureError(f"{name}: {width} x {height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller.")
     if min(width, height) < MIN_SIDE:
-        raise PictureError(f"{path}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}. Use a larger picture.")
+        raise PictureError(f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}. Use a larger picture.")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise PictureError(f"{path}: {width} x {height} is a strip (over {MAX_ASPECT} to 1). Crop it.")
+        raise PictureError(f"{name}: {width} x {height} is a strip (over {MAX_ASPECT} to 1). Crop it.")
 
 
-def _read_heic(path: Path) -> None:
+def _read_heic(name: str) -> None:
     """Teach Pillow HEIC, if its plugin is installed."""
     if importlib.util.find_spec("pillow_heif") is None:
-        raise PictureError(f"{path}: HEIC is read by a plugin. `pip install pillow-heif`, or save the picture as JPEG.")
+        raise PictureError(f"{name}: HEIC is read by a plugin. `pip install pillow-heif`, or save the picture as JPEG.")
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -86,7 +100,10 @@ def _read_heic(path: Path) -> None:
 def to_rgb(picture: Image.Image) -> Image.Image:
     """RGB of any mode; 16-bit and floating grey are scaled to 8 bits, transparency blended on white."""
     if picture.mode[0] in "IF":
+        clear, values = picture.info.get("transparency"), np.asarray(picture)
         picture = _to_bytes(picture)
+        if isinstance(clear, int):  # the one grey, in 16 bits, that a PNG calls transparent
+            picture.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

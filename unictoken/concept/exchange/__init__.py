@@ -20,12 +20,12 @@ import torch
 
 from unictoken.concept.exchange.files import read_rows, to_bytes
 from unictoken.concept.exchange.forms import FORMS, Form, form_of, said_counts
-from unictoken.concept.file import check_free, check_name, path_of, save, write_aside
+from unictoken.concept.file import check_free, check_name, check_noun, path_of, save, write_aside
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import ROLES, UNKNOWN, ConceptError, ConceptTokens
 from unictoken.model.base import Base
 
-__all__ = ["FORMS", "Exported", "adopt", "export_concept", "import_concept", "said_counts", "save_new"]
+__all__ = ["FORMS", "Exported", "adopt", "check_files", "export_concept", "import_concept", "said_counts", "save_new"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ def import_concept(
     """
     kept = form_of(form)
     check_name(name)
-    if not class_noun.strip():
-        raise ConceptError("class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'.")
+    check_noun(class_noun, where=f"'{name}'")
     places = kept.places(files)
     rows = _read(places)
     counts = kept.counts(len(rows["in"]), counts, where=str(places["in"]))
@@ -78,6 +77,11 @@ def import_concept(
         origin=origin,
     )
     return adopt(concept, base) if isinstance(base, Base) else concept
+
+
+def check_files(files: Sequence[str | Path], *, form: str) -> None:
+    """Refuse files that cannot be imported, before a base is read for them."""
+    _read(form_of(form).places(files))
 
 
 def _read(places: Mapping[str, Path]) -> dict[str, torch.Tensor]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -25,8 +27,9 @@ def read_rows(path: Path) -> torch.Tensor:
         raise ConceptError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}. Expected a file of learned tokens.")
     _check_size(path, path.stat().st_size)
     rows = _embeds(path) if path.suffix == ".safetensors" else _pickled(path)
-    if rows.dtype not in DTYPES or rows.layout != torch.strided or rows.device.type != "cpu":
-        raise ConceptError(f"{path}: found {rows.dtype}, {rows.layout}, on {rows.device}; expected plain float32, bfloat16 or float16.")
+    if rows.is_nested or rows.dtype not in DTYPES or rows.layout != torch.strided or rows.device.type != "cpu":
+        found = f"{'nested ' * rows.is_nested}{rows.dtype}, {rows.layout}, on {rows.device}"
+        raise ConceptError(f"{path}: found {found}; expected plain float32, bfloat16 or float16.")
     if not rows.numel():
         raise ConceptError(f"{path}: found shape {tuple(rows.shape)}, expected (rows, width).")
     _check_size(path, 4 * rows.numel())
@@ -55,13 +58,16 @@ def _pickled(path: Path) -> torch.Tensor:
             if file.read(4) != b"PK\x03\x04":  # torch would take it for a bare pickle
                 raise zipfile.BadZipFile("does not begin as a zip")
             entries = archive.infolist()
+            _check_size(path, sum(entry.file_size for entry in entries))
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(f"{broken} does not match its checksum")
         if len({entry.filename for entry in entries}) < len(entries):
             raise zipfile.BadZipFile("two entries of one name")
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:
         raise _unreadable(path, error) from None
-    _check_size(path, sum(entry.file_size for entry in entries))
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken or hostile pickle raises whatever it likes
         raise _unreadable(path, error) from None
     if type(found) not in (torch.Tensor, torch.nn.Parameter):

@@ -1,7 +1,7 @@
 """Other people's datasets: `read("yollava-data")` tells the layout by its folders and files.
 
 One file per layout; each has `LOOKS_FOR` (what tells it), `fits(root)` and `read(root)`. Nothing is ever written, and nothing
-outside the folder is read.
+outside the folder is read: a link in it that leads out is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unictoken.data.readers import dreambench, folder, mcllava, myvlm, unifybench, yollava
+from unictoken.data.readers.files import stay_inside
 from unictoken.data.records import DataError, Dataset
 
 LAYOUTS = {  # in the order in which they are tried
@@ -40,4 +41,8 @@ def read(path: str | Path, layout: str | None = None) -> Dataset:
         inside = next((f" It holds {file.name}: unpack it." for file in sorted(root.iterdir()) if file.suffix.lower() in ARCHIVES), "")
         looked_for = "; ".join(f"{name}: {reader.LOOKS_FOR}" for name, reader in LAYOUTS.items())
         raise DataError(f"{root}: no layout that is known.{inside} Looked for {looked_for}.")
-    return LAYOUTS[layout].read(root)
+    stay_inside(root)
+    dataset = LAYOUTS[layout].read(root)
+    if not dataset.concepts:
+        raise DataError(f"{root}: no concept in it. Layout {layout} looks for {LAYOUTS[layout].LOOKS_FOR}.")
+    return dataset

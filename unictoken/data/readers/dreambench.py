@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from unictoken.data.jsonfile import is_there, read_text
 from unictoken.data.readers.files import folders_of, pictures_of
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, DataError, Dataset, Record
@@ -24,7 +25,7 @@ _PROMPT = re.compile(r"""['"](.*)['"]\s*\.format\(""")
 
 
 def fits(root: Path) -> bool:
-    return (root / LIST).is_file()
+    return is_there(root / LIST)
 
 
 def read(root: Path) -> Dataset:
@@ -46,7 +47,7 @@ def read(root: Path) -> Dataset:
             class_noun=nouns[folder],
             kind="animal" if live else "object",
             pictures=pictures_of(root / folder),
-            records=tuple(_records(names[folder], prompts[live], f"{path}[{SECTIONS[1 + live]}]")),
+            records=tuple(_records(names, folder, prompts[live], f"{path}[{SECTIONS[1 + live]}]")),
         )
     missing = len(set(nouns) - set(folders))
     return Dataset(
@@ -56,15 +57,13 @@ def read(root: Path) -> Dataset:
 
 def _sections(path: Path) -> dict[str, list[str]]:
     """The lines under each title."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}). Expected a text file.") from None
     sections: dict[str, list[str]] = {}
     under: list[str] = []
-    for line in filter(None, map(str.strip, lines)):
+    for line in filter(None, map(str.strip, read_text(path, DataError).splitlines())):
+        if line in sections:
+            raise DataError(f"{path}: the title '{line}' is given twice. Keep one.")
         if line in SECTIONS:
-            under = sections.setdefault(line, [])
+            under = sections[line] = []
         else:
             under.append(line)
     if absent := [title for title in SECTIONS if title not in sections]:
@@ -79,7 +78,7 @@ def _nouns(lines: list[str], path: Path) -> dict[str, str]:
         subject, comma, noun = (part.strip() for part in line.partition(","))
         if line == "Prompts" or subject == "subject_name":
             continue
-        if not comma or not subject or not noun:
+        if not comma or not subject or not noun or "," in noun:
             raise DataError(f"{path}: found '{line}', expected 'subject,class'.")
         if subject in nouns:
             raise DataError(f"{path}: '{subject}' is listed twice. Keep one.")
@@ -98,7 +97,8 @@ def _prompts(lines: list[str], title: str, path: Path) -> list[str]:
     return prompts
 
 
-def _records(name: str, prompts: list[str], where: str) -> Iterator[Record]:
+def _records(names: Names, folder: str, prompts: list[str], where: str) -> Iterator[Record]:
+    name = names[folder]
     for i, prompt in enumerate(prompts):
-        question = prompt.replace("{0} {1}", f"<{name}>")
+        question = names.mark(prompt.replace("{0} {1}", f"<{name}>"), name, f"{where}[{i}]")
         yield Record(task="generate", split="test", concepts=(name,), where=f"{where}[{i}]", question=question, kind="plain")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unictoken.data import templates
+from unictoken.data.jsonfile import is_there
 from unictoken.data.readers.files import find_picture, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_in
@@ -46,7 +47,7 @@ class Place:
 
     def records(self, path: Path, task: Task, split: Split, *, label: str | None = None) -> Iterator[Record]:
         """The records in a file of rows; none where it is not there. `label`: what every row of a recognition file answers."""
-        if path.is_file():
+        if is_there(path):
             yield from self.records_in(read_json(path), task, split, where=str(path), beside=path.parent, label=label)
 
     def records_in(self, value, task: Task, split: Split, *, where: str, beside: Path, label: str | None = None) -> Iterator[Record]:

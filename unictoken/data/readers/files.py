@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import math
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from unictoken.data import jsonfile
+from unictoken.data.jsonfile import is_there, quoted
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
 from unictoken.model.pixels import check_picture
 
 
 def read_json(path: Path):
-    """The value in a JSON file; a key that is given twice is an error."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}). Expected a JSON file.") from None
+    """The value in a JSON file of a dataset."""
+    return jsonfile.read_json(path, DataError)
 
-    def once(pairs: list[tuple[str, object]]) -> dict:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) < len(keys):
-            raise DataError(f"{path}: '{next(key for key in keys if keys.count(key) > 1)}' is given twice. Keep one.")
-        return dict(pairs)
 
-    try:
-        return json.loads(text, object_pairs_hook=once)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{path}: not whole JSON ({error}). Fetch it again.") from None
+def stay_inside(root: Path) -> None:
+    """Refuse links in a dataset that lead out of it; the dataset's own folder may be a link. Hidden folders hold no part of it."""
+    inside = Path(os.path.realpath(root))
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+                raise DataError(f"{path}: a link that leads to {os.path.realpath(path)}, outside {root}. Copy what it means, or remove it.")
 
 
 def expect(value, kind: type, where: str, expected: str):
@@ -39,8 +37,7 @@ def expect(value, kind: type, where: str, expected: str):
 
 
 def shortly(value) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"{type(value).__name__} {quoted(value)}"
 
 
 def checked(files: Iterable[Path]) -> tuple[Path, ...]:
@@ -58,6 +55,8 @@ def pictures_of(folder: Path) -> tuple[Path, ...]:
 
 def folders_of(root: Path) -> list[Path]:
     """The folders in a folder, by name."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder. Expected one with a folder for each concept.")
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
 
 
@@ -74,7 +73,7 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
     if ".." not in parts:
         candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
     inside = root.resolve()
-    found = next((file for file in candidates if file.is_file() and file.resolve().is_relative_to(inside)), None)
+    found = next((file for file in candidates if os.path.isfile(file) and file.resolve().is_relative_to(inside)), None)
     if found is None:
         raise DataError(f"{where}: no picture '{image}' inside {root}. Add it, or remove the row.")
     return found
@@ -86,7 +85,7 @@ def likeness(path: Path) -> dict[Path, float]:
     {"0.png": 0.7, ...} or, as Yo'Chameleon writes it, [{"image_path": ".../0.png", "clip_score": 0.7, ...}, ...].
     Scores of pictures that are not there are not kept.
     """
-    if not path.is_file():
+    if not is_there(path):
         return {}
     value = read_json(path)
     if isinstance(value, dict):
@@ -99,7 +98,7 @@ def likeness(path: Path) -> dict[Path, float]:
                 raise DataError(f"{path}[{i}]: found {shortly(row)}, expected {', '.join(keys)}.")
         scored = [tuple(row[key] for key in keys) for row in rows]
     for image, score in scored:
-        if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
-            raise DataError(f"{path}: the score of '{image}' is {score!r}, expected a number. Remove it, or compute it again.")
+        if not isinstance(score, int | float) or isinstance(score, bool) or not abs(score) <= sys.float_info.max:
+            raise DataError(f"{path}: the score of {quoted(image)} is {quoted(score)}, expected a number. Remove it, or compute it again.")
     found = {path.with_name(str(image).replace("\\", "/").split("/")[-1]): float(score) for image, score in scored}
     return {file: score for file, score in found.items() if file.is_file()}

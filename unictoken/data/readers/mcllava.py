@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from unictoken.data.jsonfile import is_there
 from unictoken.data.readers.examples import Place, notes
 from unictoken.data.readers.files import checked, pictures_of
 from unictoken.data.readers.names import Names
@@ -33,7 +34,7 @@ def read(root: Path) -> Dataset:
     folders = {file.name: file for file in _folders(root)}
     names = Names.of((file.name for file in _folders(root)), root)
     tests = {name: pictures_of(_test(folder)) for name, folder in folders.items()}
-    strangers = pictures_of(root / STRANGERS) if (root / STRANGERS).is_dir() else ()
+    strangers = pictures_of(root / STRANGERS) if is_there(root / STRANGERS) else ()
     left_out: Counter[str] = Counter()
     concepts = {}
     for name, folder in folders.items():

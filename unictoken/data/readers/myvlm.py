@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from unictoken.data import templates
+from unictoken.data.jsonfile import is_there
 from unictoken.data.readers.examples import Place
 from unictoken.data.readers.files import expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
@@ -29,7 +30,7 @@ def fits(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    folders = [folder for folder in folders_of(root) if any((folder / file).is_file() for file in CAPTIONS)]
+    folders = [folder for folder in folders_of(root) if any(is_there(folder / file) for file in CAPTIONS)]
     names = Names.of((folder.name for folder in folders), root)
     pictures = {folder.name: pictures_of(folder) for folder in folders}
     for folder, files in pictures.items():
@@ -54,7 +55,7 @@ def _records(place: Place, references: tuple[Path, ...], tests: Mapping[str, tup
 
 def _captions(place: Place, folder: Path) -> Iterator[Record]:
     """One record for each caption; the augmented ones where they are there."""
-    path = next(folder / file for file in CAPTIONS if (folder / file).is_file())
+    path = next(folder / file for file in CAPTIONS if is_there(folder / file))
     for image, captions in expect(read_json(path), dict, str(path), "captions by picture").items():
         picture = place.find(image, beside=folder, where=f"{path}[{image}]")
         for i, caption in enumerate(expect(captions, list, f"{path}[{image}]", "a list of captions")):

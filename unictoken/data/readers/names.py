@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unictoken.concept.file import check_name
+from unictoken.concept.tokens import HALF_MARKER
 from unictoken.data.records import DataError
 
 PLACEHOLDER = "sks"
 _MARKER = re.compile(r"<([A-Za-z0-9_-]+)>")
-_HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")  # not '5>3', 'a<b' or 'left->right'
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Names:
             return f"<{name}>"
 
         text = _MARKER.sub(marker, text.replace("<image>", "")).strip()
-        if half := _HALF_MARKER.search(_MARKER.sub("", text)):
+        if half := HALF_MARKER.search(_MARKER.sub("", text)):
             raise DataError(f"{where}: '{half[0]}' has one bracket. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
         bare = "|".join(re.escape(word) for word in sorted((PLACEHOLDER, *words), key=len, reverse=True))
         return re.sub(rf"(?<![\w<-])(?:{bare})(?![\w>-])", f"<{own}>", text, flags=re.IGNORECASE)

@@ -13,6 +13,7 @@ from unictoken.model.pixels import PICTURE_ENDINGS
 QUESTION = ("query", "question", "Human")
 ANSWER = ("answer", "AI", "correct_answer")
 OPTIONS = ("options", "option")
+ASKS, ANSWERS = ("human", "user"), ("gpt", "assistant", "model", "bot")  # in a turn's 'from'
 LETTERS = "ABCDEFGH"
 _OPTION = re.compile(rf"(?:^|[\s(])([{LETTERS}])[.):]\s*")
 _LETTER = re.compile(rf"\(?([{LETTERS}])(?:[.):].*)?", re.DOTALL)
@@ -64,6 +65,9 @@ def _turns(row: dict, where: str) -> Iterator[Row]:
     turns = expect(row["conversations"], list, f"{where}.conversations", "a list of {'value': ...}")
     if not turns or len(turns) % 2:
         raise DataError(f"{where}.conversations: found {len(turns)} turns, expected questions and answers in turn.")
+    for i, turn in enumerate(turns):
+        if isinstance(turn, dict) and turn.get("from") in (ASKS, ANSWERS)[1 - i % 2]:
+            raise DataError(f"{where}.conversations[{i}]: found it from {turn['from']!r}, expected {'an answer' if i % 2 else 'a question'} there.")
     said = [_text(turn, "value", f"{where}.conversations[{i}]") for i, turn in enumerate(turns)]
     for question, answer in zip(said[::2], said[1::2], strict=True):
         yield Row(where=where, image=_optional(row, "image", where), question=question, answer=answer, type=_optional(row, "type", where))

@@ -12,10 +12,12 @@ pictures: its own, and all the others'.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from unictoken.data.jsonfile import is_there
 from unictoken.data.readers.examples import TYPES, Place, notes
 from unictoken.data.readers.files import checked, expect, folders_of, likeness, pictures_of, read_json
 from unictoken.data.readers.names import Names
@@ -28,15 +30,15 @@ KINDS = {"personalized_driven_generation": KNOWLEDGE, "explicit_prompt_generatio
 
 
 def fits(root: Path) -> bool:
-    return any(root.glob("concept/train/*/info.json")) or (root / "concepts_list.json").is_file()
+    return any(root.glob("concept/train/*/info.json")) or is_there(root / "concepts_list.json")
 
 
 def read(root: Path) -> Dataset:
     train, test = root / "concept" / "train", root / "concept" / "test"
     names = Names.of(_folders(root), root)
     infos = {folder: _info(train / folder) for folder in names.folders}
-    tests = {folder: pictures_of(test / folder) for folder in names.folders} if test.is_dir() else {}
-    strangers = pictures_of(root / "random_images") if (root / "random_images").is_dir() else ()
+    tests = {folder: pictures_of(test / folder) for folder in names.folders} if is_there(test) else {}
+    strangers = pictures_of(root / "random_images") if is_there(root / "random_images") else ()
     left_out: Counter[str] = Counter()
     concepts = {}
     for folder, info in infos.items():
@@ -55,12 +57,14 @@ def read(root: Path) -> Dataset:
 def _folders(root: Path) -> list[str]:
     """The concepts' folders, in the order of the list where there is one."""
     listed = root / "concepts_list.json"
-    if not listed.is_file():
+    if not is_there(listed):
         return [folder.name for folder in folders_of(root / "concept" / "train")]
     folders = expect(read_json(listed), list, str(listed), "a list of concept names")
+    if not folders:
+        raise DataError(f"{listed}: names no concept. Write one, or remove the file: then every folder of concept/train is one.")
     for i, folder in enumerate(folders):
         expect(folder, str, f"{listed}[{i}]", "a concept's name")
-        if "/" in folder or not (root / "concept" / "train" / folder).is_dir():
+        if "/" in folder or not os.path.isdir(root / "concept" / "train" / folder):
             raise DataError(f"{listed}[{i}]: no folder concept/train/{folder}. Add it, or take the name off the list.")
         if folder in folders[:i]:
             raise DataError(f"{listed}[{i}]: '{folder}' is listed twice. Keep one.")
@@ -71,7 +75,8 @@ def _info(folder: Path) -> dict:
     info = read_info(folder / "info.json")
     if not info.get("class"):
         raise DataError(f"{folder / 'info.json'}: found no 'class', expected what <{folder.name}> is, such as 'dog'.")
-    expect(info.get("info", ""), str, f"{folder / 'info.json'}: 'info'", "a sentence")
+    for key, expected in (("info", "a sentence"), ("conversation_type", "a word"), ("generation_type", "a word")):
+        expect(info.get(key, ""), str, f"{folder / 'info.json'}: '{key}'", expected)
     return info
 
 
@@ -85,7 +90,7 @@ def _concept(place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], st
         class_noun=info["class"],
         kind=_kind(info),
         pictures=pictures_of(train),
-        crops=pictures_of(train / "cropped") if (train / "cropped").is_dir() else (),
+        crops=pictures_of(train / "cropped") if is_there(train / "cropped") else (),
         description=place.mark(info.get("info", ""), where),
         facts=tuple(place.mark(fact, where) for fact in info.get("extra_info", ())),
         negatives=negatives | {"easy": (*negatives.get("easy", ()), *strangers)},
@@ -114,7 +119,7 @@ def _test_records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterat
     yield from listed
     if not any(record.task == "recognise" for record in listed):
         yield from place.recognition_test(tests)
-    if (test / "t2i_conditions.json").is_file():
+    if is_there(test / "t2i_conditions.json"):
         yield from _prompts(place, test / "t2i_conditions.json")
 
 

@@ -1,0 +1,61 @@
+"""JSON and text files that others wrote: read whole, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import reprlib
+from pathlib import Path
+
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 60
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything bears this name, a link that leads nowhere too: what is there is read, and refused if it cannot be."""
+    return os.path.lexists(path)
+
+
+def read_text(path: Path, refusal: type[ValueError], expected: str = "a text file") -> str:
+    """The text of a plain file; a FIFO, which would wait for a writer, is none."""
+    if not path.is_file():
+        raise refusal(f"{path}: found {_what(path)}, expected {expected}. Put one there, or remove what is named so.")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error, refusal, expected) from None
+
+
+def read_json(path: Path, refusal: type[ValueError]):
+    """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a key that is given twice is an error."""
+    text = read_text(path, refusal, "a JSON file")
+    try:
+        return json.loads(text, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
+        raise _unreadable(path, error, refusal, "a JSON file") from None
+
+
+def quoted(value) -> str:
+    """A value as a message shows it: in one line, and not too long."""
+    return _SHOWN.repr(value)
+
+
+def _what(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    if path.is_symlink() and not path.exists():
+        return "a link that leads nowhere"
+    return "no plain file" if path.exists() else "no such file"
+
+
+def _unreadable(path: Path, error: Exception, refusal: type[ValueError], expected: str) -> ValueError:
+    return refusal(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}). Expected {expected}; mend it, or fetch it again.")
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    whole: dict[str, object] = {}
+    for key, value in pairs:
+        if key in whole:
+            raise ValueError(f"{quoted(key)} is given twice")
+        whole[key] = value
+    return whole
