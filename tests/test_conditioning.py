@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unictoken.concept.tokens import ConceptError, Prompts
-from unictoken.conditioning import in_pictures, in_words, with_tokens
+from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.model.base import Base, BaseError
 from unictoken.model.sampling import Draw, next_logits
 
@@ -146,3 +146,10 @@ def test_of_several_previews_the_best_recognised_is_kept(base, bo, monkeypatch):
     assert [p.tobytes() for p in kept] == [drawn[1].tobytes()]
     with pytest.raises(ConceptError, match="previews: found 0"):
         spoken.draw(["<bo>"], previews=0)
+
+
+def test_an_answer_that_no_prompt_can_say_is_not_put_into_one(base, bo, monkeypatch):
+    cases = {"a red cap": "a red cap", "cap>": "its hat", "<bo> cap": "<bo> cap", "": "its hat"}
+    for said, put in cases.items():
+        monkeypatch.setattr(Conditioning, "ask", lambda self, questions, said=said, **more: [said])
+        assert with_tokens(base, bo).recaption("<bo> wearing its hat") == f"<bo> wearing {put}"

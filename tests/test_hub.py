@@ -10,6 +10,8 @@ from unictoken import hub
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptError
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def path(bo, tmp_path):

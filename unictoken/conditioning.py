@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from PIL import Image
 
-from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speaker, mark
+from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speaker, mark, misspelt
 from unictoken.data import templates
 from unictoken.data.sequence import Turn, join_turns
 from unictoken.learn.examples import drawing_prompt
@@ -117,10 +117,11 @@ class Conditioning:
         return self.base.decode(ids_NK)
 
     def recaption(self, prompt: str) -> str:
-        """The prompt with what the model answers in the place of 'its hat' and the like; as it was where it answers nothing."""
+        """The prompt with what the model answers in the place of 'its hat' and the like; as it was where it answers nothing that a prompt can say."""
 
         def known(found: re.Match) -> str:
-            return self.ask([f"what {found[1]} does <{self.name}> have?"], max_ids=16)[0] or found[0]
+            said = self.ask([f"what {found[1]} does <{self.name}> have?"], max_ids=16)[0]
+            return found[0] if not said or misspelt(said.replace(f"<{self.name}>", "")) else said
 
         return _POINTING.sub(known, prompt)
 

@@ -11,6 +11,8 @@ import torch
 
 from unictoken.model.budget import Job, Shape
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture(scope="module")
 def program():

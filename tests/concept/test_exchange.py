@@ -22,6 +22,8 @@ from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import UNKNOWN, ConceptError, Prompts, Speaker, role_slices
 from unictoken.conditioning import with_tokens
 
+pytestmark = pytest.mark.real
+
 ROOT = Path(__file__).parents[2]
 ARTEFACT = ROOT / ".." / "shared" / "data" / "artefacts" / "unictokens-bo"
 PICKLED = ("yollava", "yochameleon", "unictokens")
@@ -237,7 +239,6 @@ def test_a_bias_of_zeros_is_none(tmp_path):
 # A real file
 
 
-@pytest.mark.real
 def test_the_released_unictokens_of_bo_go_through_ours_unchanged(tmp_path):
     if not ARTEFACT.is_dir():
         pytest.skip("no shared/data/artefacts/unictokens-bo")
@@ -250,7 +251,6 @@ def test_the_released_unictokens_of_bo_go_through_ours_unchanged(tmp_path):
         assert torch.equal(read_foreign(after), read_foreign(before))
 
 
-@pytest.mark.real
 def test_the_released_rows_of_bo_show_two_blocks_where_the_roles_lie():
     """Rows 1 to 15 are alike, and 17 to 23: all but the last of each role, as name, 16 shared and 8 generation would have it."""
     if not ARTEFACT.is_dir():
@@ -262,7 +262,6 @@ def test_the_released_rows_of_bo_show_two_blocks_where_the_roles_lie():
     assert all(alike[row].nanmean().abs() < 0.03 for row in (0, 16, 24)) and alike[first, second].mean().abs() < 0.03
 
 
-@pytest.mark.real
 def test_diffusers_itself_reads_the_textual_inversion_that_we_write(make_concept, tmp_path):
     theirs = pytest.importorskip("diffusers.loaders.textual_inversion", reason="diffusers is not installed: pip install -e .[hub]")
     bo = make_concept("bo", shared=2)

@@ -8,6 +8,8 @@ from safetensors.torch import load_file, save_file
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def path(bo, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unictoken.concept.tokens import ConceptError, Speaker, extend_logits, give_ids, inject, role_slices, slots
+from unictoken.concept.tokens import ConceptError, Speaker, extend_logits, give_ids, inject, mark, role_slices, slots
 
 COUNTS = {"name": 1, "shared": 16, "generation": 0, "understanding": 2}
 
@@ -103,3 +103,21 @@ def test_gradients_of_rows_are_the_same_bits_on_several_threads(base):
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2])
+
+
+@pytest.mark.parametrize("said", ["is 5>3, {0}?", "is a<b, {0}?", "{0} looks left->right", "<3 {0}", "{0}'s hat"])
+def test_a_marked_text_can_be_marked_again(said):
+    marked = said.format("{name}")
+    assert mark(said.format("<bo>"), "bo", where="prompt") == mark(marked, "bo", where="prompt") == marked
+
+
+@pytest.mark.parametrize("said", ["<bo is here", "bo> is here", "who is <rex", "<bo> and mia>"])
+def test_one_bracket_is_refused(said):
+    with pytest.raises(ConceptError, match=r"prompt: '\S+' has one bracket\. Expected '<bo>'"):
+        mark(said, "bo", where="prompt")
+
+
+@pytest.mark.parametrize("slot", ["{shared}", "{generation}", "{understanding}"])
+def test_a_slot_for_rows_is_no_word_of_a_users_text(slot):
+    with pytest.raises(ConceptError, match=f"prompt: '{slot}' is a slot of a method's prompts. Expected '<bo>'"):
+        mark(f"<bo> is {slot}.", "bo", where="prompt")

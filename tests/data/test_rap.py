@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import Image
 from unictoken.concept.tokens import ConceptError
 from unictoken.data.rap import MAX_BYTES, read_memory, write_memory
 from unictoken.data.source import Source, SourceError
+
+pytestmark = pytest.mark.real
 
 FACTS = ("{name} is a brown dog. He barks.", "distinct features: a white ear", "distinct features: a red hat", "brand/text: none")
 
@@ -138,27 +141,31 @@ def test_what_is_written_for_r2p_has_its_attributes(sources, tmp_path):
 
 TWICE = '{"concept_dict": {"<bo>": %s, "<bo>": %s}, "path_to_concept": {}}' % ((json.dumps(entry()),) * 2)
 BROKEN = {
-    "empty": ("", "not JSON"),
-    "cut": (json.dumps(memory())[:-20], "not JSON"),
-    "wrong brackets": (json.dumps(memory())[:-1] + "]", "not JSON"),
-    "brackets without end": ("[" * 200_000, "not JSON"),
-    "no text": (b"\xff\xfe\x00", "not JSON"),
-    "a number too long": ('{"a": ' + "9" * 5000 + "}", "not JSON"),
-    "a concept twice": (TWICE, "key '<bo>' is there twice"),
+    "empty": ("", "cannot be read"),
+    "cut": (json.dumps(memory())[:-20], "cannot be read"),
+    "wrong brackets": (json.dumps(memory())[:-1] + "]", "cannot be read"),
+    "brackets without end": ("[" * 200_000, "cannot be read"),
+    "no text": (b"\xff\xfe\x00", "cannot be read"),
+    "a number too long": ('{"a": ' + "9" * 5000 + "}", "cannot be read"),
+    "a concept twice": (TWICE, "'<bo>' is given twice"),
     "a list": ([memory()], "found a list, expected a mapping"),
-    "no concepts": ({"path_to_concept": {}}, "'concept_dict' is 'None', expected dict"),
-    "no paths": ({"concept_dict": {}}, "'path_to_concept' is 'None', expected dict"),
+    "no concepts": ({"path_to_concept": {}}, "'concept_dict' is None, expected dict"),
+    "no paths": ({"concept_dict": {}}, "'path_to_concept' is None, expected dict"),
+    "an empty memory": ({"concept_dict": {}, "path_to_concept": {}}, "its concept_dict is empty"),
+    "a concept without a picture": (memory(image=[]) | {"path_to_concept": {}}, "'<bo>': no picture"),
+    "half a marker in its words": (memory(info="<bo is a dog."), "'<bo' has one bracket"),
+    "a category of two lines": (memory(category="dog\ncat"), "class noun"),
     "concepts in a list": ({"concept_dict": [entry()], "path_to_concept": {}}, "expected dict"),
     "an unknown part": (memory() | {"index": {}}, "unknown key 'index'"),
     "a concept that is text": ({"concept_dict": {"<bo>": "a dog"}, "path_to_concept": {}}, "'<bo>': found a str"),
-    "no name": (memory(name=None), "'name' is 'None', expected str"),
-    "no picture": (memory(image=None), "'image' is 'None', expected str or list"),
+    "no name": (memory(name=None), "'name' is None, expected str"),
+    "no picture": (memory(image=None), "'image' is None, expected str or list"),
     "an unknown key": (memory(colour="brown"), "unknown key 'colour'"),
-    "a number for words": (memory(info=7), "'info' is '7', expected str or dict"),
-    "nan for words": (memory(info=float("nan")), "'info' is 'nan'"),
-    "no category": (memory(category=" "), "no category"),
-    "a number among attributes": (memory(info={"general": [7]}), "'info: general' holds '7', expected text"),
-    "a number among pictures": (memory(image=[7]), "'image' holds '7', expected text"),
+    "a number for words": (memory(info=7), "'info' is 7, expected str or dict"),
+    "nan for words": (memory(info=float("nan")), "'info' is nan"),
+    "no category": (memory(category=" "), "class noun ' '"),
+    "a number among attributes": (memory(info={"general": [7]}), "'info: general' holds 7, expected text"),
+    "a number among pictures": (memory(image=[7]), "'image' holds 7, expected text"),
     "another name than its key": (memory(name="mia"), "its name is 'mia', expected the key '<mia>'"),
     "a name that climbs": (memory(name="../bo"), "database.json: '<bo>': concept name '../bo'"),
     "another concept in its words": (memory(info="<bo> and <mia> play."), "'<mia>' is not a concept that is loaded"),
@@ -211,6 +218,7 @@ def test_a_file_that_is_not_there_or_a_folder_or_too_large_is_refused(folder):
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
+        (lambda sources: [], "no concepts to write"),
         (lambda sources: sources * 2, "two concepts are named 'bo'"),
         (lambda sources: [*sources, Source(name="mia", class_noun="cat", pictures=())], "'mia': no pictures"),
         (lambda sources: [*sources, Source(name="../mia", class_noun="cat", pictures=(picture(0),))], "concept name '../mia'"),
@@ -223,12 +231,32 @@ def test_concepts_that_make_no_memory_are_refused_and_nothing_is_written(spoil, 
 
 
 def test_a_memory_is_not_written_over(sources, tmp_path):
-    path = write_memory(sources, tmp_path)
+    path = write_memory(sources, tmp_path / "memory")
     before = path.read_bytes()
-    with pytest.raises(ConceptError, match="is there already"):
-        write_memory(sources[:1], tmp_path)
-    assert path.read_bytes() == before
-    (tmp_path / "photos" / sources[0].name).mkdir(parents=True)
-    with pytest.raises(ConceptError, match="photos/.*is there already"):
-        write_memory(sources, tmp_path / "photos")
-    assert not (tmp_path / "photos" / "database.json").exists()
+    (tmp_path / "photos").mkdir()
+    picture(0).save(tmp_path / "photos" / "0.png")
+    for taken in ("memory", "photos"):
+        with pytest.raises(ConceptError, match=f"{taken}: is there already"):
+            write_memory(sources[:1], tmp_path / taken)
+    assert path.read_bytes() == before and [file.name for file in (tmp_path / "photos").iterdir()] == ["0.png"]
+
+
+def test_an_empty_folder_takes_a_memory(sources, tmp_path):
+    (tmp_path / "memory").mkdir()
+    assert write_memory(sources, tmp_path / "memory") == tmp_path / "memory" / "database.json"
+
+
+def test_writing_that_fails_leaves_nothing(sources, tmp_path, monkeypatch):
+    def full(file, form):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(sources[1].pictures[0], "save", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_memory(sources, tmp_path / "memory")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fifo_is_refused_and_not_waited_for(folder):
+    os.mkfifo(folder / "database.json")
+    with pytest.raises(SourceError, match="found no plain file, expected a JSON file"):
+        read_memory(folder / "database.json")

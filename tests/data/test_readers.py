@@ -1,17 +1,20 @@
 """Other people's layouts, read into the same records. UnifyBench has a file of its own."""
 
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
 
 import layouts
 import pytest
-from layouts import draw, write
+from layouts import draw, turns, write
 
 from unictoken.data.readers import LAYOUTS, read
 from unictoken.data.readers.names import Names
 from unictoken.data.records import DataError
+
+pytestmark = pytest.mark.real
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
 
@@ -28,6 +31,12 @@ def made(layout: str, tmp_path: Path) -> Path:
 def test_every_layout_is_told_from_the_others(layout, tmp_path):
     root = made(layout, tmp_path)
     assert read(root).layout == read(root, layout).layout == layout
+
+
+@pytest.mark.parametrize("said", ["is this<sks wearing a hat?", "what is sks>wearing?", "photo of<Bo", "5>sks>4"])
+def test_a_name_with_one_bracket_is_a_mistake_wherever_it_stands(said):
+    with pytest.raises(DataError, match="has one bracket"):
+        Names.of(["bo"], Path("here")).mark(said, "bo", "row 1")
 
 
 @pytest.mark.parametrize("said", ["is 5>3, <sks>?", "is a<b, <sks>?", "<sks> looks left->right", "<3 <sks>"])
@@ -166,7 +175,6 @@ def test_dreambenchs_prompts_are_for_objects_or_for_live_subjects(tmp_path):
     assert dataset.notes == (f"{tmp_path / 'prompts_and_classes.txt'}: 1 subjects have no folder.",)
 
 
-@pytest.mark.real
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photos at {PHOTOS}")
 def test_the_real_dreambench_is_read(base):
     dataset = read(PHOTOS)
@@ -201,6 +209,12 @@ def bomb(path: Path) -> None:
     chunks = {b"IHDR": struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(b""), b"IEND": b""}
     written = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
+
+
+def instead(path: Path, make) -> None:
+    """Something else where the file was."""
+    path.unlink()
+    make(path)
 
 
 def again(path: Path, *keys: str, value) -> None:
@@ -244,25 +258,35 @@ MALFORMED = {
     "unifybench": {
         "cut picture": (lambda r: cut(r / TRAIN / "1.png"), r"1\.png: not a readable picture"),
         "huge picture": (lambda r: bomb(r / TEST / "1.png"), r"1\.png: .*(pixels|exceeds limit)"),
-        "cut JSON": (lambda r: cut(r / TEST / "vqa.json"), r"vqa\.json: not whole JSON"),
+        "cut JSON": (lambda r: cut(r / TEST / "vqa.json"), r"vqa\.json: cannot be read"),
         "wrong type": (lambda r: write(r / "concepts_list.json", {"bo": 1}), "expected a list of concept names"),
         "missing key": (lambda r: again(r / TRAIN / "info.json", "class", value=...), r"info\.json: found no 'class'"),
         "extra type": (lambda r: again(r / TEST / "text_only.json", 0, "type", value="vqqa"), "found type 'vqqa', expected one of rec, vqa"),
         "NaN score": (lambda r: write(r / TRAIN / "negative_example/score.json", '{"7.png": NaN}'), r"the score of '7\.png' is nan"),
         "wrong brackets": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "<bo eating"), "'<bo' has one bracket"),
+        "a method's slot": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "{shared} eating"), "'{shared}' is a slot of a method"),
         "somebody else": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "<rex> eating"), "'<rex>' is no concept"),
         "duplicate name": (lambda r: write(r / "concepts_list.json", ["bo", "mia", "bo"]), "'bo' is listed twice"),
         "name without a folder": (lambda r: write(r / "concepts_list.json", ["bo", "rex"]), "no folder concept/train/rex"),
         "unreadable file": (lambda r: bad_bytes(r / TRAIN / "conversations.json"), r"conversations\.json: cannot be read"),
         "climbs out": (lambda r: again(r / TEST / "vqa.json", 0, "image", value="../../../../outside.png"), "no picture .* inside"),
         "climbs out later": (lambda r: again(r / TEST / "vqa.json", 0, "image", value="1/../../../../../outside.png"), "no picture .* inside"),
+        "no name on the list": (lambda r: write(r / "concepts_list.json", []), r"concepts_list\.json: names no concept"),
+        "long score": (lambda r: write(r / TRAIN / "negative_example/score.json", '{"7.png": %s}' % ("9" * 400)), r"the score of '7\.png' is 9+"),
+        "kind that is no text": (lambda r: again(r / TRAIN / "info.json", "generation_type", value=["x"]), "'generation_type': found list"),
+        "deep JSON": (lambda r: write(r / TEST / "vqa.json", "[" * 200_000), r"vqa\.json: cannot be read"),
+        "long number": (lambda r: write(r / TEST / "vqa.json", "9" * 5000), r"vqa\.json: cannot be read"),
+        "blank class": (lambda r: again(r / TRAIN / "info.json", "class", value=" "), r"info\.json: class noun ' '"),
+        "class of two lines": (lambda r: again(r / TRAIN / "info.json", "class", value="dog\ncat"), r"info\.json: class noun"),
+        "swapped roles": (lambda r: again(r / TEST / "text_only.json", 0, "conversations", value=turns("a", "b")[::-1]), "found it from 'gpt'"),
+        "one role twice": (lambda r: again(r / TEST / "text_only.json", 0, "conversations", 1, "from", value="human"), "expected an answer there"),
         "odd turns": (lambda r: again(r / TEST / "vqa.json", 0, "conversations", value=[{"value": "?"}]), "found 1 turns"),
     },
     "yollava": {
         "cut picture": (lambda r: cut(r / "train/bo/1.png"), r"1\.png: not a readable picture"),
         "text for a picture": (lambda r: write(r / "test/bo/1.png", "hello"), r"1\.png: not a readable picture"),
         "huge picture": (lambda r: bomb(r / "train/bo/1.png"), r"1\.png: .*(pixels|exceeds limit)"),
-        "cut JSON": (lambda r: cut(r / VQA), r"visual-qa\.json: not whole JSON"),
+        "cut JSON": (lambda r: cut(r / VQA), r"visual-qa\.json: cannot be read"),
         "wrong type": (lambda r: write(r / VQA, [1]), "expected questions by concept"),
         "missing key": (lambda r: again(r / VQA, *SEEN, "question", value=...), "expected one of query, question, Human"),
         "answer that is no option": (lambda r: again(r / VQA, *SEEN, "correct_answer", value="D"), "found the answer 'D', expected one of A, B"),
@@ -278,7 +302,7 @@ MALFORMED = {
     "mcllava": {
         "cut picture": (lambda r: cut(r / "two_concept/concept/train/Bo/0.png"), r"0\.png: not a readable picture"),
         "huge picture": (lambda r: bomb(r / TWO / "1.png"), r"1\.png: .*(pixels|exceeds limit)"),
-        "cut JSON": (lambda r: cut(r / TWO / "qa.json"), r"qa\.json: not whole JSON"),
+        "cut JSON": (lambda r: cut(r / TWO / "qa.json"), r"qa\.json: cannot be read"),
         "wrong type": (lambda r: write(r / TWO / "vqa.json", '"none"'), "expected a list of rows"),
         "missing key": (lambda r: again(r / TWO / "qa.json", 0, "answer", value=...), "expected one of answer, AI, correct_answer"),
         "no options": (lambda r: write(r / TWO / "choice.json", {"0.png": {"Human": "What?", "AI": "C"}}), "found no options in 'What"),
@@ -293,7 +317,7 @@ MALFORMED = {
         "cut picture": (lambda r: cut(r / "mug/IMG_1.jpg"), r"IMG_1\.jpg: not a readable picture"),
         "text for a picture": (lambda r: write(r / "mug/IMG_5.jpg", "hello"), r"IMG_5\.jpg: not a readable picture"),
         "huge picture": (lambda r: bomb(r / "mug/IMG_1.jpg"), r"IMG_1\.jpg: .*(pixels|exceeds limit)"),
-        "cut JSON": (lambda r: cut(r / "mug/captions.json"), r"captions\.json: not whole JSON"),
+        "cut JSON": (lambda r: cut(r / "mug/captions.json"), r"captions\.json: cannot be read"),
         "wrong type": (lambda r: write(r / "mug/captions.json", ["a mug"]), "expected captions by picture"),
         "caption that is no text": (lambda r: write(r / "mug/captions.json", {"IMG_0.jpg": [3]}), "found int 3, expected a caption"),
         "half a pair": (lambda r: write(r / "mug/additional_llava_vqa_data.json", {"IMG_0.jpg": [["?"]]}), "expected a question and its answer"),
@@ -316,12 +340,16 @@ MALFORMED = {
         "duplicate name": (lambda r: say(r / LIST, "dog6,dog", "dog6,dog\ndog6,dog"), "'dog6' is listed twice"),
         "unreadable file": (lambda r: bad_bytes(r / LIST), "cannot be read"),
         "empty folder": (lambda r: (r / "vase").mkdir(), "no pictures in it"),
+        "two commas": (lambda r: say(r / LIST, "dog6,dog", "dog6,dog,x"), "found 'dog6,dog,x', expected 'subject,class'"),
+        "a section twice": (lambda r: say(r / LIST, "Object Prompts", "Classes\n\nObject Prompts"), "the title 'Classes' is given twice"),
+        "half a marker": (lambda r: say(r / LIST, "wearing a red hat", "wearing <hat"), "'<hat' has one bracket"),
+        "blank class": (lambda r: say(r / LIST, "dog6,dog", "dog6, "), "expected 'subject,class'"),
     },
     "folder": {
         "cut picture": (lambda r: cut(r / "1.png"), r"1\.png: not a readable picture"),
         "text for a picture": (lambda r: write(r / "1.png", "hello"), r"1\.png: not a readable picture"),
         "huge picture": (lambda r: bomb(r / "negative_example/easy_0.png"), r"easy_0\.png: .*(pixels|exceeds limit)"),
-        "cut JSON": (lambda r: cut(r / "info.json"), r"info\.json: not JSON"),
+        "cut JSON": (lambda r: cut(r / "info.json"), r"info\.json: cannot be read"),
         "wrong type": (lambda r: write(r / "info.json", [1]), "found a list"),
         "missing key": (lambda r: write(r / "info.json", {"extra_info": []}), "does not say what it is"),
         "fact that is no text": (lambda r: write(r / "info.json", {"class": "dog", "extra_info": [3]}), r"extra_info\[0\] is 3"),
@@ -346,6 +374,64 @@ def test_what_is_malformed_is_refused_in_one_line(layout, what, tmp_path):
             concept.source(class_noun=None if layout in ("unifybench", "folder") else "dog", consent=True)
     assert "\n" not in str(refused.value)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+
+
+PLACES = {
+    "a folder": Path.mkdir,
+    "a fifo": os.mkfifo,
+    "a link that leads nowhere": lambda file: file.symlink_to("nowhere.json"),
+}
+EXPECTED = [
+    ("unifybench", "concepts_list.json"), ("unifybench", f"{TRAIN}/info.json"), ("unifybench", f"{TRAIN}/conversations.json"),
+    ("unifybench", f"{TRAIN}/negative_example/score.json"), ("unifybench", f"{TEST}/vqa.json"), ("unifybench", f"{TEST}/t2i_conditions.json"),
+    ("yollava", VQA), ("mcllava", f"{TWO}/qa.json"), ("myvlm", "mug/captions.json"), ("myvlm", "mug/additional_llava_vqa_data.json"),
+    ("dreambench", LIST), ("folder", "info.json"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layout", "file"), EXPECTED)
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_there_and_no_file_is_refused_and_not_passed_over(layout, file, place, tmp_path):
+    root = made(layout, tmp_path)
+    instead(root / file, PLACES[place])
+    with pytest.raises(ValueError, match=rf"{Path(file).name}: found .*, expected a (JSON|text) file") as refused:
+        read(root, layout)
+    assert "\n" not in str(refused.value)
+
+
+LINKED = [("unifybench", f"{TEST}/vqa.json"), ("unifybench", f"{TRAIN}/1.png"), ("yollava", "train/bo"), ("dreambench", LIST), ("folder", "0.png")]
+
+
+@pytest.mark.parametrize(("layout", "file"), LINKED)
+def test_a_link_that_leads_out_of_the_dataset_is_refused(layout, file, tmp_path):
+    root = made(layout, tmp_path)
+    (root / file).rename(tmp_path / "outside")
+    (root / file).symlink_to(tmp_path / "outside")
+    with pytest.raises(DataError, match=rf"{file}: a link that leads to .*outside, outside .* Copy what it means, or remove it") as refused:
+        read(root, layout)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("layout", "file"), LINKED)
+def test_links_inside_a_dataset_and_to_a_dataset_are_followed(layout, file, tmp_path):
+    root = made(layout, tmp_path / "real")
+    plain = read(root, layout)
+    (root / ".kept").mkdir()
+    (root / file).rename(root / ".kept" / "moved")
+    (root / file).symlink_to(root / ".kept" / "moved")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "bo").symlink_to(root)
+    linked = read(tmp_path / "linked" / "bo", layout)
+    assert [len(c.pictures) for c in linked.concepts.values()] == [len(c.pictures) for c in plain.concepts.values()]
+    assert [r.question for r in linked.records()] == [r.question for r in plain.records()]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_folder_without_a_concept_is_refused_in_one_line(layout, tmp_path):
+    (tmp_path / "bo").mkdir()
+    with pytest.raises(ValueError) as refused:
+        read(tmp_path / "bo", layout)
+    assert str(tmp_path / "bo") in str(refused.value) and "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("layout", [None, *LAYOUTS])

@@ -5,6 +5,8 @@ from unictoken.data.readers import read
 from unictoken.data.records import DataError
 from unictoken.data.source import SourceError
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def root(tmp_path):

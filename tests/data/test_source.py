@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_a_class_noun_is_needed(folder):
 @pytest.mark.parametrize(
     ("info", "match"),
     [
-        ("{", "not JSON"),
+        ("{", "cannot be read"),
         ([1], "found a list"),
         ({"class": "dog", "questions": ["what?"]}, r"questions\[0\] is 'what\?'"),
         ({"class": "dog", "questions": [{"question": "what?"}]}, r"questions\[0\]"),
@@ -85,14 +86,41 @@ def test_a_class_noun_is_needed(folder):
         ({"class": "dog", "extra_info": "<bo> sings."}, "extra_info"),
         ({"class": "dog", "extra_info": [3]}, "extra_info"),
         ({"class": 3}, "class"),
+        ({"class": ""}, "class noun ''"),
+        ({"class": "dog\ncat"}, "class noun 'dog"),
+        ("[" * 200_000, "cannot be read"),
+        ('{"class": ' + "9" * 5000 + "}", "cannot be read"),
+        ('{"class": "dog", "class": "cat"}', "'class' is given twice"),
         ({"class": "dog", "world": {"species": "dog"}}, "world"),
     ],
 )
 def test_an_info_file_that_cannot_be_used_is_refused(folder, info, match):
     write_info(folder, info)
-    with pytest.raises(SourceError, match=match) as refused:
+    with pytest.raises(ValueError, match=match) as refused:
         read_source(folder, name="bo")
     assert "info.json" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["folder", "fifo", "dangling"])
+def test_an_info_file_that_is_none_is_refused_and_not_passed_over(folder, place):
+    info = folder / "info.json"
+    {"folder": info.mkdir, "fifo": lambda: os.mkfifo(info), "dangling": lambda: info.symlink_to("nowhere.json")}[place]()
+    with pytest.raises(SourceError, match=r"info\.json: found .*, expected a JSON file"):
+        read_source(folder, name="bo", class_noun="dog")
+
+
+@pytest.mark.parametrize("noun", ["", " ", "dog\n", "dog\x1b[2J", "dog\u2028cat"])
+def test_a_class_noun_is_one_line_with_something_in_it(folder, noun):
+    write_info(folder, {"class": "dog"})
+    with pytest.raises(ValueError, match="'bo': class noun .* Expected an ordinary word") as refused:
+        read_source(folder, name="bo", class_noun=noun)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("fact", "match"), [("<bo is small.", "'<bo' has one bracket"), ("<bo> is {shared}.", "'{shared}' is a slot")])
+def test_a_fact_with_half_a_marker_or_a_slot_is_refused(folder, fact, match):
+    with pytest.raises(ConceptError, match=f"concept.facts: {match}"):
+        read_source(folder, name="bo", class_noun="dog", facts=[fact])
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
@@ -127,7 +155,11 @@ def test_a_marker_of_somebody_else_is_a_mistake(folder):
         read_source(folder, name="bo")
 
 
-@pytest.mark.parametrize("noun", ["person", "man", "Woman", "old man", "baby", "girl with a hat", "film actor", "my sister"])
+@pytest.mark.parametrize("noun", ["person", "man", "Woman", "old man", "baby", "girl with a hat", "film actor", "my sister",
+    "me", "myself", "policewoman", "firemen", "grandson", "step-daughter", "stepmothers", "great-grandmother", "granny",
+    "fianc\u00e9e", "fiance\u0301",
+    "two humans", "three persons", "bosses", "ladies", "chef", "spokesperson", "old_man", "king", "tennis player", "german man",
+])  # fmt: skip
 def test_people_are_learned_with_their_consent_only(folder, noun):
     with pytest.raises(SourceError, match=rf"'{noun}' is a person.*`consent: true`.*`--consent`") as refused:
         read_source(folder, name="bo", class_noun=noun)
@@ -135,7 +167,10 @@ def test_people_are_learned_with_their_consent_only(folder, noun):
     assert read_source(folder, name="bo", class_noun=noun, consent=True).consent
 
 
-@pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "womanizer", "neighbour's dog", "garfield"])
+@pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "womanizer", "neighbour's dog", "garfield",
+    "two snowmen", "gingerbread man", "superman", "german shepherd", "doberman", "ottoman", "ramen", "stepladder", "grandstand", "goddess",
+    "record player", "king penguin", "king charles spaniel", "adult dog", "women's shoes", "human's hat", "medal", "bus", "glass",
+])  # fmt: skip
 def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):
     assert not read_source(folder, name="bo", class_noun=noun).consent
 

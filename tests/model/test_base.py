@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from unictoken.model.base import Base, BaseError, load_base
 from unictoken.model.vocab import VocabError
+
+pytestmark = pytest.mark.real
 
 
 def test_a_saved_base_loads_the_same(base, base_folder):
@@ -98,3 +103,122 @@ def test_a_tokenizer_of_another_family_is_refused(model):
 
     with pytest.raises(VocabError, match="no token '<s>'"):
         Base(model, OfAnotherFamily(), "other")
+
+
+@pytest.fixture
+def copy(base_folder, tmp_path):
+    return shutil.copytree(base_folder, tmp_path / "copy")
+
+
+def with_config(vq=(), **changes):
+    def change(folder):
+        config = json.loads((folder / "config.json").read_text())
+        config["vq_config"] |= dict(vq)
+        (folder / "config.json").write_text(json.dumps(config | changes))
+
+    return change
+
+
+def with_text(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def with_index(text):
+    def change(folder):
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors.index.json").write_text(text)
+
+    return change
+
+
+def with_pickle(folder):
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def with_tensors(**more):
+    def change(folder):
+        tensors = load_file(folder / "model.safetensors") | more
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return change
+
+
+def with_another_image_token(folder):
+    text = (folder / "tokenizer.json").read_text()
+    (folder / "tokenizer.json").write_text(text.replace("IMGIMGDDZ", "IMGIMGQQZ"))
+
+
+MALFORMED = {
+    "an empty config": (with_text("config.json", "{}"), "config.json has no 'vocabulary_map'"),
+    "no vocabulary": (with_config(vocabulary_map=None), "config.json has no 'vocabulary_map'"),
+    "a list for a config": (with_text("config.json", "[]"), "config.json is not Chameleon's"),
+    "a config cut short": (with_text("config.json", "{"), "config.json' is not a valid JSON file"),
+    "a word for a number": (with_config(hidden_size="big"), "config.json is not Chameleon's .*'hidden_size' expected int, got str"),
+    "no kind of attention": (with_config(vq={"attn_type": None}), "config.json is not Chameleon's .*'attn_type' expected str"),
+    "an unknown activation": (with_config(hidden_act="nonsense"), "do not go with its config.json .*nonsense"),
+    "no heads": (with_config(num_attention_heads=0), "do not go with its config.json .*ZeroDivisionError"),
+    "fewer layers": (with_config(num_hidden_layers=1), "13 weights are not used by its config.json, 'model.layers.1.input_layernorm.weight' first"),
+    "no layers": (with_config(num_hidden_layers=-1), "26 weights are not used by its config.json"),
+    "a weight of something else": (with_tensors(stray=torch.zeros(3)), "1 weights are not used by its config.json, 'stray' first"),
+    "pictures of no pixels": (with_config(vq={"resolution": 0}), "pictures of 0 pixels"),
+    "an empty tokenizer": (with_text("tokenizer.json", "{}"), "its tokenizer.json or tokenizer_config.json cannot be used"),
+    "a tokenizer cut short": (with_text("tokenizer.json", "{"), "its tokenizer.json or tokenizer_config.json cannot be used"),
+    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "its tokenizer.json or tokenizer_config.json cannot be used"),
+    "an image token that is no number": (with_another_image_token, "its tokenizer.json has names that are not Chameleon's .*'QQ'"),
+    "a list for an index": (with_index("[]"), "its weights, or their index, do not go with its config.json"),
+    "an empty index": (with_index("{}"), "its weights, or their index, do not go with its config.json .*'weight_map'"),
+    "only a pickle": (with_pickle, "no file named model.safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_base_is_refused_in_one_line_that_names_it(copy, case):
+    change, said = MALFORMED[case]
+    change(copy)
+    with pytest.raises(BaseError, match=said) as refused:
+        load_base(copy, device="cpu")
+    assert str(copy) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_name_that_is_too_long_is_refused():
+    with pytest.raises(BaseError, match="cannot be loaded: .*too long"):
+        load_base("x" * 300)
+
+
+def test_a_pickle_is_never_unpickled(copy, tmp_path):
+    class Smuggled:
+        def __reduce__(self):
+            return (tmp_path / "ran").touch, ()
+
+    (copy / "model.safetensors").unlink()
+    torch.save(Smuggled(), copy / "pytorch_model.bin")
+    with pytest.raises(BaseError, match="no file named model.safetensors"):
+        load_base(copy, device="cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_positions_that_old_checkpoints_hold_are_no_strays(copy):
+    with_tensors(**{"model.layers.0.self_attn.rotary_emb.inv_freq": torch.zeros(8)})(copy)
+    assert load_base(copy, device="cpu").width == 32
+
+
+@pytest.mark.parametrize("change", [{"vocab_size": 300}, {"vq": {"num_embeddings": 32}}])
+def test_a_tokenizer_of_another_size_is_refused(copy, change):
+    """The weights go with the config; the tokenizer does not."""
+    rows = change.get("vocab_size")
+    with_config(**change)(copy)
+    tensors = load_file(copy / "model.safetensors")
+    names = ["lm_head.weight", "model.embed_tokens.weight"] if rows else ["model.vqmodel.quantize.embedding.weight"]
+    save_file(tensors | {name: tensors[name][: rows or 32].contiguous() for name in names}, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BaseError, match="its tokenizer.json has (ids up to|64 image tokens)"):
+        load_base(copy, device="cpu")
+
+
+def test_loading_prints_nothing_and_leaves_the_bars_of_others(base_folder, capfd):
+    from transformers.utils import logging
+
+    load_base(base_folder, device="cpu")
+    assert capfd.readouterr() == ("", "")
+    list(logging.tqdm(range(2), desc="theirs"))
+    assert "theirs" in capfd.readouterr().err

@@ -9,8 +9,11 @@ import torch
 from transformers import ChameleonConfig
 from transformers.cache_utils import DynamicCache
 
+from unictoken.learn.prefix import Prefixes
 from unictoken.model.base import EarlyFusionModel
-from unictoken.model.budget import CASES, GIB, Job, Shape, activation_bytes, drawing, gib, learning, table, weights
+from unictoken.model.budget import CASES, GIB, Job, Shape, activation_bytes, drawing, gib, learning, prefix_bytes, table, weights
+
+pytestmark = pytest.mark.real
 
 SMALL = Shape(width=128, layers=2, heads=2, ffn_width=352, vocabulary=300)
 IDS = 64
@@ -63,6 +66,18 @@ def test_the_cache_is_as_large_as_counted(small):
     held = sum(part.nbytes for layer in cache.layers for part in (layer.keys, layer.values))
     counted = drawing(SMALL, Job(pictures=1, prompt=9 - SMALL.ids_per_picture))["key-value cache"]
     assert held == counted
+
+
+def test_the_picture_that_stays_is_as_large_as_counted(small):
+    prefixes = Prefixes(small, limit=0)
+    prefixes.read(torch.zeros(1, SMALL.ids_per_picture + 3, dtype=torch.long))
+    assert prefixes.bytes == prefix_bytes(SMALL, limit=0)
+    assert prefix_bytes(SMALL) == Prefixes(small).limit < prefix_bytes(Shape())
+
+
+def test_pictures_are_kept_where_learning_keeps_them():
+    kept = [learning(Shape(), job)["pictures read once"] for job in (Job(), Job(recompute=True), Job(zero_stage=3))]
+    assert kept == [prefix_bytes(Shape()), 0, 0]
 
 
 def test_parameters_are_the_models_own(small):

@@ -120,6 +120,38 @@ def test_a_torch_file_of_something_else_is_said(theirs, tmp_path, other):
         load_base(theirs, vq_decoder=tmp_path / "best-token.pt", device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("junk", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n", "a pointer of Git LFS; `git lfs pull` fetches it"),
+        (b"<!DOCTYPE html><html>", "Unsupported operand 60"),
+        (b"\x80\x02h\x00.", "KeyError"),
+        (b"G123", "unpack requires"),
+        (b"PK\x03\x04aaaa", "not a ZIP archive"),
+        (b"", "EOFError"),
+    ],
+)
+def test_a_checkpoint_of_junk_is_refused_in_one_line(theirs, tmp_path, junk, said):
+    (tmp_path / "vqgan.ckpt").write_bytes(junk)
+    with pytest.raises(DecoderError, match=rf"vqgan\.ckpt: not a file of plain tensors \(.*{said}") as refused:
+        load_base(theirs, vq_decoder=tmp_path / "vqgan.ckpt", device="cpu")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("values", [torch.zeros(3, dtype=torch.int8), torch.tensor([0, float("nan"), 1]), torch.tensor([0, float("inf"), 1])])
+def test_a_decoder_that_is_not_of_finite_numbers_is_refused(theirs, vqgan, tmp_path, values):
+    save_file({**vqgan, "decoder.conv_out.bias": values}, tmp_path / "odd.safetensors")
+    with pytest.raises(DecoderError, match=r"odd\.safetensors: 'decoder\.conv_out\.bias' .* not finite floating numbers"):
+        load_base(theirs, vq_decoder=tmp_path / "odd.safetensors", device="cpu")
+
+
+def test_a_decoder_that_is_there_twice_is_refused(theirs, vqgan, tmp_path):
+    more = {"model.vqmodel.decoder.conv_out.bias": torch.zeros(3)}
+    save_file(vqgan | more, tmp_path / "twice.safetensors")
+    with pytest.raises(DecoderError, match=r"twice\.safetensors: found 'decoder\.conv_out\.bias' twice"):
+        load_base(theirs, vq_decoder=tmp_path / "twice.safetensors", device="cpu")
+
+
 def test_places_without_a_vqgan_are_said(theirs, tmp_path):
     with pytest.raises(DecoderError, match=r"neither \*\.safetensors nor vqgan\.ckpt"):
         load_base(theirs, vq_decoder=tmp_path, device="cpu")

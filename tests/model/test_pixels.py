@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, features
 
 from unictoken.model.pixels import LFS, MIN_SIDE, PictureError, check_picture, grid, prepare, psnr, read_picture, to_picture, to_pixels
 from unictoken.world.drawing import draw, enlarge
 from unictoken.world.things import sample_pet, sample_scene
+
+pytestmark = pytest.mark.real
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -165,6 +167,49 @@ def test_a_look_at_the_header_finds_what_is_no_picture_without_decoding_it(tmp_p
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(PictureError, match="not a readable picture"):
         check_picture(tmp_path / "text.png")
+
+
+@pytest.mark.parametrize("name", ["print.png", "print.eps"])
+def test_postscript_never_reaches_a_program(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("Ghostscript was asked"))
+    (tmp_path / name).write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n")
+    with pytest.raises(PictureError, match=r"not a readable picture \(it begins like none of PNG, JPEG"):
+        read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.jpg", "photo.webp", "photo.bmp", "photo.gif", "photo.tiff", "photo.mpo", "photo.avif"])
+def test_the_formats_of_photos_are_read(name, tmp_path):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    Image.new("RGB", (32, 32), RED).save(tmp_path / name)
+    assert read_picture(tmp_path / name).size == (32, 32)
+
+
+def test_a_name_with_a_line_break_is_refused_in_one_line(tmp_path):
+    (tmp_path / "two\nlines.png").write_text("hello")
+    for path in (tmp_path / "two\nlines.png", tmp_path / "no\nfile.png"):
+        with pytest.raises(PictureError, match=r"(two|no)\\n(lines|file)\.png") as refused:
+            read_picture(path)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_path_that_is_too_long_is_refused(tmp_path):
+    with pytest.raises(PictureError, match="x{50}.*not a readable picture .*too long") as refused:
+        read_picture(tmp_path / ("x" * 5000 + ".png"))
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_damaged_exif_is_passed_over_without_a_word(tmp_path):
+    damaged = b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x02\0\xff\xff\0\0\x06\xff\0\0"
+    Image.new("RGB", (32, 32), RED).save(tmp_path / "photo.jpg", exif=damaged)
+    assert read_picture(tmp_path / "photo.jpg").size == (32, 32)
+
+
+@pytest.mark.parametrize(("clear", "seen"), [(500, WHITE), (501, (2, 2, 2))])
+def test_the_transparent_grey_of_sixteen_bits_is_white(clear, seen, tmp_path):
+    Image.new("I;16", (16, 16), 500).save(tmp_path / "deep.png", transparency=clear)
+    assert read_picture(tmp_path / "deep.png").getpixel((4, 4)) == seen
 
 
 @pytest.mark.filterwarnings("error")

@@ -13,6 +13,8 @@ from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAE
 
 from unictoken.model.image_tokenizer import ImageTokenizer
 
+pytestmark = pytest.mark.real
+
 LEVELS = 5
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}  # in double precision, so that only another formula can differ
 

@@ -15,7 +15,7 @@ import pytest
 
 from unictoken.concept import file as concept_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 ROOT = Path(__file__).parents[2]
 STEPS = 30

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from unictoken import config
-from unictoken.cli import files, learning, speaking, world
+from unictoken.cli import files, learning, memory, speaking, world
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="unictoken", description="Teach a frozen early-fusion model your concept; then talk about it and draw it.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for part in (learning, speaking, files, world):
+    for part in (learning, speaking, files, memory, world):
         part.add(commands)
     return top
 

@@ -7,7 +7,7 @@ on a base, so that several concepts can be used together.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +16,9 @@ from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
 
 _MARKER = re.compile(r"<[A-Za-z0-9_-]+>")
-HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")  # not '5>3', 'a<b' or 'left->right'
+_HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")  # not '5>3', 'a<b' or 'left->right'
 ROLES = ("name", "shared", "generation", "understanding")
+_ROWS = re.compile("{(?:" + "|".join(ROLES[1:]) + ")}")
 UNKNOWN = "not known"  # the base of rows that came from elsewhere
 
 
@@ -81,11 +82,22 @@ def mark(text: str, name: str, *, where: str) -> str:
     text = text.replace(f"<{name}>", "{name}")
     if stray := _MARKER.search(text):
         raise ConceptError(f"{where}: '{stray[0]}' is not a concept that is loaded. Loaded: '<{name}>'.")
-    if half := HALF_MARKER.search(text):
-        raise ConceptError(f"{where}: '{half[0]}' has one bracket. Expected '<{name}>'.")
-    if slot := next((slot for slot in slots((), {}) if slot in text and slot != "{name}"), None):
-        raise ConceptError(f"{where}: '{slot}' is a method's word for rows. Write '<{name}>', or leave the brackets out.")
+    if wrong := misspelt(text, [name]):
+        raise ConceptError(f"{where}: {wrong}. Expected '<{name}>'.")
     return text
+
+
+def misspelt(text: str, names: Iterable[str] = ()) -> str | None:
+    """What in a text without markers would be taken for one or for rows: half a marker, or a slot of a method's prompts.
+
+    A strange word with one bracket may be arithmetic or an arrow; one of `names` is not, whatever it stands beside.
+    """
+    own = "|".join(map(re.escape, names))
+    known = own and re.search(rf"<(?:{own})(?![\w-])|(?<![\w-])(?:{own})>", text, re.IGNORECASE)
+    if half := known or _HALF_MARKER.search(text):
+        return f"'{half[0]}' has one bracket"
+    slot = _ROWS.search(text)
+    return f"'{slot[0]}' is a slot of a method's prompts" if slot else None
 
 
 def role_slices(counts: Mapping[str, int]) -> dict[str, slice]:

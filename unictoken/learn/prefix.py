@@ -13,16 +13,19 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from unictoken.model.base import EarlyFusionModel
-
-LIMIT = 2**29  # bytes of keys and values that are kept; the picture that was not used for the longest time goes first
+from unictoken.model.budget import PREFIX_LIMIT
 
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 class Prefixes:
-    """Keys and values of beginnings, one forward pass each, whatever batch they stand in: a resumed run makes the same ones."""
+    """Keys and values of beginnings, one forward pass each, whatever batch they stand in: a resumed run makes the same ones.
 
-    def __init__(self, model: EarlyFusionModel, limit: int = LIMIT):
+    `limit` is the bytes that are kept: the picture that was not used for the longest time goes first, the last one stays. One of a 7B
+    base is as large as the default.
+    """
+
+    def __init__(self, model: EarlyFusionModel, limit: int = PREFIX_LIMIT):
         self.model, self.limit = model, limit
         self.kept: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
         self.bytes = 0

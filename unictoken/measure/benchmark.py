@@ -13,7 +13,7 @@ import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -133,6 +133,7 @@ class Benchmark:
         if len(self.concepts) < 2:
             raise ConfigError(f"{self.dataset.root}: {len(self.concepts)} concepts, expected 2 or more (wrong_concept needs another one).")
         self.judge = self._judge()
+        self._made_ready: dict[str, tuple[dict[str, Conditioning], Subject]] = {}
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -229,11 +230,14 @@ class Benchmark:
         spoken, subject = self._ready(concept)
         return name, self._trial(name, spoken[name], subject).predictions()
 
-    @lru_cache(maxsize=1)  # the conditionings of one concept follow each other
     def _ready(self, concept: str) -> tuple[dict[str, Conditioning], Subject]:
-        own = self._concept(concept)
-        spoken = self.conditionings(own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)])
-        return spoken, make_ready(self.base, own, self.dataset.root, read_truth(self.dataset.root, concept))
+        """A concept made ready to be measured; the last one is kept, as its conditionings follow each other."""
+        if concept not in self._made_ready:
+            own = self._concept(concept)
+            spoken = self.conditionings(own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)])
+            subject = make_ready(self.base, own, self.dataset.root, read_truth(self.dataset.root, concept))
+            self._made_ready = {concept: (spoken, subject)}
+        return self._made_ready[concept]
 
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""

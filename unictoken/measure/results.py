@@ -61,7 +61,8 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
     columns = tuple(c for c in dict.fromkeys([*COLUMNS, *_similarities(means)]) if any(c in numbers for numbers in means.values()))
     first, commits = next(iter(benchmark.methods)), " and ".join(benchmark.commits())
     compared = differences(rows, first, columns)
-    header = {"command": command, "commit": commits, "scored_at": benchmark.commit, "seed": settings.seed, "run": benchmark.run, "base": benchmark.base.fingerprint}
+    header = {"command": command, "commit": commits, "scored_at": benchmark.commit, "seed": settings.seed, "run": benchmark.run,
+              "base": benchmark.base.fingerprint}
     numbers = {"mean": _each(means, "mean"), "half_width": _each(means, "half_width"), "difference": _each(compared, "mean"),
                "difference_half_width": _each(compared, "half_width"), "rows": rows}
     out = Path(settings.out)

@@ -158,7 +158,9 @@ def load_base(
     `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case. `vq_decoder` (vq_decoder.py) completes a
     base that has none. Raises BaseError, DecoderError, VocabError.
     """
-    if Path(path).exists() and not (Path(path) / "config.json").is_file():
+    with _reading(path, "it is no folder"):  # a name may be too long to look for
+        lacks_config = Path(path).exists() and not (Path(path) / "config.json").is_file()
+    if lacks_config:
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
@@ -179,8 +181,9 @@ def load_base(
     _check_strays(loaded["unexpected_keys"], path)
     if vq_decoder:
         add_decoder(model.model.vqmodel, vq_decoder)
+    model = model.to(device)  # not among what is read: a GPU that is full is no fault of the base
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
-        base = Base(model.to(device), tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
+        base = Base(model, tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
     _check_sizes(base)
     return base
 

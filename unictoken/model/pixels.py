@@ -61,7 +61,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except PictureError:
         raise
     except UnidentifiedImageError:
-        why = "a pointer of Git LFS; `git lfs pull` fetches it" if _is_pointer(path) else "none of " + ", ".join(FORMATS)
+        why = "a pointer of Git LFS; `git lfs pull` fetches it" if is_pointer(path) else "it begins like none of " + ", ".join(FORMATS)
         raise PictureError(f"{name}: not a readable picture ({why}). Replace or remove it.") from None
     except Exception as error:  # decoders meet arbitrary bytes, and raise whatever these lead to
         raise PictureError(f"{name}: not a readable picture ({' '.join(str(error).split())}). Replace or remove it.") from None
@@ -73,7 +73,7 @@ def _shown(path: Path) -> str:
     return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME // 2]}...{name[-LONG_NAME // 2 :]}"
 
 
-def _is_pointer(path: Path) -> bool:
+def is_pointer(path: Path) -> bool:
     """Whether a clone without Git LFS left a line of text in the picture's place."""
     with open(path, "rb") as file:
         return file.read(len(LFS)) == LFS

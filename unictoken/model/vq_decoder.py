@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.pixels import is_pointer
 
 SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")  # what a decoder reads its codes with
 ORIGINAL = ("vqgan.ckpt", "tokenizer/vqgan.ckpt")
@@ -54,11 +54,26 @@ def read_vqgan(place: str | Path) -> dict[str, torch.Tensor]:
     found = {}
     for file in _files(place):
         try:
-            found.update(_read(file))
-        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise DecoderError(f"{file}: not a file of plain tensors ({reason}). Fetch it again.") from None
+            for name, tensor in _read(file):
+                if name in found:
+                    raise DecoderError(f"{file}: found '{name}' twice (two prefixes or two files). Expected one VQGAN: give its file alone.")
+                if not tensor.is_floating_point() or not tensor.isfinite().all():
+                    raise DecoderError(f"{file}: '{name}' ({tensor.dtype}) holds values that are not finite floating numbers. Fetch it again.")
+                found[name] = tensor
+        except (DecoderError, MemoryError):
+            raise
+        except Exception as error:  # unpickling meets arbitrary bytes, and raises whatever these lead to
+            raise DecoderError(f"{file}: not a file of plain tensors ({_reason(file, error)}). Fetch it again.") from None
     return found
+
+
+def _reason(file: Path, error: Exception) -> str:
+    """In one line, without torch's advice to unpickle it all the same."""
+    if file.is_file() and is_pointer(file):
+        return "a pointer of Git LFS; `git lfs pull` fetches it"
+    said = " ".join(str(error).split()).rpartition("WeightsUnpickler error: ")[2]
+    said = said.split(" Please use ")[0].split(" Check the documentation")[0]
+    return type(error).__name__ if said.startswith("Weights only load failed") else f"{type(error).__name__}: {said[:120]}"
 
 
 def _files(place: str | Path) -> list[Path]:

@@ -20,10 +20,9 @@ def read_json(path: Path):
 
 
 def stay_inside(root: Path) -> None:
-    """Refuse links in a dataset that lead out of it; the dataset's own folder may be a link. Hidden folders hold no part of it."""
+    """Refuse links in a dataset that lead out of it; the dataset's own folder may be a link."""
     inside = Path(os.path.realpath(root))
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(folder, name) for name in (*folders, *files)):
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 raise DataError(f"{path}: a link that leads to {os.path.realpath(path)}, outside {root}. Copy what it means, or remove it.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unictoken.concept.file import check_name
-from unictoken.concept.tokens import HALF_MARKER
+from unictoken.concept.tokens import misspelt
 from unictoken.data.records import DataError
 
 PLACEHOLDER = "sks"
@@ -53,8 +53,8 @@ class Names:
             return f"<{name}>"
 
         text = _MARKER.sub(marker, text.replace("<image>", "")).strip()
-        if half := HALF_MARKER.search(_MARKER.sub("", text)):
-            raise DataError(f"{where}: '{half[0]}' has one bracket. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
+        if wrong := misspelt(_MARKER.sub("", text), known):
+            raise DataError(f"{where}: {wrong}. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
         bare = "|".join(re.escape(word) for word in sorted((PLACEHOLDER, *words), key=len, reverse=True))
         return re.sub(rf"(?<![\w<-])(?:{bare})(?![\w>-])", f"<{own}>", text, flags=re.IGNORECASE)
 
