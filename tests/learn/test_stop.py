@@ -7,9 +7,11 @@ from unictoken.learn.stop import StopSignal
 
 @pytest.fixture
 def stop():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
     made = StopSignal()
     yield made
     made.over()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_signal_is_noted_and_the_run_goes_on_to_the_end_of_its_step(stop):
