@@ -22,10 +22,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import ChameleonConfig, PreTrainedTokenizerFast
 
-from unictoken.concept.file import write_aside
 from unictoken.concept.tokens import ConceptTokens, Speaker
 from unictoken.config import Refused
 from unictoken.data.sequence import IGNORE, Batch
+from unictoken.disk import write_aside
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.stages import TorchEngine

@@ -1,4 +1,4 @@
-"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> data -> concept -> model -> world -> config."""
+"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> data -> concept -> model -> world -> disk -> config."""
 
 import ast
 from pathlib import Path
@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "unictoken"
 LAYERS = (
     "unictoken.config",
+    "unictoken.disk",
     "unictoken.world",
     "unictoken.model",
     "unictoken.concept",

@@ -158,7 +158,7 @@ def learn_from(settings: RunConfig) -> None:
     for stage in settings.method.stages:
         if stage.batch % world_size():
             raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
-    source_of(settings)  # what is wrong with it is said before a base is read
+    source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
     bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), disable=rank > 0, unit="step", mininterval=2, delay=0.1)
 
@@ -173,6 +173,7 @@ def learn_from(settings: RunConfig) -> None:
     learned = run(
         base,
         settings,
+        source=source,
         engine=lambda learner, stage: DeepSpeedEngine(learner, stage, settings),
         share=slice(rank, None, world_size()),
         first_process=rank == 0,

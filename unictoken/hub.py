@@ -8,8 +8,6 @@ person agreed.
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +19,7 @@ from huggingface_hub.utils import HfHubHTTPError, validate_repo_id
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.data.source import is_person
+from unictoken.disk import folder_aside
 from unictoken.model.base import Base
 from unictoken.model.pixels import read_picture
 from unictoken.world import language
@@ -103,17 +102,13 @@ def save_card_folder(
         raise HubError(f"{path}: <{concept.name}> is a person ({concept.class_noun}) who, by its header, was not asked. Not published.")
     if folder.exists():
         raise HubError(f"{folder}: is there already. Choose another folder, or remove it.")
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
-    try:
-        (aside / "drawings" if drawings else aside).mkdir(parents=True)
+    with folder_aside(folder) as aside:
         for i, drawing in enumerate(drawings):
+            (aside / "drawings").mkdir(exist_ok=True)
             read_picture(drawing).save(aside / "drawings" / f"{i}.png")
         concept_file.save(concept, concept_file.path_of(concept.name, aside))
         said = card(header, len(drawings), base_model=base_model, licence=licence, where=where or str(folder))
         (aside / "README.md").write_text(said, encoding="utf-8")
-        os.replace(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 

@@ -19,7 +19,7 @@ from unictoken.model.memory import keep_freed_memory
 def learn(options: argparse.Namespace) -> None:
     settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
     keep_freed_memory()
-    source_of(settings)  # what is wrong with it is said before a base is read
+    source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
     bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), unit="step", mininterval=2, delay=0.1)
 
@@ -29,7 +29,7 @@ def learn(options: argparse.Namespace) -> None:
 
     stop = StopSignal()
     try:
-        learned = run(base, settings, show=show, stop_asked=stop)
+        learned = run(base, settings, source=source, show=show, stop_asked=stop)
     except Stopped as stopped:
         print(stopped)
         sys.exit(STOPPED)

@@ -15,7 +15,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from unictoken.concept.tokens import ROLES, UNKNOWN, ConceptError, ConceptTokens, Prompts, role_slices
+from unictoken.disk import each_once, quoted, write_aside
 from unictoken.model.base import Base
 
 FORMAT = 1
@@ -60,17 +60,6 @@ def check_free(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.exists():
             raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
-    with open(aside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
 
 
 def _digest(tensors: dict[str, torch.Tensor]) -> str:
@@ -127,7 +116,7 @@ def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     if "unictoken" not in metadata:
         raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that train/run.py wrote.")
     try:
-        header = json.loads(metadata["unictoken"], object_pairs_hook=_each_once)
+        header = json.loads(metadata["unictoken"], object_pairs_hook=each_once)
     except (ValueError, RecursionError):
         raise ConceptError(f"{path}: its header is not JSON with every key once. Fetch or learn it again.") from None
     if not isinstance(header, dict) or "format" not in header:
@@ -138,38 +127,25 @@ def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     return header, tensors
 
 
-def _each_once(pairs: list[tuple]) -> dict:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("a key stands twice")
-    return made
-
-
 def _check_header(header: dict, path: Path) -> None:
     """Every key there, each of its type, and no other."""
     for key, kind in (HEADER | {key: kind for key, kind in SOMETIMES.items() if key in header}).items():
         if type(header.get(key)) is not kind:
-            raise ConceptError(f"{path}: '{key}' in its header is {_short(header.get(key))}, expected {kind.__name__}. Fetch or learn it again.")
+            raise ConceptError(f"{path}: '{key}' in its header is {quoted(header.get(key))}, expected {kind.__name__}. Fetch or learn it again.")
     if strays := sorted(header.keys() - HEADER.keys() - SOMETIMES.keys() - {"format"}):
-        raise ConceptError(f"{path}: unknown key {_short(strays[0])} in its header. Update unictoken, or fetch or learn the concept again.")
+        raise ConceptError(f"{path}: unknown key {quoted(strays[0])} in its header. Update unictoken, or fetch or learn the concept again.")
     check_name(header["name"])
     check_noun(header["class_noun"], where=str(path))
     counts = header["counts"]
     if not set(counts) <= set(ROLES) or not all(type(n) is int and n >= 0 for n in counts.values()) or counts.get("name") != 1:
-        raise ConceptError(f"{path}: 'counts' in its header is {_short(counts)}, expected whole numbers by role, one name. Fetch or learn it again.")
+        raise ConceptError(f"{path}: 'counts' in its header is {quoted(counts)}, expected whole numbers by role, one name. Fetch or learn it again.")
     for score, value in header["scores"].items():
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ConceptError(f"{path}: score {_short(score)} in its header is {_short(value)}, expected a number. Fetch or learn it again.")
+            raise ConceptError(f"{path}: score {quoted(score)} in its header is {quoted(value)}, expected a number. Fetch or learn it again.")
     _check_prompts(header["prompts"], path)
     known = {f.name for f in dataclasses.fields(Prompts)}
     if strays := sorted(set(header["prompts"]) - known):
-        raise ConceptError(f"{path}: unknown prompt {_short(strays[0])} in its header; known: {', '.join(sorted(known))}. Update unictoken.")
-
-
-def _short(value) -> str:
-    """A value as a message quotes it, in one line."""
-    said = repr(value)
-    return said if len(said) <= 80 else f"{said[:80]}..."
+        raise ConceptError(f"{path}: unknown prompt {quoted(strays[0])} in its header; known: {', '.join(sorted(known))}. Update unictoken.")
 
 
 def check_base_known(header: dict, path: str | Path) -> None:
@@ -194,7 +170,7 @@ def _check_prompts(prompts: dict, path: Path) -> None:
     """Each prompt a text; that for drawing may be null."""
     for key, value in prompts.items():
         if not isinstance(value, str) and not (key == "generation" and value is None):
-            raise ConceptError(f"{path}: prompt '{key}' in its header is {_short(value)}, expected a text. Fetch or learn it again.")
+            raise ConceptError(f"{path}: prompt '{key}' in its header is {quoted(value)}, expected a text. Fetch or learn it again.")
 
 
 def load(path: str | Path, base: Base | None = None) -> ConceptTokens:

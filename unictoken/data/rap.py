@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from unictoken.concept.file import check_free, check_name, check_noun, write_aside
+from unictoken.concept.file import check_free, check_name, check_noun
 from unictoken.concept.tokens import ConceptError, mark
-from unictoken.data.jsonfile import quoted, read_json
 from unictoken.data.source import Source, SourceError
+from unictoken.disk import folder_aside, quoted, read_json, write_aside
 from unictoken.model.pixels import read_picture
 
 MAX_BYTES = 64 * 2**20
@@ -53,12 +51,8 @@ def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal
     """
     folder = Path(folder).resolve()
     _check_writable(sources, folder)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
-    try:
+    with folder_aside(folder) as aside:
         _write_into(aside, sources, folder.name, form)
-        os.replace(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder / "database.json"
 
 

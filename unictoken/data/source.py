@@ -18,7 +18,7 @@ from PIL import Image
 
 from unictoken.concept.file import check_name, check_noun
 from unictoken.concept.tokens import mark
-from unictoken.data.jsonfile import is_there, quoted, read_json
+from unictoken.disk import is_there, quoted, read_json
 from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
 from unictoken.world.things import Pet
 

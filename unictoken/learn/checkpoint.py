@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from unictoken.concept.file import write_aside
+from unictoken.disk import write_aside
 
 KEPT = 2  # newest checkpoints of a run
 

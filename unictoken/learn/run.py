@@ -22,13 +22,14 @@ from unictoken.concept.tokens import ConceptTokens, mark
 from unictoken.conditioning import with_tokens
 from unictoken.config import ConfigError
 from unictoken.data.source import Source, read_source
+from unictoken.disk import write_aside
 from unictoken.learn import checkpoint
 from unictoken.learn.concept import Lesson, keep, prepare, starts_of_stages
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.negatives import Strangers
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
-from unictoken.model.base import Base, load_base
+from unictoken.model.base import Base, load_base, usual_dtype
 from unictoken.model.pixels import grid
 from unictoken.model.sampling import Draw
 
@@ -110,8 +111,8 @@ class RunConfig:
     @property
     def weights(self) -> torch.dtype:
         """What the base is loaded in."""
-        on_gpu = self.dtype == "auto" and torch.cuda.is_available()
-        return torch.bfloat16 if on_gpu or self.dtype == "bf16" else torch.float32
+        said = {"fp32": torch.float32, "bf16": torch.bfloat16}
+        return said.get(self.dtype) or usual_dtype("cuda" if torch.cuda.is_available() else "cpu")
 
     def named(self, text: str) -> str:
         return text.replace("{name}", self.concept.name)
@@ -178,7 +179,7 @@ class Recorder:
         lines = log.read_text().splitlines() if log.is_file() and first_step else []
         whole = [line for line in lines if line.endswith("}")]  # a crash may have cut the last one
         kept = [line for line in whole if json.loads(line)["step"] <= first_step]
-        concept_file.write_aside(log, "".join(line + "\n" for line in kept).encode())
+        write_aside(log, "".join(line + "\n" for line in kept).encode())
 
     def step(self, progress: Progress, seconds: float) -> None:
         if not self.active:
@@ -199,6 +200,7 @@ def run(
     base: Base,
     settings: RunConfig,
     *,
+    source: Source | None = None,
     engine: Callable = TorchEngine,
     share: slice = slice(None),
     first_process: bool = True,
@@ -206,8 +208,11 @@ def run(
     show: Callable[[Progress, int], None] = lambda progress, total: None,
     draws: bool = True,
 ) -> tuple[ConceptTokens, Source, Lesson]:
-    """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so."""
-    source, folder = source_of(settings), settings.folder
+    """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so.
+
+    `source`: the concept, where `source_of(settings)` was read already.
+    """
+    source, folder = source or source_of(settings), settings.folder
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
     draws = draws and bool(settings.prompts and settings.show_every) and base.can_draw and settings.method.prompts.generation is not None
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)

@@ -26,6 +26,7 @@ from unictoken.config import ConfigError
 from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
+from unictoken.disk import write_aside
 from unictoken.learn.concept import learn_concept
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.negatives import Strangers
@@ -188,8 +189,9 @@ class Benchmark:
 
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
-        source, way, s = self._source(self._concept(concept)), self.methods[method], self.settings
-        concept_file.save(learn_concept(self.base, source, way, seed=s.seed, strangers=s.strangers), self._file(self._concept(concept), way))
+        own, way, s = self._concept(concept), self.methods[method], self.settings
+        tokens = learn_concept(self.base, self._source(own), way, seed=s.seed, strangers=s.strangers)
+        concept_file.save(tokens, self._file(own, way))
 
     def _done(self, work: str, todo: list[tuple], told: str) -> Iterator:
         """Results of the work, here or in other processes, and a progress bar."""
@@ -254,7 +256,7 @@ class Benchmark:
     def _record_commit(self) -> None:
         made = self.commits()
         if self.commit not in made:
-            concept_file.write_aside(self.folder / "commits.txt", "".join(f"{c}\n" for c in [*made, self.commit]).encode())
+            write_aside(self.folder / "commits.txt", "".join(f"{c}\n" for c in [*made, self.commit]).encode())
 
     # ---- what it found ---------------------------------------------------------------------------
 

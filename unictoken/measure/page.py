@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from unictoken.concept.file import write_aside
+from unictoken.disk import write_aside
 from unictoken.measure.metrics import Estimate
 from unictoken.measure.predictions import Prediction
 from unictoken.model.pixels import read_picture

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unictoken.concept.file import write_aside
+from unictoken.disk import write_aside
 
 
 class PredictionsError(ValueError):

@@ -9,8 +9,6 @@ pictures, what each prompt asks to see, and the facts.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from PIL import Image
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
+from unictoken.disk import folder_aside
 from unictoken.measure.toy import PROMPTED, REFERENCES, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
 from unictoken.world import language
 from unictoken.world.attributes import NONE
@@ -69,12 +68,8 @@ def write_dataset(folder: Path, *, seed: int, num_concepts: int, references: int
         raise SourceError(f"--num-concepts {num_concepts}: expected 1 or more.")
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.aside")
-    try:
+    with folder_aside(folder) as aside:
         _write(aside, seed, num_concepts, references)
-        os.replace(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:

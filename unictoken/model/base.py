@@ -150,6 +150,11 @@ class Base:
             )
 
 
+def usual_dtype(device: str) -> torch.dtype:
+    """What a base is loaded in where nobody says it."""
+    return torch.float32 if device == "cpu" else torch.bfloat16
+
+
 def load_base(
     path: str | Path, *, vq_decoder: str | Path | None = None, device: str | None = None, dtype: torch.dtype | None = None
 ) -> Base:
@@ -163,7 +168,7 @@ def load_base(
     if lacks_config:
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
+    dtype = dtype or usual_dtype(device)
     with _without_report():
         with _reading(path, "its config.json is not Chameleon's"):
             config = ChameleonConfig.from_pretrained(path)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unictoken.data import templates
-from unictoken.data.jsonfile import is_there
 from unictoken.data.readers.files import find_picture, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_in
 from unictoken.data.records import DataError, Record, Split, Task
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
+from unictoken.disk import is_there
 from unictoken.model.pixels import check_picture
 
 TYPES: dict[str, Task] = {"rec": "recognise", "vqa": "vqa", "text_only": "text_qa", "choice": "choice"}

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from unictoken.data import jsonfile
-from unictoken.data.jsonfile import is_there, quoted
+from unictoken import disk
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
+from unictoken.disk import is_there, quoted
 from unictoken.model.pixels import check_picture
 
 
 def read_json(path: Path):
     """The value in a JSON file of a dataset."""
-    return jsonfile.read_json(path, DataError)
+    return disk.read_json(path, DataError)
 
 
 def stay_inside(root: Path) -> None:

@@ -1,14 +1,44 @@
-"""JSON and text files that others wrote: read whole, or refused in one line."""
+"""Files and folders: what others wrote is read whole, or refused in one line; what we write is there whole, or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
 import reprlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 60
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = _aside(path)
+    with open(aside, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+@contextmanager
+def folder_aside(folder: Path) -> Iterator[Path]:
+    """Another place to make a folder in, which bears its name when all is done; after an error nothing is left of it."""
+    aside = _aside(folder)
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.aside")
 
 
 def is_there(path: Path) -> bool:
@@ -30,7 +60,7 @@ def read_json(path: Path, refusal: type[ValueError]):
     """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a key that is given twice is an error."""
     text = read_text(path, refusal, "a JSON file")
     try:
-        return json.loads(text, object_pairs_hook=_each_once)
+        return json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         raise _unreadable(path, error, refusal, "a JSON file") from None
 
@@ -52,7 +82,8 @@ def _unreadable(path: Path, error: Exception, refusal: type[ValueError], expecte
     return refusal(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}). Expected {expected}; mend it, or fetch it again.")
 
 
-def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """For `json.loads(object_pairs_hook=)`: raises `ValueError` for a key that is given twice."""
     whole: dict[str, object] = {}
     for key, value in pairs:
         if key in whole:
