@@ -31,7 +31,7 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 base: $(VENV)/ready
 	$(BIN)/python train/base.py --config configs/base.yaml

@@ -52,26 +52,22 @@ def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys
     assert "<figure>" in config_file.with_name("toy.html").read_text()
 
 
-def test_two_workers_find_what_one_does(program, config_file):
+def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program, config_file):
     found = {}
     for workers in (1, 2):
         work = config_file.with_name(f"work-{workers}")
         more = (f"workers={workers}", f"work={work}", "controls=[none, wrong_concept]")
-        program.main(["--config", str(config_file), *(part for key in more for part in ("--set", key))])
+        command = ["--config", str(config_file), *(part for key in more for part in ("--set", key))]
+        program.main(command)
         numbers = json.loads(config_file.with_name("toy.json").read_text())
         found[workers] = {key: numbers[key] for key in ("mean", "rows", "run")}
     assert found[1] == found[2]
-
-
-def test_a_mistake_that_a_worker_finds_is_one_line(program, config_file, base_folder):
-    again = ("--set", "workers=2", "--set", "controls=[none]")
-    program.main(["--config", str(config_file), *again])
-    for file in config_file.with_name("work").glob("*/concepts/*/toy0.safetensors"):
+    for file in work.glob("*/concepts/*/toy0.safetensors"):
         file.write_bytes(b"not rows")
-    for file in config_file.with_name("work").glob("*/predictions/*.jsonl"):
+    for file in work.glob("*/predictions/*.jsonl"):
         file.unlink()
     with pytest.raises(SystemExit, match="^eval/run.py: .*toy0.safetensors: not a whole safetensors file") as stopped:
-        program.main(["--config", str(config_file), *again])
+        program.main(command)
     assert "\n" not in str(stopped.value) and stopped.value.code == 2
 
 
