@@ -25,6 +25,10 @@ setup(
         "tqdm>=4.66",
         "tensorboard>=2.18",
     ],
-    extras_require={"test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9"], "hub": ["accelerate>=1.5", "diffusers>=0.35", "peft>=0.17"], "heic": ["pillow-heif>=0.18"]},
+    extras_require={
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9"],
+        "hub": ["accelerate>=1.5", "diffusers>=0.35", "peft>=0.17"],
+        "heic": ["pillow-heif>=0.18"],
+    },
     entry_points={"console_scripts": ["unictoken = unictoken.cli:main"]},
 )

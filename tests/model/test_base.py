@@ -144,6 +144,15 @@ def with_tensors(**more):
     return change
 
 
+def with_one_number(name, number):
+    def change(folder):
+        tensors = load_file(folder / "model.safetensors")
+        tensors[name].view(-1)[-1] = number
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return change
+
+
 def with_another_image_token(folder):
     text = (folder / "tokenizer.json").read_text()
     (folder / "tokenizer.json").write_text(text.replace("IMGIMGDDZ", "IMGIMGQQZ"))
@@ -161,6 +170,8 @@ MALFORMED = {
     "fewer layers": (with_config(num_hidden_layers=1), "13 weights are not used by its config.json, 'model.layers.1.input_layernorm.weight' first"),
     "no layers": (with_config(num_hidden_layers=-1), "26 weights are not used by its config.json"),
     "a weight of something else": (with_tensors(stray=torch.zeros(3)), "1 weights are not used by its config.json, 'stray' first"),
+    "a weight that is no number": (with_one_number("model.norm.weight", torch.nan), "'model.norm.weight' holds NaN or infinity"),
+    "an infinite weight": (with_one_number("model.vqmodel.quantize.embedding.weight", torch.inf), "quantize.embedding.weight' holds NaN"),
     "pictures of no pixels": (with_config(vq={"resolution": 0}), "pictures of 0 pixels"),
     "an empty tokenizer": (with_text("tokenizer.json", "{}"), "its tokenizer.json or tokenizer_config.json cannot be used"),
     "a tokenizer cut short": (with_text("tokenizer.json", "{"), "its tokenizer.json or tokenizer_config.json cannot be used"),

@@ -187,6 +187,7 @@ def load_base(
     if vq_decoder:
         add_decoder(model.model.vqmodel, vq_decoder)
     model = model.to(device)  # not among what is read: a GPU that is full is no fault of the base
+    _check_numbers(model, path)
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
         base = Base(model, tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
     _check_sizes(base)
@@ -250,6 +251,13 @@ def _check_strays(unexpected: Collection[str], path: str | Path) -> None:
         raise BaseError(
             f"base '{path}': {len(unexpected)} weights are not used by its config.json, '{min(unexpected)}' first. Fetch the checkpoint again."
         )
+
+
+def _check_numbers(model: EarlyFusionModel, path: str | Path) -> None:
+    """A weight that is no finite number would make every answer nonsense without a word. A sum shows it, and needs no memory."""
+    for name, weight in model.named_parameters():
+        if not weight.sum(dtype=torch.float32).isfinite():
+            raise BaseError(f"base '{path}': '{name}' holds NaN or infinity. Fetch the checkpoint again.")
 
 
 def _check_sizes(base: Base) -> None:
