@@ -5,6 +5,7 @@ recount. Tasks of predictions:
 
     positive, negative_<grade>     recognition: yes or no, by its probability
     vqa, text_qa, facts            free answers; facts are what the owner told and no picture shows
+    vqa_judged, ...                how far they say what was expected, as a model behind an endpoint sees it
     choice, vqa_choice, text_qa_choice      the same with options
     caption, caption_other         whether a caption names the concept: of its pictures, of others
     attributes                     share of a scene's attributes that a caption says
@@ -30,6 +31,7 @@ from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.templates import NO, YES
 from unictoken.measure import metrics
+from unictoken.measure.endpoint import EndpointJudge
 from unictoken.measure.predictions import Prediction
 from unictoken.measure.toy_dataset import Truth
 from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
@@ -105,15 +107,14 @@ class Trial:
         asked = [record for record in self._records(task) if not record.options]
         told = {record.question for record in self.subject.concept.select("text_qa", split="train")}
         said = self._ask([record.question for record in asked], asked)
-        return [
-            self._prediction(
-                "facts" if record.question in told and not record.pictures else task,
-                record,
-                given=given,
-                score=float(metrics.exact(given, record.answer)),
-            )
-            for record, given in zip(asked, said, strict=True)
-        ]
+        made = []
+        for record, given in zip(asked, said, strict=True):
+            name = "facts" if record.question in told and not record.pictures else task
+            made.append(self._prediction(name, record, given=given, score=float(metrics.exact(given, record.answer))))
+            if isinstance(self.judge, EndpointJudge):
+                score = self.judge.compare(record.question, record.answer, given).score
+                made.append(self._prediction(f"{name}_judged", record, given=given, score=score))
+        return made
 
     def choose(self) -> list[Prediction]:
         """Multiple choice, about pictures and without them."""
