@@ -18,7 +18,7 @@ from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import Judge
 from unictoken.measure.predictions import Prediction, PredictionsError
-from unictoken.measure.protocols import Trial, make_ready
+from unictoken.measure.protocols import Trial, make_ready, without_name
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.scores import scores
 from unictoken.measure.verdict import Verdict
@@ -285,6 +285,11 @@ def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tm
     heard.clear()
     made = dataclasses.replace(asked, spoken=Repeating(), list_options=False).choose()
     assert [p.score for p in made] == [1.0, 1.0] and not any(" A. " in question for question in heard)
+
+
+def test_who_was_never_told_of_the_concept_hears_its_class_noun():
+    assert without_name("a <bo> by <bo>, the <bo> of <bo2>", "bo", "dog") == "a dog by the dog, the dog of <bo2>"
+    assert without_name("A photo of <bo>", "bo", "owl") == "A photo of the owl" and without_name("a <bo>", "bo", "owl") == "an owl"
 
 
 def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset, tmp_path):
