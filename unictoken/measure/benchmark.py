@@ -130,7 +130,7 @@ class Benchmark:
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
         self.dataset = self._dataset()
-        self.concepts = [self._cut(concept) for concept in self.dataset.concepts.values()][: settings.num_concepts]
+        self.concepts = [self._as_asked(concept) for concept in self.dataset.concepts.values()][: settings.num_concepts]
         if len(self.concepts) < 2:
             raise ConfigError(f"{self.dataset.root}: {len(self.concepts)} concepts, expected 2 or more (wrong_concept needs another one).")
         self.judge = self._judge()
@@ -166,10 +166,10 @@ class Benchmark:
             write_dataset(root, seed=s.seed, num_concepts=s.num_concepts or 20, references=s.references or REFERENCES)
         return read(root, "unifybench")
 
-    def _cut(self, concept: Concept) -> Concept:
-        """The concept with its first references only."""
-        first = self.settings.references
-        return replace(concept, pictures=concept.pictures[:first], crops=concept.crops[:first])
+    def _as_asked(self, concept: Concept) -> Concept:
+        """The concept with its first references only, and with the class noun that the settings give it."""
+        first, noun = self.settings.references, self.settings.class_nouns.get(concept.name) or concept.class_noun
+        return replace(concept, class_noun=noun, pictures=concept.pictures[:first], crops=concept.crops[:first])
 
     def _judge(self) -> AnyJudge | None:
         if self.settings.endpoint:
@@ -183,7 +183,7 @@ class Benchmark:
         _ = self.predictions
         todo = [(c.name, m) for c in self.concepts for m in self.methods if not self._file(c, self.methods[m]).is_file()]
         for concept in dict.fromkeys(concept for concept, _ in todo):
-            self._source(self.dataset.concepts[concept])
+            self._source(self._as_asked(self.dataset.concepts[concept]))
         for _ in self._done("learn_one", todo, "learning"):
             self._record_commit()
 
@@ -206,10 +206,7 @@ class Benchmark:
         return next(concept for concept in self.concepts if concept.name == name)
 
     def _source(self, concept: Concept) -> Source:
-        return concept.source(class_noun=self._noun(concept), consent=self.settings.consent)
-
-    def _noun(self, concept: Concept) -> str:
-        return self.settings.class_nouns.get(concept.name) or concept.class_noun
+        return concept.source(consent=self.settings.consent)
 
     def _file(self, concept: Concept, method: Method) -> Path:
         return self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
@@ -244,9 +241,8 @@ class Benchmark:
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {name: with_tokens(self.base, self.tokens(concept, method)) for name, method in self.methods.items()}
-        noun = self._noun(concept)
         wrong = self.tokens(other, next(iter(self.methods.values())))
-        return own | controls_of(self.base, replace(concept, class_noun=noun), wrong=wrong)
+        return own | controls_of(self.base, concept, wrong=wrong)
 
     def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
@@ -284,7 +280,7 @@ class Benchmark:
         drawn = [p for p in made if p.task == "drawn"]
         numbers: dict[str, float] = {}
         for preset in self.settings.similarity if drawn else ():
-            prompts = [without_name(p.question, concept.name, self._noun(concept)) for p in drawn]
+            prompts = [without_name(p.question, concept.name, concept.class_noun) for p in drawn]
             compared = prompts if PRESETS[preset].compare == "prompts" else [read_picture(file) for file in concept.pictures]
             pictures = [read_picture(self.folder / p.picture) for p in drawn]
             numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)
