@@ -79,6 +79,27 @@ class DeepSpeedEngine(TorchEngine):
         for state in self.optimiser.state.values():
             state["step"] = torch.tensor(float(steps)) if torch.is_tensor(state["step"]) else steps
 
+    def begin(self, stage: Stage) -> None:
+        """Another stage with the same learner, as a new optimiser would begin it."""
+        for group in self.engine.optimizer.param_groups:
+            group["weight_decay"] = stage.weight_decay
+        held = self.learner.held
+        self.load({"rows": held, **{moment: torch.zeros_like(held) for moment in MOMENTS}}, 0)
+
+
+class OneEngine:
+    """Gives every stage the same engine: the hooks of one that is left behind would stay on the rows, and gather their gradients too."""
+
+    def __init__(self, settings: RunConfig):
+        self.settings, self.engine = settings, None
+
+    def __call__(self, learner: Learner, stage: Stage) -> DeepSpeedEngine:
+        if self.engine:
+            self.engine.begin(stage)
+        else:
+            self.engine = DeepSpeedEngine(learner, stage, self.settings)
+        return self.engine
+
 
 def set_image_tokenizer_apart(learner: Learner) -> None:
     """Learning does not use it, and an engine would round it to bf16 and shard it: it stays in reach, but not among the parts."""
@@ -88,8 +109,8 @@ def set_image_tokenizer_apart(learner: Learner) -> None:
 
 
 def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
-    """DeepSpeed's settings, from ours, once. At stage 3 the base is sharded and the rows, `rows_size` values, stay whole."""
-    zero = {"stage": settings.zero_stage, "stage3_param_persistence_threshold": rows_size + 1}
+    """DeepSpeed's settings, from ours, once. Buckets are for the rows, `rows_size` values; at stage 3 the base is sharded and they stay whole."""
+    zero = {"stage": settings.zero_stage, "reduce_bucket_size": rows_size, "stage3_param_persistence_threshold": rows_size + 1}
     if settings.offload == "cpu":
         zero["offload_param"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     return {
@@ -167,7 +188,7 @@ def learn_from(settings: RunConfig) -> None:
         base,
         settings,
         source=source,
-        engine=lambda learner, stage: DeepSpeedEngine(learner, stage, settings),
+        engine=OneEngine(settings),
         share=slice(rank, None, world_size()),
         first_process=rank == 0,
         stop_asked=stop,

@@ -1,10 +1,11 @@
-"""Started by test_run.py in two processes: the same steps with each way of spreading the base. The first one prints JSON."""
+"""Started by test_run.py in two processes: the same steps with each way of spreading the base, and without DeepSpeed. The first one writes JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from unictoken.data.sequence import Batch
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import ConceptConfig, RunConfig
+from unictoken.learn.stages import Engine, TorchEngine
 from unictoken.model.base import Base
 
 WAYS = {
@@ -50,32 +52,51 @@ def held(base: Base) -> int:
 
 
 def try_way(folder: str, way: dict) -> dict:
-    """Losses of four steps, of the same with a break after two, and what the process holds."""
+    """Losses of four steps, of the same with a break after two, of a second stage's three steps, and what the process holds."""
     settings = RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, **({"dtype": "fp32"} | way))
-    base, engine = start(settings)
+    base, engines, engine = start(settings)
     whole = {name: tensor.clone() for name, tensor in base.model.model.vqmodel.state_dict().items()}
     losses = steps(base, engine, 2)
     saved = {name: tensor.detach().clone() for name, tensor in engine.state().items()}
     losses += steps(base, engine, 2)
     image_tokenizer = base.model.model.vqmodel.state_dict()
-    again, resumed = start(settings)
+    second = steps(base, second_stage(engines, engine), 3)
+    again, _, resumed = start(settings)
     resumed.load(saved, 2)
     return {
         "losses": losses,
         "resumed": steps(again, resumed, 2),
+        "second stage": second,
         "held": program.everywhere(held(base), torch.distributed.ReduceOp.MAX),
         "image tokenizer is whole": all(torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()),
     }
 
 
-def start(settings: RunConfig) -> tuple[Base, program.DeepSpeedEngine]:
+def start(settings: RunConfig) -> tuple[Base, program.OneEngine, program.DeepSpeedEngine]:
     base = program.base_of(settings)
-    return base, program.DeepSpeedEngine(learner_of(base), STAGE, settings)
+    engines = program.OneEngine(settings)
+    return base, engines, engines(learner_of(base), STAGE)
 
 
-def steps(base: Base, engine: program.DeepSpeedEngine, count: int) -> list[float]:
-    """Losses of steps on this process's share of the batch."""
-    batch, share = batch_of(base), slice(torch.distributed.get_rank(), None, program.world_size())
+def without_deepspeed(folder: str) -> dict:
+    """Losses of four steps and of a second stage's three, each process for itself."""
+    base = program.base_of(RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, dtype="fp32"))
+    engine = TorchEngine(learner_of(base), STAGE)
+    losses = steps(base, engine, 4, share=slice(None))
+    return {"losses": losses, "second stage": steps(base, second_stage(TorchEngine, engine), 3, share=slice(None))}
+
+
+def second_stage(engines: Callable[[Learner, Stage], Engine], first: TorchEngine) -> Engine:
+    """The engine of a next stage, after a first one is over as stages.py ends it."""
+    learner = first.learner
+    learner.settle(first.state()["rows"])
+    learner.begin_stage([True] * 3)
+    return engines(learner, STAGE)
+
+
+def steps(base: Base, engine: Engine, count: int, *, share: slice | None = None) -> list[float]:
+    """Losses of steps on a share of the batch; None: this process's."""
+    batch, share = batch_of(base), share or slice(torch.distributed.get_rank(), None, program.world_size())
     part = Batch(batch.ids_BT[share], batch.labels_BT[share])
     return [engine.step(part, torch.ones(len(part.ids_BT)), STAGE.lr) for _ in range(count)]
 
@@ -87,7 +108,7 @@ if __name__ == "__main__":
     parser.add_argument("--local_rank", type=int, default=0)
     options = parser.parse_args()
     rank = program.start_processes()
-    found = {name: try_way(options.base, way) for name, way in WAYS.items()}
+    found = {"without": without_deepspeed(options.base), "ways": {name: try_way(options.base, way) for name, way in WAYS.items()}}
     if rank == 0:
         Path(options.out).write_text(json.dumps(found))
     torch.distributed.barrier()
