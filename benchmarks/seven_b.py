@@ -31,7 +31,7 @@ from unictoken.learn.methods import Stage
 from unictoken.learn.stages import TorchEngine
 from unictoken.measure.results import commit
 from unictoken.model import budget
-from unictoken.model.base import Base, EarlyFusionModel
+from unictoken.model.base import Base, EarlyFusionModel, usual_device
 from unictoken.model.budget import GIB, Job, Shape
 from unictoken.model.sampling import Draw, sample_pictures
 from unictoken.model.vocab import image_token_name
@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.batch < 1 or options.steps < 1:
         raise Refused(f"benchmarks/seven_b.py: --batch {options.batch}, --steps {options.steps}; expected 1 or more of each.")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = usual_device()
     if options.size == "7b" and device == "cpu":
         sys.exit("benchmarks/seven_b.py: no GPU found; 7B needs one of 24 GB or more. `--size tiny` runs anywhere.\n\n" + budget.table())
     shape = SIZES[options.size]

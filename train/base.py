@@ -18,7 +18,7 @@ import torch
 from unictoken import config
 from unictoken.measure.abilities import measure_base
 from unictoken.measure.judge import load_judge
-from unictoken.model.base import Base, load_base
+from unictoken.model.base import Base, load_base, usual_device
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.vocab import Vocab
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def make(settings: BaseConfig, parts: Collection[str]) -> None:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = usual_device()
     if "tokenizer" in parts:
         make_tokenizer(settings, device)
     if "judge" in parts:

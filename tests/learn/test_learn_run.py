@@ -101,7 +101,7 @@ def test_a_run_that_never_resumes_begins_anew(base, settings):
     first = rows(base, settings)
     begun = []
     anew = dataclasses.replace(settings, resume="never")
-    assert torch.equal(rows(base, anew, show=lambda progress, total: begun.append(progress.step)), first)
+    assert torch.equal(rows(base, anew, show=lambda progress: begun.append(progress.step)), first)
     assert begun == [1, 2, 3, 4, 5, 6]
 
 
@@ -110,7 +110,7 @@ def test_a_run_that_began_anew_and_stopped_goes_on_from_its_own_checkpoint(base,
     with pytest.raises(Stopped, match="stopped at step 1 of 6"):
         run(base, dataclasses.replace(settings, resume="never"), stop_asked=stop_after(1))
     done = []
-    run(base, settings, show=lambda progress, total: done.append(progress.step))
+    run(base, settings, show=lambda progress: done.append(progress.step))
     assert done == [2, 3, 4, 5, 6]
 
 

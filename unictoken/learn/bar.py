@@ -15,7 +15,7 @@ class Bar:
         steps = sum(stage.steps for stage in method.stages)
         self.drawn = tqdm(total=steps, disable=hidden, unit="step", mininterval=2, delay=0.1)
 
-    def show(self, progress: Progress, total: int) -> None:
+    def show(self, progress: Progress) -> None:
         self.drawn.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)
         self.drawn.update(progress.step - self.drawn.n)
 

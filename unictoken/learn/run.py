@@ -29,7 +29,7 @@ from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.negatives import Strangers
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
-from unictoken.model.base import Base, load_base, usual_dtype
+from unictoken.model.base import Base, load_base, usual_device, usual_dtype
 from unictoken.model.pixels import grid
 from unictoken.model.sampling import Draw
 
@@ -91,7 +91,7 @@ class RunConfig:
     gradient_checkpointing: bool = False
     """Compute each layer again in the backward pass rather than keep what it computed: half more time, far less memory."""
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the base. auto: bf16 on a GPU, fp32 without one; the rows learn in fp32 in any case."""
+    """Of the base. auto: bf16 on a GPU, fp32 without one; the optimiser's rows and the concept file are in fp32 in any case."""
 
     def __post_init__(self):
         if self.save_every < 1 or self.show_every < 0:
@@ -112,7 +112,7 @@ class RunConfig:
     def weights(self) -> torch.dtype:
         """What the base is loaded in."""
         said = {"fp32": torch.float32, "bf16": torch.bfloat16}
-        return said.get(self.dtype) or usual_dtype("cuda" if torch.cuda.is_available() else "cpu")
+        return said.get(self.dtype) or usual_dtype(usual_device())
 
     def named(self, text: str) -> str:
         return text.replace("{name}", self.concept.name)
@@ -205,7 +205,7 @@ def run(
     share: slice = slice(None),
     first_process: bool = True,
     stop_asked: Callable[[], bool] = lambda: False,
-    show: Callable[[Progress, int], None] = lambda progress, total: None,
+    show: Callable[[Progress], None] = lambda progress: None,
     draws: bool = True,
 ) -> tuple[ConceptTokens, Source, Lesson]:
     """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so.
@@ -247,7 +247,7 @@ def run(
     )
     for progress in steps:
         recorder.step(progress, time.time() - began)
-        show(progress, total)
+        show(progress)
         stopping = stop_asked()
         if stopping or progress.step % settings.save_every == 0 or progress.step == total:
             save(progress.step)

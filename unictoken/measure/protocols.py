@@ -209,16 +209,18 @@ class Trial:
     def _claims(self, record: Record) -> dict[str, Claim]:
         """What is to be checked of a drawing, by task."""
         concept, truth, references = self.subject.concept, self.subject.truth, self.subject.references
+
+        def shows(what: str) -> str:
+            return without_name(f"The picture shows '{record.question}'{what}", concept.name, concept.class_noun)
+
         if record.kind == KNOWLEDGE:
-            known = " ".join(concept.facts)
-            text = without_name(f"The picture shows '{record.question}', where {known}", concept.name, concept.class_noun)
+            text = shows(f", where {' '.join(concept.facts)}")
             return {"knowledge": Claim(text=text, attributes=truth.hat if truth else {}, references=references)}
         who = {name: getattr(concept.pet, name) for name in IDENTITY} if concept.pet else {}
         claims = {"identity": Claim(text=f"It is the {concept.class_noun} of the reference pictures.", attributes=who, references=references)}
         wished = truth.prompts.get(record.question, {}) if truth else {}
         if wished or not truth:
-            text = without_name(f"The picture shows '{record.question}'.", concept.name, concept.class_noun)
-            claims["prompt"] = Claim(text=text, attributes=wished)
+            claims["prompt"] = Claim(text=shows("."), attributes=wished)
         return claims
 
     def unchanged(self) -> list[Prediction]:

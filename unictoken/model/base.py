@@ -150,6 +150,11 @@ class Base:
             )
 
 
+def usual_device() -> str:
+    """Where models go where nobody says it: the GPU, if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def usual_dtype(device: str) -> torch.dtype:
     """What a base is loaded in where nobody says it."""
     return torch.float32 if device == "cpu" else torch.bfloat16
@@ -167,7 +172,7 @@ def load_base(
         lacks_config = Path(path).exists() and not (Path(path) / "config.json").is_file()
     if lacks_config:
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or usual_device()
     dtype = dtype or usual_dtype(device)
     with _without_report():
         with _reading(path, "its config.json is not Chameleon's"):

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
 
-from unictoken.model.base import Base
+from unictoken.model.base import Base, usual_device
 
 BATCH = 16
 
@@ -148,7 +148,7 @@ def _model(kind, name: str, weights: str | Path):
     # DINO's published weights have no pooler; the class token is taken before that.
     if lacking := sorted(key for key in loaded["missing_keys"] if not key.startswith("pooler.")):
         raise EncoderError(f"encoder '{name}': {len(lacking)} weights are missing at '{weights}', '{lacking[0]}' first. Fetch them again.")
-    return model.eval().requires_grad_(False).to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.eval().requires_grad_(False).to(usual_device())
 
 
 def _pixels(encoder: ClipEncoder | DinoEncoder, pictures: Sequence[Image.Image]):

@@ -103,8 +103,7 @@ def sample_text(
     for first, part in _parts(speaker, prompts, TEXT_BATCH, more_ids=max_ids):
         talk = _Continuation(speaker, part)
         generators = _generators(seed, first, len(part))
-        no_text = torch.tensor([vocab.begin_image, vocab.end_image, vocab.image, vocab.bos, vocab.pad])
-        forbidden, ends = torch.cat([vocab.image_ids, no_text]).to(talk.device), torch.tensor(vocab.ends, device=talk.device)
+        forbidden, ends = torch.cat([vocab.image_ids, torch.tensor(vocab.no_text)]).to(talk.device), torch.tensor(vocab.ends, device=talk.device)
         done = torch.zeros(len(part), dtype=torch.bool, device=talk.device)
         start = talk.ids.shape[1]
         while not done.all() and talk.ids.shape[1] - start < max_ids:

@@ -23,7 +23,7 @@ class Vocab:
     """Ids of a tokenizer by what they mean.
 
     Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `ends` (after which an answer is over: a
-    published Chameleon, pretrained on documents, says '</s>'), `image_ids` (LongTensor [C], code -> id),
+    published Chameleon, pretrained on documents, says '</s>'), `no_text` (what stands in no answer), `image_ids` (LongTensor [C], code -> id),
     `reserved` (free ids for concepts, in order), `words` (ids of text), `size`.
     """
 
@@ -40,6 +40,7 @@ class Vocab:
         self.bos, self.pad = find("<s>"), find("<pad>")
         self.begin_image, self.end_image = find("<racm3:break>"), find("<eoss>")
         self.image = find("<image>")
+        self.no_text = (self.bos, self.pad, self.begin_image, self.end_image, self.image)
         self.end_turn = find(tokenizer.sep_token or "<reserved08706>")
         self.ends = tuple(dict.fromkeys([self.end_turn, table.get("</s>", self.end_turn)]))
         codes = {int(name[6:-1].translate(_DIGITS)): i for name, i in table.items() if name.startswith("IMGIMG")}
@@ -50,7 +51,7 @@ class Vocab:
         reserved = {i for name, i in table.items() if _RESERVED.fullmatch(name)}
         # Chameleon's processor uses reserved ids up to <image>, which was one itself; the free ones come after it.
         self.reserved = sorted(i for i in reserved if i > max(self.end_turn, self.image))
-        special = {self.bos, self.pad, self.begin_image, self.end_image, self.image, self.end_turn, *tokenizer.all_special_ids}
+        special = {*self.no_text, self.end_turn, *tokenizer.all_special_ids}
         self.words = sorted(set(table.values()) - reserved - special - set(codes.values()))
         self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
 
@@ -72,8 +73,8 @@ class Vocab:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids; image ids and special ids are left out."""
-        special = {self.bos, self.pad, self.end_turn, self.begin_image, self.end_image}
-        kept = [int(i) for i in ids if int(i) not in special and self.code_of_id[int(i)] < 0]
+        left_out = {*self.no_text, self.end_turn}
+        kept = [int(i) for i in ids if int(i) not in left_out and self.code_of_id[int(i)] < 0]
         return self.tokenizer.decode(kept, skip_special_tokens=True).strip()
 
     def picture(self, image_ids: Sequence[int]) -> list[int]:

@@ -6,12 +6,14 @@ tokenizer reached 18.5 dB this way and 16.1 dB with AdamW alone (dev/LOG.md).
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 from torch import nn
+
+from unictoken.disk import write_aside
 
 
 class MuonAdamW:
@@ -62,18 +64,13 @@ class MuonAdamW:
 def save_progress(path: Path, step: int, **groups: dict[str, torch.Tensor]) -> None:
     """Everything that resumes a run, in one safetensors file written aside and renamed."""
     tensors = {f"{group}/{name}": t.detach().contiguous().clone() for group, part in groups.items() for name, t in part.items()}
-    aside = path.with_suffix(".aside")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, aside, metadata={"step": str(step)})
-    os.replace(aside, path)
+    write_aside(path, save(tensors, metadata={"step": str(step)}))
 
 
 def load_progress(path: Path) -> tuple[int, dict[str, dict[str, torch.Tensor]]]:
     """(step, groups) as they were saved; step 0 and nothing where there is no file."""
     if not path.is_file():
         return 0, {}
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as file:
         step = int(file.metadata()["step"])
     groups: dict[str, dict[str, torch.Tensor]] = {}
