@@ -1,4 +1,4 @@
-"""Make the tiny base: image tokenizer, judge, transformer. Resumable; logs what it reached.
+"""Make the tiny base: image tokenizer, judge (a minute or two, from its beginning), transformer. Resumable; logs what it reached.
 
     python train/base.py --config configs/base.yaml [--parts tokenizer judge language measure] [--set language.steps=100]
 """
@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,7 +63,10 @@ def make_tokenizer(settings: BaseConfig, device: str) -> None:
 
 
 def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:
-    return ImageTokenizer.from_pretrained(Path(settings.work) / "image_tokenizer").eval()
+    folder = Path(settings.work) / "image_tokenizer"
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder. Make the part 'tokenizer' first.")
+    return ImageTokenizer.from_pretrained(folder).eval()
 
 
 def make_judge(settings: BaseConfig) -> None:
@@ -110,17 +114,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args(arguments)
     try:
-        settings = config.load(BaseConfig, options.config, options.set)
-    except config.ConfigError as error:
+        make(config.load(BaseConfig, options.config, options.set), options.parts)
+    except (ValueError, OSError) as error:
         raise config.Refused(f"train/base.py: {error}") from None
+
+
+def make(settings: BaseConfig, parts: Collection[str]) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if "tokenizer" in options.parts:
+    if "tokenizer" in parts:
         make_tokenizer(settings, device)
-    if "judge" in options.parts:
+    if "judge" in parts:
         make_judge(settings)
-    if "language" in options.parts:
+    if "language" in parts:
         make_language(settings, device)
-    if "measure" in options.parts:
+    if "measure" in parts:
         measure(settings)
 
 

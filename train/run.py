@@ -16,9 +16,9 @@ os.environ.setdefault("DS_ACCELERATOR", "cuda" if os.path.exists("/dev/nvidiactl
 import deepspeed
 import torch
 from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state, safe_set_full_fp32_param, safe_set_full_optimizer_state
-from tqdm import tqdm
 
 from unictoken import config
+from unictoken.learn.bar import Bar
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
@@ -160,16 +160,9 @@ def learn_from(settings: RunConfig) -> None:
             raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
     source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
-    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), disable=rank > 0, unit="step", mininterval=2, delay=0.1)
-
-    def show(progress, total) -> None:
-        bar.n = progress.step
-        bar.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)
-        bar.update(0)
-
     if rank == 0:
         print(config.to_yaml(settings), flush=True)
-    stop = StopEverywhere()
+    bar, stop = Bar(settings.method, hidden=rank > 0), StopEverywhere()
     learned = run(
         base,
         settings,
@@ -178,7 +171,7 @@ def learn_from(settings: RunConfig) -> None:
         share=slice(rank, None, world_size()),
         first_process=rank == 0,
         stop_asked=stop,
-        show=show,
+        show=bar.show,
         draws=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
     )
     stop.over()

@@ -20,6 +20,7 @@ from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.data.source import is_person
 from unictoken.disk import folder_aside
+from unictoken.measure.report import NO_TEST
 from unictoken.model.base import Base
 from unictoken.model.pixels import read_picture
 from unictoken.world import language
@@ -160,7 +161,8 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
     """A table of what was measured when it was learned; nothing where nothing was."""
     if not scores:
         return []
-    return ["## Scores\n", "| | |\n|---|---|", *(f"| {name} | {value} |" for name, value in scores.items()), ""]
+    note = [] if "recognition" in scores else [NO_TEST + "\n"]
+    return ["## Scores\n", *note, "| | |\n|---|---|", *(f"| {name} | {value} |" for name, value in scores.items()), ""]
 
 
 def _consent(header: Mapping) -> str:

@@ -35,6 +35,10 @@ def test_strangers_of_the_world_are_graded_by_likeness(base, alone, short_method
     assert counts(gather(base, alone, short_method, Strangers(world=20), seed=0)) == {"hard": 3, "easy": 17}
 
 
+def test_a_grade_without_pictures_is_left_out(base, alone, short_method):
+    assert list(gather(base, alone, short_method, Strangers(world=1), seed=0).by_grade) == ["hard"]
+
+
 def test_the_base_can_draw_strangers_itself(base, alone, short_method):
     assert counts(gather(base, alone, short_method, Strangers(world=0, drawn=4), seed=0)) == {"hard": 1, "easy": 3}
     first, again, other = ([p.tobytes() for p in drawn_strangers(base, "dog", 2, seed)] for seed in (0, 0, 1))

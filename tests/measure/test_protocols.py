@@ -15,10 +15,10 @@ from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.measure import toy, toy_dataset
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
-from unictoken.measure.endpoint import EndpointConfig
+from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import Judge
 from unictoken.measure.predictions import Prediction, PredictionsError
-from unictoken.measure.protocols import Trial, make_ready
+from unictoken.measure.protocols import Trial, make_ready, without_name
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.scores import scores
 from unictoken.measure.verdict import Verdict
@@ -108,7 +108,7 @@ def test_every_control_stands_beside_every_method(measured):
 
 def test_every_metric_is_within_its_range(measured):
     own = next(measured.rows())
-    absent = {"name_precision", "vqa_choice", "text_qa_choice", *(column for column in COLUMNS if column.endswith("_preview"))}
+    absent = {"name_precision", "vqa_choice", "text_qa_choice", *(column for column in COLUMNS if column.endswith(("_preview", "_judged")))}
     assert set(COLUMNS) - absent <= set(own)
     assert all(0 <= value <= 1 for name, value in own.items() if isinstance(value, float) and not name.startswith("palette"))
     assert own["unchanged"] == 1.0
@@ -256,6 +256,21 @@ def test_who_knows_every_answer_is_always_right(base, dataset, tmp_path):
     assert (numbers["vqa"], numbers["text_qa"], numbers["facts"]) == (1.0, 1.0, 1.0)
 
 
+def test_a_model_behind_an_endpoint_says_how_far_an_answer_is_what_was_expected(base, dataset, tmp_path, monkeypatch):
+    heard = []
+
+    def compare(judge, question, expected, given):
+        heard.append((question, expected, given))
+        return Verdict(0.5, "half")
+
+    monkeypatch.setattr(EndpointJudge, "compare", compare)
+    judge = EndpointJudge(EndpointConfig(url="http://localhost", model="grader"), tmp_path / "verdicts.jsonl")
+    made = trial(base, in_words(base, "toy0", ""), dataset, tmp_path, judge).answer("text_qa")
+    free = [p for p in made if not p.task.endswith("_judged")]
+    assert heard == [(p.question, p.expected, p.given) for p in free]
+    assert (scores(made)["text_qa_judged"], scores(made)["facts_judged"]) == (0.5, 0.5)
+
+
 def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tmp_path):
     asked = trial(base, in_words(base, "toy0", ""), dataset, tmp_path)
     heard = []
@@ -270,6 +285,11 @@ def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tm
     heard.clear()
     made = dataclasses.replace(asked, spoken=Repeating(), list_options=False).choose()
     assert [p.score for p in made] == [1.0, 1.0] and not any(" A. " in question for question in heard)
+
+
+def test_who_was_never_told_of_the_concept_hears_its_class_noun():
+    assert without_name("a <bo> by <bo>, the <bo> of <bo2>", "bo", "dog") == "a dog by the dog, the dog of <bo2>"
+    assert without_name("A photo of <bo>", "bo", "owl") == "A photo of the owl" and without_name("a <bo>", "bo", "owl") == "an owl"
 
 
 def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset, tmp_path):

@@ -81,13 +81,15 @@ def test_the_cache_does_not_change_what_is_said(base, prompts):
 
 def test_text_never_holds_image_ids(base, prompts):
     said = sample_text(base, prompts, max_ids=30, temperature=3.0)
-    picture_ids = {*base.vocab.image_ids.tolist(), base.vocab.begin_image}
+    picture_ids = {*base.vocab.image_ids.tolist(), base.vocab.begin_image, base.vocab.end_image, base.vocab.image}
     assert all(len(ids) <= 30 and not picture_ids & set(ids) for ids in said)
 
 
-def test_text_ends_before_its_end_turn(base, bo, prompts, monkeypatch):
-    speaker = Speaker(base, [bo])
-    monkeypatch.setattr(speaker, "logits", lambda hidden, ids: torch.eye(base.vocab.size)[[base.vocab.end_turn] * len(ids)])
+@pytest.mark.parametrize("end", [0, 1])
+def test_text_ends_before_the_end_of_a_turn_or_of_a_document(base, bo, prompts, monkeypatch, end):
+    assert base.vocab.ends == (base.vocab.end_turn, base.vocab.tokenizer.get_vocab()["</s>"])
+    speaker, end_id = Speaker(base, [bo]), base.vocab.ends[end]
+    monkeypatch.setattr(speaker, "logits", lambda hidden, ids: torch.eye(base.vocab.size)[[end_id] * len(ids)])
     assert sample_text(speaker, prompts, max_ids=8) == [[], [], []]
 
 

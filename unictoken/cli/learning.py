@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tqdm import tqdm
-
 from unictoken import config
 from unictoken.cli.command import command
+from unictoken.learn.bar import Bar
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
 from unictoken.learn.stop import STOPPED, StopSignal
@@ -21,15 +20,9 @@ def learn(options: argparse.Namespace) -> None:
     keep_freed_memory()
     source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
-    bar = tqdm(total=sum(stage.steps for stage in settings.method.stages), unit="step", mininterval=2, delay=0.1)
-
-    def show(progress, total: int) -> None:
-        bar.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)
-        bar.update(progress.step - bar.n)
-
-    stop = StopSignal()
+    bar, stop = Bar(settings.method), StopSignal()
     try:
-        learned = run(base, settings, source=source, show=show, stop_asked=stop)
+        learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
     except Stopped as stopped:
         print(stopped)
         sys.exit(STOPPED)

@@ -67,7 +67,8 @@ def gather(base: Base, source: Source, method: Method, strangers: Strangers, *, 
         return Others(own)
     ids = base.encode([pictures[i] for i in by_likeness(_encoder(base, strangers), source.pictures, pictures)])
     alike = len(ids) if hard else max(1, int(HARD_SHARE * len(ids)))
-    return Others(own or {"hard": ids[:alike], "easy": ids[alike:]}, ids[:alike] if wants_alike else None)
+    ranked = {"hard": ids[:alike], "easy": ids[alike:]}
+    return Others(own or {grade: found for grade, found in ranked.items() if len(found)}, ids[:alike] if wants_alike else None)
 
 
 def _refuse_if_needed(source: Source, method: Method, own: Mapping) -> None:

@@ -35,7 +35,7 @@ from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import load_judge
 from unictoken.measure.metrics import constant_answers
 from unictoken.measure.predictions import Prediction, Predictions
-from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled
+from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.toy import REFERENCES
@@ -284,7 +284,7 @@ class Benchmark:
         drawn = [p for p in made if p.task == "drawn"]
         numbers: dict[str, float] = {}
         for preset in self.settings.similarity if drawn else ():
-            prompts = [p.question.replace(f"<{concept.name}>", f"the {self._noun(concept)}") for p in drawn]
+            prompts = [without_name(p.question, concept.name, self._noun(concept)) for p in drawn]
             compared = prompts if PRESETS[preset].compare == "prompts" else [read_picture(file) for file in concept.pictures]
             pictures = [read_picture(self.folder / p.picture) for p in drawn]
             numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)

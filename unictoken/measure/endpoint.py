@@ -38,6 +38,7 @@ COMPARE = (
     "Question: {question}. Expected answer: {expected}. Given answer: {given}. How far does the given answer say what is expected? "
     "1: the same, in whatever words; 0: something else, or nothing."
 )
+SENT_SIDE = 768  # pixels that a picture is sent with, at most: five photographs as they come from a camera are 100 MB
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP answers after which the same request may go through
 _SCORE = re.compile(r'"score"\s*:\s*(-?\d+(?:\.\d+)?|-?\.\d+)')
 
@@ -181,8 +182,9 @@ def _quoted(text: str) -> str:
 
 
 def _data_uri(picture: Image.Image) -> str:
-    data = io.BytesIO()
-    picture.convert("RGB").save(data, "PNG")
+    data, small = io.BytesIO(), picture.convert("RGB")
+    small.thumbnail((SENT_SIDE, SENT_SIDE))
+    small.save(data, "PNG")
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
 

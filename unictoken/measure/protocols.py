@@ -5,6 +5,7 @@ recount. Tasks of predictions:
 
     positive, negative_<grade>     recognition: yes or no, by its probability
     vqa, text_qa, facts            free answers; facts are what the owner told and no picture shows
+    vqa_judged, ...                how far they say what was expected, as a model behind an endpoint sees it
     choice, vqa_choice, text_qa_choice      the same with options
     caption, caption_other         whether a caption names the concept: of its pictures, of others
     attributes                     share of a scene's attributes that a caption says
@@ -17,6 +18,7 @@ recount. Tasks of predictions:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +32,14 @@ from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.templates import NO, YES
 from unictoken.measure import metrics
+from unictoken.measure.endpoint import EndpointJudge
 from unictoken.measure.predictions import Prediction
 from unictoken.measure.toy_dataset import Truth
 from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import read_picture
 from unictoken.model.sampling import Draw, next_logits
+from unictoken.world import language
 
 IDENTITY = ("species", "fur", "second", "pattern", "collar")
 MAX_ANSWER = 24  # ids
@@ -105,15 +109,14 @@ class Trial:
         asked = [record for record in self._records(task) if not record.options]
         told = {record.question for record in self.subject.concept.select("text_qa", split="train")}
         said = self._ask([record.question for record in asked], asked)
-        return [
-            self._prediction(
-                "facts" if record.question in told and not record.pictures else task,
-                record,
-                given=given,
-                score=float(metrics.exact(given, record.answer)),
-            )
-            for record, given in zip(asked, said, strict=True)
-        ]
+        made = []
+        for record, given in zip(asked, said, strict=True):
+            name = "facts" if record.question in told and not record.pictures else task
+            made.append(self._prediction(name, record, given=given, score=float(metrics.exact(given, record.answer))))
+            if isinstance(self.judge, EndpointJudge):
+                score = self.judge.compare(record.question, record.answer, given).score
+                made.append(self._prediction(f"{name}_judged", record, given=given, score=score))
+        return made
 
     def choose(self) -> list[Prediction]:
         """Multiple choice, about pictures and without them."""
@@ -207,13 +210,15 @@ class Trial:
         """What is to be checked of a drawing, by task."""
         concept, truth, references = self.subject.concept, self.subject.truth, self.subject.references
         if record.kind == KNOWLEDGE:
-            text = f"The picture shows '{record.question}', where {' '.join(concept.facts)}"
+            known = " ".join(concept.facts)
+            text = without_name(f"The picture shows '{record.question}', where {known}", concept.name, concept.class_noun)
             return {"knowledge": Claim(text=text, attributes=truth.hat if truth else {}, references=references)}
         who = {name: getattr(concept.pet, name) for name in IDENTITY} if concept.pet else {}
         claims = {"identity": Claim(text=f"It is the {concept.class_noun} of the reference pictures.", attributes=who, references=references)}
         wished = truth.prompts.get(record.question, {}) if truth else {}
         if wished or not truth:
-            claims["prompt"] = Claim(text=f"The picture shows '{record.question}'.", attributes=wished)
+            text = without_name(f"The picture shows '{record.question}'.", concept.name, concept.class_noun)
+            claims["prompt"] = Claim(text=text, attributes=wished)
         return claims
 
     def unchanged(self) -> list[Prediction]:
@@ -256,6 +261,12 @@ def shuffled(record: Record, root: Path) -> metrics.Choice:
     """A record's options in an order of its own place (datasets.md, trap 2), the same wherever the dataset lies."""
     place = str(record.where).removeprefix(str(root))
     return metrics.shuffle(metrics.Choice(record.options, record.options.index(record.answer)), record=place)
+
+
+def without_name(text: str, name: str, noun: str) -> str:
+    """A text for who was never told of the concept: 'a <bo> by <bo>' becomes 'a dog by the dog'."""
+    with_article = re.sub(rf"\b(a|an|the) <{re.escape(name)}>", lambda found: f"the {noun}" if found[1] == "the" else language.a(noun), text)
+    return with_article.replace(f"<{name}>", f"the {noun}")
 
 
 def _listed(choice: metrics.Choice) -> str:

@@ -14,7 +14,8 @@ from unictoken.measure.benchmark import Benchmark
 from unictoken.measure.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
-    "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "choice", "vqa_choice", "text_qa_choice",
+    "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "vqa_judged", "text_qa_judged", "facts_judged",
+    "choice", "vqa_choice", "text_qa_choice",
     "name_recall", "name_precision", "attributes", "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
     "identity_preview", "shade_preview", "palette_preview", "prompt_preview", "knowledge_preview", "unchanged",
 )  # fmt: skip

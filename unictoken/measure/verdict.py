@@ -9,7 +9,7 @@ from typing import Protocol
 from PIL import Image
 
 from unictoken.measure.judge import Judge
-from unictoken.measure.metrics import exact, mean
+from unictoken.measure.metrics import mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +33,17 @@ class Verdict:
 
 
 class AnyJudge(Protocol):
-    """What judges drawn pictures and answers."""
+    """What judges drawn pictures."""
 
     name: str
 
     def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
         """How far each claim is true of its picture."""
 
-    def compare(self, question: str, expected: str, given: str) -> Verdict:
-        """How far a given answer says what was expected."""
-
 
 @dataclass(frozen=True)
 class WorldJudge:
-    """The toy world's truth: attributes as the judge network reads them off a picture, answers word by word."""
+    """The toy world's truth: attributes as the judge network reads them off a picture."""
 
     judge: Judge
     name: str = "toy world"
@@ -54,9 +51,6 @@ class WorldJudge:
     def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
         """The share of each claim's attributes that its picture has."""
         return [_verdict(reading.values, claim.attributes) for reading, claim in zip(self.judge.read(pictures), claims, strict=True)]
-
-    def compare(self, question: str, expected: str, given: str) -> Verdict:
-        return Verdict(float(exact(given, expected)), given)
 
 
 def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:

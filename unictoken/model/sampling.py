@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from transformers.cache_utils import DynamicCache
@@ -97,26 +98,23 @@ def _generators(seed: int, first: int, count: int) -> list[torch.Generator]:
 def sample_text(
     speaker, prompts: Sequence[Sequence[int]], *, max_ids: int = 64, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0
 ) -> list[list[int]]:
-    """The ids that follow each prompt, up to its end_turn (left out). Image ids are never sampled here."""
-    answers = []
+    """The ids that follow each prompt, up to its end (left out). Image ids, and what else is no text, are never sampled here."""
+    answers, vocab = [], speaker.vocab
     for first, part in _parts(speaker, prompts, TEXT_BATCH, more_ids=max_ids):
         talk = _Continuation(speaker, part)
         generators = _generators(seed, first, len(part))
-        forbidden = torch.cat([speaker.vocab.image_ids, torch.tensor([speaker.vocab.begin_image])]).to(talk.device)
+        no_text = torch.tensor([vocab.begin_image, vocab.end_image, vocab.image, vocab.bos, vocab.pad])
+        forbidden, ends = torch.cat([vocab.image_ids, no_text]).to(talk.device), torch.tensor(vocab.ends, device=talk.device)
         done = torch.zeros(len(part), dtype=torch.bool, device=talk.device)
         start = talk.ids.shape[1]
         while not done.all() and talk.ids.shape[1] - start < max_ids:
             talk.logits[:, forbidden] = -torch.inf
             chosen = pick(talk.logits, temperature, top_p, generators)
-            chosen = torch.where(done, speaker.vocab.end_turn, chosen)
-            done |= chosen == speaker.vocab.end_turn
+            chosen = torch.where(done, vocab.end_turn, chosen)
+            done |= torch.isin(chosen, ends)
             talk.append(chosen)
-        answers += [_until(row.tolist(), speaker.vocab.end_turn) for row in talk.ids[:, start:]]
+        answers += [list(takewhile(lambda i: i not in vocab.ends, row.tolist())) for row in talk.ids[:, start:]]
     return answers
-
-
-def _until(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end)] if end in ids else ids
 
 
 @torch.no_grad()

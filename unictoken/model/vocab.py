@@ -22,7 +22,8 @@ class VocabError(ValueError):
 class Vocab:
     """Ids of a tokenizer by what they mean.
 
-    Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `image_ids` (LongTensor [C], code -> id),
+    Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `ends` (after which an answer is over: a
+    published Chameleon, pretrained on documents, says '</s>'), `image_ids` (LongTensor [C], code -> id),
     `reserved` (free ids for concepts, in order), `words` (ids of text), `size`.
     """
 
@@ -40,6 +41,7 @@ class Vocab:
         self.begin_image, self.end_image = find("<racm3:break>"), find("<eoss>")
         self.image = find("<image>")
         self.end_turn = find(tokenizer.sep_token or "<reserved08706>")
+        self.ends = tuple(dict.fromkeys([self.end_turn, table.get("</s>", self.end_turn)]))
         codes = {int(name[6:-1].translate(_DIGITS)): i for name, i in table.items() if name.startswith("IMGIMG")}
         if sorted(codes) != list(range(len(codes))) or not codes:
             raise VocabError(f"tokenizer: found {len(codes)} image tokens 'IMGIMG...Z', expected codes 0, 1, 2, ... without a gap.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from transformers import ChameleonConfig, ChameleonImageProcessor, ChameleonProc
 
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
+from unictoken.disk import write_aside
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
@@ -82,6 +84,7 @@ def start_image_rows(model: EarlyFusionModel, image_ids_C: torch.Tensor, codeboo
 
     Half-whitened first: raw distances between patches are mostly about brightness.
     """
+    codebook_CE = codebook_CE.to(model.lm_head.weight.device)
     directions_CE, lengths_E, _ = torch.linalg.svd(codebook_CE - codebook_CE.mean(0), full_matrices=False)
     features_CE = directions_CE * lengths_E.sqrt()
     rows_CD = features_CE @ torch.randn(features_CE.shape[1], model.config.hidden_size)
@@ -128,8 +131,9 @@ def make_lessons(settings: LanguageSettings, vocab: Vocab, image_tokenizer, *, s
     pets, scenes = sample_families(settings.families, seed=seed)
     file = cache / f"families-{digest_of(pets, scenes, image_tokenizer)}.npy"
     if not file.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(file, encode_pictures(image_tokenizer, draw_families(pets, scenes), vocab.image_ids, device).astype(np.int16))
+        made = io.BytesIO()
+        np.save(made, encode_pictures(image_tokenizer, draw_families(pets, scenes), vocab.image_ids, device).astype(np.int16))
+        write_aside(file, made.getvalue())
     made = families(pets, scenes, np.load(file).astype(np.int64))
     taught = [family for family in made if not any(map(held_out, family.pets))]  # a hard negative may land on a held-out combination
     return Lessons(vocab, taught, length=settings.length, shares=settings.shares)
