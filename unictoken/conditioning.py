@@ -85,7 +85,7 @@ class Conditioning:
                 words = []
             else:
                 words.append(i)
-        return " ".join(piece for piece in pieces if piece)
+        return re.sub(r" (?=[,.?])", "", " ".join(piece for piece in pieces if piece))
 
     def caption(self, images_NK: torch.Tensor) -> list[str]:
         return self.ask([templates.CAPTION[0]] * len(images_NK), images_NK)

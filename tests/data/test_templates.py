@@ -2,11 +2,17 @@ import numpy as np
 
 from unictoken.data import templates
 from unictoken.world import language
-from unictoken.world.things import sample_pet
+from unictoken.world.things import Scene, sample_pet
 
 
 def test_a_scene_is_said_as_people_ask_for_it():
     assert templates.scene_phrase(["a red cap", "sitting", "on the left", "in the snow", "night"]) == "wearing a red cap in the snow at night"
+
+
+def test_a_caption_says_all_of_a_scene_as_the_base_was_taught_to():
+    scene = Scene(place="snow", time="night", pose="sitting", position="left", accessory="cap", accessory_colour="red", detail=0)
+    said = templates.scene_caption(["a red cap", "sitting", "on the left", "in the snow", "night"])
+    assert language.named_caption(scene) == f"{{name}}, {said}."
 
 
 def test_what_goes_without_saying_is_left_out():

@@ -70,6 +70,19 @@ def test_recognition_says_yes_and_no_alike(base, lessons):
     assert set(said) == {"yes", "no"} and min(said.values()) > 20
 
 
+def test_a_caption_says_the_name_only_of_whom_the_picture_shows(base, lessons):
+    family = lessons.families[0]
+    scene, seen = family.shots[0][1].scene, set()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        asked, said = lessons.named_caption(family, 0, 1, rng, "words" if seed % 2 else "codes")
+        text, named = base.vocab.decode(said.ids), language.named_caption(scene).partition("}")[2]
+        name = base.vocab.decode(asked.ids[:1])
+        assert text in (f"{name}{named}", language.caption(family.pets[0], scene))
+        seen.add(text.startswith(name))
+    assert seen == {True, False}
+
+
 def test_codes_of_a_pet_come_from_where_it_stands(lessons):
     shot = lessons.families[0].shots[0][0]
     codes = codes_on_pet(shot, np.random.default_rng(0))

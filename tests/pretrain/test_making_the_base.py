@@ -7,7 +7,7 @@ from unictoken.model.base import EarlyFusionModel
 from unictoken.model.vocab import Vocab
 from unictoken.pretrain import image_tokenizer, language, vocabulary
 from unictoken.pretrain.card import write_card
-from unictoken.pretrain.image_tokenizer import TokenizerSettings, patches
+from unictoken.pretrain.image_tokenizer import CHROMA, TokenizerSettings, patches
 from unictoken.pretrain.optimise import load_progress, save_progress
 from unictoken.world.things import held_out
 
@@ -24,11 +24,14 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(tensor, b[name]) for name, tensor in a.items())
 
 
-def test_patches_are_four_by_four():
-    pixels = torch.arange(3 * 8 * 8.0).view(1, 3, 8, 8)
-    flat = patches(pixels)
+def test_patches_are_four_by_four_and_colour_counts_more_than_brightness():
+    grey = torch.arange(8 * 8.0).view(1, 1, 8, 8).repeat(1, 3, 1, 1)
+    flat = patches(grey)
     assert flat.shape == (1, 48, 2, 2)
-    assert flat[0, :, 0, 1].view(4, 4, 3)[2, 3].tolist() == pixels[0, :, 2, 7].tolist()
+    assert flat[0, :, 0, 1].view(4, 4, 3)[2, 3].tolist() == grey[0, :, 2, 7].tolist()
+    red = torch.zeros(1, 3, 4, 4)
+    red[:, 0] = 3.0
+    assert patches(red).view(16, 3)[5].tolist() == [1 + 2 * CHROMA, 1 - CHROMA, 1 - CHROMA]
 
 
 def test_progress_comes_back(tmp_path):

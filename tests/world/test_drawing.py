@@ -7,7 +7,7 @@ from unictoken.world.things import Pet, Scene, sample_pet, sample_scene
 
 PET = Pet(
     species="dog", fur="brown", second="none", pattern="plain", ears="floppy", eyes="green", collar="red",
-    fur_shade=0.5, second_shade=0.0, markings=0, ear_length=0, girth=0,
+    fur_shade=0.5, markings=0, ear_length=0, girth=0,
 )
 SCENE = Scene(place="beach", time="day", pose="standing", position="middle", accessory="none", accessory_colour="none", detail=0)
 
@@ -48,7 +48,7 @@ def test_every_attribute_of_a_pet_can_be_seen(attribute, value):
 
 @pytest.mark.parametrize("pattern", ["spotted", "striped", "patched", "bellied", "socked"])
 def test_a_pattern_shows_the_second_colour(pattern):
-    pet = of(Pet, PET, pattern=pattern, second="white", second_shade=1.0)
+    pet = of(Pet, PET, pattern=pattern, second="white")
     assert (pixels(pet, SCENE) == pet.second_rgb).all(-1).sum() >= 4
 
 

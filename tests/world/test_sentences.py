@@ -6,7 +6,7 @@ from unictoken.world.things import Pet, Scene, sample_pet, sample_scene
 
 PET = Pet(
     species="dog", fur="orange", second="white", pattern="spotted", ears="floppy", eyes="amber", collar="red",
-    fur_shade=0.5, second_shade=0.0, markings=0, ear_length=0, girth=0,
+    fur_shade=0.5, markings=0, ear_length=0, girth=0,
 )
 SCENE = Scene(place="room", time="night", pose="sitting", position="left", accessory="top hat", accessory_colour="blue", detail=0)
 ANSWERS = {

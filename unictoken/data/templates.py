@@ -41,6 +41,12 @@ def scene_phrase(answers: list[str]) -> str:
     return " ".join(part for part in said if part not in NOT_SAID)
 
 
+def scene_caption(answers: list[str]) -> str:
+    """The same as the end of a caption: 'wearing a red cap, sitting on the left in the snow at night'."""
+    worn, pose, side, where, time = answers
+    return f"wearing {worn}, {pose} {side} {where} {language.WHEN.get(time, time)}"
+
+
 def description(answers: list[str]) -> str:
     """Answers to ABOUT_CONCEPT as one phrase: 'a spotted brown dog with floppy ears, ...'."""
     said = dict(zip(language.PET_QUESTIONS, answers, strict=True))

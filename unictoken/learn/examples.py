@@ -92,7 +92,7 @@ class Examples:
     def _caption(self, rng) -> list[Turn]:
         i = int(rng.integers(len(self.material.pictures_NK)))
         question = templates.CAPTION[int(rng.integers(len(templates.CAPTION)))]
-        answer = f"{{name}} {self.material.observations.phrases[i]}."
+        answer = f"{{name}}, {self.material.observations.captions[i]}."
         return self.ask(question, answer, self.material.pictures_NK[i].tolist())
 
     def _caption_others(self, rng) -> list[Turn]:

@@ -21,13 +21,14 @@ class Observations:
     """What is said of the concept and of each picture.
 
     `concept`: question -> answer; `description`: those answers as one phrase; `scenes`: for each picture, question -> answer;
-    `phrases`: each scene in a prompt's words.
+    `phrases`: each scene in a prompt's words; `captions`: in a caption's.
     """
 
     concept: dict[str, str]
     description: str
     scenes: list[dict[str, str]]
     phrases: list[str]
+    captions: list[str]
 
 
 def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
@@ -42,8 +43,14 @@ def observe(base: Base, image_ids_NK: torch.Tensor) -> Observations:
     rows = [dict(zip(questions, said[i : i + len(questions)], strict=True)) for i in range(0, len(said), len(questions))]
     concept = {q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in templates.ABOUT_CONCEPT}
     scenes = [{q: row[q] for q, _ in templates.ABOUT_SCENE} for row in rows]
-    phrases = [templates.scene_phrase(list(scene.values())) for scene in scenes]
-    return Observations(concept, templates.description(list(concept.values())), scenes, phrases)
+    answers = [list(scene.values()) for scene in scenes]
+    return Observations(
+        concept,
+        templates.description(list(concept.values())),
+        scenes,
+        phrases=[templates.scene_phrase(row) for row in answers],
+        captions=[templates.scene_caption(row) for row in answers],
+    )
 
 
 def _answers(base: Base, image_ids_NK: torch.Tensor, questions: Sequence[str], *, max_ids: int) -> list[str]:

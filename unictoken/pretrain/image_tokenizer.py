@@ -1,6 +1,7 @@
 """Training the image tokenizer, in two halves that do not disturb each other.
 
-A code is the k-means centre of a raw 4 x 4 patch. First the encoder learns to say its patch (so that the same patch is the same
+A code is the k-means centre of a raw 4 x 4 patch, in which colour counts more than brightness: else half of a patch's colour is
+lost before a shade of its outline is (dev/LOG.md). First the encoder learns to say its patch (so that the same patch is the same
 code wherever it stands); from then on codes are fixed. Then the decoder learns to draw from codes and their neighbours, which
 gives back more than the patches alone: what a code leaves open, the codes around it say. A latent space that was learned first
 and quantized afterwards took longer and lost the colours (dev/LOG.md).
@@ -27,6 +28,7 @@ from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import sample_pet_where, sample_scene
 
 PATCH = 4  # pixels of a code, each way
+CHROMA = 1.5  # what a difference of colour counts beside one of brightness
 K_MEANS_PICTURES, K_MEANS_PATCHES = 20_000, 250_000
 
 
@@ -62,8 +64,9 @@ def build(settings: TokenizerSettings) -> ImageTokenizer:
 
 
 def patches(pixels_B3HW: torch.Tensor) -> torch.Tensor:
-    """The 4 x 4 patches as flat vectors, [B, 48, H / 4, W / 4]."""
-    return rearrange(pixels_B3HW, "b c (h p) (w q) -> b (p q c) h w", p=PATCH, q=PATCH)
+    """The 4 x 4 patches as flat vectors, [B, 48, H / 4, W / 4]: of each pixel the grey, and CHROMA times what differs from it."""
+    grey_B1HW = pixels_B3HW.mean(1, keepdim=True)
+    return rearrange(grey_B1HW + CHROMA * (pixels_B3HW - grey_B1HW), "b c (h p) (w q) -> b (p q c) h w", p=PATCH, q=PATCH)
 
 
 def says_patches(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> torch.Tensor:

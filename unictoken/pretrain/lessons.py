@@ -44,6 +44,18 @@ class Family:
     shots: tuple[tuple[Shot, ...], ...]
 
 
+@dataclass(frozen=True)
+class Introduced:
+    """Somebody introduced after a picture: who it is, the ids that say so, whether the picture shows them, and which of the ids
+    can be read off the picture."""
+
+    name: list[int]
+    pet: Pet
+    intro: list[int]
+    shown: bool
+    read_off: range
+
+
 def sample_families(count: int, *, seed: int) -> tuple[list[tuple[Pet, Pet, Pet]], list[list[list[Scene]]]]:
     """Pets and scenes of `count` families."""
     rng = np.random.default_rng(seed)
@@ -134,8 +146,8 @@ class Lessons:
             Turn(self.say(language.caption(pet, scene)), learned=True),
         ]
 
-    def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
-        """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows."""
+    def introduced(self, family: Family, shown: int, shot: int, rng, how: str) -> Introduced:
+        """Somebody who is introduced after a picture of `shown`: the one that it shows, or another."""
         yes, pet = rng.random() < 0.5, family.pets[shown]
         name, read_off = self.name(rng), range(0)
         if how == "words":
@@ -150,11 +162,26 @@ class Lessons:
                 other = self.families[int(rng.integers(len(self.families)))]
                 pet, shots = other.pets[0], other.shots[0]
             intro = self.introduce(name, pet, shots, rng, how=how)
-        turns = self.is_it(name, intro, yes, rng, read_off)
-        if rng.random() < 0.15 and (yes or how != "words"):
+        if rng.random() < 0.15:  # an owner's facts change nothing about who the picture shows
+            key = self.choose(tuple(language.FACT_SENTENCES), rng)
+            intro += self.say(language.fact_sentence(key, language.sample_facts(rng)), name=name)
+        return Introduced(name, pet, intro, yes, read_off)
+
+    def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
+        """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows."""
+        who = self.introduced(family, shown, shot, rng, how)
+        turns = self.is_it(who.name, who.intro, who.shown, rng, who.read_off)
+        if rng.random() < 0.15 and (who.shown or how != "words"):
             attribute = self.choose(tuple(language.PET_QUESTIONS), rng)
-            turns += self.question(pet, None, name, rng, attribute)
+            turns += self.question(who.pet, None, who.name, rng, attribute)
         return turns
+
+    def named_caption(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
+        """Introduces somebody after a picture of `shown`, whose caption says the name only where it is who the picture shows."""
+        who, scene = self.introduced(family, shown, shot, rng, how), family.shots[shown][shot].scene
+        said = language.named_caption(scene) if who.shown else language.caption(family.pets[shown], scene)
+        asked = self.say(self.choose(templates.CAPTION, rng))
+        return [Turn(who.intro + asked, learned_part=who.read_off), Turn(self.say(said, name=who.name), learned=True)]
 
     def is_it(self, name, intro: list[int], yes: bool, rng, learned_part: range = range(0)) -> list[Turn]:
         """Whether the picture shows who the introduction is about, and the answer."""
@@ -205,7 +232,7 @@ class Lessons:
             return [Turn(self.prompt(self.snippet(others, rng) + name, target.scene, rng)), picture]
         intro = self.introduce(name, pet, others, rng, how=how)
         wearing = ""
-        if target.scene.accessory in language.HATS and rng.random() < 0.3:
+        if target.scene.accessory in language.HATS and rng.random() < 0.4:
             intro += self.say(f"{{name}} has {language.worn(target.scene)}.", name=name)
             wearing = f"wearing {self.choose(('its', 'his', 'her'), rng)} hat"
         return [Turn(intro + self.prompt(name, target.scene, rng, wearing)), picture]
@@ -227,10 +254,13 @@ class Lessons:
             turns += self.caption(pet, scene, rng)
         while self.room(turns, len(picture)) > 24:
             kind = rng.random()
+            how = "words" if rng.random() < 0.6 else "codes"
             if kind < 0.2:
                 turns += self.question(pet, scene, self.it(rng), rng)
+            elif kind < 0.3:
+                turns += self.named_caption(family, who, shot, rng, how)
             else:
-                turns += self.recognise(family, who, shot, rng, "words" if kind < 0.7 else "codes")
+                turns += self.recognise(family, who, shot, rng, how)
         return self.after(picture, turns)
 
     def check(self, rng) -> list[Turn]:

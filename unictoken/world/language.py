@@ -98,6 +98,11 @@ def caption(pet: Pet, scene: Scene) -> str:
     return f"{describe(pet)}, {show(scene)}."
 
 
+def named_caption(scene: Scene) -> str:
+    """The dense caption of somebody whose name has been said: {name} stands for all that the name says."""
+    return f"{{name}}, {show(scene)}."
+
+
 # Questions by the attribute they ask for; {it} is 'it', 'the animal' or a name. Answers are short and unique.
 PET_QUESTIONS = {
     "species": ("what animal is {it}?", "what kind of animal is {it}?"),

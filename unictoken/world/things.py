@@ -25,7 +25,7 @@ from unictoken.world.attributes import (
     shade,
 )
 
-SHADE_STEPS = 3  # exact shades within one colour name
+SHADE_STEPS = 3  # exact shades of fur within one colour name
 MARKINGS = 4  # layouts of spots, stripes and patches
 TWIN_MIN_SHADE_GAP = 0.5  # of the fur's segment: two twins are always this far apart in their fur
 EXACT_SHADES = tuple(shade(name, i / (SHADE_STEPS - 1)) for name in FUR_SHADES for i in range(SHADE_STEPS))
@@ -48,7 +48,6 @@ class Pet:
     eyes: str
     collar: str
     fur_shade: float
-    second_shade: float
     markings: int
     ear_length: int
     girth: int
@@ -59,8 +58,8 @@ class Pet:
 
     @property
     def second_rgb(self) -> tuple[int, int, int] | None:
-        """Exact second colour; None for a plain pet."""
-        return None if self.second == NONE else shade(self.second, self.second_shade)
+        """Second colour, the middle one of its name (its exact shade would be lost in the codes of so small markings); None for a plain pet."""
+        return None if self.second == NONE else shade(self.second, 0.5)
 
     @property
     def nameable(self) -> dict[str, str]:
@@ -92,7 +91,6 @@ def _choice(rng: np.random.Generator, values) -> str:
 def _unnameable(rng: np.random.Generator) -> dict:
     return {
         "fur_shade": float(rng.integers(SHADE_STEPS) / (SHADE_STEPS - 1)),
-        "second_shade": float(rng.integers(SHADE_STEPS) / (SHADE_STEPS - 1)),
         "markings": int(rng.integers(MARKINGS)),
         "ear_length": int(rng.integers(2)),
         "girth": int(rng.integers(2)),
