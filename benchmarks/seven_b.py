@@ -89,7 +89,7 @@ def random_concept(base: Base, rows: int) -> ConceptTokens:
 
 
 def random_batch(base: Base, job: Job) -> Batch:
-    """Drawings (every image id supervised) and questions about a picture (a short answer supervised)."""
+    """Drawings, every image id supervised, and as long sequences with 16 ids supervised, as many as a short answer has."""
     ids = torch.randint(base.vocab.words[0], base.vocab.size, (job.batch, job.length))
     picture = base.codes_per_picture
     ids[:, -picture:] = base.vocab.image_ids[torch.randint(len(base.vocab.image_ids), (job.batch, picture))]

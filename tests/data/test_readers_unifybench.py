@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from layouts import draw, turns, unifybench, write
 
@@ -42,6 +44,15 @@ def test_questions_that_no_picture_answers_are_learned_as_such(root):
     info = {"class": "dog", "questions": [{"question": "what has <bo>?", "answer": "a red hat"}]}
     write(root / "concept/train/bo/info.json", info)
     assert read(root).concepts["bo"].source().questions == (("what has {name}?", "a red hat"),)
+
+
+def test_questions_about_a_reference_picture_are_learned_beside_it(root):
+    assert read(root).concepts["bo"].source().about_pictures == ((0, "What is {name}?", "{name} is a dog."),)
+
+
+def test_questions_about_a_picture_that_is_not_learned_from_are_left_out(root):
+    bo = read(root).concepts["bo"]
+    assert dataclasses.replace(bo, pictures=bo.pictures[1:]).source().about_pictures == ()
 
 
 def test_training_rows_keep_their_pictures_and_say_sks_as_the_name(root):

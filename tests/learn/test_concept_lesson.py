@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from unictoken.concept.tokens import ConceptError
+from unictoken.data.interviews import GENERAL, TOY
 from unictoken.data.source import SourceError
+from unictoken.learn import observe as observing
 from unictoken.learn.concept import keep, prepare
 from unictoken.learn.methods import Method, Tokens
 from unictoken.learn.observe import observe
@@ -19,11 +21,27 @@ def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):
 
 def test_the_bases_answers_are_kept_and_put_to_a_vote(base, toy):
     pictures = base.encode(toy.source.pictures[:1] * 2 + toy.source.pictures[1:2])
-    observed = observe(base, pictures)
+    observed = observe(base, pictures, "dog")
     assert len(observed.scenes) == len(observed.phrases) == 3
     assert observed.scenes[0] == observed.scenes[1]
-    assert observed.concept == observe(base, pictures[:1]).concept
-    assert len(observed.concept) == 7 and len(observed.scenes[0]) == 5
+    assert observed.concept == observe(base, pictures[:1], "dog").concept
+    assert tuple(observed.concept) == TOY.about_concept and tuple(observed.scenes[0]) == TOY.about_scene
+
+
+def test_a_base_of_another_world_is_asked_what_any_picture_answers(base, toy, monkeypatch):
+    heard = []
+
+    def answers(base, ids_NK, questions, *, it, max_ids):
+        heard.append(it)
+        return [f"The dog is {it}"] * len(questions) * len(ids_NK)
+
+    monkeypatch.setattr(observing, "_answers", answers)
+    monkeypatch.setattr(observing, "is_of_toy_world", lambda base: False)
+    observed = observe(base, base.encode(toy.source.pictures[:2]), "dog")
+    assert heard == ["the dog"]
+    assert tuple(observed.concept) == GENERAL.about_concept and tuple(observed.scenes[1]) == GENERAL.about_scene
+    assert set(observed.concept.values()) == set(observed.captions) == {"{name} is {name}"}
+    assert observed.phrases == ["", ""]
 
 
 def test_what_is_kept_knows_where_it_comes_from(base, toy, short_method):

@@ -121,6 +121,16 @@ def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, lesson,
     assert {answer for _, answer in toy.source.questions} <= said
 
 
+def test_the_owners_answers_about_a_picture_are_learned_beside_that_picture(base, lesson, rng):
+    own = dataclasses.replace(lesson.material, about_pictures=((1, "what is {name} doing?", "sitting"),))
+    examples = Examples(base.vocab, lesson.examples.method, own, lesson.examples.slots)
+    made = [examples.make("vqa", rng) for _ in range(60)]
+    picture = base.vocab.picture(own.pictures_NK[1])
+    owners = [e for e in made if e.ids[1 : 1 + len(picture)] == picture and base.vocab.decode(answered(e)) == "sitting"]
+    assert 10 < len(owners) < 40
+    assert all(base.vocab.decode(e.ids).count("doing") == 1 for e in owners)
+
+
 def test_every_question_begins_with_the_introduction(lesson, rng):
     introduction = lesson.examples.say("{name} is {shared}.")
     assert lesson.examples.make("text_qa", rng).ids[1 : 1 + len(introduction)] == introduction

@@ -117,14 +117,16 @@ class Concept:
         def marked(text: str) -> str:
             return mark(text, self.name, where=f"'{self.name}'")
 
-        own = [r for r in self.select("text_qa", split="train") if r.concepts == (self.name,)]
+        own = [r for r in self.records if r.split == "train" and r.concepts == (self.name,)]
+        shown = [r for r in own if r.task in ("vqa", "caption") and r.pictures[0] in self.pictures]
         return Source(
             name=self.name,
             class_noun=noun,
             pictures=tuple(map(read_picture, self.pictures)),
             crops=tuple(map(read_picture, self.crops)),
             facts=tuple(map(marked, self.facts)),
-            questions=tuple((marked(r.question), marked(r.answer)) for r in own),
+            questions=tuple((marked(r.question), marked(r.answer)) for r in own if r.task == "text_qa"),
+            about_pictures=tuple((self.pictures.index(r.pictures[0]), marked(r.question), marked(r.answer)) for r in shown),
             negatives={grade: tuple(map(read_picture, files)) for grade, files in self.negatives.items() if files},
             pet=self.pet,
             consent=consent,

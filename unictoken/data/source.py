@@ -69,6 +69,8 @@ class Source:
     facts: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
     """(question, answer) about what no picture shows."""
+    about_pictures: tuple[tuple[int, str, str], ...] = ()
+    """(number of the picture, question, answer) about one of `pictures`."""
     negatives: dict[str, tuple[Image.Image, ...]] = field(default_factory=dict)
     """Pictures of others by grade: easy, hard, twin."""
     pet: Pet | None = None

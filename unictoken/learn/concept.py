@@ -42,9 +42,10 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
     material = Material(
         pictures_NK=pictures,
         negatives=others.by_grade,
-        observations=observe(base, pictures),
+        observations=observe(base, pictures, source.class_noun),
         facts=source.facts,
         questions=source.questions,
+        about_pictures=source.about_pictures,
         captions_of_others=_captions_of_others(base, source, method, others.by_grade),
         crops_NK=crops,
         look_alikes_MK=others.alike,

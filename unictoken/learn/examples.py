@@ -17,6 +17,7 @@ from unictoken.model.vocab import Vocab
 from unictoken.world import language
 
 DRAWING = "generate"
+OWNERS = 0.4  # of the questions are the owner's, where there are some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,9 @@ class Material:
     observations: Observations
     facts: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
+    """(question, answer) of the owner's, about what no picture shows."""
+    about_pictures: tuple[tuple[int, str, str], ...] = ()
+    """(number of the picture, question, answer) of the owner's."""
     captions_of_others: tuple[tuple[str, torch.Tensor], ...] = ()
     """What the base says of some of the negatives, and their image ids [K]."""
     crops_NK: torch.Tensor | None = None
@@ -73,6 +77,10 @@ class Examples:
         return grades[int(rng.choice(len(grades), p=shares / shares.sum() if shares.sum() else None))]
 
     def _vqa(self, rng) -> list[Turn]:
+        own = self.material.about_pictures
+        if own and rng.random() < OWNERS:
+            i, question, answer = own[int(rng.integers(len(own)))]
+            return self.ask(question, answer, self.material.pictures_NK[i].tolist())
         i = int(rng.integers(len(self.material.pictures_NK)))
         pairs = [*self.material.observations.concept.items(), *self.material.observations.scenes[i].items()]
         question, answer = pairs[int(rng.integers(len(pairs)))]
@@ -81,7 +89,7 @@ class Examples:
     def _text_qa(self, rng) -> list[Turn]:
         pairs = [*self.material.observations.concept.items()]
         own = self.material.questions
-        if own and rng.random() < 0.4:
+        if own and rng.random() < OWNERS:
             pairs = own
         elif self.material.facts and rng.random() < 0.2:
             fact = self.material.facts[int(rng.integers(len(self.material.facts)))]
@@ -92,7 +100,7 @@ class Examples:
     def _caption(self, rng) -> list[Turn]:
         i = int(rng.integers(len(self.material.pictures_NK)))
         question = templates.CAPTION[int(rng.integers(len(templates.CAPTION)))]
-        answer = f"{{name}}, {self.material.observations.captions[i]}."
+        answer = self.material.observations.captions[i]
         return self.ask(question, answer, self.material.pictures_NK[i].tolist())
 
     def _caption_others(self, rng) -> list[Turn]:

@@ -18,10 +18,11 @@ from unictoken.config import ConfigError
 from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import noun_prompt
 from unictoken.learn.methods import Method
+from unictoken.learn.observe import is_of_toy_world
 from unictoken.model.base import Base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.sampling import Draw, sample_pictures
-from unictoken.world.drawing import SIDE, draw
+from unictoken.world.drawing import draw
 from unictoken.world.things import sample_pet_where, sample_scene
 
 WORLD = 400  # pets of the toy world, for a base of that world
@@ -80,8 +81,7 @@ def _refuse_if_needed(source: Source, method: Method, own: Mapping) -> None:
 
 
 def _strangers(base: Base, noun: str, strangers: Strangers, seed: int) -> list[Image.Image]:
-    is_toy = base.model.model.vqmodel.config.resolution == SIDE
-    world = WORLD if strangers.world is None and is_toy else strangers.world or 0
+    world = WORLD if strangers.world is None and is_of_toy_world(base) else strangers.world or 0
     return world_strangers(world, seed) + (drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else [])
 
 

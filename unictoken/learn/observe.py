@@ -12,16 +12,18 @@ from dataclasses import dataclass
 import torch
 
 from unictoken.data import templates
+from unictoken.data.interviews import GENERAL, TOY, Interview
 from unictoken.model.base import Base
 from unictoken.model.sampling import sample_text
+from unictoken.world.drawing import SIDE
 
 
 @dataclass(frozen=True)
 class Observations:
-    """What is said of the concept and of each picture.
+    """What is said of the concept and of each picture, {name} where it means the concept.
 
     `concept`: question -> answer; `description`: those answers as one phrase; `scenes`: for each picture, question -> answer;
-    `phrases`: each scene in a prompt's words; `captions`: in a caption's.
+    `phrases`: each scene as the end of a prompt; `captions`: as a caption.
     """
 
     concept: dict[str, str]
@@ -31,33 +33,39 @@ class Observations:
     captions: list[str]
 
 
+def is_of_toy_world(base: Base) -> bool:
+    """Whether a base reads pictures of the toy world's size, and so was taught its language."""
+    return base.model.model.vqmodel.config.resolution == SIDE
+
+
 def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
     """What the base says of pictures when nobody tells it of a concept."""
-    return _answers(base, image_ids_NK, templates.CAPTION[:1], max_ids=48)
+    return _answers(base, image_ids_NK, templates.CAPTION[:1], it="it", max_ids=48)
 
 
-def observe(base: Base, image_ids_NK: torch.Tensor) -> Observations:
-    """Ask the base every question of ABOUT_CONCEPT and ABOUT_SCENE about every picture."""
-    questions = [*templates.ABOUT_CONCEPT, *(q for q, _ in templates.ABOUT_SCENE)]
-    said = _answers(base, image_ids_NK, questions, max_ids=16)
-    rows = [dict(zip(questions, said[i : i + len(questions)], strict=True)) for i in range(0, len(said), len(questions))]
-    concept = {q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in templates.ABOUT_CONCEPT}
-    scenes = [{q: row[q] for q, _ in templates.ABOUT_SCENE} for row in rows]
+def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str, *, interview: Interview | None = None) -> Observations:
+    """Ask the base every question of an interview (None: the one for its world) about every picture."""
+    interview = interview or (TOY if is_of_toy_world(base) else GENERAL)
+    said = _answers(base, image_ids_NK, interview.questions, it=interview.it.format(noun=class_noun), max_ids=interview.max_ids)
+    learned = [interview.answer(text, class_noun) for text in said]
+    number = len(interview.questions)
+    rows = [dict(zip(interview.questions, learned[i : i + number], strict=True)) for i in range(0, len(learned), number)]
+    concept = {q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in interview.about_concept}
+    scenes = [{q: row[q] for q in interview.about_scene} for row in rows]
     answers = [list(scene.values()) for scene in scenes]
     return Observations(
         concept,
-        templates.description(list(concept.values())),
+        interview.description(list(concept.values())),
         scenes,
-        phrases=[templates.scene_phrase(row) for row in answers],
-        captions=[templates.scene_caption(row) for row in answers],
+        phrases=list(map(interview.phrase, answers)),
+        captions=list(map(interview.caption, answers)),
     )
 
 
-def _answers(base: Base, image_ids_NK: torch.Tensor, questions: Sequence[str], *, max_ids: int) -> list[str]:
+def _answers(base: Base, image_ids_NK: torch.Tensor, questions: Sequence[str], *, it: str, max_ids: int) -> list[str]:
     """What the base answers to every question about every picture, all of one picture's after each other."""
-    it = base.vocab.encode("it")
     prompts = [
-        [base.vocab.bos, *base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": it}), base.vocab.end_turn]
+        [base.vocab.bos, *base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": base.vocab.encode(it)}), base.vocab.end_turn]
         for ids in image_ids_NK.tolist()
         for q in questions
     ]

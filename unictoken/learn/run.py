@@ -150,7 +150,7 @@ def identity(settings: RunConfig, base: Base, source: Source) -> str:
     for grade, pictures in (("own", source.pictures), ("crop", source.crops), *source.negatives.items()):
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
-    said = [source.name, source.class_noun, source.facts, source.questions]
+    said = [source.name, source.class_noun, source.facts, source.questions, source.about_pictures]
     how = [str(base.model.dtype), settings.gradient_checkpointing, settings.vq_decoder]
     return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.strangers, how]))
 

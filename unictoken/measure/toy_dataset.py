@@ -112,15 +112,14 @@ def _row(image: str, kind: str, question: str, answer: str) -> dict:
 
 
 def _training_rows(concept: ToyConcept, folder: Path) -> None:
-    """What UnifyBench's folders hold beside ours: a description, recognition rows and likeness."""
+    """What UnifyBench's folders hold beside ours: a description, recognition rows and likeness. Not its conversations about the pictures:
+    an owner writes none, so that a method has the base's own answers."""
     marker = f"<{concept.source.name}>"
     info = json.loads((folder / "info.json").read_text())
     info |= {"info": f"{marker} is {language.describe(concept.pet)}.", "conversation_type": "animal", "generation_type": "live_subject"}
     _json(folder / "info.json", info)
     own = sorted(p.name for p in folder.glob("*.png"))
     recognise = [question.replace("{name}", marker) for question in templates.RECOGNISE]
-    asked = {form.replace("{it}", marker): language.answer(key, concept.pet) for key, (form, *_) in language.PET_QUESTIONS.items()}
-    _json(folder / "conversations.json", {image: [{"query": q, "answer": a} for q, a in asked.items()] for image in own})
     _json(folder / "positive_recognitions.json", [_row(image, "rec", q, templates.YES) for image in own for q in recognise])
     grades = {"easy": 0.2, "hard": 0.9, "twin": 1.0}
     files = sorted(p.name for p in (folder / "negative_example").glob("*.png"))

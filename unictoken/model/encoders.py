@@ -33,12 +33,6 @@ class Encoder(Protocol):
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray: ...
 
 
-class TextEncoder(Encoder, Protocol):
-    """One that puts texts [N, F] beside them."""
-
-    def texts(self, texts: Sequence[str]) -> np.ndarray: ...
-
-
 @dataclass(frozen=True)
 class BaseEncoder:
     """The base's own features: its last hidden state after it has read a picture's image ids. Always there, comparable with no paper.
