@@ -25,6 +25,7 @@ from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
 from unictoken.learn.stages import TorchEngine
 from unictoken.learn.stop import STOPPED, StopSignal
 from unictoken.measure.report import finish
+from unictoken.model.base import Base
 from unictoken.model.memory import keep_freed_memory
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -106,6 +107,14 @@ def set_image_tokenizer_apart(learner: Learner) -> None:
     model = learner.model.model
     if "vqmodel" in model._modules:
         object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
+
+
+def drop_shards(base: Base) -> None:
+    """Give back the memory of a sharded base that nobody needs any more; DeepSpeed itself keeps the modules."""
+    for parameter in base.model.parameters():
+        for held in (parameter, getattr(parameter, "ds_tensor", parameter)):
+            held.data = held.data.new_empty(0)
+    torch.cuda.empty_cache()  # does nothing without a GPU
 
 
 def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
@@ -199,6 +208,7 @@ def learn_from(settings: RunConfig) -> None:
     bar.close()
     if rank == 0:
         if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
+            drop_shards(base)
             base = base_of(settings)
         print(finish(base, settings, *learned), flush=True)
     torch.distributed.barrier()

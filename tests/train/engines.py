@@ -63,11 +63,14 @@ def try_way(folder: str, way: dict) -> dict:
     second = steps(base, second_stage(engines, engine), 3)
     again, _, resumed = start(settings)
     resumed.load(saved, 2)
+    resumed_losses = steps(again, resumed, 2)
+    program.drop_shards(again)
     return {
         "losses": losses,
-        "resumed": steps(again, resumed, 2),
+        "resumed": resumed_losses,
         "second stage": second,
         "held": program.everywhere(held(base), torch.distributed.ReduceOp.MAX),
+        "held after dropping": held(again),
         "image tokenizer is whole": all(torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()),
     }
 

@@ -163,6 +163,7 @@ def test_at_stage_3_a_process_holds_its_share_of_the_base(ways):
     whole = ways["zero 0"]["held"]
     for name, found in ways.items():
         assert found["held"] < 0.51 * whole if "zero 3" in name else found["held"] == whole, name
+        assert found["held after dropping"] == 0, name
 
 
 def test_no_way_rounds_or_shards_the_image_tokenizer(ways):
