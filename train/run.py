@@ -11,10 +11,11 @@ import os
 import socket
 import sys
 
-os.environ.setdefault("DS_ACCELERATOR", "cuda" if os.path.exists("/dev/nvidiactl") else "cpu")
+import torch
+
+os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")  # read when DeepSpeed is imported
 
 import deepspeed
-import torch
 from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state, safe_set_full_fp32_param, safe_set_full_optimizer_state
 
 from unictoken import config
@@ -83,7 +84,7 @@ class DeepSpeedEngine(TorchEngine):
     def begin(self, stage: Stage) -> None:
         """Another stage with the same learner, as a new optimiser would begin it."""
         for group in self.engine.optimizer.param_groups:
-            group["weight_decay"] = stage.weight_decay
+            group.update(eps=stage.eps, weight_decay=stage.weight_decay)
         held = self.learner.held
         self.load({"rows": held, **{moment: torch.zeros_like(held) for moment in MOMENTS}}, 0)
 
@@ -206,13 +207,13 @@ def learn_from(settings: RunConfig) -> None:
     )
     stop.over()
     bar.close()
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()  # the others need not wait for the report, which may take longer than they would
     if rank == 0:
         if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
             drop_shards(base)
             base = base_of(settings)
         print(finish(base, settings, *learned), flush=True)
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Conditioning:
         """Prompt ids of a question about the concept, after a picture if there is one."""
         vocab, slots = self.base.vocab, self.slots
         seen = vocab.picture(image_ids) if image_ids is not None else []
-        asked = vocab.encode(self.prompts.understanding, slots) + vocab.encode(mark(text, self.name, where="prompt"), slots)
+        asked = vocab.encode(f"{self.prompts.understanding} {mark(text, self.name, where='prompt')}", slots)
         return self._user([*self.shown, *seen, *asked], self.prompts.understanding_answer)
 
     def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = 64) -> list[str]:

@@ -44,6 +44,11 @@ def test_a_base_of_another_world_is_asked_what_any_picture_answers(base, toy, mo
     assert observed.phrases == ["", ""]
 
 
+def test_what_was_cut_off_in_the_middle_ends_with_its_last_whole_sentence():
+    assert observing.whole_sentences("It is red. It has a ha") == "It is red."
+    assert observing.whole_sentences("a red mug with a han") == "a red mug with a han"
+
+
 def test_what_is_kept_knows_where_it_comes_from(base, toy, short_method):
     learner = prepare(base, toy.source, short_method, seed=4).learner
     kept = keep(base, toy.source, short_method, learner, seed=4)

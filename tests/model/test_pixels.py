@@ -251,5 +251,15 @@ def test_a_grid_lays_pictures_side_by_side():
     assert [sheet.getpixel(at) for at in ((0, 0), (5, 0), (0, 5), (5, 5), (4, 0))] == [RED, GREEN, BLUE, WHITE, WHITE]
 
 
+def test_a_grid_shows_pictures_as_large_as_they_are_within_reason():
+    sizes = {side: grid([Image.new("RGB", (side, side))], columns=1).width for side in (32, 200, 512, 4000)}
+    assert sizes == {32: 128, 200: 200, 512: 512, 4000: 512}
+
+
+def test_a_grid_keeps_the_shape_of_a_picture():
+    sheet = grid([Image.new("RGB", (4, 2), RED)], columns=1, side=4)
+    assert [sheet.getpixel((2, y)) for y in range(4)] == [WHITE, RED, RED, WHITE]
+
+
 def test_psnr_of_half_the_range_is_six_decibels():
     assert psnr(torch.zeros(3), torch.ones(3)) == pytest.approx(6.02, abs=0.01)

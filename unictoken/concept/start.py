@@ -34,9 +34,9 @@ def start_rows(
     Every head row begins as the mean of the class noun's head rows.
     """
     generator = torch.Generator().manual_seed(seed)
-    noun_ids = torch.tensor(base.vocab.encode(class_noun), device=base.device)
-    if len(noun_ids) == 0:
+    if not class_noun.strip():
         raise ValueError("class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'.")
+    noun_ids = torch.tensor(base.vocab.inside(class_noun), device=base.device)
     noun = base.embed(noun_ids).float().mean(0).cpu()
     head = base.model.lm_head.weight[noun_ids].float().mean(0).cpu()
     total = sum(counts.values())
@@ -54,7 +54,7 @@ def _soft_rows(base: Base, image_ids_NK, noun_D, k: int, start: Start, descripti
     if start == "noun":
         return noun_D + 0.1 * noun_D.std() * torch.randn(k, len(noun_D), generator=generator)
     if start in ("described", "frequent"):
-        words = torch.tensor(base.vocab.encode(description)[:k] if start == "described" else [], dtype=torch.long)
+        words = torch.tensor(base.vocab.inside(description)[:k] if start == "described" else [], dtype=torch.long)
         codes = frequent_ids(image_ids_NK, k)[: k - len(words)]
         return base.embed(torch.cat([words, codes]).to(base.device)).float().cpu()
     return centres_of_ids(base, image_ids_NK.flatten(), k, generator)

@@ -62,7 +62,7 @@ class Examples:
     def ask(self, question: str, answer: str, picture=None) -> list[Turn]:
         """A question about the concept and its answer, after a picture if there is one."""
         seen = self.vocab.picture(picture) if picture is not None else []
-        asked = self.say(self.prompts.understanding) + self.say(question.replace("{it}", "{name}"))
+        asked = self.say(f"{self.prompts.understanding} {question}".replace("{it}", "{name}"))
         return [Turn(seen + asked), Turn(self.say(self.prompts.understanding_answer) + self.say(answer), learned=True)]
 
     def _recognise(self, rng) -> list[Turn]:
@@ -140,8 +140,7 @@ class Examples:
 def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str) -> list[int]:
     """Ids of a prompt for a picture: the introduction, then the text with the method's subject where {name} stands."""
     subject = vocab.encode(prompts.subject, slots)
-    introduction = vocab.encode(prompts.generation or "", slots)
-    return introduction + vocab.encode(text, {**slots, "{name}": subject})
+    return vocab.encode(f"{prompts.generation or ''} {text.replace('{name}', '{subject}')}", {**slots, "{subject}": subject})
 
 
 def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:

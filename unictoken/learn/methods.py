@@ -37,7 +37,11 @@ class Stage:
     batch: int = 16
     """Examples in one optimiser step, over all processes together."""
     lr: float = 5e-3
-    """AdamW's; falls linearly to a tenth over the stage."""
+    """AdamW's, at the stage's beginning."""
+    final_lr: float = 0.1
+    """What is left of it at the end, as a share, reached linearly; 1: it stays."""
+    eps: float = 1e-8
+    """AdamW's."""
     weight_decay: float = 0.0
     moves: tuple[str, ...] = ROLES
     """Roles whose rows learn; the others stay as they are."""

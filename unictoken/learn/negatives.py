@@ -27,6 +27,7 @@ from unictoken.world.things import sample_pet_where, sample_scene
 
 WORLD = 400  # pets of the toy world, for a base of that world
 HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives
+A_GROUP = 10  # look-alikes that each group of soft positives should have (Yo'Chameleon: 67)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,27 +57,35 @@ class Others:
 
 
 def gather(base: Base, source: Source, method: Method, strangers: Strangers, *, seed: int) -> Others:
-    """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and nobody gives them."""
-    own = {grade: base.encode(found) for grade, found in source.negatives.items() if found}
-    wants_alike = bool(method.soft_positives.groups)
-    if own and not wants_alike:
-        return Others(own)
-    hard = list(source.negatives.get("hard", ()))
-    pictures = hard or _strangers(base, source.class_noun, strangers, seed)
-    if not pictures:
-        _refuse_if_needed(source, method, own)
-        return Others(own)
-    ids = base.encode([pictures[i] for i in by_likeness(_encoder(base, strangers), source.pictures, pictures)])
-    alike = len(ids) if hard else max(1, int(HARD_SHARE * len(ids)))
-    ranked = {"hard": ids[:alike], "easy": ids[alike:]}
-    return Others(own or {grade: found for grade, found in ranked.items() if len(found)}, ids[:alike] if wants_alike else None)
+    """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and nobody gives them.
+
+    Look-alikes are the owner's hard negatives, and where these are few for the method's groups, the likest strangers with them.
+    """
+    own = {grade: found for grade, found in source.negatives.items() if found}
+    hard, groups = list(own.get("hard", ())), method.soft_positives.groups
+    more = _strangers(base, source.class_noun, strangers, seed) if not own or len(hard) < A_GROUP * groups else []
+    _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
+    encoder = _encoder(base, strangers) if more or groups else None
+    more = _likest_first(encoder, source, more)
+    likest = max(1, int(HARD_SHARE * len(more)))
+    by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
+    alike = _likest_first(encoder, source, hard + more[:likest]) if groups else []
+    return Others({grade: base.encode(found) for grade, found in by_grade.items() if found}, base.encode(alike) if groups else None)
 
 
-def _refuse_if_needed(source: Source, method: Method, own: Mapping) -> None:
+def _encoder(base: Base, strangers: Strangers) -> Encoder:
+    return BaseEncoder(base) if strangers.likeness == "base" else load_encoder(strangers.likeness, strangers.weights)
+
+
+def _likest_first(encoder: Encoder | None, source: Source, pictures: list[Image.Image]) -> list[Image.Image]:
+    return [pictures[i] for i in by_likeness(encoder, source.pictures, pictures)] if pictures else []
+
+
+def _refuse_if_lacking(source: Source, method: Method, *, negatives: bool, look_alikes: bool) -> None:
     advice = "Put pictures of others into negative_example/, or let some be drawn: `strangers: {world: 400}` or `{drawn: 100}`."
-    if method.soft_positives.groups:
+    if method.soft_positives.groups and not look_alikes:
         raise SourceError(f"'{source.name}': soft positives need look-alikes, and there are none. {advice}")
-    if not own and any(float(stage.tasks.get("recognise", 0)) for stage in method.stages):
+    if not negatives and any(float(stage.tasks.get("recognise", 0)) for stage in method.stages):
         raise SourceError(f"'{source.name}': no negatives, so that recognition would learn to say yes to everything. {advice}")
 
 
@@ -95,10 +104,6 @@ def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.
     """What the base draws when it is asked for the class noun alone."""
     base.need_decoder()
     return base.decode(sample_pictures(base, [noun_prompt(base.vocab, noun)] * count, base.codes_per_picture, Draw(seed=seed)))
-
-
-def _encoder(base: Base, strangers: Strangers) -> Encoder:
-    return BaseEncoder(base) if strangers.likeness == "base" else load_encoder(strangers.likeness, strangers.weights)
 
 
 def by_likeness(encoder: Encoder, pictures, others) -> list[int]:

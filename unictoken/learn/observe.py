@@ -69,4 +69,10 @@ def _answers(base: Base, image_ids_NK: torch.Tensor, questions: Sequence[str], *
         for ids in image_ids_NK.tolist()
         for q in questions
     ]
-    return [base.vocab.decode(ids) for ids in sample_text(base, prompts, max_ids=max_ids)]
+    answers = sample_text(base, prompts, max_ids=max_ids)
+    return [base.vocab.decode(ids) if len(ids) < max_ids else whole_sentences(base.vocab.decode(ids)) for ids in answers]
+
+
+def whole_sentences(said: str) -> str:
+    """What was cut off in the middle, up to the end of its last whole sentence; all of it where none is whole."""
+    return said[: said.rfind(".") + 1] or said

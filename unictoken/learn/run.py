@@ -215,11 +215,11 @@ def run(
     source, folder = source or source_of(settings), settings.folder
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
     draws = draws and bool(settings.prompts and settings.show_every) and base.can_draw and settings.method.prompts.generation is not None
+    saved = _found(settings, folder / "checkpoints", identity_)
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     learner, engines = lesson.learner, []
     if settings.zero_stage == 3 or settings.gradient_checkpointing:
         learner.prefixes = None
-    saved = _found(settings, folder / "checkpoints", identity_)
     recorder = Recorder(folder, first_process)
     if saved:
         _restore_rows(learner, saved, _within_stage(settings.method, saved.step))

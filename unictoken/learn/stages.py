@@ -14,8 +14,6 @@ from unictoken.learn.examples import DRAWING, Examples, named_rows, tasks_of_bat
 from unictoken.learn.losses import Learner
 from unictoken.learn.methods import Method, Stage
 
-FINAL_LR = 0.1  # of a stage's learning rate, reached linearly
-
 
 class Engine(Protocol):
     """One optimiser step on a share of a batch."""
@@ -69,7 +67,7 @@ class TorchEngine:
 
 
 def adamw(learner: Learner, stage: Stage) -> torch.optim.AdamW:
-    return torch.optim.AdamW([learner.rows], lr=stage.lr, weight_decay=stage.weight_decay)
+    return torch.optim.AdamW([learner.rows], lr=stage.lr, eps=stage.eps, weight_decay=stage.weight_decay)
 
 
 def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slice) -> tuple[Batch, torch.Tensor]:
@@ -82,8 +80,8 @@ def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slic
 
 
 def learning_rate(stage: Stage, step: int) -> float:
-    """Linear from the stage's rate to a tenth of it; `step` counts from 0 within the stage."""
-    return stage.lr * (1 - (1 - FINAL_LR) * step / max(stage.steps - 1, 1))
+    """Linear from the stage's rate to its `final_lr`; `step` counts from 0 within the stage."""
+    return stage.lr * (1 - (1 - stage.final_lr) * step / max(stage.steps - 1, 1))
 
 
 def learn(

@@ -16,6 +16,7 @@ from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.concept import Lesson
+from unictoken.learn.observe import is_of_toy_world
 from unictoken.learn.run import RunConfig
 from unictoken.measure import abilities, page
 from unictoken.measure.benchmark import controls_of
@@ -56,7 +57,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
         grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
-        sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", "", _world_note(decibels), ""]
+        sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", "", _world_note(base, decibels), ""]
     if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
@@ -130,10 +131,10 @@ def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) ->
     return scores if decibels is None else {**scores, "psnr": decibels}
 
 
-def _world_note(decibels: list[float]) -> str:
-    """Says plainly when one of the pictures is not of the base's world."""
+def _world_note(base: Base, decibels: list[float]) -> str:
+    """Says plainly when one of the pictures is not of the toy world, and the base knows no other."""
     found = f"{mean(decibels):.1f} dB ({min(decibels):.1f} the worst)"
-    if min(decibels) >= OUTSIDE_PSNR:
+    if min(decibels) >= OUTSIDE_PSNR or not is_of_toy_world(base):
         return f"Picture in, picture out: {found}."
     return (
         f"**These pictures lie outside this base's world**: its image tokenizer gives them back at {found}, "

@@ -155,11 +155,12 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return -10 * math.log10(max((a - b).square().mean().item(), 1e-10) / 4)
 
 
-def grid(pictures: list[Image.Image], *, columns: int, side: int = 128, gap: int = 4) -> Image.Image:
-    """Pictures side by side, each shown `side` pixels wide (nearest neighbour when it enlarges)."""
+def grid(pictures: list[Image.Image], *, columns: int, side: int | None = None, gap: int = 4) -> Image.Image:
+    """Pictures side by side, each in a square of `side` pixels (nearest neighbour when it enlarges); None: as large as they are, 128 to 512."""
     rows = -(-len(pictures) // columns)
+    side = side or min(512, max(128, *(max(picture.size) for picture in pictures)))
     sheet = Image.new("RGB", (columns * (side + gap) - gap, rows * (side + gap) - gap), "white")
     for i, picture in enumerate(pictures):
         how = Image.Resampling.NEAREST if picture.width <= side else Image.Resampling.LANCZOS
-        sheet.paste(picture.resize((side, side), how), ((i % columns) * (side + gap), (i // columns) * (side + gap)))
+        sheet.paste(ImageOps.pad(picture, (side, side), how, color="white"), ((i % columns) * (side + gap), (i // columns) * (side + gap)))
     return sheet

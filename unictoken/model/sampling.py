@@ -113,6 +113,7 @@ def sample_text(
             done |= torch.isin(chosen, ends)
             talk.append(chosen)
         answers += [list(takewhile(lambda i: i not in vocab.ends, row.tolist())) for row in talk.ids[:, start:]]
+        del talk  # its cache, before the next part reads into another
     return answers
 
 

@@ -71,6 +71,10 @@ class Vocab:
                 ids += self._text_ids(f" {words}" if ids and piece[0].isspace() else words)
         return ids
 
+    def inside(self, words: str) -> list[int]:
+        """Ids of words as they stand in the middle of a sentence, after a space."""
+        return list(self._text_ids(f" {words.strip()}"))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids; image ids and special ids are left out."""
         left_out = {*self.no_text, self.end_turn}
