@@ -26,7 +26,7 @@ from unictoken.concept.tokens import ConceptTokens, Speaker
 from unictoken.config import Refused
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.disk import write_aside
-from unictoken.learn.losses import Learner
+from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.stages import TorchEngine
 from unictoken.measure.results import commit

@@ -20,7 +20,7 @@ from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_st
 
 from unictoken import config
 from unictoken.learn.bar import Bar
-from unictoken.learn.losses import Learner
+from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
 from unictoken.learn.stages import TorchEngine

@@ -9,9 +9,9 @@ import torch
 from transformers import ChameleonConfig
 from transformers.cache_utils import DynamicCache
 
-from unictoken.learn.prefix import Prefixes
+from unictoken.learn.picture_cache import PictureCache
 from unictoken.model.base import EarlyFusionModel
-from unictoken.model.budget import CASES, GIB, Job, Shape, activation_bytes, drawing, gib, learning, prefix_bytes, table, weights
+from unictoken.model.budget import CASES, GIB, Job, Shape, activation_bytes, drawing, gib, learning, picture_cache_bytes, table, weights
 
 pytestmark = pytest.mark.real
 
@@ -69,15 +69,15 @@ def test_the_cache_is_as_large_as_counted(small):
 
 
 def test_the_picture_that_stays_is_as_large_as_counted(small):
-    prefixes = Prefixes(small, limit=0)
-    prefixes.read(torch.zeros(1, SMALL.ids_per_picture + 3, dtype=torch.long))
-    assert prefixes.bytes == prefix_bytes(SMALL, limit=0)
-    assert prefix_bytes(SMALL) == Prefixes(small).limit < prefix_bytes(Shape())
+    cache = PictureCache(small, limit=0)
+    cache.read(torch.zeros(1, SMALL.ids_per_picture + 3, dtype=torch.long))
+    assert cache.bytes == picture_cache_bytes(SMALL, limit=0)
+    assert picture_cache_bytes(SMALL) == PictureCache(small).limit < picture_cache_bytes(Shape())
 
 
 def test_pictures_are_kept_where_learning_keeps_them():
     kept = [learning(Shape(), job)["pictures read once"] for job in (Job(), Job(recompute=True), Job(zero_stage=3))]
-    assert kept == [prefix_bytes(Shape()), 0, 0]
+    assert kept == [picture_cache_bytes(Shape()), 0, 0]
 
 
 def test_parameters_are_the_models_own(small):

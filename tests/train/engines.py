@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "train"))
 import run as program
 
 from unictoken.data.sequence import Batch
-from unictoken.learn.losses import Learner
+from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import ConceptConfig, RunConfig
 from unictoken.learn.stages import Engine, TorchEngine

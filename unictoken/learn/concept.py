@@ -11,7 +11,7 @@ from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import ConceptTokens, give_ids, role_slices, slots
 from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import Examples, Material
-from unictoken.learn.losses import Learner
+from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method, Stage
 from unictoken.learn.negatives import Strangers, gather
 from unictoken.learn.observe import captions, observe

@@ -25,7 +25,7 @@ from unictoken.data.source import Source, read_source
 from unictoken.disk import write_aside
 from unictoken.learn import checkpoint
 from unictoken.learn.concept import Lesson, keep, prepare, starts_of_stages
-from unictoken.learn.losses import Learner
+from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.negatives import Strangers
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
@@ -219,7 +219,7 @@ def run(
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     learner, engines = lesson.learner, []
     if settings.zero_stage == 3 or settings.gradient_checkpointing:
-        learner.prefixes = None
+        learner.picture_cache = None
     recorder = Recorder(folder, first_process)
     if saved:
         _restore_rows(learner, saved, _within_stage(settings.method, saved.step))

@@ -11,7 +11,7 @@ import torch
 
 from unictoken.data.sequence import Batch, pad
 from unictoken.learn.examples import DRAWING, Examples, named_rows, tasks_of_batch
-from unictoken.learn.losses import Learner
+from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method, Stage
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 GIB = 2**30
 BF16, FP32 = 2, 4
 SLACK = 1.5 * GIB  # CUDA context, workspaces, fragments
-PREFIX_LIMIT = GIB // 2  # of pictures read once (learn/prefix.py), unless a single one is larger
+PICTURE_CACHE_LIMIT = GIB // 2  # of pictures read once (learn/picture_cache.py), unless a single one is larger
 LOGIT_BYTES = 18  # of one score at its peak: bf16 twice (scored, concept's laid over), fp32, log-softmax, its gradient in fp32 and bf16
 DECODER_TENSORS = 4  # of full size alive at once in the last level of the VQGAN
 
@@ -76,7 +76,7 @@ def activation_bytes(shape: Shape, ids: int) -> int:
     return ids * (20 * shape.width + 6 * shape.ffn_width)
 
 
-def prefix_bytes(shape: Shape, limit: int = PREFIX_LIMIT) -> int:
+def picture_cache_bytes(shape: Shape, limit: int = PICTURE_CACHE_LIMIT) -> int:
     """Keys and values that stay from step to step: at most `limit`, but always those of one picture with bos and its two ends."""
     return max(limit, (shape.ids_per_picture + 3) * shape.layers * 2 * shape.width * BF16)
 
@@ -103,7 +103,7 @@ def learning(shape: Shape, job: Job) -> dict[str, float]:
     return held | {
         "rows, gradient, moments": rows,
         "activations": kept,
-        "pictures read once": 0 if job.recompute or job.zero_stage == 3 else prefix_bytes(shape),
+        "pictures read once": 0 if job.recompute or job.zero_stage == 3 else picture_cache_bytes(shape),
         "scores of supervised ids": supervised * shape.vocabulary * LOGIT_BYTES,
         "CUDA (assumed)": SLACK,
     }

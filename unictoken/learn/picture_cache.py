@@ -13,19 +13,19 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from unictoken.model.base import EarlyFusionModel
-from unictoken.model.budget import PREFIX_LIMIT
+from unictoken.model.budget import PICTURE_CACHE_LIMIT
 
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-class Prefixes:
+class PictureCache:
     """Keys and values of beginnings, one forward pass each, whatever batch they stand in: a resumed run makes the same ones.
 
     `limit` is the bytes that are kept: the picture that was not used for the longest time goes first, the last one stays. One of a 7B
     base is as large as the default.
     """
 
-    def __init__(self, model: EarlyFusionModel, limit: int = PREFIX_LIMIT):
+    def __init__(self, model: EarlyFusionModel, limit: int = PICTURE_CACHE_LIMIT):
         self.model, self.limit = model, limit
         self.kept: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
         self.bytes = 0

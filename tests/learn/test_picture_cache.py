@@ -3,7 +3,7 @@ import torch
 
 from unictoken.learn.concept import prepare
 from unictoken.learn.methods import Stage
-from unictoken.learn.prefix import Prefixes
+from unictoken.learn.picture_cache import PictureCache
 from unictoken.learn.stages import batch_of
 
 
@@ -22,8 +22,8 @@ def loss_and_gradient(lesson, step: int) -> tuple[float, torch.Tensor]:
 
 def test_pictures_that_were_read_once_give_the_same_loss_and_gradient(lesson):
     kept = [loss_and_gradient(lesson, step) for step in range(3)]
-    assert lesson.learner.prefixes.kept
-    lesson.learner.prefixes = None
+    assert lesson.learner.picture_cache.kept
+    lesson.learner.picture_cache = None
     whole = [loss_and_gradient(lesson, step) for step in range(3)]
     for (loss, gradient), (expected, expected_gradient) in zip(kept, whole, strict=True):
         assert loss == pytest.approx(expected, rel=1e-5)
@@ -33,25 +33,25 @@ def test_pictures_that_were_read_once_give_the_same_loss_and_gradient(lesson):
 def test_a_picture_is_read_once_and_the_same_in_any_batch(base, toy):
     pictures = base.encode(toy.source.pictures[:2])
     ids = torch.tensor([[base.vocab.bos, *base.vocab.picture(picture)] for picture in pictures])
-    prefixes = Prefixes(base.model)
-    both = prefixes.read(ids)
-    assert len(prefixes.kept) == 2
-    prefixes.model = None  # nothing more may be read
-    alone = prefixes.read(ids[1:])
+    cache = PictureCache(base.model)
+    both = cache.read(ids)
+    assert len(cache.kept) == 2
+    cache.model = None  # nothing more may be read
+    alone = cache.read(ids[1:])
     assert all(torch.equal(a.keys[1:], b.keys) and torch.equal(a.values[1:], b.values) for a, b in zip(both.layers, alone.layers, strict=True))
 
 
 def test_the_picture_that_was_not_used_longest_is_forgotten_first(base, toy):
     ids = torch.tensor([[base.vocab.bos, *base.vocab.picture(picture)] for picture in base.encode(toy.source.pictures[:3])])
-    size = Prefixes(base.model)
+    size = PictureCache(base.model)
     size.read(ids[:1])
-    prefixes = Prefixes(base.model, limit=2 * size.bytes)
+    cache = PictureCache(base.model, limit=2 * size.bytes)
     for row in (0, 1, 0, 2):
-        prefixes.read(ids[row : row + 1])
-    assert list(prefixes.kept) == [tuple(ids[0].tolist()), tuple(ids[2].tolist())] and prefixes.bytes == 2 * size.bytes
+        cache.read(ids[row : row + 1])
+    assert list(cache.kept) == [tuple(ids[0].tolist()), tuple(ids[2].tolist())] and cache.bytes == 2 * size.bytes
 
 
 def test_learning_drawings_reads_whole_examples(lesson):
     batch, weights = batch_of(lesson.examples, Stage(batch=4, tasks={"generate": 1}), 0, 0, slice(None))
     lesson.learner(batch.ids_BT, batch.labels_BT, weights)
-    assert not lesson.learner.prefixes.kept
+    assert not lesson.learner.picture_cache.kept

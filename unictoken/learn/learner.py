@@ -7,7 +7,7 @@ from torch import nn
 
 from unictoken.concept.tokens import extend_logits, inject
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.prefix import Prefixes
+from unictoken.learn.picture_cache import PictureCache
 from unictoken.model.base import Base
 
 
@@ -25,7 +25,7 @@ class Learner(nn.Module):
         self.held = self.rows.detach().clone()  # no buffer: an engine that casts the module must not round it
         self.register_buffer("moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device))
         self.register_buffer("concept_ids", torch.tensor(concept_ids, device=base.device))
-        self.prefixes: Prefixes | None = Prefixes(base.model)
+        self.picture_cache: PictureCache | None = PictureCache(base.model)
         """None reads whole examples in every step: where processes must go through the layers equally often, or layers are computed again."""
         self.pad = base.vocab.pad
         self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2  # bos, begin_image, codes, end_image
@@ -64,7 +64,7 @@ class Learner(nn.Module):
 
     def _begins_with_a_picture(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> torch.Tensor:
         """Which examples begin with a whole picture that is not itself learned, [B]."""
-        if self.prefixes is None or ids_BT.shape[1] <= self.picture_end:
+        if self.picture_cache is None or ids_BT.shape[1] <= self.picture_end:
             return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
         unlearned_B = (labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
         return (ids_BT[:, 1] == self.begin_image) & unlearned_B
@@ -76,7 +76,7 @@ class Learner(nn.Module):
         ids_BT, labels_BT = ids_BT[:, :longest], labels_BT[:, :longest]
         rest_BT = ids_BT[:, read:]
         embeds = inject(self.model.model.embed_tokens(rest_BT), rest_BT, self.concept_ids, rows_in)
-        hidden_BTD = self.model.hidden(embeds, self.prefixes.read(ids_BT[:, :read]) if read else None)
+        hidden_BTD = self.model.hidden(embeds, self.picture_cache.read(ids_BT[:, :read]) if read else None)
         labels_BT = labels_BT[:, read + 1 :]
         counted_BT = labels_BT != IGNORE
         hidden_ND = hidden_BTD[:, :-1][counted_BT]
