@@ -1,4 +1,4 @@
-"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> data -> concept -> model -> world -> disk -> config."""
+"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> conditioning -> data -> concept -> model -> world -> disk -> config."""
 
 import ast
 from pathlib import Path
@@ -14,9 +14,8 @@ LAYERS = (
     "unictoken.model",
     "unictoken.concept",
     "unictoken.data",
-    "unictoken.learn",
     "unictoken.conditioning",
-    "unictoken.learn.run",  # shows pictures as it goes, so it stands on conditioning
+    "unictoken.learn",
     "unictoken.measure",
     "unictoken.pretrain",
     "unictoken.hub",

@@ -65,7 +65,7 @@ class DeepSpeedEngine(TorchEngine):
         return {"rows": safe_get_full_fp32_param(rows), **{m: safe_get_full_optimizer_state(rows, m) for m in MOMENTS}}
 
     def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
-        """Put rows and moments back (deepspeed.md): a step of nothing creates Adam's state, then everything is overwritten."""
+        """Put rows and moments back: a step of nothing creates Adam's state, then everything is overwritten."""
         if not self.sharded:
             return super().load(tensors, steps)
         rows = self.learner.rows
@@ -128,7 +128,7 @@ def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
         "gradient_accumulation_steps": 1,
         "gradient_clipping": 0.0,
         "zero_optimization": zero,
-        "bf16": {"enabled": settings.weights == torch.bfloat16},
+        "bf16": {"enabled": settings.base_dtype == torch.bfloat16},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,
     }
@@ -203,7 +203,7 @@ def learn_from(settings: RunConfig) -> None:
         first_process=rank == 0,
         stop_asked=stop,
         show=bar.show,
-        draws=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
+        show_drawings=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
     )
     stop.over()
     bar.close()

@@ -15,8 +15,8 @@ from PIL import Image
 
 from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speaker, mark, misspelt
 from unictoken.data import templates
-from unictoken.data.sequence import Turn, join_turns
-from unictoken.learn.examples import drawing_prompt
+from unictoken.data.prompts import drawing_prompt
+from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.sampling import Draw, next_logits, sample_pictures, sample_text
 
@@ -56,7 +56,7 @@ class Conditioning:
 
     def _user(self, ids: list[int], first: str) -> list[int]:
         """A whole user turn, and what the answer begins with."""
-        return join_turns([Turn(ids)], self.base.vocab).ids + self.base.vocab.encode(first, self.slots)
+        return user_turn(ids, self.base.vocab) + self.base.vocab.encode(first, self.slots)
 
     def question(self, text: str, image_ids: Sequence[int] | None = None) -> list[int]:
         """Prompt ids of a question about the concept, after a picture if there is one."""
@@ -95,16 +95,13 @@ class Conditioning:
 
         P(yes) against P(no) as the next word, averaged over the ways to ask.
         """
-        vocab = self.base.vocab
-        yes, no = (vocab.encode(word)[0] for word in (templates.YES, templates.NO))
         prompts = [self.question(q, ids) for ids in images_NK.tolist() for q in templates.RECOGNISE]
-        scores = next_logits(self.speaker, prompts)[:, [yes, no]].softmax(-1)[:, 0]
-        return scores.view(len(images_NK), -1).mean(1).tolist()
+        return yes_probability(self.speaker, prompts).view(len(images_NK), -1).mean(1).tolist()
 
     def draw(self, prompts: Sequence[str], how: Draw | None = None, *, recaption: bool = False, previews: int = 1) -> list[Image.Image]:
         """A picture for each prompt, such as '<bo> wearing a hat'.
 
-        Two ways in which understanding helps drawing (methods.md, section 5): with `recaption` the model is first asked for what a
+        Two ways in which understanding helps drawing (UniCTokens, knowledge-driven generation): with `recaption` the model is first asked for what a
         prompt only points at ('its hat' becomes 'a red party hat'); of several `previews` the one is kept that it recognises best.
         """
         if previews < 1:
@@ -156,3 +153,9 @@ def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = 
     pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
     shown = base.vocab.encode(templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures})
     return Conditioning(base, name, Prompts(understanding=facts, generation=""), words={"{name}": name}, shown=tuple(shown))
+
+
+def yes_probability(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+    """P(yes) against P(no) as the next word after each prompt, [N]."""
+    yes, no = (speaker.vocab.encode(word)[0] for word in (templates.YES, templates.NO))
+    return next_logits(speaker, prompts)[:, [yes, no]].softmax(-1)[:, 0]

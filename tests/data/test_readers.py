@@ -61,7 +61,7 @@ def test_a_layout_that_is_not_known_is_refused(tmp_path):
 def test_yollava_without_negatives(tmp_path):
     dataset = read(layouts.yollava(tmp_path))
     bo = dataset.concepts["bo"]
-    assert (list(dataset.concepts), bo.class_noun, bo.negatives, bo.likeness) == (["bo", "shiba-gray"], "", {}, {})
+    assert (list(dataset.concepts), bo.class_noun, bo.negatives) == (["bo", "shiba-gray"], "", {})
     assert names(bo.pictures) == ["bo/0.png", "bo/1.png", "bo/2.png"]
     assert bo.source(class_noun="dog").class_noun == "dog"
     with pytest.raises(ValueError, match="'bo': its dataset does not say what it is"):
@@ -72,7 +72,6 @@ def test_yollava_with_negatives_and_training_texts(tmp_path):
     layouts.yollava_negatives(layouts.yollava(tmp_path))
     bo = read(tmp_path).concepts["bo"]
     assert names(bo.negatives["hard"]) == ["negative_example/10.png", "negative_example/11.png"]
-    assert {file.name: score for file, score in bo.likeness.items()} == {"10.png": 0.1, "11.png": 0.11}
     no, yes = bo.select("recognise", split="train")  # in the order of the files
     assert (yes.answer, names(yes.pictures), no.answer, names(no.pictures), no.grade) == (
         "yes", ["bo/2.png"], "no", ["negative_example/11.png"], "hard",
@@ -245,11 +244,6 @@ def say(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def not_a_number(folder: Path) -> None:
-    draw(folder / "1.png")
-    write(folder / "scores.json", [{"image_path": "/their/1.png", "clip_score": float("nan")}])
-
-
 TRAIN, TEST = "concept/train/bo", "concept/test/bo"
 TWO = "two_concept/concept/test/Bo"
 VQA, TOLD, LIST = "yollava-visual-qa.json", "yollava-text-qa.json", "prompts_and_classes.txt"
@@ -262,7 +256,6 @@ MALFORMED = {
         "wrong type": (lambda r: write(r / "concepts_list.json", {"bo": 1}), "expected a list of concept names"),
         "missing key": (lambda r: again(r / TRAIN / "info.json", "class", value=...), r"info\.json: found no 'class'"),
         "extra type": (lambda r: again(r / TEST / "text_only.json", 0, "type", value="vqqa"), "found type 'vqqa', expected one of rec, vqa"),
-        "NaN score": (lambda r: write(r / TRAIN / "negative_example/score.json", '{"7.png": NaN}'), r"the score of '7\.png' is nan"),
         "wrong brackets": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "<bo eating"), "'<bo' has one bracket"),
         "a method's slot": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "{shared} eating"), "'{shared}' is a slot of a method"),
         "somebody else": (lambda r: say(r / TEST / "t2i_conditions.json", "<bo> eating", "<rex> eating"), "'<rex>' is no concept"),
@@ -272,7 +265,6 @@ MALFORMED = {
         "climbs out": (lambda r: again(r / TEST / "vqa.json", 0, "image", value="../../../../outside.png"), "no picture .* inside"),
         "climbs out later": (lambda r: again(r / TEST / "vqa.json", 0, "image", value="1/../../../../../outside.png"), "no picture .* inside"),
         "no name on the list": (lambda r: write(r / "concepts_list.json", []), r"concepts_list\.json: names no concept"),
-        "long score": (lambda r: write(r / TRAIN / "negative_example/score.json", '{"7.png": %s}' % ("9" * 400)), r"the score of '7\.png' is 9+"),
         "kind that is no text": (lambda r: again(r / TRAIN / "info.json", "generation_type", value=["x"]), "'generation_type': found list"),
         "deep JSON": (lambda r: write(r / TEST / "vqa.json", "[" * 200_000), r"vqa\.json: cannot be read"),
         "long number": (lambda r: write(r / TEST / "vqa.json", "9" * 5000), r"vqa\.json: cannot be read"),
@@ -291,7 +283,6 @@ MALFORMED = {
         "missing key": (lambda r: again(r / VQA, *SEEN, "question", value=...), "expected one of query, question, Human"),
         "answer that is no option": (lambda r: again(r / VQA, *SEEN, "correct_answer", value="D"), "found the answer 'D', expected one of A, B"),
         "one option": (lambda r: again(r / TOLD, "bo", "0", "option", value={"A": "Yes"}), "two or more different options"),
-        "NaN score": (lambda r: not_a_number(r / "train/bo/negative_example"), r"the score of '/their/1\.png' is nan"),
         "wrong brackets": (lambda r: say(r / VQA, "<sks> wearing", "sks> wearing"), "'sks>' has one bracket"),
         "duplicate name": (lambda r: twice(r / VQA), "'bo' is given twice"),
         "names that differ by case": (lambda r: draw(r / "train/BO/0.png"), "two concepts are named 'bo'"),
@@ -383,7 +374,7 @@ PLACES = {
 }
 EXPECTED = [
     ("unifybench", "concepts_list.json"), ("unifybench", f"{TRAIN}/info.json"), ("unifybench", f"{TRAIN}/conversations.json"),
-    ("unifybench", f"{TRAIN}/negative_example/score.json"), ("unifybench", f"{TEST}/vqa.json"), ("unifybench", f"{TEST}/t2i_conditions.json"),
+    ("unifybench", f"{TEST}/vqa.json"), ("unifybench", f"{TEST}/t2i_conditions.json"),
     ("yollava", VQA), ("mcllava", f"{TWO}/qa.json"), ("myvlm", "mug/captions.json"), ("myvlm", "mug/additional_llava_vqa_data.json"),
     ("dreambench", LIST), ("folder", "info.json"),
 ]  # fmt: skip

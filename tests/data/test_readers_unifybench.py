@@ -30,7 +30,6 @@ def test_a_concept_has_what_a_learner_needs(root):
     assert names(bo.pictures) == ["bo/0.png", "bo/1.png", "bo/2.png"] and names(bo.crops) == ["cropped/0.png"]
     assert names(bo.negatives["hard"]) == ["negative_example/7.png", "negative_example/8.png"]
     assert names(bo.negatives["easy"]) == ["random_images/0.png", "random_images/1.png", "random_images/2.png"]
-    assert {file.name: score for file, score in bo.likeness.items()} == {"7.png": 0.7, "8.png": 0.8}
 
 
 def test_it_becomes_a_source_that_can_be_learned(root):

@@ -164,7 +164,7 @@ def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, m
     found = {}
     for on_gpu in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda on_gpu=on_gpu: on_gpu)
-        found[on_gpu] = [dataclasses.replace(settings, dtype=dtype).weights for dtype in ("auto", "fp32", "bf16")]
+        found[on_gpu] = [dataclasses.replace(settings, dtype=dtype).base_dtype for dtype in ("auto", "fp32", "bf16")]
     assert found[True] == [torch.bfloat16, torch.float32, torch.bfloat16]
     assert found[False] == [torch.float32, torch.float32, torch.bfloat16]
 

@@ -118,7 +118,7 @@ def test_a_stage_without_steps_is_left_out(base, toy):
 
 def test_a_stage_can_draw_crops_and_generation_tokens_begin_from_them(base, toy):
     crops = tuple(picture.crop((8, 8, 28, 28)) for picture in toy.source.pictures)
-    stages = tuple(dataclasses.replace(stage, draws="crops") if stage.name == "drawing" else stage for stage in UNICTOKENS.stages)
+    stages = tuple(dataclasses.replace(stage, targets="crops") if stage.name == "drawing" else stage for stage in UNICTOKENS.stages)
     method = dataclasses.replace(UNICTOKENS, stages=stages, start="frequent")
     with pytest.raises(SourceError, match="'toy0': stage 'drawing' draws crops, and there are none"):
         prepare(base, toy.source, method, seed=0)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from unictoken.cli.command import command
+from unictoken.concept.tokens import unmark
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
 from unictoken.data.source import Source
@@ -17,7 +18,7 @@ def memory(options: argparse.Namespace) -> None:
         print(write_memory(sources, options.out, form=options.form))
         return
     for source in sources:
-        said = "; ".join(fact.replace("{name}", f"<{source.name}>") for fact in source.facts)
+        said = "; ".join(unmark(fact, source.name) for fact in source.facts)
         print(" ".join(f"<{source.name}> {source.class_noun}, {len(source.pictures)} pictures: {said or 'nothing is said'}".split()))
 
 

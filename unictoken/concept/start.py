@@ -1,4 +1,4 @@
-"""Where the rows of a concept begin (methods.md, section 3)."""
+"""Where the rows of a concept begin."""
 
 from __future__ import annotations
 

@@ -87,6 +87,11 @@ def mark(text: str, name: str, *, where: str) -> str:
     return text
 
 
+def unmark(text: str, name: str) -> str:
+    """A marked text as people read it: '<name>' where '{name}' stands."""
+    return text.replace("{name}", f"<{name}>")
+
+
 def misspelt(text: str, names: Iterable[str] = ()) -> str | None:
     """What in a text without markers would be taken for one or for rows: half a marker, or a slot of a method's prompts.
 
@@ -160,6 +165,13 @@ class Speaker:
             self.rows_in, self.rows_out = (
                 torch.cat([getattr(c, kind) for c in concepts]).to(base.device) for kind in ("rows_in", "rows_out")
             )
+
+    @property
+    def device(self) -> torch.device:
+        return self.base.device
+
+    def cache_bytes(self, ids: int) -> int:
+        return self.base.cache_bytes(ids)
 
     def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
         embeds = self.base.embed(ids_BT)

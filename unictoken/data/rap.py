@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from unictoken.concept.file import check_free, check_name, check_noun
-from unictoken.concept.tokens import ConceptError, mark
+from unictoken.concept.tokens import ConceptError, mark, unmark
 from unictoken.data.source import Source, SourceError
 from unictoken.disk import folder_aside, quoted, read_json, write_aside
 from unictoken.model.pixels import read_picture
@@ -89,7 +89,7 @@ def _check_writable(sources: Sequence[Source], folder: Path) -> None:
 
 
 def _marked(source: Source, texts: Iterable[str]) -> list[str]:
-    return [text.replace("{name}", f"<{source.name}>") for text in texts]
+    return [unmark(text, source.name) for text in texts]
 
 
 def _attributes(source: Source) -> dict[str, str | list[str]]:

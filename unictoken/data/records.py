@@ -92,8 +92,6 @@ class Concept:
     """Sentences about it that no picture shows."""
     negatives: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Pictures of others to learn from, by grade: easy, hard, twin."""
-    likeness: Mapping[Path, float] = field(default_factory=dict)
-    """Of negatives, where the dataset gives it."""
     records: tuple[Record, ...] = ()
     pet: Pet | None = None
     """For a pet of the toy world: the exact truth. Never used to learn, only to measure."""

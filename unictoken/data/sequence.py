@@ -56,6 +56,11 @@ def join_turns(turns: Iterable[Turn], vocab: Vocab) -> Example:
     return Example(ids, labels)
 
 
+def user_turn(ids: Sequence[int], vocab: Vocab) -> list[int]:
+    """Ids of one message that waits for its answer."""
+    return join_turns([Turn(ids)], vocab).ids
+
+
 def pad(examples: Sequence[Example], vocab: Vocab, *, length: int | None = None) -> Batch:
     """A batch as long as its longest example (or `length`); labels are padded with -100.
 

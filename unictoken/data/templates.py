@@ -1,7 +1,7 @@
 """What is said around a concept.
 
-`{name}` is the concept's name, `{it}` the subject of a question, `{scene}` the rest of a prompt. The tiny base learned from these
-same sentences (`pretrain/lessons.py`), with descriptions and picture codes where concept tokens will stand.
+`{name}` is the concept's name, `{tokens}` what introduces it, `{scene}` the rest of a prompt. The tiny base learned from these same
+sentences (`pretrain/lessons.py`), with descriptions and picture codes where concept tokens will stand.
 """
 
 from __future__ import annotations
@@ -17,3 +17,8 @@ RECOGNISE = (
 CAPTION = ("describe the photo.", "what does the photo show?")
 GENERATE = ("a photo of {name} {scene}.", "a picture of {name} {scene}.", "draw {name} {scene}.")
 YES, NO = "yes", "no"
+
+
+def with_scene(form: str, scene: str) -> str:
+    """One of GENERATE with its scene, or without one: 'a photo of {name} in the snow.', 'a photo of {name}.'"""
+    return form.replace(" {scene}", f" {scene}" if scene else "")

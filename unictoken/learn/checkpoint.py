@@ -26,7 +26,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done; `run`: digest of the resolved config."""
+    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done; `run`: digest of what decides the rows."""
 
     step: int
     run: str

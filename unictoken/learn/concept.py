@@ -35,7 +35,7 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
     """Encode the pictures once, ask the base about them, gather negatives, start the rows."""
     if not source.pictures:
         raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
-    if not source.crops and (cutting := [stage.name for stage in method.stages if stage.steps and stage.draws == "crops"]):
+    if not source.crops and (cutting := [stage.name for stage in method.stages if stage.steps and stage.targets == "crops"]):
         raise SourceError(f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into cropped/, or let it draw pictures.")
     pictures, others = base.encode(source.pictures), gather(base, source, method, strangers or Strangers(), seed=seed)
     crops = base.encode(source.crops) if source.crops else None

@@ -10,11 +10,11 @@ import torch
 
 from unictoken.concept.tokens import Prompts, role_slices
 from unictoken.data import templates
+from unictoken.data.prompts import drawing_prompt, said_slots
 from unictoken.data.sequence import Example, Turn, join_turns
 from unictoken.learn.methods import Method, Stage
 from unictoken.learn.observe import Observations
 from unictoken.model.vocab import Vocab
-from unictoken.world import language
 
 DRAWING = "generate"
 OWNERS = 0.4  # of the questions are the owner's, where there are some
@@ -43,14 +43,14 @@ class Material:
 class Examples:
     """Makes examples of every task for one concept under one method."""
 
-    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]], *, draws: str = "pictures"):
-        self.vocab, self.method, self.material, self.slots, self.draws = vocab, method, material, dict(slots), draws
+    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]], *, targets: str = "pictures"):
+        self.vocab, self.method, self.material, self.slots, self.targets = vocab, method, material, dict(slots), targets
         self.prompts: Prompts = method.prompts
 
     def in_stage(self, stage: Stage) -> Examples:
-        """The same for a stage: what it draws, and without the roles that have nothing to say yet in its prompts."""
+        """The same for a stage: with its targets, and without the roles that have nothing to say yet in its prompts."""
         said = self.method.said_in(stage)
-        return Examples(self.vocab, self.method, self.material, said_slots(self.slots, said), draws=stage.draws)
+        return Examples(self.vocab, self.method, self.material, said_slots(self.slots, said), targets=stage.targets)
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
         return join_turns(getattr(self, "_" + task)(rng), self.vocab)
@@ -115,10 +115,10 @@ class Examples:
         if soft.groups and self.material.look_alikes_MK is not None and rng.random() < soft.share:
             return self._soft_positive(rng, soft.groups)
         form = templates.GENERATE[int(rng.integers(len(templates.GENERATE)))]
-        if self.draws == "crops":
-            return self.draw(form, "", _one_of(self.material.crops_NK, rng), self.slots)
+        if self.targets == "crops":
+            return self.draw(form, "", _one_of(self.material.crops_NK, rng))
         i = int(rng.integers(len(self.material.pictures_NK)))
-        return self.draw(form, self.material.observations.phrases[i], self.material.pictures_NK[i].tolist(), self.slots)
+        return self.draw(form, self.material.observations.phrases[i], self.material.pictures_NK[i].tolist())
 
     def _soft_positive(self, rng, groups: int) -> list[Turn]:
         """The k-th most alike group is described with all but the last k generation tokens, and by nothing else."""
@@ -130,28 +130,11 @@ class Examples:
         prompt = self.vocab.encode(f"a photo of {role}.", {role: block})
         return [Turn(prompt), Turn(self.vocab.picture(_one_of(alike[low:high], rng)), learned=True)]
 
-    def draw(self, form: str, scene: str, image_ids: list[int], slots: Mapping[str, list[int]]) -> list[Turn]:
+    def draw(self, form: str, scene: str, image_ids: list[int]) -> list[Turn]:
         """A prompt for a picture of the concept, and the picture."""
-        prompt = drawing_prompt(self.vocab, self.prompts, slots, form.replace(" {scene}", f" {scene}" if scene else ""))
-        first = self.vocab.encode(self.prompts.generation_answer, slots)
+        prompt = drawing_prompt(self.vocab, self.prompts, self.slots, templates.with_scene(form, scene))
+        first = self.say(self.prompts.generation_answer)
         return [Turn(prompt), Turn(first + self.vocab.picture(image_ids), learned=True)]
-
-
-def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str) -> list[int]:
-    """Ids of a prompt for a picture: the introduction, then the text with the method's subject where {name} stands."""
-    subject = vocab.encode(prompts.subject, slots)
-    return vocab.encode(f"{prompts.generation or ''} {text.replace('{name}', '{subject}')}", {**slots, "{subject}": subject})
-
-
-def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:
-    """Ids of a whole turn that asks for a picture of the class noun: 'a photo of a dog.'"""
-    asked = templates.GENERATE[0].format(name=language.a(class_noun), scene="").replace(" .", ".")
-    return join_turns([Turn(vocab.encode(asked))], vocab).ids
-
-
-def said_slots(slots: Mapping[str, list[int]], said: frozenset[str]) -> dict[str, list[int]]:
-    """The slots with nothing in those of roles that are not said."""
-    return {slot: ids if slot.strip("{}") in said else [] for slot, ids in slots.items()}
 
 
 def _one_of(pictures_NK: torch.Tensor, rng) -> list[int]:

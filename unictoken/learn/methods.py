@@ -51,7 +51,7 @@ class Stage:
     """Share of every batch, by task."""
     starts: Mapping[str, Literal["drawn"]] = field(default_factory=dict)
     """Roles whose rows begin anew with this stage. drawn: from what makes the concept in pictures that its own tokens draw."""
-    draws: Literal["pictures", "crops"] = "pictures"
+    targets: Literal["pictures", "crops"] = "pictures"
     """What drawings are learned from: the reference pictures, or the same cut to the concept (the folder's `cropped/`)."""
     generation_weight: float = 1.0
     """Of a drawing's loss; understanding counts `understanding_weight`."""
@@ -76,7 +76,7 @@ class Stage:
 class SoftPositives:
     """Look-alikes that are drawn with a prefix of the tokens (Yo'Chameleon, section 3.3); `groups: 0` uses none.
 
-    Look-alikes are sorted by likeness and cut into groups; the k-th most alike is described with the first (P - k) tokens.
+    Look-alikes are sorted by likeness and cut into groups; the k-th most alike (k from 1) is described with all but the last k.
     """
 
     groups: int = 0

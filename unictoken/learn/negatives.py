@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from unictoken.config import ConfigError
+from unictoken.data.prompts import noun_prompt
 from unictoken.data.source import Source, SourceError
-from unictoken.learn.examples import noun_prompt
 from unictoken.learn.methods import Method
 from unictoken.learn.observe import is_of_toy_world
 from unictoken.model.base import Base

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from unictoken.data import templates
-from unictoken.data.interviews import GENERAL, TOY, Interview
+from unictoken.data.interviews import GENERAL, TOY
+from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.sampling import sample_text
 from unictoken.world.drawing import SIDE
@@ -43,9 +44,9 @@ def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
     return _answers(base, image_ids_NK, templates.CAPTION[:1], it="it", max_ids=48)
 
 
-def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str, *, interview: Interview | None = None) -> Observations:
-    """Ask the base every question of an interview (None: the one for its world) about every picture."""
-    interview = interview or (TOY if is_of_toy_world(base) else GENERAL)
+def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observations:
+    """Ask the base every question of the interview for its world about every picture."""
+    interview = TOY if is_of_toy_world(base) else GENERAL
     said = _answers(base, image_ids_NK, interview.questions, it=interview.it.format(noun=class_noun), max_ids=interview.max_ids)
     learned = [interview.answer(text, class_noun) for text in said]
     number = len(interview.questions)
@@ -65,7 +66,7 @@ def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str, *, intervie
 def _answers(base: Base, image_ids_NK: torch.Tensor, questions: Sequence[str], *, it: str, max_ids: int) -> list[str]:
     """What the base answers to every question about every picture, all of one picture's after each other."""
     prompts = [
-        [base.vocab.bos, *base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": base.vocab.encode(it)}), base.vocab.end_turn]
+        user_turn([*base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": base.vocab.encode(it)})], base.vocab)
         for ids in image_ids_NK.tolist()
         for q in questions
     ]

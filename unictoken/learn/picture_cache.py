@@ -1,8 +1,7 @@
 """Pictures at the beginning of examples, read once.
 
 A question about a picture is 'picture, introduction, question': the base is frozen and nothing before the introduction is learned, so
-what its layers make of the picture is the same in every step and needs no gradient. Only what follows goes through the layers again
-(measured counts in deepspeed.md, "Where the time goes").
+what its layers make of the picture is the same in every step and needs no gradient. Only what follows goes through the layers again.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class RunConfig:
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
     zero_stage: Literal[0, 1, 2, 3] = 1
-    """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before and after, each process needs it whole once)."""
+    """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before that each process needs it whole once, after it the first one)."""
     offload: Literal["none", "cpu"] = "none"
     """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used (slower); zero_stage 3 only."""
     gradient_checkpointing: bool = False
@@ -96,7 +96,7 @@ class RunConfig:
     def __post_init__(self):
         if self.save_every < 1 or self.show_every < 0:
             raise ConfigError(f"save_every {self.save_every}, show_every {self.show_every}; expected 1 or more, and 0 or more.")
-        if self.weights == torch.bfloat16 and self.zero_stage == 0:
+        if self.base_dtype == torch.bfloat16 and self.zero_stage == 0:
             raise ConfigError("zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype: fp32.")
         if self.offload == "cpu" and self.zero_stage != 3:
             raise ConfigError(f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes none. Use zero_stage 3.")
@@ -109,7 +109,7 @@ class RunConfig:
         return Path(self.out or f"runs/{self.concept.name}")
 
     @property
-    def weights(self) -> torch.dtype:
+    def base_dtype(self) -> torch.dtype:
         """What the base is loaded in."""
         said = {"fp32": torch.float32, "bf16": torch.bfloat16}
         return said.get(self.dtype) or usual_dtype(usual_device())
@@ -124,7 +124,7 @@ class Stopped(Exception):
 
 def base_of(settings: RunConfig) -> Base:
     """The config's base, as it learns."""
-    base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=settings.weights)
+    base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=settings.base_dtype)
     if settings.gradient_checkpointing:
         base.model.recompute_activations()
     return base
@@ -206,7 +206,7 @@ def run(
     first_process: bool = True,
     stop_asked: Callable[[], bool] = lambda: False,
     show: Callable[[Progress], None] = lambda progress: None,
-    draws: bool = True,
+    show_drawings: bool = True,
 ) -> tuple[ConceptTokens, Source, Lesson]:
     """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so.
 
@@ -214,7 +214,8 @@ def run(
     """
     source, folder = source or source_of(settings), settings.folder
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
-    draws = draws and bool(settings.prompts and settings.show_every) and base.can_draw and settings.method.prompts.generation is not None
+    draws = base.can_draw and settings.method.prompts.generation is not None
+    show_drawings = show_drawings and draws and bool(settings.prompts and settings.show_every)
     saved = _found(settings, folder / "checkpoints", identity_)
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     learner, engines = lesson.learner, []
@@ -253,7 +254,7 @@ def run(
             save(progress.step)
         if stopping and progress.step < total:
             raise Stopped(f"stopped at step {progress.step} of {total}; the same command goes on from there.")
-        if draws and first_process and progress.step % settings.show_every == 0 and progress.step < total:
+        if show_drawings and first_process and progress.step % settings.show_every == 0 and progress.step < total:
             concept = keep(base, source, settings.method, learner, seed=settings.seed)
             drawn = with_tokens(base, concept).draw(list(map(settings.named, settings.prompts)), settings.drawing)
             recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn)

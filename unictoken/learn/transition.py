@@ -14,8 +14,8 @@ import torch
 from unictoken.concept.start import centres_of_ids
 from unictoken.concept.tokens import ConceptTokens, Speaker
 from unictoken.data import templates
-from unictoken.data.sequence import Turn, join_turns
-from unictoken.learn.examples import drawing_prompt, noun_prompt, said_slots
+from unictoken.data.prompts import drawing_prompt, noun_prompt, said_slots
+from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.sampling import Draw, sample_pictures
 
@@ -32,8 +32,8 @@ def drawn_rows(base: Base, concept: ConceptTokens, said: frozenset[str], k: int,
     """
     speaker = Speaker(base, [concept])
     slots, vocab, prompts = said_slots(speaker.slots(concept), said), base.vocab, concept.prompts
-    asked = drawing_prompt(vocab, prompts, slots, templates.GENERATE[0].replace(" {scene}", ""))
-    own = join_turns([Turn(asked)], vocab).ids + vocab.encode(prompts.generation_answer, slots)
+    asked = drawing_prompt(vocab, prompts, slots, templates.with_scene(templates.GENERATE[0], ""))
+    own = user_turn(asked, vocab) + vocab.encode(prompts.generation_answer, slots)
     plain = noun_prompt(vocab, concept.class_noun)
     drawn_NK = sample_pictures(speaker, [own] * DRAWINGS, base.codes_per_picture, Draw(seed=seed))
     gain_NK = torch.cat([picture_scores(speaker, own, part) - picture_scores(base, plain, part) for part in drawn_NK.split(AT_ONCE)])
@@ -44,7 +44,7 @@ def drawn_rows(base: Base, concept: ConceptTokens, said: frozenset[str], k: int,
 @torch.no_grad()
 def picture_scores(speaker, prompt: Sequence[int], image_ids_NK: torch.Tensor) -> torch.Tensor:
     """Log-likelihood of each image id after the prompt and the ids before it, [N, K], among image ids only."""
-    vocab, device = speaker.vocab, getattr(speaker, "base", speaker).device
+    vocab, device = speaker.vocab, speaker.device
     first = torch.tensor([*prompt, vocab.begin_image]).repeat(len(image_ids_NK), 1)
     ids = torch.cat([first, image_ids_NK], 1).to(device)
     hidden = speaker.hidden(speaker.embed(ids))[:, first.shape[1] - 1 : -1]

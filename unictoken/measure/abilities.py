@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from unictoken.concept.start import frequent_ids
-from unictoken.conditioning import in_words
+from unictoken.conditioning import in_words, yes_probability
 from unictoken.data import templates
+from unictoken.data.sequence import user_turn
 from unictoken.measure.judge import Judge
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.pixels import prepare, psnr, to_pixels
-from unictoken.model.sampling import Draw, next_logits
+from unictoken.model.sampling import Draw
 from unictoken.world import language
 from unictoken.world.drawing import draw
 from unictoken.world.things import hard_negative, sample_pet_where, sample_scene, twin
@@ -81,10 +82,8 @@ def _code_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
             vocab = base.vocab
             slots = {"{tokens}": codes, "{name}": vocab.encode("tom")}
             asked = [vocab.encode(f"{templates.INTRODUCTION} {q}", slots) for q in templates.RECOGNISE]
-            prompts = [[vocab.bos, *vocab.picture(picture), *ids_, vocab.end_turn] for ids_ in asked]
-            yes, no = (vocab.encode(w)[0] for w in (templates.YES, templates.NO))
-            probability = next_logits(base, prompts)[:, [yes, no]].softmax(-1)[:, 0].mean()
-            right[key].append(bool(probability > 0.5) == (key == "codes_yes"))
+            prompts = [user_turn([*vocab.picture(picture), *ids_], vocab) for ids_ in asked]
+            right[key].append(bool(yes_probability(base, prompts).mean() > 0.5) == (key == "codes_yes"))
     return {key: mean(flags) for key, flags in right.items()}
 
 

@@ -30,7 +30,7 @@ from unictoken.disk import write_aside
 from unictoken.learn.concept import learn_concept
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.negatives import Strangers
-from unictoken.measure.controls import CONTROLS, controls
+from unictoken.measure.controls import CONTROLS, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import load_judge
 from unictoken.measure.metrics import constant_answers
@@ -45,7 +45,6 @@ from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.pixels import read_picture
-from unictoken.world import language
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,13 +315,3 @@ def _digest_of_folder(root: Path) -> str:
         if file.suffix == ".json":
             seen.update(file.read_bytes())
     return seen.hexdigest()
-
-
-def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = None) -> dict[str, Conditioning]:
-    """Every control of a dataset's concept."""
-    said = [concept.description or f"<{concept.name}> is {language.a(concept.class_noun)}.", *concept.facts]
-    description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
-    pictures = base.encode([read_picture(file) for file in concept.pictures])
-    return controls(
-        base, concept.name, class_noun=concept.class_noun, description=description, facts=facts, pictures_NK=pictures, wrong=wrong
-    )

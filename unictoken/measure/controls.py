@@ -9,7 +9,9 @@ import torch
 
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
+from unictoken.data.records import Concept
 from unictoken.model.base import Base
+from unictoken.model.pixels import read_picture
 from unictoken.model.vocab import Vocab
 from unictoken.world import language
 
@@ -39,6 +41,16 @@ def controls(
     for control, count in PICTURE_COUNTS.items() if pictures_NK is not None else ():
         compared[control] = in_pictures(base, name, pictures_NK[:count], facts=" ".join(facts))
     return compared | ({"wrong_concept": with_tokens(base, replace(wrong, name=name))} if wrong else {})
+
+
+def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = None) -> dict[str, Conditioning]:
+    """Every control of a dataset's concept."""
+    said = [concept.description or f"<{concept.name}> is {language.a(concept.class_noun)}.", *concept.facts]
+    description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
+    pictures = base.encode([read_picture(file) for file in concept.pictures])
+    return controls(
+        base, concept.name, class_noun=concept.class_noun, description=description, facts=facts, pictures_NK=pictures, wrong=wrong
+    )
 
 
 def fitting(sentences: Sequence[str], budget: int, vocab: Vocab) -> list[str]:

@@ -37,7 +37,7 @@ class Prediction:
     score: float | None
     """None: could not be scored (a verdict that nobody can read). Never counted as nought."""
     picture: str | None = None
-    """Path of the picture that was asked about or drawn, from the file's folder."""
+    """Path of the picture that was asked about or drawn: from the dataset's folder, or from the run's."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from PIL import Image
 from unictoken.conditioning import Conditioning
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
+from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
 from unictoken.measure import metrics
 from unictoken.measure.endpoint import EndpointJudge
@@ -224,13 +225,13 @@ class Trial:
         return claims
 
     def unchanged(self) -> list[Prediction]:
-        """Forgetting, or that there is none: base tasks on the same pictures, before and with the concept."""
+        """Whether the next logits after a caption's question, without the concept's name, are the base's own with the concept loaded."""
         if self.spoken.concept is None:
             return []
         base, question = self.spoken.base, templates.CAPTION[0]
         asked = [r for r in self._pictured() if r.answer == YES]
         form = base.vocab.encode(question)
-        prompts = [[base.vocab.bos, *base.vocab.picture(ids), *form, base.vocab.end_turn] for ids in map(self.subject.ids.get, _files(asked))]
+        prompts = [user_turn([*base.vocab.picture(ids), *form], base.vocab) for ids in map(self.subject.ids.get, _files(asked))]
         pairs = zip(asked, next_logits(base, prompts), next_logits(self.spoken.speaker, prompts), strict=True) if prompts else ()
         made = []
         for record, before, after in pairs:
@@ -260,7 +261,7 @@ class Trial:
 
 
 def shuffled(record: Record, root: Path) -> metrics.Choice:
-    """A record's options in an order of its own place (datasets.md, trap 2), the same wherever the dataset lies."""
+    """A record's options in an order of its own place, the same wherever the dataset lies."""
     place = str(record.where).removeprefix(str(root))
     return metrics.shuffle(metrics.Choice(record.options, record.options.index(record.answer)), record=place)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
+from unictoken.concept.tokens import ConceptTokens, unmark
 from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.data.readers import read
 from unictoken.data.source import Source
@@ -19,7 +19,7 @@ from unictoken.learn.concept import Lesson
 from unictoken.learn.observe import is_of_toy_world
 from unictoken.learn.run import RunConfig
 from unictoken.measure import abilities, page
-from unictoken.measure.benchmark import controls_of
+from unictoken.measure.controls import controls_of
 from unictoken.measure.judge import load_judge
 from unictoken.measure.metrics import mean
 from unictoken.measure.protocols import Trial, make_ready
@@ -29,6 +29,7 @@ from unictoken.measure.toy_dataset import read_truth, write_concept
 from unictoken.measure.verdict import WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.world import language
 
 COMPARED = ("none", "class_noun", "text_prompt")  # controls in the report of a run
 COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt", "positive", "negatives", "psnr")
@@ -53,7 +54,8 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
-    sections = [f"# <{concept.name}>, a {concept.class_noun}", "", f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
+    sections = [f"# <{concept.name}>, {language.a(concept.class_noun)}", ""]
+    sections += [f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
         grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
@@ -88,7 +90,7 @@ def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]
 
 def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture shows."""
-    questions = [*map(settings.named, settings.questions), *(q.replace("{name}", f"<{source.name}>") for q, _ in source.questions)]
+    questions = [*map(settings.named, settings.questions), *(unmark(q, source.name) for q, _ in source.questions)]
     said = [{"question": q, "answer": a} for q, a in zip(questions, spoken.ask(questions), strict=True)]
     first = lesson.material.pictures_NK[:1]
     said.append({"question": "(the first picture) describe the photo.", "answer": spoken.caption(first)[0]})

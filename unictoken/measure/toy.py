@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unictoken.concept.tokens import unmark
 from unictoken.data.source import Source
 from unictoken.world import language
 from unictoken.world.attributes import BRIGHT_COLOURS, PLACES
@@ -75,13 +76,10 @@ def write_toy_folder(concept: ToyConcept, folder: Path) -> None:
         for i, picture in enumerate(pictures):
             picture.save(folder / "negative_example" / f"{grade}_{i:02d}.png")
 
-    def marked(text: str) -> str:
-        return text.replace("{name}", f"<{source.name}>")
-
     info = {
         "class": source.class_noun,
-        "extra_info": [marked(fact) for fact in source.facts],
-        "questions": [{"question": marked(q), "answer": marked(a)} for q, a in source.questions],
+        "extra_info": [unmark(fact, source.name) for fact in source.facts],
+        "questions": [{"question": unmark(q, source.name), "answer": unmark(a, source.name)} for q, a in source.questions],
         "world": asdict(concept.pet),
     }
     (folder / "info.json").write_text(json.dumps(info, indent=1) + "\n")

@@ -112,7 +112,7 @@ def _row(image: str, kind: str, question: str, answer: str) -> dict:
 
 
 def _training_rows(concept: ToyConcept, folder: Path) -> None:
-    """What UnifyBench's folders hold beside ours: a description, recognition rows and likeness. Not its conversations about the pictures:
+    """What UnifyBench's folders hold beside ours: a description and recognition rows. Not its conversations about the pictures:
     an owner writes none, so that a method has the base's own answers."""
     marker = f"<{concept.source.name}>"
     info = json.loads((folder / "info.json").read_text())
@@ -121,9 +121,6 @@ def _training_rows(concept: ToyConcept, folder: Path) -> None:
     own = sorted(p.name for p in folder.glob("*.png"))
     recognise = [question.replace("{name}", marker) for question in templates.RECOGNISE]
     _json(folder / "positive_recognitions.json", [_row(image, "rec", q, templates.YES) for image in own for q in recognise])
-    grades = {"easy": 0.2, "hard": 0.9, "twin": 1.0}
-    files = sorted(p.name for p in (folder / "negative_example").glob("*.png"))
-    _json(folder / "negative_example" / "score.json", {name: grades[name.split("_")[0]] for name in files})
 
 
 def _random_rows(concept: ToyConcept, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Sampling text and pictures, in batches, with a key-value cache and classifier-free guidance.
 
-`speaker` is anything with `vocab`, `embed`, `hidden` and `logits`: a base, or a base with concepts on it.
+`speaker` is anything with `vocab`, `device`, `cache_bytes`, `embed`, `hidden` and `logits`: a base, or a base with concepts on it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Continuation:
         self.speaker = speaker
         length = max(map(len, prompts))
         rows = [[speaker.vocab.pad] * (length - len(p)) + list(p) for p in prompts]
-        self.device = speaker.embed(torch.tensor([[speaker.vocab.pad]], device=_device(speaker))).device
+        self.device = speaker.device
         self.ids = torch.tensor(rows, device=self.device)
         self.mask = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts], device=self.device)
         self.cache = DynamicCache()
@@ -60,14 +60,10 @@ class _Continuation:
         self.logits = self._read(next_B[:, None])
 
 
-def _device(speaker) -> torch.device:
-    return getattr(speaker, "base", speaker).device
-
-
 def _parts(speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: int = 0, copies: int = 1) -> Iterator[tuple[int, Sequence]]:
     """(number of the first, prompts) of parts of at most `most`, smaller where a large base's cache would outgrow CACHE_BYTES."""
     longest = max(map(len, prompts), default=0) + more_ids
-    size = max(1, min(most, CACHE_BYTES // max(1, copies * getattr(speaker, "base", speaker).cache_bytes(longest))))
+    size = max(1, min(most, CACHE_BYTES // max(1, copies * speaker.cache_bytes(longest))))
     for first in range(0, len(prompts), size):
         yield first, prompts[first : first + size]
 

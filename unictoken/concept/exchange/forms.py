@@ -55,8 +55,8 @@ class Form:
 
     def prompts_for(self, counts: Mapping[str, int]) -> Prompts:
         """The method's prompts; before it has rows to draw with, only those of understanding."""
-        draws = not self.layouts or counts.get("generation", 0)
-        return self.prompts if draws else replace(self.prompts, generation=None, subject="{name}", generation_answer="")
+        can_draw = not self.layouts or counts.get("generation", 0)
+        return self.prompts if can_draw else replace(self.prompts, generation=None, subject="{name}", generation_answer="")
 
 
 def said_counts(texts: Sequence[str]) -> dict[str, int]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from unictoken import disk
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
-from unictoken.disk import is_there, quoted
+from unictoken.disk import quoted
 from unictoken.model.pixels import check_picture
 
 
@@ -76,28 +75,3 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
     if found is None:
         raise DataError(f"{where}: no picture '{image}' inside {root}. Add it, or remove the row.")
     return found
-
-
-def likeness(path: Path) -> dict[Path, float]:
-    """How alike each negative beside a score file is; {} where there is no such file.
-
-    {"0.png": 0.7, ...} or, as Yo'Chameleon writes it, [{"image_path": ".../0.png", "clip_score": 0.7, ...}, ...].
-    Scores of pictures that are not there are not kept.
-    """
-    if not is_there(path):
-        return {}
-    value = read_json(path)
-    if isinstance(value, dict):
-        scored = list(value.items())
-    else:
-        rows = expect(value, list, str(path), "scores by picture")
-        keys = ("image_path", "clip_score")
-        for i, row in enumerate(rows):
-            if not isinstance(row, dict) or not all(key in row for key in keys):
-                raise DataError(f"{path}[{i}]: found {shortly(row)}, expected {', '.join(keys)}.")
-        scored = [tuple(row[key] for key in keys) for row in rows]
-    for image, score in scored:
-        if not isinstance(score, int | float) or isinstance(score, bool) or not abs(score) <= sys.float_info.max:
-            raise DataError(f"{path}: the score of {quoted(image)} is {quoted(score)}, expected a number. Remove it, or compute it again.")
-    found = {path.with_name(str(image).replace("\\", "/").split("/")[-1]): float(score) for image, score in scored}
-    return {file: score for file, score in found.items() if file.is_file()}

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from unictoken.data.readers.examples import TYPES, Place, notes
-from unictoken.data.readers.files import checked, expect, folders_of, likeness, pictures_of, read_json
+from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN, Concept, DataError, Dataset, Record
 from unictoken.data.source import negative_files, pet_of, read_info
@@ -94,7 +94,6 @@ def _concept(place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], st
         description=place.mark(info.get("info", ""), where),
         facts=tuple(place.mark(fact, where) for fact in info.get("extra_info", ())),
         negatives=negatives | {"easy": (*negatives.get("easy", ()), *strangers)},
-        likeness=likeness(train / "negative_example" / "score.json"),
         records=tuple(records),
         pet=pet_of(info),
     )

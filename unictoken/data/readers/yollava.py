@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from unictoken.data.readers.examples import Place, notes
-from unictoken.data.readers.files import checked, expect, folders_of, likeness, pictures_of, read_json
+from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import is_picture
 from unictoken.data.records import Concept, Dataset, Record, Task
@@ -80,7 +80,6 @@ def _concept(place: Place, tests: Mapping[str, tuple[Path, ...]], asked: Mapping
         name=place.name,
         pictures=pictures_of(train),
         negatives={grade: checked(files) for grade, files in negative_files(train / "negative_example").items()},
-        likeness=likeness(train / "negative_example" / "scores.json"),
         records=(*_training_records(place, train), *_test_records(place, asked), *place.recognition_test(tests)),
     )
 

@@ -1,0 +1,28 @@
+"""Ids of prompts that ask for pictures, the same in learning, between stages and in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from unictoken.concept.tokens import Prompts
+from unictoken.data import templates
+from unictoken.data.sequence import user_turn
+from unictoken.model.vocab import Vocab
+from unictoken.world import language
+
+
+def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str) -> list[int]:
+    """Ids of a prompt for a picture: the introduction, then the text with the method's subject where {name} stands."""
+    subject = vocab.encode(prompts.subject, slots)
+    return vocab.encode(f"{prompts.generation or ''} {text.replace('{name}', '{subject}')}", {**slots, "{subject}": subject})
+
+
+def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:
+    """Ids of a whole turn that asks for a picture of the class noun: 'a photo of a dog.'"""
+    asked = templates.with_scene(templates.GENERATE[0], "").format(name=language.a(class_noun))
+    return user_turn(vocab.encode(asked), vocab)
+
+
+def said_slots(slots: Mapping[str, list[int]], said: frozenset[str]) -> dict[str, list[int]]:
+    """The slots with nothing in those of roles that are not said."""
+    return {slot: ids if slot.strip("{}") in said else [] for slot, ids in slots.items()}
