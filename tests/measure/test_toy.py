@@ -7,6 +7,7 @@ import torch
 from unictoken.measure import toy as benchmark
 from unictoken.measure.judge import Judge
 from unictoken.world import language
+from unictoken.world.drawing import draw
 from unictoken.world.things import held_out
 
 
@@ -34,11 +35,18 @@ def test_a_concept_has_five_pictures_its_facts_and_their_questions(toy):
 
 
 def test_test_pictures_are_not_the_training_pictures(toy):
-    test = benchmark.held_out_of(toy.pet, toy.seed)
+    test = benchmark.held_out_of(toy)
     own = {p.tobytes() for grade in (toy.source.pictures, *toy.source.negatives.values()) for p in grade}
     assert len(test.positives) == len(test.scenes) == 12
     assert {g: len(found) for g, found in test.negatives.items()} == {"easy": 12, "hard": 12, "twin": 12}
-    assert not own & {p.tobytes() for p in test.positives}
+    assert not own & {p.tobytes() for part in (test.positives, *test.negatives.values()) for p in part}
+    assert all(draw(toy.pet, scene).tobytes() == p.tobytes() for scene, p in zip(test.scenes, test.positives, strict=True))
+
+
+def test_a_test_picture_that_was_learned_from_is_drawn_anew(toy):
+    first = benchmark.held_out_of(toy)
+    learned = dataclasses.replace(toy, source=dataclasses.replace(toy.source, pictures=tuple(first.positives[:1])))
+    assert first.positives[0].tobytes() not in {p.tobytes() for p in benchmark.held_out_of(learned).positives}
 
 
 def test_the_judge_reads_every_attribute(judge, toy):

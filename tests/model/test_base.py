@@ -59,7 +59,8 @@ def test_large_pictures_go_through_the_image_tokenizer_a_few_at_a_time(base, toy
     pictures = base.decode(ids)
     monkeypatch.setattr("unictoken.model.base.PIXELS_AT_ONCE", 1)
     assert torch.equal(base.encode(toy.source.pictures), ids)
-    assert [p.tobytes() for p in base.decode(ids)] == [p.tobytes() for p in pictures]
+    for whole, alone in zip(pictures, base.decode(ids), strict=True):
+        assert np.abs(np.subtract(whole, alone, dtype=np.int16)).max() <= 1  # of 255: sums of other lengths round in other places
 
 
 def test_ids_that_are_not_image_ids_are_not_decoded(base):

@@ -6,7 +6,7 @@ Both are drawn from different streams of the seed: the test's pictures, negative
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -96,12 +96,22 @@ class HeldOut:
     """(hat, its colour, place) of each drawing."""
 
 
-def held_out_of(pet: Pet, seed: Sequence[int]) -> HeldOut:
-    """Drawn from a stream of the seed that learning never touches."""
-    rng = np.random.default_rng([*seed, 2])
-    scenes = [sample_scene(rng) for _ in range(TEST_PICTURES)]
-    negatives = {grade: [draw(other(pet, rng), sample_scene(rng)) for _ in range(TEST_PICTURES)] for grade, other in NEGATIVES.items()}
+def held_out_of(concept: ToyConcept) -> HeldOut:
+    """Drawn from a stream of the seed that learning never touches; no picture is one that is learned from."""
+    rng, source = np.random.default_rng([*concept.seed, 2]), concept.source
+    learned = {picture.tobytes() for part in (source.pictures, *source.negatives.values()) for picture in part}
+
+    def anew(pet_of: Callable[[], Pet]) -> tuple[Scene, Image.Image]:
+        while True:
+            pet, scene = pet_of(), sample_scene(rng)
+            if (picture := draw(pet, scene)).tobytes() not in learned:
+                return scene, picture
+
+    positives = [anew(lambda: concept.pet) for _ in range(TEST_PICTURES)]
+    negatives = {
+        grade: [anew(lambda other=other: other(concept.pet, rng))[1] for _ in range(TEST_PICTURES)] for grade, other in NEGATIVES.items()
+    }
     wishes = [
         (language.HATS[i % len(language.HATS)], str(rng.choice(list(BRIGHT_COLOURS))), str(rng.choice(PLACES))) for i in range(DRAWINGS)
     ]
-    return HeldOut(scenes, [draw(pet, s) for s in scenes], negatives, wishes)
+    return HeldOut([scene for scene, _ in positives], [picture for _, picture in positives], negatives, wishes)

@@ -131,7 +131,7 @@ def _random_rows(concept: ToyConcept, folder: Path) -> None:
 
 
 def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) -> None:
-    shown, marker, pet = held_out_of(concept.pet, concept.seed), f"<{concept.source.name}>", concept.pet
+    shown, marker, pet = held_out_of(concept), f"<{concept.source.name}>", concept.pet
     images = _save(shown.positives, folder)
     others = {grade: _save(pictures, folder / "negative_example", f"{grade}_") for grade, pictures in shown.negatives.items()}
     recognise = templates.RECOGNISE[0].replace("{name}", marker)
