@@ -245,6 +245,13 @@ def test_pixels_lie_between_minus_one_and_one_and_come_back():
     assert to_picture(torch.full((3, 1, 1), 9.0)).getpixel((0, 0)) == WHITE
 
 
+@pytest.mark.parametrize(("size", "read"), [((100, 60), (100, 60)), ((119, 60), (119, 60)), ((200, 120), (100, 60)), ((400, 190), (134, 64))])
+def test_a_picture_of_more_pixels_than_are_needed_can_be_shrunk_by_a_whole_number(size, read, tmp_path):
+    Image.new("RGB", size, RED).save(tmp_path / "1.png")
+    assert read_picture(tmp_path / "1.png", at_least=60).size == read
+    assert read_picture(tmp_path / "1.png").size == size
+
+
 def test_a_grid_lays_pictures_side_by_side():
     sheet = grid([Image.new("RGB", (2, 2), colour) for colour in (RED, GREEN, BLUE)], columns=2, side=4, gap=1)
     assert sheet.size == (9, 9)

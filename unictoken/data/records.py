@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from unictoken.concept.tokens import mark
-from unictoken.data.source import Source, SourceError, check_consent
+from unictoken.data.source import Source, SourceError, check_consent, read_negatives
 from unictoken.data.templates import NO, YES
 from unictoken.model.pixels import read_picture
 from unictoken.world.things import Pet
@@ -125,7 +125,7 @@ class Concept:
             facts=tuple(map(marked, self.facts)),
             questions=tuple((marked(r.question), marked(r.answer)) for r in own if r.task == "text_qa"),
             about_pictures=tuple((self.pictures.index(r.pictures[0]), marked(r.question), marked(r.answer)) for r in shown),
-            negatives={grade: tuple(map(read_picture, files)) for grade, files in self.negatives.items() if files},
+            negatives={grade: read_negatives(files) for grade, files in self.negatives.items() if files},
             pet=self.pet,
             consent=consent,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
 from unictoken.world.things import Pet
 
 GRADES = ("easy", "hard", "twin")
+NEGATIVE_SIDE = 1024  # pixels of the short side; the largest bases read 512
 # Words that make a class noun a person's: 'man', 'old man', 'the singer next door'. Their plurals do too.
 PEOPLE = {
     "person", "people", "human", "adult", "somebody", "someone", "celebrity", "pedestrian", "me", "myself", "self", "selfie", "man", "men",
@@ -144,7 +145,7 @@ def read_source(
         crops=tuple(map(read_picture, picture_files(folder / "cropped"))) if is_there(folder / "cropped") else (),
         facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
         questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
-        negatives={grade: tuple(map(read_picture, found)) for grade, found in negative_files(folder / "negative_example").items()},
+        negatives={grade: read_negatives(found) for grade, found in negative_files(folder / "negative_example").items()},
         pet=pet_of(info),
         consent=consent,
     )
@@ -178,6 +179,11 @@ def read_info(path: Path) -> dict:
 def pet_of(info: dict) -> Pet | None:
     """The toy pet that an `info.json` describes."""
     return Pet(**info["world"]) if "world" in info else None
+
+
+def read_negatives(files: Iterable[Path]) -> tuple[Image.Image, ...]:
+    """Pictures of others; there may be a thousand of them, and no base reads photographs at their full size."""
+    return tuple(read_picture(file, at_least=NEGATIVE_SIDE) for file in files)
 
 
 def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:

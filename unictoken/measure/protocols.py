@@ -65,7 +65,7 @@ class Subject:
 def make_ready(base: Base, concept: Concept, root: Path, truth: Truth | None = None) -> Subject:
     """Encode every picture that the concept's test shows."""
     files = list(dict.fromkeys(file for record in concept.records if record.split == "test" for file in record.pictures))
-    encoded = base.encode([read_picture(file) for file in files]) if files else []
+    encoded = base.encode(map(read_picture, files)) if files else []
     references = tuple(map(read_picture, concept.pictures))
     return Subject(concept=concept, root=root, ids=dict(zip(files, encoded, strict=True)), references=references, truth=truth)
 

@@ -7,7 +7,7 @@ sets them to the minimum). It never looks at how large it is: the tiny base and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -118,8 +118,8 @@ class Base:
         return self.model.lm_head(hidden)
 
     @torch.no_grad()
-    def encode(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
-        """Image ids, LongTensor [N, K], of pictures of any size."""
+    def encode(self, pictures: Iterable[Image.Image]) -> torch.Tensor:
+        """Image ids, LongTensor [N, K], of pictures of any size; each is needed only until the next is asked for."""
         vq = self.model.model.vqmodel
         pixels = torch.stack([to_pixels(prepare(picture, vq.config.resolution)) for picture in pictures])
         codes = [vq.to_codes(part.to(self.device, vq.quantize.embedding.weight.dtype)).cpu() for part in pixels.split(self._pictures_at_once)]

@@ -27,11 +27,15 @@ class PictureError(ValueError):
     """A picture file that cannot be used: where, what was found, what to do."""
 
 
-def read_picture(path: str | Path) -> Image.Image:
-    """A picture file as RGB: turned upright by its EXIF tag, transparency blended on white, first frame of an animation."""
+def read_picture(path: str | Path, *, at_least: int | None = None) -> Image.Image:
+    """A picture file as RGB: turned upright by its EXIF tag, transparency blended on white, first frame of an animation.
+
+    `at_least`: pixels of the short side that are enough; what has twice as many, or more, is shrunk by a whole number.
+    """
     with _opened(Path(path)) as file:
         file.load()
-        return to_rgb(ImageOps.exif_transpose(file))
+        picture = to_rgb(ImageOps.exif_transpose(file))
+    return picture.reduce(max(1, min(picture.size) // at_least)) if at_least else picture
 
 
 def check_picture(path: str | Path) -> None:
