@@ -23,7 +23,7 @@ from unictoken.learn.bar import Bar
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
-from unictoken.learn.stages import TorchEngine
+from unictoken.learn.stages import TorchEngine, adamw_settings
 from unictoken.learn.stop import STOPPED, StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.base import Base
@@ -84,7 +84,7 @@ class DeepSpeedEngine(TorchEngine):
     def begin(self, stage: Stage) -> None:
         """Another stage with the same learner, as a new optimiser would begin it."""
         for group in self.engine.optimizer.param_groups:
-            group.update(eps=stage.eps, weight_decay=stage.weight_decay)
+            group.update(adamw_settings(stage))
         held = self.learner.held
         self.load({"rows": held, **{moment: torch.zeros_like(held) for moment in MOMENTS}}, 0)
 

@@ -67,7 +67,12 @@ class TorchEngine:
 
 
 def adamw(learner: Learner, stage: Stage) -> torch.optim.AdamW:
-    return torch.optim.AdamW([learner.rows], lr=stage.lr, eps=stage.eps, weight_decay=stage.weight_decay)
+    return torch.optim.AdamW([learner.rows], **adamw_settings(stage))
+
+
+def adamw_settings(stage: Stage) -> dict[str, float]:
+    """AdamW's own, of a stage: what its group of parameters begins with."""
+    return {"lr": stage.lr, "eps": stage.eps, "weight_decay": stage.weight_decay}
 
 
 def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slice) -> tuple[Batch, torch.Tensor]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unictoken.concept.tokens import unmark
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
@@ -119,13 +120,13 @@ def _training_rows(concept: ToyConcept, folder: Path) -> None:
     info |= {"info": f"{marker} is {language.describe(concept.pet)}.", "conversation_type": "animal", "generation_type": "live_subject"}
     _json(folder / "info.json", info)
     own = sorted(p.name for p in folder.glob("*.png"))
-    recognise = [question.replace("{name}", marker) for question in templates.RECOGNISE]
+    recognise = [unmark(question, concept.source.name) for question in templates.RECOGNISE]
     _json(folder / "positive_recognitions.json", [_row(image, "rec", q, templates.YES) for image in own for q in recognise])
 
 
 def _random_rows(concept: ToyConcept, folder: Path) -> None:
     """Recognition rows about strangers."""
-    asked = [question.replace("{name}", f"<{concept.source.name}>") for question in templates.RECOGNISE]
+    asked = [unmark(question, concept.source.name) for question in templates.RECOGNISE]
     rows = [_row(f"random_images/{i}.png", "rec", asked[i % len(asked)], templates.NO) for i in range(RANDOM_IMAGES)]
     _json(folder / "random_recognitions.json", rows)
 
@@ -134,7 +135,7 @@ def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) ->
     shown, marker, pet = held_out_of(concept), f"<{concept.source.name}>", concept.pet
     images = _save(shown.positives, folder)
     others = {grade: _save(pictures, folder / "negative_example", f"{grade}_") for grade, pictures in shown.negatives.items()}
-    recognise = templates.RECOGNISE[0].replace("{name}", marker)
+    recognise = unmark(templates.RECOGNISE[0], concept.source.name)
     rows = [_row(image, "rec", recognise, templates.YES) for image in images]
     rows += [_row(f"negative_example/{name}", "rec", recognise, templates.NO) for names in others.values() for name in names]
     _json(folder / "rec.json", rows)
@@ -169,7 +170,7 @@ def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict
 def _text_only(concept: ToyConcept, marker: str) -> list[dict]:
     """What the pictures show, and what only the facts say, asked without a picture."""
     seen = {form.replace("{it}", marker): language.answer(key, concept.pet) for key, (form, *_) in language.PET_QUESTIONS.items()}
-    told = {question.replace("{name}", marker): answer.replace("{name}", marker) for question, answer in concept.source.questions}
+    told = {unmark(question, concept.source.name): unmark(answer, concept.source.name) for question, answer in concept.source.questions}
     return [_row("", "text_only", question, answer) for question, answer in {**seen, **told}.items()]
 
 

@@ -240,7 +240,7 @@ class Lessons:
     def prompt(self, subject, scene: Scene, rng, wearing: str = "") -> list[int]:
         shown = f"{wearing} {language.WHERE[scene.place]}".strip() if wearing else language.show_briefly(scene, rng)
         form = self.choose(templates.GENERATE, rng)
-        return self.say(form.replace(" {scene}", " " + shown if shown else ""), name=subject)
+        return self.say(templates.with_scene(form, shown), name=subject)
 
     # ---- families of sequences -------------------------------------------------------------------
 
