@@ -59,8 +59,7 @@ def toy_phrase(answers: Sequence[str]) -> str:
 
 def toy_caption(answers: Sequence[str]) -> str:
     """'{name}, wearing a red cap, sitting on the left in the snow at night.'"""
-    worn, pose, side, where, time = answers
-    return f"{{name}}, wearing {worn}, {pose} {side} {where} {language.WHEN.get(time, time)}."
+    return f"{{name}}, {language.say_scene(*answers)}."
 
 
 def toy_description(answers: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -68,7 +68,7 @@ def _write_into(aside: Path, sources: Sequence[Source], called: str, form: Liter
         concepts[f"<{source.name}>"] = {
             "name": source.name,
             "image": files if form == "r2p" else files[0],
-            "info": _attributes(source) if form == "r2p" else " ".join(_marked(source, source.facts)),
+            "info": _attributes(source) if form == "r2p" else " ".join(_facts_said(source)),
             "category": source.class_noun,
         }
         owners |= dict.fromkeys(files, f"<{source.name}>")
@@ -88,14 +88,14 @@ def _check_writable(sources: Sequence[Source], folder: Path) -> None:
         raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
 
 
-def _marked(source: Source, texts: Iterable[str]) -> list[str]:
-    return [unmark(text, source.name) for text in texts]
+def _facts_said(source: Source) -> list[str]:
+    return [unmark(fact, source.name) for fact in source.facts]
 
 
 def _attributes(source: Source) -> dict[str, str | list[str]]:
     """R2P's `info`: facts by attribute, those of none under 'general'."""
     attributes: dict[str, list[str]] = {}
-    for fact in _marked(source, source.facts):
+    for fact in _facts_said(source):
         said = _ATTRIBUTE.fullmatch(fact)
         attributes.setdefault(said[1] if said else _PLAIN, []).append(said[2] if said else fact)
     return {"category": source.class_noun, **attributes}

@@ -70,7 +70,12 @@ def worn(scene: Scene) -> str:
 
 def show(scene: Scene) -> str:
     """Everything about a scene that has a name."""
-    return f"wearing {worn(scene)}, {scene.pose} {SIDE_OF[scene.position]} {WHERE[scene.place]} {WHEN[scene.time]}"
+    return say_scene(worn(scene), scene.pose, SIDE_OF[scene.position], WHERE[scene.place], scene.time)
+
+
+def say_scene(worn: str, pose: str, side: str, where: str, time: str) -> str:
+    """Answers to the questions about a scene as the end of a dense caption."""
+    return f"wearing {worn}, {pose} {side} {where} {WHEN.get(time, time)}"
 
 
 def show_briefly(scene: Scene, rng: np.random.Generator) -> str:
