@@ -63,10 +63,10 @@ def test_a_base_that_is_no_folder_here_is_not_fetched_unasked(tmp_path, concept)
 def test_learn_takes_a_method_file_as_configs_do(said, base_folder, toy_folder, tmp_path):
     (tmp_path / "m.yaml").write_text("extends: below.yaml")
     (tmp_path / "below.yaml").write_text("method: {name: mine, tokens: {shared: 3}, stages: [{steps: 1, batch: 2}]}")
-    asked = ("learn", str(toy_folder), "--name", "toy0", "--base", str(base_folder), "--out", str(tmp_path / "run"))
+    asked = ("learn", str(toy_folder), "--name", "tom", "--base", str(base_folder), "--out", str(tmp_path / "run"))
     more = ("--set", f"concepts={tmp_path}", "--set", "judge=null", "--set", "prompts=[]")
     said(*asked, "--method", str(tmp_path / "m.yaml"), *more)
-    assert concept_file.load(tmp_path / "toy0.safetensors").counts["shared"] == 3
+    assert concept_file.load(tmp_path / "tom.safetensors").counts["shared"] == 3
     (tmp_path / "list.yaml").write_text("- method")
     (tmp_path / "none.yaml").write_text("metod: {name: mine}")
     for file, wrong in (("list.yaml", "expected a mapping"), ("none.yaml", "did you mean 'method'")):
@@ -184,15 +184,15 @@ def test_the_toy_benchmark_is_drawn_into_a_folder(said, tmp_path, monkeypatch):
     monkeypatch.setattr("unictoken.measure.toy.TEST_PICTURES", 1)
     monkeypatch.setattr("unictoken.measure.toy_dataset.RANDOM_IMAGES", 1)
     assert said("benchmark", "--seed", "1", "--num-concepts", "2", "--out", str(tmp_path / "bench")).strip() == str(tmp_path / "bench")
-    assert list(read(tmp_path / "bench").concepts) == ["toy0", "toy1"]
+    assert list(read(tmp_path / "bench").concepts) == ["tom", "mia"]
 
 
 def test_learning_that_is_stopped_goes_on_when_it_is_asked_again(said, base_folder, toy_folder, tmp_path, monkeypatch):
-    asked = ("learn", str(toy_folder), "--name", "toy0", "--base", str(base_folder), "--out", str(tmp_path / "run"), "--set", f"concepts={tmp_path}")
+    asked = ("learn", str(toy_folder), "--name", "tom", "--base", str(base_folder), "--out", str(tmp_path / "run"), "--set", f"concepts={tmp_path}")
     monkeypatch.setattr("unictoken.learn.stop.StopSignal.__call__", lambda self: True)
     with pytest.raises(SystemExit) as stopped:
         said(*asked, *SHORT)
-    assert stopped.value.code == 75 and not (tmp_path / "toy0.safetensors").exists()
+    assert stopped.value.code == 75 and not (tmp_path / "tom.safetensors").exists()
     monkeypatch.undo()
     said(*asked, *SHORT)
-    assert (tmp_path / "toy0.safetensors").is_file() and len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
+    assert (tmp_path / "tom.safetensors").is_file() and len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2

@@ -17,7 +17,7 @@ import torch
 
 from unictoken import config
 from unictoken.measure.abilities import measure_base
-from unictoken.measure.judge import load_judge
+from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.model.base import Base, load_base, usual_device
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
@@ -100,11 +100,11 @@ def make_language(settings: BaseConfig, device: str) -> None:
 
 def measure(settings: BaseConfig) -> None:
     """Write what the base reached beside its weights."""
-    numbers = measure_base(
-        load_base(settings.out), load_judge(Path(settings.judge_out) / "model.safetensors"), count=300, seed=settings.seed + 1, drawings=96
-    )
+    base, judged_by = load_base(settings.out), Path(settings.judge_out) / "model.safetensors"
+    numbers = measure_base(base, load_judge(judged_by), count=300, seed=settings.seed + 1, drawings=96)
     logger("measure", Path(settings.work))(0, **numbers)
-    write_card(Path(settings.out), numbers, f"python {' '.join(sys.argv)}")
+    command = f"python {' '.join(sys.argv)}"
+    write_card(Path(settings.out), numbers, command, fingerprint=base.fingerprint, notes=own_accuracy(judged_by))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -26,7 +26,7 @@ def rewrite(path, change_header=lambda header: None, change_tensors=lambda tenso
     """The file with another header and other tensors; its sha256 is that of what it then holds."""
     header, tensors = concept_file.read_header(path), load_file(path)
     change_tensors(tensors)
-    header["sha256"] = concept_file._digest(tensors)
+    header["sha256"] = concept_file.digest(tensors)
     change_header(header)
     save_file(tensors, path, metadata={"unictoken": json.dumps(header)})
 

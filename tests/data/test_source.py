@@ -30,9 +30,9 @@ def write_info(folder, info) -> None:
 
 
 def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
-    source, wrote = read_source(toy_folder, name="toy0"), toy.source
+    source, wrote = read_source(toy_folder, name="tom"), toy.source
     assert (source.name, source.class_noun, source.facts, source.questions, source.pet) == (
-        "toy0", wrote.class_noun, wrote.facts, wrote.questions, wrote.pet,
+        "tom", wrote.class_noun, wrote.facts, wrote.questions, wrote.pet,
     )
     assert all(np.array_equal(a, b) for a, b in zip(source.pictures, wrote.pictures, strict=True))
     assert {grade: len(found) for grade, found in source.negatives.items()} == {"easy": 24, "hard": 24, "twin": 24}

@@ -62,11 +62,11 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
         numbers = json.loads(config_file.with_name("toy.json").read_text())
         found[workers] = {key: numbers[key] for key in ("mean", "rows", "run")}
     assert found[1] == found[2]
-    for file in work.glob("*/concepts/*/toy0.safetensors"):
+    for file in work.glob("*/concepts/*/tom.safetensors"):
         file.write_bytes(b"not rows")
     for file in work.glob("*/predictions/*.jsonl"):
         file.unlink()
-    with pytest.raises(SystemExit, match="^eval/run.py: .*toy0.safetensors: not a whole safetensors file") as stopped:
+    with pytest.raises(SystemExit, match="^eval/run.py: .*tom.safetensors: not a whole safetensors file") as stopped:
         program.main(command)
     assert "\n" not in str(stopped.value) and stopped.value.code == 2
 

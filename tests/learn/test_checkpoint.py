@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from unictoken.learn.checkpoint import Checkpoint, CheckpointError, load, newest, save
+from unictoken.learn.checkpoint import Checkpoint, CheckpointError, OtherRun, load, newest, save
 
 
 def checkpoint(step: int) -> Checkpoint:
-    return Checkpoint(step, "run", {"rows": torch.full((2, 3, 4), float(step)), "moves": torch.tensor([True, False])})
+    return Checkpoint(step, 1000, "run", {"rows": torch.full((2, 3, 4), float(step)), "moves": torch.tensor([True, False])})
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -22,10 +22,27 @@ def test_the_newest_two_are_kept(tmp_path):
     assert newest(tmp_path / "nowhere") is None
 
 
-def test_another_configs_checkpoint_is_refused(tmp_path):
-    path = save(checkpoint(7), tmp_path)
-    with pytest.raises(CheckpointError, match="belongs to another config"):
+def test_a_run_that_begins_anew_leaves_nothing_of_later_steps(tmp_path):
+    for step in (500, 1000, 50):
+        save(checkpoint(step), tmp_path)
+    assert newest(tmp_path).name == "step-000050.safetensors" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("step", [7, 1000])
+def test_another_configs_checkpoint_is_refused_and_says_whether_it_was_finished(tmp_path, step):
+    path = save(checkpoint(step), tmp_path)
+    with pytest.raises(OtherRun, match="belongs to another config") as refused:
         load(path, "another run")
+    assert refused.value.finished == (step == 1000)
+
+
+def test_a_checkpoint_with_another_value_in_it_is_refused(tmp_path):
+    path = save(checkpoint(7), tmp_path)
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="do not match its sha256"):
+        load(path, "run")
 
 
 @pytest.mark.parametrize("kept", [0, 20, -1])

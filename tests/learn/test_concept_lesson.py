@@ -52,14 +52,14 @@ def test_what_was_cut_off_in_the_middle_ends_with_its_last_whole_sentence():
 def test_what_is_kept_knows_where_it_comes_from(base, toy, short_method):
     learner = prepare(base, toy.source, short_method, seed=4).learner
     kept = keep(base, toy.source, short_method, learner, seed=4)
-    assert (kept.name, kept.class_noun, kept.method, kept.seed, kept.base_fingerprint) == ("toy0", toy.pet.species, "joint", 4, base.fingerprint)
+    assert (kept.name, kept.class_noun, kept.method, kept.seed, kept.base_fingerprint) == ("tom", toy.pet.species, "joint", 4, base.fingerprint)
     assert kept.rows_in.shape == (5, 32)
     assert torch.equal(torch.stack([kept.rows_in, kept.rows_out]), learner.current())
     assert not kept.rows_in.requires_grad
 
 
 def test_pictures_are_needed(base, toy, short_method):
-    with pytest.raises(SourceError, match="'toy0': no pictures"):
+    with pytest.raises(SourceError, match="'tom': no pictures"):
         prepare(base, dataclasses.replace(toy.source, pictures=()), short_method, seed=0)
 
 

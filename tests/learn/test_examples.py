@@ -154,11 +154,11 @@ def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, t
     )
     lesson = prepare(base, dataclasses.replace(toy.source, negatives={}), method, seed=0, strangers=Strangers(world=40))
     alike = lesson.material.look_alikes_MK.tolist()
-    assert len(alike) == 6
+    assert len(alike) == 30
     tokens = set(lesson.examples.slots["{generation}"])
     for _ in range(30):
         example = lesson.examples.make("generate", rng)
-        group = alike.index(answered(example)[1:65]) // 2
+        group = alike.index(answered(example)[1:65]) // 10
         assert sum(i in tokens for i in example.ids) == 3 - group
 
 

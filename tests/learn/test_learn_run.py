@@ -33,7 +33,7 @@ STARTED_ANEW = Method(
 
 @pytest.fixture
 def settings(toy_folder, short_method, tmp_path) -> RunConfig:
-    concept = ConceptConfig(name="toy0", pictures=(str(toy_folder),))
+    concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
     return RunConfig(concept=concept, base="tiny", method=short_method, out=str(tmp_path / "straight"), prompts=("<{name}>",))
 
 
@@ -85,10 +85,22 @@ def test_resuming_what_is_not_there_is_an_error_when_it_must(base, settings):
     ],
     ids=["seed", "method", "class noun"],
 )
-def test_another_configs_checkpoint_is_refused(base, settings, change):
-    run(base, settings)
+def test_a_run_of_another_config_that_is_not_finished_is_refused(base, settings, change):
+    with pytest.raises(Stopped):
+        run(base, settings, stop_asked=stop_after(2))
     with pytest.raises(CheckpointError, match="belongs to another config"):
         run(base, dataclasses.replace(settings, **change(settings)))
+
+
+def test_a_finished_run_of_another_config_gives_way(base, settings, caplog):
+    run(base, settings)
+    other = dataclasses.replace(settings, seed=1, save_every=2)
+    done = []
+    run(base, other, show=lambda progress: done.append(progress.step))
+    assert done == [1, 2, 3, 4, 5, 6] and "takes its place" in caplog.text
+    assert torch.equal(rows(base, other), rows(base, dataclasses.replace(other, out=f"{settings.folder}-beside")))
+    with pytest.raises(CheckpointError, match="belongs to another config"):
+        run(base, dataclasses.replace(settings, resume="must"))
 
 
 def test_what_does_not_change_the_rows_may_change(base, settings):
@@ -131,8 +143,9 @@ def test_other_processes_write_nothing(base, settings):
 
 def test_a_checkpoint_of_other_pictures_is_refused(base, settings, toy_folder, tmp_path):
     copied = shutil.copytree(toy_folder, tmp_path / "pictures")
-    settings = dataclasses.replace(settings, concept=ConceptConfig(name="toy0", pictures=(str(copied),)))
-    run(base, settings)
+    settings = dataclasses.replace(settings, concept=ConceptConfig(name="tom", pictures=(str(copied),)))
+    with pytest.raises(Stopped):
+        run(base, settings, stop_asked=stop_after(2))
     shutil.copy(copied / "0.png", copied / "1.png")
     with pytest.raises(CheckpointError, match="base or pictures"):
         run(base, settings)
@@ -149,7 +162,7 @@ def test_a_log_line_that_a_crash_cut_does_not_stop_a_run(base, settings):
 
 
 def test_a_prompt_about_somebody_else_is_said_before_anything_is_learned(base, settings):
-    with pytest.raises(ConceptError, match="'<rex> at night': '<rex>' is not a concept that is loaded. Loaded: '<toy0>'"):
+    with pytest.raises(ConceptError, match="'<rex> at night': '<rex>' is not a concept that is loaded. Loaded: '<tom>'"):
         run(base, dataclasses.replace(settings, prompts=("<rex> at night",)))
     assert not (settings.folder / "checkpoints").exists()
 

@@ -120,7 +120,7 @@ def test_a_stage_can_draw_crops_and_generation_tokens_begin_from_them(base, toy)
     crops = tuple(picture.crop((8, 8, 28, 28)) for picture in toy.source.pictures)
     stages = tuple(dataclasses.replace(stage, targets="crops") if stage.name == "drawing" else stage for stage in UNICTOKENS.stages)
     method = dataclasses.replace(UNICTOKENS, stages=stages, start="frequent")
-    with pytest.raises(SourceError, match="'toy0': stage 'drawing' draws crops, and there are none"):
+    with pytest.raises(SourceError, match="'tom': stage 'drawing' draws crops, and there are none"):
         prepare(base, toy.source, method, seed=0)
     lesson = prepare(base, dataclasses.replace(toy.source, crops=crops), method, seed=0)
     example = lesson.examples.in_stage(stages[1]).make("generate", np.random.default_rng(0))

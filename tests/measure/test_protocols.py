@@ -63,8 +63,8 @@ def measured(base, settings):
 
 def test_the_toy_benchmark_reads_as_unifybench(dataset):
     found = read(dataset)
-    assert found.layout == "unifybench" and list(found.concepts) == ["toy0", "toy1"] and found.notes == ()
-    concept, own = found.concepts["toy0"], toy.toy_concept(1, 0)
+    assert found.layout == "unifybench" and list(found.concepts) == ["tom", "mia"] and found.notes == ()
+    concept, own = found.concepts["tom"], toy.toy_concept(1, 0)
     assert concept.pet == own.pet and concept.class_noun == own.pet.species and len(concept.pictures) == 5
     counts = {task: len(concept.select(task, split="test")) for task in ("recognise", "vqa", "text_qa", "choice", "generate")}
     assert counts == {"recognise": 8, "vqa": 24, "text_qa": 11, "choice": 2, "generate": 3}
@@ -73,14 +73,14 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
 
 
 def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(dataset):
-    source, own = read(dataset).concepts["toy0"].source(), toy.toy_concept(1, 0).source
+    source, own = read(dataset).concepts["tom"].source(), toy.toy_concept(1, 0).source
     assert [p.tobytes() for p in source.pictures] == [p.tobytes() for p in own.pictures]
     assert (source.facts, source.questions, source.pet) == (own.facts, own.questions, own.pet)
     assert {grade: len(found) for grade, found in source.negatives.items()} == {"easy": 5, "hard": 2, "twin": 2}
 
 
 def test_its_truth_stands_beside_it(dataset):
-    truth, own = toy_dataset.read_truth(dataset, "toy0"), toy.toy_concept(1, 0)
+    truth, own = toy_dataset.read_truth(dataset, "tom"), toy.toy_concept(1, 0)
     assert truth.facts == own.facts and truth.hat == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
     explicit = next(prompt for prompt in truth.prompts if "its hat" not in prompt and "wearing" in prompt)
     wished = truth.prompts[explicit]
@@ -103,7 +103,7 @@ def test_a_folder_that_is_there_is_not_written_over(dataset):
 def test_every_control_stands_beside_every_method(measured):
     rows = list(measured.rows())
     assert [row["method"] for row in rows[:8]] == ["short", *CONTROLS]
-    assert [row["concept"] for row in rows] == ["toy0"] * 8 + ["toy1"] * 8
+    assert [row["concept"] for row in rows] == ["tom"] * 8 + ["mia"] * 8
 
 
 def test_every_metric_is_within_its_range(measured):
@@ -187,7 +187,7 @@ def test_results_can_be_recounted(measured, settings):
     assert result["mean"]["short"]["vqa"] == pytest.approx(sum(row["vqa"] for row in rows) / 2, abs=1e-4)
     kept = next((measured.folder / "predictions").glob("short-*.jsonl"))
     lines = [json.loads(line) for line in kept.read_text().splitlines()]
-    vqa = [line["score"] for line in lines if (line["concept"], line["method"], line["task"]) == ("toy0", "short", "vqa")]
+    vqa = [line["score"] for line in lines if (line["concept"], line["method"], line["task"]) == ("tom", "short", "vqa")]
     assert rows[0]["vqa"] == pytest.approx(sum(vqa) / 24)
     html = (measured.folder.parents[1] / "out" / "report.html").read_text()
     assert html.count("<figure>") == 2 * (5 + 8 * 3) and "text_prompt (control)" in html
@@ -237,12 +237,12 @@ def test_means_are_over_concepts():
 
 
 def trial(base, spoken, dataset, tmp_path, judge=None) -> Trial:
-    subject = make_ready(base, read(dataset).concepts["toy0"], dataset, toy_dataset.read_truth(dataset, "toy0"))
+    subject = make_ready(base, read(dataset).concepts["tom"], dataset, toy_dataset.read_truth(dataset, "tom"))
     return Trial(method="m", spoken=spoken, subject=subject, judge=judge, drawings=tmp_path / "pictures", seed=0)
 
 
 def test_who_knows_every_answer_is_always_right(base, dataset, tmp_path):
-    asked = trial(base, in_words(base, "toy0", ""), dataset, tmp_path)
+    asked = trial(base, in_words(base, "tom", ""), dataset, tmp_path)
     concept = asked.subject.concept
     answers = {(r.question, r.pictures): r.answer for r in concept.records if r.split == "test" and r.task in ("vqa", "text_qa")}
 
@@ -265,14 +265,14 @@ def test_a_model_behind_an_endpoint_says_how_far_an_answer_is_what_was_expected(
 
     monkeypatch.setattr(EndpointJudge, "compare", compare)
     judge = EndpointJudge(EndpointConfig(url="http://localhost", model="grader"), tmp_path / "verdicts.jsonl")
-    made = trial(base, in_words(base, "toy0", ""), dataset, tmp_path, judge).answer("text_qa")
+    made = trial(base, in_words(base, "tom", ""), dataset, tmp_path, judge).answer("text_qa")
     free = [p for p in made if not p.task.endswith("_judged")]
     assert heard == [(p.question, p.expected, p.given) for p in free]
     assert (scores(made)["text_qa_judged"], scores(made)["facts_judged"]) == (0.5, 0.5)
 
 
 def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tmp_path):
-    asked = trial(base, in_words(base, "toy0", ""), dataset, tmp_path)
+    asked = trial(base, in_words(base, "tom", ""), dataset, tmp_path)
     heard = []
 
     class Repeating:
@@ -302,7 +302,7 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset,
             claimed.extend(claims)
             return [Verdict(1.0, "so it is")] * len(claims)
 
-    made = trial(base, in_words(base, "toy0", "{name} is a dog."), dataset, tmp_path, Agreeing()).draw()
+    made = trial(base, in_words(base, "tom", "{name} is a dog."), dataset, tmp_path, Agreeing()).draw()
     assert [p.task for p in made] == ["drawn", "identity", "drawn", "identity", "prompt", "drawn", "knowledge", "knowledge_recaption"]
     own = toy.toy_concept(1, 0)
     assert claimed[0].attributes == {name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")}
@@ -326,7 +326,7 @@ def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_
     assert recognised == [6]  # three prompts, two drawings of each
     assert [task for task in made if task.endswith("_preview")] == ["identity_preview", "identity_preview", "prompt_preview", "knowledge_preview"]
     assert all((tmp_path / p.picture).is_file() for p in predictions if p.task.endswith("_preview"))
-    in_words_alone = dataclasses.replace(asked, spoken=in_words(base, "toy0", "{name} is a dog."))
+    in_words_alone = dataclasses.replace(asked, spoken=in_words(base, "tom", "{name} is a dog."))
     assert not any(p.task.endswith("_preview") for p in in_words_alone.draw())
 
 
@@ -334,7 +334,7 @@ def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(base, dat
     told = []
     picture = toy.toy_concept(1, 0).source.pictures[0]
     monkeypatch.setattr(Conditioning, "draw", lambda self, prompts, how, **more: told.append(self.prompts.generation) or [picture] * len(prompts))
-    trial(base, in_words(base, "toy0", "{name} is a dog.", facts="{name} has a red cap."), dataset, tmp_path).draw()
+    trial(base, in_words(base, "tom", "{name} is a dog.", facts="{name} has a red cap."), dataset, tmp_path).draw()
     assert told == ["{name} is a dog.", "{name} is a dog. {name} has a red cap."]
 
 
@@ -371,16 +371,16 @@ def test_without_a_judge_drawings_are_kept_and_shown(base, settings):
 
 def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(base, settings, monkeypatch):
     benchmark = Benchmark(dataclasses.replace(settings, seed=5), base, {"short": METHOD})
-    monkeypatch.setitem(benchmark.dataset.concepts, "toy1", dataclasses.replace(benchmark.dataset.concepts["toy1"], class_noun="woman"))
+    monkeypatch.setitem(benchmark.dataset.concepts, "mia", dataclasses.replace(benchmark.dataset.concepts["mia"], class_noun="woman"))
     monkeypatch.setattr("unictoken.measure.benchmark.learn_concept", None)
     with pytest.raises(SourceError, match="'woman' is a person"):
         benchmark.learn()
 
 
 def test_a_row_about_two_concepts_is_not_asked(base, dataset, tmp_path):
-    asked = trial(base, in_words(base, "toy0", ""), dataset, tmp_path)
+    asked = trial(base, in_words(base, "tom", ""), dataset, tmp_path)
     concept = asked.subject.concept
-    other = dataclasses.replace(concept.select("vqa", split="test")[0], question="is <toy0> with <toy1>?", concepts=("toy0", "toy1"))
+    other = dataclasses.replace(concept.select("vqa", split="test")[0], question="is <tom> with <mia>?", concepts=("tom", "mia"))
     alone = dataclasses.replace(asked, subject=dataclasses.replace(asked.subject, concept=dataclasses.replace(concept, records=(other,))))
     assert alone.answer("vqa") == []
 

@@ -15,7 +15,7 @@ from unictoken.measure.report import finish
 def finished(base, toy_folder, short_method, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     settings = RunConfig(
-        concept=ConceptConfig(name="toy0", pictures=(str(toy_folder),)), method=short_method, out=str(folder), concepts=str(folder / "concepts"),
+        concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)), method=short_method, out=str(folder), concepts=str(folder / "concepts"),
         prompts=("<{name}> wearing a hat",), questions=("what is <{name}>?",), judge=None,
     )
     return settings, finish(base, settings, *run(base, settings))
@@ -23,17 +23,17 @@ def finished(base, toy_folder, short_method, tmp_path_factory):
 
 def test_the_concept_file_keeps_what_was_measured(base, finished):
     settings, _ = finished
-    concept = concept_file.load(settings.folder / "concepts" / "toy0.safetensors", base)
+    concept = concept_file.load(settings.folder / "concepts" / "tom.safetensors", base)
     assert set(concept.scores) == {"positive", "negatives", "psnr"} and 0 <= concept.scores["positive"] <= 1
 
 
 def test_the_report_shows_pictures_answers_and_scores(finished):
     settings, printed = finished
     report = (settings.folder / "report.md").read_text()
-    for part in ("# <toy0>, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is <toy0>?", "| joint |"):
+    for part in ("# <tom>, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is <tom>?", "| joint |"):
         assert part in report
     assert "These pictures lie outside this base's world" in report  # an untrained base gives nothing back
-    assert "toy0.safetensors" in printed and "report.md" in printed
+    assert "tom.safetensors" in printed and "report.md" in printed
 
 
 def test_every_picture_that_the_report_names_is_there(finished):
@@ -48,7 +48,7 @@ def test_answers_are_kept_with_their_questions(toy, finished):
     settings, _ = finished
     answers = json.loads((settings.folder / "answers.json").read_text())
     asked = [a["question"] for a in answers]
-    assert asked[0] == "what is <toy0>?" and len(asked) == 1 + len(toy.source.questions) + 2
+    assert asked[0] == "what is <tom>?" and len(asked) == 1 + len(toy.source.questions) + 2
 
 
 def test_abilities_of_a_base_are_shares(base):
@@ -63,11 +63,11 @@ def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_metho
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     settings = RunConfig(
-        concept=ConceptConfig(name="toy0", pictures=(str(toy_folder),)), method=short_method, out=str(tmp_path / "run"),
+        concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)), method=short_method, out=str(tmp_path / "run"),
         concepts=str(tmp_path), prompts=(), judge=str(tmp_path / "judge.safetensors"),
     )
     printed = finish(base, settings, *run(base, settings))
     rows = [line.split(" | ")[0].strip("| ") for line in printed.splitlines() if line.startswith("| ")]
     assert rows == ["", "joint", "*none*", "*class_noun*", "*text_prompt*"]
-    scores = concept_file.load(tmp_path / "toy0.safetensors", base).scores
+    scores = concept_file.load(tmp_path / "tom.safetensors", base).scores
     assert {"recognition", "recognition_twins", "vqa", "text_qa", "identity", "palette", "prompt"} <= set(scores)

@@ -1,16 +1,19 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from transformers import AutoProcessor, ChameleonForConditionalGeneration
 
 from unictoken.model.base import Base, BaseError, load_base
 from unictoken.model.vocab import VocabError
 
 pytestmark = pytest.mark.real
+SHIPPED = Path(__file__).parents[2] / "checkpoints" / "tiny-chameleon"
 
 
 def test_a_saved_base_loads_the_same(base, base_folder):
@@ -21,6 +24,16 @@ def test_a_saved_base_loads_the_same(base, base_folder):
     assert torch.equal(loaded.logits(loaded.hidden(loaded.embed(ids))), base.logits(base.hidden(base.embed(ids))))
     ours = base.model.state_dict()
     assert all(torch.equal(tensor, ours[name]) for name, tensor in loaded.model.state_dict().items())
+
+
+def test_transformers_own_classes_load_the_shipped_base_and_read_a_picture_much_as_ours_do(toy):
+    picture, base = toy.source.pictures[0], load_base(SHIPPED)
+    processor, model = AutoProcessor.from_pretrained(SHIPPED), ChameleonForConditionalGeneration.from_pretrained(SHIPPED, dtype=torch.float32)
+    inputs = processor(images=[picture], text="<image>what animal is it?", return_tensors="pt")
+    ids = model.model.get_image_tokens(inputs["pixel_values"])
+    same = ids.flatten() == base.encode([picture]).flatten()
+    assert same.float().mean() > 0.95  # their pixels are times .0078, ours over 127.5, as Chameleon's own
+    assert int((inputs["input_ids"] == processor.image_token_id).sum()) == base.codes_per_picture
 
 
 def test_a_base_is_frozen(base):

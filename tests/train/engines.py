@@ -23,6 +23,7 @@ from unictoken.model.base import Base
 
 WAYS = {
     "zero 0": {"zero_stage": 0},
+    "zero 1": {"zero_stage": 1},
     "zero 2": {"zero_stage": 2},
     "zero 2, bf16": {"zero_stage": 2, "dtype": "bf16"},
     "zero 3": {"zero_stage": 3},

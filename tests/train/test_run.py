@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 STEPS = 30
 LIMIT = 120  # seconds that one launch may take
 CONFIG = """
-concept: {{name: toy0, pictures: {pictures}}}
+concept: {{name: tom, pictures: {pictures}}}
 base: {base}
 method:
   tokens: {{shared: 4}}
@@ -73,7 +73,7 @@ class Launches:
         return [line["loss"] for line in self.log(name)]
 
     def concept(self, name: str) -> Path:
-        return self.folder / name / "toy0.safetensors"
+        return self.folder / name / "tom.safetensors"
 
 
 def stop_in_the_middle(launches: Launches, name: str, running: subprocess.Popen) -> None:
@@ -101,13 +101,13 @@ def launches(base_folder, toy_folder, tmp_path_factory) -> Launches:
 
 def test_a_run_prints_its_config_and_its_answers(launches):
     printed = launches.printed["one"]
-    assert "zero_stage: 1" in printed and "what is <toy0>?" in printed and "report.md" in printed
+    assert "zero_stage: 1" in printed and "what is <tom>?" in printed and "report.md" in printed
     assert "Traceback" not in printed
 
 
 def test_a_run_leaves_a_concept_that_the_base_takes(launches, base):
     concept = concept_file.load(launches.concept("one"), base)
-    assert (concept.name, len(concept.rows_in), concept.base_fingerprint) == ("toy0", 5, base.fingerprint)
+    assert (concept.name, len(concept.rows_in), concept.base_fingerprint) == ("tom", 5, base.fingerprint)
     assert (launches.folder / "one" / "grid.png").is_file() and (launches.folder / "one" / "report.md").is_file()
 
 
@@ -127,7 +127,7 @@ def in_two_processes() -> tuple[str, ...]:
 def test_two_processes_that_share_the_base_have_the_losses_of_one(launches, base):
     printed = launches.finish(launches.start("two", *in_two_processes(), more=("zero_stage=3", "gradient_checkpointing=true")))
     assert launches.losses("two") == pytest.approx(launches.losses("one"), abs=1e-4)
-    assert "report.md" in printed and concept_file.load(launches.concept("two"), base).name == "toy0"
+    assert "report.md" in printed and concept_file.load(launches.concept("two"), base).name == "tom"
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_every_way_of_spreading_the_base_has_the_losses_of_plain_torch(part, eng
 
 
 def test_every_way_goes_on_exactly_where_it_was_left(ways):
-    assert len(ways) == 6
+    assert len(ways) == 7
     for name, found in ways.items():
         assert found["resumed"] == found["losses"][2:], name
 

@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -62,11 +62,12 @@ def check_free(paths: Iterable[Path]) -> None:
             raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
 
 
-def _digest(tensors: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
+def digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of tensors, names included."""
+    seen = hashlib.sha256()
     for key in sorted(tensors):
-        digest.update(key.encode() + tensors[key].contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        seen.update(key.encode() + tensors[key].contiguous().numpy().tobytes())
+    return seen.hexdigest()
 
 
 def save(concept: ConceptTokens, path: str | Path) -> Path:
@@ -89,7 +90,7 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
         "base_fingerprint": concept.base_fingerprint,
         "seed": concept.seed,
         "scores": dict(concept.scores),
-        "sha256": _digest(tensors),
+        "sha256": digest(tensors),
     }
     if concept.origin:
         header["origin"] = concept.origin
@@ -187,7 +188,7 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
     for key, rows in tensors.items():
         kind, role = key.split(".")
         _check_rows(rows, key, (counts[role],) if kind == "bias" else (counts[role], width), path)
-    if _digest(tensors) != header["sha256"]:
+    if digest(tensors) != header["sha256"]:
         raise ConceptError(f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again.")
     if base is not None:
         check_base_known(header, path)

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from unictoken.concept import file as concept_file
 from unictoken.disk import write_aside
 
 KEPT = 2  # newest checkpoints of a run
@@ -24,11 +25,21 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be resumed: where, what was found, what to do."""
 
 
+class OtherRun(CheckpointError):
+    """A whole checkpoint, but of another config, base or pictures. `finished`: that run has nothing left to learn."""
+
+    def __init__(self, message: str, *, finished: bool):
+        super().__init__(message)
+        self.finished = finished
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done; `run`: digest of what decides the rows."""
+    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done of `total`; `run`: digest of what
+    decides the rows."""
 
     step: int
+    total: int
     run: str
     tensors: dict[str, torch.Tensor]
 
@@ -38,13 +49,14 @@ def digest(text: str) -> str:
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> Path:
-    """Write `step-000100.safetensors` into the folder and drop all but the newest ones."""
+    """Write `step-000100.safetensors` into the folder and drop all but it and the one before; later steps are of a run that began earlier."""
     tensors = {name: t.detach().float().cpu().contiguous() for name, t in checkpoint.tensors.items()}
-    header = json.dumps({"step": checkpoint.step, "run": checkpoint.run})
+    header = {"step": checkpoint.step, "total": checkpoint.total, "run": checkpoint.run, "sha256": concept_file.digest(tensors)}
     path = folder / f"step-{checkpoint.step:06d}.safetensors"
-    write_aside(path, to_bytes(tensors, metadata={"unictoken_checkpoint": header}))
-    for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT]:
-        old.unlink()
+    write_aside(path, to_bytes(tensors, metadata={"unictoken_checkpoint": json.dumps(header)}))
+    there = sorted(folder.glob("step-*.safetensors"))
+    for dropped in set(there) - set([p for p in there if p <= path][-KEPT:]):
+        dropped.unlink()
     return path
 
 
@@ -54,19 +66,17 @@ def newest(folder: Path) -> Path | None:
 
 
 def load(path: Path, run: str) -> Checkpoint:
-    """A checkpoint of the same run; another config's is refused."""
+    """A checkpoint of the same run; raises `OtherRun` for another one's, `CheckpointError` for one that is not whole."""
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["unictoken_checkpoint"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        found = Checkpoint(header["step"], header["total"], header["run"], tensors)
+        if concept_file.digest(tensors) != header["sha256"]:
+            raise ValueError("its tensors do not match its sha256")
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a whole checkpoint ({error}). Remove it to go on from the one before.") from None
-    if header["run"] != run:
-        raise CheckpointError(f"{path}: belongs to another config, base or pictures. Choose another `out:`, or begin anew with `--set resume=never`.")
-    return Checkpoint(header["step"], run, tensors)
-
-
-def clear(folder: Path) -> None:
-    """Drop every checkpoint of a run that begins anew; otherwise the newest of the old run would be resumed."""
-    for old in folder.glob("step-*.safetensors"):
-        old.unlink()
+    if found.run != run:
+        advice = "Choose another `out:`, or begin anew with `--set resume=never`."
+        raise OtherRun(f"{path}: belongs to another config, base or pictures. {advice}", finished=found.step == found.total)
+    return found

@@ -69,7 +69,7 @@ def gather(base: Base, source: Source, method: Method, strangers: Strangers, *, 
     more = _likest_first(encoder, source, more)
     likest = max(1, int(HARD_SHARE * len(more)))
     by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
-    alike = _likest_first(encoder, source, hard + more[:likest]) if groups else []
+    alike = _likest_first(encoder, source, hard + more[: max(A_GROUP * groups - len(hard), 0)]) if groups else []
     return Others({grade: base.encode(found) for grade, found in by_grade.items() if found}, base.encode(alike) if groups else None)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,7 +66,8 @@ class RunConfig:
     """Where the concept file goes."""
     seed: int = 0
     resume: Literal["auto", "must", "never"] = "auto"
-    """auto: go on where there is a checkpoint; must: an error where there is none; never: begin anew."""
+    """auto: go on where there is a checkpoint (a finished run of another config, base or pictures is replaced, one that is not
+    finished is an error); must: an error where there is none; never: begin anew."""
     save_every: int = 50
     """Steps between checkpoints."""
     show_every: int = 100
@@ -84,6 +86,8 @@ class RunConfig:
     """Pictures of others where the concept's folder brings none."""
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
+    other: str | None = "checkpoints/tiny-chameleon/mia.safetensors"
+    """Another concept on this base, whose tokens the report compares with; left out where it is of another base, or null."""
     zero_stage: Literal[0, 1, 2, 3] = 1
     """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before that each process needs it whole once, after it the first one)."""
     offload: Literal["none", "cpu"] = "none"
@@ -216,7 +220,7 @@ def run(
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
     draws = base.can_draw and settings.method.prompts.generation is not None
     show_drawings = show_drawings and draws and bool(settings.prompts and settings.show_every)
-    saved = _found(settings, folder / "checkpoints", identity_)
+    saved = _found(settings, folder / "checkpoints", identity_, tell=first_process)
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     learner, engines = lesson.learner, []
     if settings.zero_stage == 3 or settings.gradient_checkpointing:
@@ -235,12 +239,10 @@ def run(
     def save(step: int) -> None:
         tensors = {**engines[-1].state(), "held": learner.held, "moves": learner.moves}
         if first_process:
-            checkpoint.save(checkpoint.Checkpoint(step, identity_, tensors), folder / "checkpoints")
+            checkpoint.save(checkpoint.Checkpoint(step, total, identity_, tensors), folder / "checkpoints")
 
     first_step, total = saved.step if saved else 0, sum(stage.steps for stage in settings.method.stages)
     recorder.begin(settings, first_step)
-    if settings.resume == "never" and first_process:
-        checkpoint.clear(folder / "checkpoints")
     began = time.time()
     begin = starts_of_stages(base, source, settings.method, seed=settings.seed)
     steps = learn(
@@ -252,7 +254,7 @@ def run(
         stopping = stop_asked()
         if stopping or progress.step % settings.save_every == 0 or progress.step == total:
             save(progress.step)
-        if stopping and progress.step < total:
+        if stopping:
             raise Stopped(f"stopped at step {progress.step} of {total}; the same command goes on from there.")
         if show_drawings and first_process and progress.step % settings.show_every == 0 and progress.step < total:
             concept = keep(base, source, settings.method, learner, seed=settings.seed)
@@ -262,14 +264,22 @@ def run(
     return keep(base, source, settings.method, learner, seed=settings.seed), source, lesson
 
 
-def _found(settings: RunConfig, folder: Path, identity_: str) -> checkpoint.Checkpoint | None:
+def _found(settings: RunConfig, folder: Path, identity_: str, *, tell: bool) -> checkpoint.Checkpoint | None:
     """The checkpoint to go on from, as `resume` asks."""
     if settings.resume == "never":
         return None
     path = checkpoint.newest(folder)
     if path is None and settings.resume == "must":
         raise checkpoint.CheckpointError(f"{folder}: nothing to resume, and `resume: must` was asked for. Use `resume: auto` to begin.")
-    return checkpoint.load(path, identity_) if path else None
+    try:
+        return checkpoint.load(path, identity_) if path else None
+    except checkpoint.OtherRun as other:
+        if settings.resume != "auto" or not other.finished:
+            raise
+        if tell:
+            told = "%s: a finished run of another config, base or pictures is here. This one takes its place."
+            logging.getLogger(__name__).warning(told, folder.parent)
+        return None
 
 
 @torch.no_grad()

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from unictoken.concept.start import frequent_ids
-from unictoken.conditioning import in_words, yes_probability
+from unictoken.conditioning import in_pictures, in_words, yes_probability
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
-from unictoken.measure.judge import Judge
+from unictoken.measure.judge import IDENTITY, Judge
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.pixels import prepare, psnr, to_pixels
@@ -43,11 +43,13 @@ def measure_base(base: Base, judge: Judge | None, *, count: int, seed: int, draw
     numbers["caption_exact"] = mean(a == b for a, b in zip(said, truth, strict=True))
     numbers |= _questions(plain, pets, scenes, ids)
     numbers |= _named_introductions(base, pets, ids, rng)
-    numbers |= _code_introductions(base, pets, ids, rng)
+    numbers |= _introductions("codes", _recognised_by_codes, base, pets, ids, rng)
+    numbers |= _introductions("picture", _recognised_by_picture, base, pets, ids, rng)
+    numbers |= _named_questions(base, pets, scenes, ids)
     if drawings and judge:
         numbers |= _drawings(base, judge, drawings, seed)
+        numbers |= _introduced_drawings(base, judge, drawings // 2, seed)
     return numbers
-
 
 
 def _questions(plain, pets, scenes, ids) -> dict[str, float]:
@@ -71,20 +73,41 @@ def _named_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
     return {"named_yes": mean(right[::2]), "named_no_hard": mean(right[1::2]), "named": mean(right)}
 
 
-def _code_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
-    """yes/no when 16 picture codes of another picture introduce the pet: itself, a hard negative, a twin."""
-    right: dict[str, list[bool]] = {"codes_yes": [], "codes_no_hard": [], "codes_no_twin": []}
+def _introductions(kind: str, recognised, base: Base, pets, ids, rng) -> dict[str, float]:
+    """yes/no when other pictures introduce 'tom': of the pet itself, of a hard negative, of a twin."""
+    right: dict[str, list[bool]] = {f"{kind}_yes": [], f"{kind}_no_hard": [], f"{kind}_no_twin": []}
     for pet, picture in zip(pets, ids, strict=True):
         others = (pet, hard_negative(pet, rng), twin(pet, rng))
         for key, other in zip(right, others, strict=True):
             shown = base.encode([draw(other, sample_scene(rng)) for _ in range(3)])
-            codes = frequent_ids(shown, 16).tolist()
-            vocab = base.vocab
-            slots = {"{tokens}": codes, "{name}": vocab.encode("tom")}
-            asked = [vocab.encode(f"{templates.INTRODUCTION} {q}", slots) for q in templates.RECOGNISE]
-            prompts = [user_turn([*vocab.picture(picture), *ids_], vocab) for ids_ in asked]
-            right[key].append(bool(yes_probability(base, prompts).mean() > 0.5) == (key == "codes_yes"))
+            right[key].append((recognised(base, shown, picture) > 0.5) == (key == f"{kind}_yes"))
     return {key: mean(flags) for key, flags in right.items()}
+
+
+def _recognised_by_codes(base: Base, shown_NK: torch.Tensor, picture_K: torch.Tensor) -> float:
+    """P(yes) where 'tom is <16 picture codes>.' follows the picture, the codes that the shown pictures share."""
+    vocab = base.vocab
+    slots = {"{tokens}": frequent_ids(shown_NK, 16).tolist(), "{name}": vocab.encode("tom")}
+    asked = [vocab.encode(f"{templates.INTRODUCTION} {q}", slots) for q in templates.RECOGNISE]
+    return yes_probability(base, [user_turn([*vocab.picture(picture_K), *ids], vocab) for ids in asked]).mean().item()
+
+
+def _recognised_by_picture(base: Base, shown_NK: torch.Tensor, picture_K: torch.Tensor) -> float:
+    """P(yes) where 'tom is <picture>.' comes first."""
+    return in_pictures(base, "tom", shown_NK[:1]).recognise(picture_K[None])[0]
+
+
+def _named_questions(base: Base, pets, scenes, ids) -> dict[str, float]:
+    """Every question about every picture, exact, of 'tom', whom a description introduces: about the pet, about the scene."""
+    forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
+    asked = [form.replace("{it}", "<tom>") for form, *_ in forms.values()]
+    right: dict[str, list[bool]] = {attribute: [] for attribute in forms}
+    for pet, scene, picture in zip(pets, scenes, ids, strict=True):
+        said = in_words(base, "tom", f"{{name}} is {language.describe(pet)}.").ask(asked, picture.expand(len(asked), -1))
+        for attribute, answer in zip(forms, said, strict=True):
+            right[attribute].append(answer == language.answer(attribute, pet, scene))
+    pet, scene = ([mean(right[attribute]) for attribute in about] for about in (language.PET_QUESTIONS, language.SCENE_QUESTIONS))
+    return {"vqa_named": mean(pet + scene), "vqa_named_pet": mean(pet), "vqa_named_scene": mean(scene)}
 
 
 def _drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, float]:
@@ -103,3 +126,21 @@ def _drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, floa
         truth = [getattr(p, name, None) or getattr(s, name) for p, s in zip(pets, scenes, strict=True)]
         numbers[f"drawn_{name}"] = mean(r.values[name] == t for r, t in zip(readings, truth, strict=True))
     return {"drawn": sum(numbers.values()) / len(numbers), **numbers}
+
+
+def _introduced_drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, float]:
+    """Drawings of 'tom', as the judge reads them: 'its hat', known from a sentence (kind and colour), and who one picture showed."""
+    rng = np.random.default_rng([seed, 79])
+    hats, identities = [], []
+    for _ in range(count):
+        pet, scene, facts = sample_pet_where(rng, unseen=True), sample_scene(rng), language.sample_facts(rng)
+        said = f"{{name}} is {language.describe(pet)}. " + language.fact_sentence("hat", facts)
+        seen = base.encode([draw(pet, sample_scene(rng))])
+        for told, prompt, right, wanted in (
+            (in_words(base, "tom", said), "<tom> wearing its hat", hats, {"accessory": facts.hat, "accessory_colour": facts.hat_colour}),
+            (in_pictures(base, "tom", seen), "<tom>", identities, {name: pet.nameable[name] for name in IDENTITY}),
+        ):
+            (read,) = judge.read(told.draw([f"{prompt} {language.WHERE[scene.place]}"], Draw(seed=seed)))
+            same = [read.values[name] == value for name, value in wanted.items()]
+            right.append(all(same) if right is hats else mean(same))
+    return {"drawn_its_hat": mean(hats), "drawn_from_picture": mean(identities)}

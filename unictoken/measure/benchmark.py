@@ -32,7 +32,7 @@ from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.negatives import Strangers
 from unictoken.measure.controls import CONTROLS, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.judge import load_judge
+from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.measure.metrics import constant_answers
 from unictoken.measure.predictions import Prediction, Predictions
 from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
@@ -291,7 +291,8 @@ class Benchmark:
         letters = [shuffled(record, self.dataset.root).letter for record in records]
         best = next(iter(constant_answers(letters).items())) if letters else None
         constant = [f"A constant answer ('{best[0]}') is right in {best[1]:.2f} of {len(letters)} questions with options."] if best else []
-        return [*self.settings.notes, *self.dataset.notes, *constant]
+        judged = own_accuracy(self.settings.judge) if isinstance(self.judge, WorldJudge) else []
+        return [*self.settings.notes, *self.dataset.notes, *constant, *judged]
 
 
 def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -> Benchmark:

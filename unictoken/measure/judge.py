@@ -16,11 +16,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
+from unictoken.disk import read_json
 from unictoken.model.pixels import prepare, to_pixels
 from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.world.drawing import SIDE
 
 ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
+IDENTITY = ("species", "fur", "second", "pattern", "collar")  # what a drawing of the right pet must have
 PALETTE = 6  # fur RGB, second colour RGB, each in [-1, 1]
 
 
@@ -75,3 +77,17 @@ def load_judge(path: str | Path) -> Judge:
     judge = Judge()
     judge.load_state_dict(load_file(path))
     return judge.eval()
+
+
+def own_accuracy(path: str | Path) -> list[str]:
+    """What the judge at `path` gets right itself, as a sentence to stand beside its scores; nothing where `make base` wrote no accuracy.json."""
+    file = Path(path).with_name("accuracy.json")
+    if not file.is_file():
+        return []
+    found = read_json(file, ValueError)
+    drawn, coded = found["drawn"], found["round_trip"]
+    worst = min(ATTRIBUTES, key=coded.get)
+    return [
+        f"The judge itself reads {drawn['mean']:.3f} of the attributes of held-out pictures right, and {coded['mean']:.3f} of those that went "
+        f"through the image tokenizer ({worst} worst, {coded[worst]:.3f}); there it is {coded['fur_rgb_distance']:.0f} (RGB) off the fur's shade."
+    ]

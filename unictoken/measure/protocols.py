@@ -34,6 +34,7 @@ from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
 from unictoken.measure import metrics
 from unictoken.measure.endpoint import EndpointJudge
+from unictoken.measure.judge import IDENTITY
 from unictoken.measure.predictions import Prediction
 from unictoken.measure.toy_dataset import Truth
 from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
@@ -42,7 +43,6 @@ from unictoken.model.pixels import read_picture
 from unictoken.model.sampling import Draw, next_logits
 from unictoken.world import language
 
-IDENTITY = ("species", "fur", "second", "pattern", "collar")
 MAX_ANSWER = 24  # ids
 
 

@@ -20,7 +20,7 @@ from unictoken.learn.observe import is_of_toy_world
 from unictoken.learn.run import RunConfig
 from unictoken.measure import abilities, page
 from unictoken.measure.controls import controls_of
-from unictoken.measure.judge import load_judge
+from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.measure.metrics import mean
 from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.scores import scores
@@ -31,7 +31,7 @@ from unictoken.model.base import Base
 from unictoken.model.pixels import grid
 from unictoken.world import language
 
-COMPARED = ("none", "class_noun", "text_prompt")  # controls in the report of a run
+COMPARED = ("none", "class_noun", "text_prompt", "wrong_concept")  # controls in the report of a run
 COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt", "positive", "negatives", "psnr")
 HELD_OUT_SEED = 999  # of the pictures that a run is measured on, beside its own seed
 SOME = 64  # of the training negatives
@@ -63,7 +63,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
-    sections += [page.table(rows, columns, controls=COMPARED), "", _explained(_truth_is_known(source, settings)), ""]
+    sections += [page.table(rows, columns, controls=COMPARED), "", " ".join(_explained(source, settings)), ""]
     (folder / "report.md").write_text("\n".join(sections))
     lines = [f"{a['question']}  {a['answer']}" for a in answers]
     return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", f"{path}", f"{folder / 'report.md'}"])
@@ -111,12 +111,20 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
     shown = read(root, "unifybench").concepts[concept.name]
     subject = make_ready(base, shown, root, read_truth(root, concept.name))
     judge, drawings = WorldJudge(load_judge(settings.judge)), root / "drawings"
-    compared = {concept.method: with_tokens(base, concept), **controls_of(base, shown)}
+    compared = {concept.method: with_tokens(base, concept), **controls_of(base, shown, wrong=_another_concept(base, settings))}
     return {
         name: scores(Trial(method=name, spoken=c, subject=subject, judge=judge, drawings=drawings, seed=settings.seed).predictions())
         for name, c in compared.items()
         if name in (concept.method, *COMPARED)
     }
+
+
+def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
+    """`settings.other`, where it was learned on this base."""
+    path = Path(settings.other) if settings.other else None
+    if path is None or not path.is_file() or concept_file.read_header(path)["base_fingerprint"] != base.fingerprint:
+        return None
+    return concept_file.load(path, base)
 
 
 def _truth_is_known(source: Source, settings: RunConfig) -> bool:
@@ -145,11 +153,13 @@ def _world_note(base: Base, decibels: list[float]) -> str:
     )
 
 
-def _explained(truth_is_known: bool) -> str:
-    if not truth_is_known:
-        return NO_TEST
-    return (
+def _explained(source: Source, settings: RunConfig) -> list[str]:
+    if not _truth_is_known(source, settings):
+        return [NO_TEST]
+    explained = (
         "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning. recognition: easy and hard negatives; "
         "recognition_twins: look-alikes with every nameable attribute the same; palette: RGB distance of the drawn fur from the exact "
-        "shade (less is better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the description and the facts in words."
+        "shade (less is better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the description and the facts in words; "
+        "wrong_concept: another pet's tokens (left out where there are none of this base)."
     )
+    return [explained, *own_accuracy(settings.judge)]

@@ -56,6 +56,12 @@ def toy_source(pet: Pet, facts: language.Facts, name: str, rng: np.random.Genera
     )
 
 
+def name_of(index: int) -> str:
+    """A name that the tiny base knows as one word, for the first sixteen: words about 'tom' are then what words can do."""
+    again, first = divmod(index, len(language.NAMES))
+    return language.NAMES[first] + (str(again + 1) if again else "")
+
+
 def toy_concept(seed: int, index: int, name: str | None = None, *, references: int = REFERENCES) -> ToyConcept:
     """The index-th concept of a seed; its combination of attributes was held out of the base's training.
 
@@ -63,7 +69,7 @@ def toy_concept(seed: int, index: int, name: str | None = None, *, references: i
     """
     rng = np.random.default_rng([seed, index, 1])
     pet, facts = sample_pet_where(rng, unseen=True), language.sample_facts(rng)
-    return ToyConcept(pet=pet, facts=facts, source=toy_source(pet, facts, name or f"toy{index}", rng, references=references), seed=(seed, index))
+    return ToyConcept(pet=pet, facts=facts, source=toy_source(pet, facts, name or name_of(index), rng, references=references), seed=(seed, index))
 
 
 def write_toy_folder(concept: ToyConcept, folder: Path) -> None:

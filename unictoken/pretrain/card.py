@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 TARGETS = {
@@ -13,9 +14,13 @@ TARGETS = {
 }
 
 
-def write_card(folder: Path, numbers: dict[str, float], command: str) -> None:
-    """What is told in the folder's `history.md`, where there is one, a table of the targets, then every number."""
+def write_card(folder: Path, numbers: dict[str, float], command: str, *, fingerprint: str, notes: Sequence[str] = ()) -> None:
+    """What is told of the base with this fingerprint in the folder's `history.md`, a table of the targets, notes, then every number.
+
+    A history that does not name the first twelve digits of the fingerprint is another base's, and left out.
+    """
     history = folder / "history.md"
+    told = history.read_text().strip() if history.is_file() else ""
     rows = [f"| {text} | {numbers[key]:.3f} | {target} |" for key, (text, target) in TARGETS.items() if key in numbers]
     rest = [f"| `{key}` | {value:.3f} |" for key, value in numbers.items()]
     text = "\n".join(
@@ -23,7 +28,7 @@ def write_card(folder: Path, numbers: dict[str, float], command: str) -> None:
             "# tiny-chameleon",
             "",
             "A base of Chameleon's own class and parameter names, small, trained from nothing on the toy world by `make base`.",
-            *([history.read_text().strip(), ""] if history.is_file() else []),
+            *([told, ""] if fingerprint[:12] in told else []),
             "Measured on pets of attribute combinations that are held out of its lessons, in scenes drawn anew, by",
             "",
             f"    {command}",
@@ -32,6 +37,7 @@ def write_card(folder: Path, numbers: dict[str, float], command: str) -> None:
             "|---|---|---|",
             *rows,
             "",
+            *(line for note in notes for line in (note, "")),
             "Every number:",
             "",
             "| | |",

@@ -23,7 +23,7 @@ from unictoken.world.things import Pet, Scene, easy_negative, hard_negative, sam
 
 SHOTS = 3  # pictures of each pet
 CODES_PER_SIDE = 8
-SHARES = {"look": 0.3, "check": 0.3, "draw": 0.31, "free": 0.01, "talk": 0.05, "compare": 0.03}  # of the lessons, by kind
+SHARES = {"look": 0.3, "check": 0.27, "draw": 0.31, "free": 0.01, "talk": 0.05, "compare": 0.06}  # of the lessons, by kind
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
 HARDEST = ("second", "pattern", "ears")  # attributes that are read off a few patches only: asked about twice as often
 
@@ -168,13 +168,16 @@ class Lessons:
         return Introduced(name, pet, intro, yes, read_off)
 
     def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
-        """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows."""
-        who = self.introduced(family, shown, shot, rng, how)
-        turns = self.is_it(who.name, who.intro, who.shown, rng, who.read_off)
-        if rng.random() < 0.15 and (who.shown or how != "words"):
-            attribute = self.choose(tuple(language.PET_QUESTIONS), rng)
-            turns += self.question(who.pet, None, who.name, rng, attribute)
-        return turns
+        """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows, about them by name, or both."""
+        who, turns, lot = self.introduced(family, shown, shot, rng, how), [], rng.random()
+        about = who.shown or how != "words"  # of a wrong description nothing can be asked
+        if not (about and lot < 0.1):
+            turns += self.is_it(who.name, who.shown, rng)
+        if about and lot < 0.25:
+            scene = family.shots[shown][shot].scene if who.shown else None
+            attributes = (*language.PET_QUESTIONS, *(language.SCENE_QUESTIONS if scene else ()))
+            turns += self.question(who.pet, scene, who.name, rng, self.choose(attributes, rng))
+        return self.after(who.intro, turns, who.read_off)
 
     def named_caption(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
         """Introduces somebody after a picture of `shown`, whose caption says the name only where it is who the picture shows."""
@@ -183,13 +186,10 @@ class Lessons:
         asked = self.say(self.choose(templates.CAPTION, rng))
         return [Turn(who.intro + asked, learned_part=who.read_off), Turn(self.say(said, name=who.name), learned=True)]
 
-    def is_it(self, name, intro: list[int], yes: bool, rng, learned_part: range = range(0)) -> list[Turn]:
-        """Whether the picture shows who the introduction is about, and the answer."""
+    def is_it(self, name, yes: bool, rng) -> list[Turn]:
+        """Whether the picture shows who was introduced, and the answer."""
         asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
-        return [
-            Turn(intro + asked, learned_part=learned_part),
-            Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True),
-        ]
+        return [Turn(asked), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
 
     def description(self, pet: Pet, rng) -> str:
         """All of what has a name, some of it, or one attribute: short ones leave room for more yes/no, about less each."""
@@ -271,7 +271,7 @@ class Lessons:
         while self.room(turns, len(picture)) > 18:
             name, yes = self.name(rng), rng.random() < 0.5
             said = self.vocab.encode(self.statement(pet, yes, rng))
-            turns += self.is_it(name, self.say(templates.INTRODUCTION, name=name, tokens=said), yes, rng)
+            turns += self.after(self.say(templates.INTRODUCTION, name=name, tokens=said), self.is_it(name, yes, rng))
         return self.after(picture, turns)
 
     def draw(self, rng) -> list[Turn]:
@@ -326,17 +326,17 @@ class Lessons:
         yes = rng.random() < 0.5
         shown = who if yes else self.choose([i for i in range(3) if i != who], rng)
         seen = family.shots[shown][(shot + 1) % SHOTS]
-        turns = self.is_it(name, intro + self.vocab.picture(seen.ids), yes, rng)
+        turns = self.after(intro + self.vocab.picture(seen.ids), self.is_it(name, yes, rng))
         while self.room(turns) > 12:
-            turns += self.question(family.pets[shown], seen.scene, self.it(rng), rng)
+            turns += self.question(family.pets[shown], seen.scene, name if yes and rng.random() < 0.5 else self.it(rng), rng)
         return turns
 
     def pick(self, rng) -> tuple[Family, int, int]:
         return self.families[int(rng.integers(len(self.families)))], int(rng.integers(3)), int(rng.integers(SHOTS))
 
-    def after(self, picture: list[int], turns: list[Turn]) -> list[Turn]:
-        """The turns with a picture before the first one, of which nothing is learned then."""
-        return [Turn(picture + list(turns[0].ids)), *turns[1:]]
+    def after(self, ids: list[int], turns: list[Turn], learned_part: range = range(0)) -> list[Turn]:
+        """The turns with ids before the first one, of which only `learned_part` is learned."""
+        return [Turn(ids + list(turns[0].ids), learned_part=learned_part), *turns[1:]]
 
     def room(self, turns, reserved: int = 0) -> int:
         """How many more ids fit, beside `reserved` ones that are added later."""
