@@ -41,7 +41,7 @@ class LanguageSettings:
     shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
     """Of the lessons, by kind (lessons.py)."""
     batch: int = 16
-    steps: int = 9_000
+    steps: int = 14_000
     muon_lr: float = 0.02
     adamw_lr: float = 3e-3
     image_weight: float = 0.5
