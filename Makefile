@@ -1,6 +1,6 @@
 # make demo   learn <bo> from five pictures, draw him in a hat, answer about him (makes .venv first)
 # make test   every test
-# make base   make the tiny base from nothing (hours on two cores; resumable)
+# make base   make the tiny base from nothing (hours on two cores; resumable), and mia, another concept to compare with
 # make eval   the toy benchmark with its controls
 
 PYTHON ?= python3
@@ -35,6 +35,8 @@ test: $(VENV)/ready
 
 base: $(VENV)/ready
 	$(BIN)/python train/base.py --config configs/base.yaml
+	test -d runs/mia-pictures || $(BIN)/unictoken pet --seed 7 --name mia --out runs/mia-pictures
+	$(BIN)/unictoken learn runs/mia-pictures --name mia --set concepts=checkpoints/tiny-chameleon
 
 eval: $(VENV)/ready
 	$(BIN)/python eval/run.py --config configs/eval/toy.yaml

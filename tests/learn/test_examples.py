@@ -119,6 +119,7 @@ def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, lesson,
     assert not any(base.vocab.begin_image in example.ids for example in made)
     said = {base.vocab.decode(answered(example)) for example in made}
     assert {answer for _, answer in toy.source.questions} <= said
+    assert sum(all(base.vocab.decode(base.vocab.encode(fact, lesson.examples.slots)) in answer for fact in toy.source.facts) for answer in said) == 1
 
 
 def test_the_owners_answers_about_a_picture_are_learned_beside_that_picture(base, lesson, rng):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -66,8 +67,15 @@ def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_metho
         concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)), method=short_method, out=str(tmp_path / "run"),
         concepts=str(tmp_path), prompts=(), judge=str(tmp_path / "judge.safetensors"),
     )
-    printed = finish(base, settings, *run(base, settings))
-    rows = [line.split(" | ")[0].strip("| ") for line in printed.splitlines() if line.startswith("| ")]
-    assert rows == ["", "joint", "*none*", "*class_noun*", "*text_prompt*"]
+    learned = run(base, settings)
+
+    def compared(other: str) -> list[str]:
+        lines = finish(base, replace(settings, other=str(tmp_path / other)), *learned).splitlines()
+        return [line.split(" | ")[0].strip("| ") for line in lines if line.startswith("| ")]
+
+    alone = ["", "joint", "*none*", "*class_noun*", "*text_prompt*"]
+    assert compared("nobody.safetensors") == compared("tom.safetensors") == alone  # not with itself
+    (tmp_path / "another.safetensors").write_bytes((tmp_path / "tom.safetensors").read_bytes())
+    assert compared("another.safetensors") == [*alone, "*wrong_concept*"]
     scores = concept_file.load(tmp_path / "tom.safetensors", base).scores
     assert {"recognition", "recognition_twins", "vqa", "text_qa", "identity", "palette", "prompt"} <= set(scores)

@@ -6,6 +6,8 @@ sentences (`pretrain/lessons.py`), with descriptions and picture codes where con
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 INTRODUCTION = "{name} is {tokens}."
 
 RECOGNISE = (
@@ -16,7 +18,13 @@ RECOGNISE = (
 )
 CAPTION = ("describe the photo.", "what does the photo show?")
 GENERATE = ("a photo of {name} {scene}.", "a picture of {name} {scene}.", "draw {name} {scene}.")
+KNOWN = "what do you know about {name}?"
 YES, NO = "yes", "no"
+
+
+def told(facts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """A question whose answer is every fact, one after the other; none where there are no facts."""
+    return ((KNOWN, " ".join(facts)),) if facts else ()
 
 
 def with_scene(form: str, scene: str) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import ConceptTokens, give_ids, role_slices, slots
+from unictoken.data import templates
 from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import Examples, Material
 from unictoken.learn.learner import Learner
@@ -43,8 +44,7 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
         pictures_NK=pictures,
         negatives=others.by_grade,
         observations=observe(base, pictures, source.class_noun),
-        facts=source.facts,
-        questions=source.questions,
+        questions=(*source.questions, *templates.told(source.facts)),
         about_pictures=source.about_pictures,
         captions_of_others=_captions_of_others(base, source, method, others.by_grade),
         crops_NK=crops,

@@ -28,7 +28,6 @@ class Material:
     negatives: Mapping[str, torch.Tensor]
     """Image ids [M, K] of others by grade; only grades that have some."""
     observations: Observations
-    facts: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
     """(question, answer) of the owner's, about what no picture shows."""
     about_pictures: tuple[tuple[int, str, str], ...] = ()
@@ -91,9 +90,6 @@ class Examples:
         own = self.material.questions
         if own and rng.random() < OWNERS:
             pairs = own
-        elif self.material.facts and rng.random() < 0.2:
-            fact = self.material.facts[int(rng.integers(len(self.material.facts)))]
-            return self.ask("what do you know about {name}?", fact)
         question, answer = pairs[int(rng.integers(len(pairs)))]
         return self.ask(question, answer)
 

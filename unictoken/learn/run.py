@@ -79,7 +79,7 @@ class RunConfig:
         "<{name}> wearing a blue top hat in the city",
     )
     """Drawn as it goes and at the end; {name} is the concept's."""
-    questions: tuple[str, ...] = ("what animal is <{name}>?", "what colour is <{name}>?", "what do you know about <{name}>?")
+    questions: tuple[str, ...] = ("what animal is <{name}>?", "what colour is <{name}>?")
     """Asked at the end, without a picture."""
     drawing: Draw = field(default_factory=Draw)
     strangers: Strangers = field(default_factory=Strangers)
@@ -87,7 +87,8 @@ class RunConfig:
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
     other: str | None = "checkpoints/tiny-chameleon/mia.safetensors"
-    """Another concept on this base, whose tokens the report compares with; left out where it is of another base, or null."""
+    """Another concept on this base, whose tokens the report compares with; left out where it is of another base, or null. The one
+    that is shipped is made by `make base`."""
     zero_stage: Literal[0, 1, 2, 3] = 1
     """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before that each process needs it whole once, after it the first one)."""
     offload: Literal["none", "cpu"] = "none"

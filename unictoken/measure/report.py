@@ -13,6 +13,7 @@ import torch
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens, unmark
 from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.data import templates
 from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.concept import Lesson
@@ -90,7 +91,9 @@ def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]
 
 def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture shows."""
-    questions = [*map(settings.named, settings.questions), *(unmark(q, source.name) for q, _ in source.questions)]
+    told = () if is_of_toy_world(spoken.base) else templates.told(source.facts)  # that base was never taught to tell all it knows
+    owners = [unmark(question, source.name) for question, _ in (*source.questions, *told)]
+    questions = [*map(settings.named, settings.questions), *owners]
     said = [{"question": q, "answer": a} for q, a in zip(questions, spoken.ask(questions), strict=True)]
     first = lesson.material.pictures_NK[:1]
     said.append({"question": "(the first picture) describe the photo.", "answer": spoken.caption(first)[0]})
@@ -120,9 +123,9 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
 
 
 def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
-    """`settings.other`, where it was learned on this base."""
-    path = Path(settings.other) if settings.other else None
-    if path is None or not path.is_file() or concept_file.read_header(path)["base_fingerprint"] != base.fingerprint:
+    """`settings.other`, where it was learned on this base and is not the run's own."""
+    path, own = Path(settings.other or ""), concept_file.path_of(settings.concept.name, settings.concepts)
+    if not path.is_file() or path.resolve() == own.resolve() or concept_file.read_header(path)["base_fingerprint"] != base.fingerprint:
         return None
     return concept_file.load(path, base)
 
