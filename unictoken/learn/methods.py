@@ -46,7 +46,7 @@ class Stage:
     moves: tuple[str, ...] = ROLES
     """Roles whose rows learn; the others stay as they are."""
     tasks: Mapping[str, float] = field(
-        default_factory=lambda: {"recognise": 0.34, "vqa": 0.06, "text_qa": 0.11, "caption": 0.03, "generate": 0.46}
+        default_factory=lambda: {"recognise": 0.31, "vqa": 0.05, "text_qa": 0.1, "caption": 0.03, "caption_others": 0.09, "generate": 0.42}
     )
     """Share of every batch, by task."""
     starts: Mapping[str, Literal["drawn"]] = field(default_factory=dict)
