@@ -28,7 +28,7 @@ def chosen(settings: BenchmarkConfig, names: str) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = config.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
     parser.add_argument("--methods", default="all", metavar="all|NAME,NAME", help="which of the config's methods")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

@@ -105,13 +105,24 @@ def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder)
         (["ask", "--concept", "{concept}", "who?", "--image", "nowhere.png"], "nowhere.png: no such file"),
         (["recognize", "--concept", "{concept}", "nowhere"], "no such file or folder"),
         (["ask", "--concept", "{concept}", "--base", "{tmp}", "who?"], "no config.json"),
-        (["draw", "--concept", "{concept}", "<bo>", "--num-images", "0", "--out", "{tmp}"], "--num-images 0"),
+        (["draw", "--concept", "{concept}", "<bo>", "--num-images", "0", "--out", "{tmp}"], "--num-images: found 0, expected 1 or more"),
         (["draw", "--concept", "{concept}", "<bo>", "--top-p", "0", "--out", "{tmp}"], "top_p|top-p"),
         (["draw", "--concept", "{concept}", "<bo>", "--temperature", "-1", "--out", "{tmp}"], "temperature"),
-        (["draw", "--concept", "{concept}", "<bo>", "--temperature", "nan", "--out", "{tmp}"], "temperature nan"),
-        (["draw", "--concept", "{concept}", "<bo>", "--guidance", "inf", "--out", "{tmp}"], "guidance inf"),
+        (["draw", "--concept", "{concept}", "<bo>", "--temperature", "nan", "--out", "{tmp}"], "temperature .*: found nan, expected 0.001 or more"),
+        (["draw", "--concept", "{concept}", "<bo>", "--guidance", "inf", "--out", "{tmp}"], "guidance .*: found inf, expected -100 to 100"),
         (["pet", "--seed", "1", "--name", "bo", "--out", "{tmp}"], "is there already"),
-        (["draw", "--concept", "{concept}", "<bo>", "--out", "{file}"], "file"),
+        (["draw", "--concept", "{concept}", "<bo>", "--out", "{file}"], "--out: .*file: .*file is a file, expected a folder"),
+        (["draw", "--concept", "{concept}", "<bo>", "--out", "{file}/deeper/still"], "file is a file, expected a folder"),
+        (["draw", "--concept", "{concept}", "<bo>", "--guidance", "1e39", "--out", "{tmp}"], "guidance"),
+        (["draw", "--concept", "{concept}", "<bo>", "--temperature", "1e-45", "--out", "{tmp}"], "temperature"),
+        (["draw", "--concept", "{concept}", "<bo>", "--seed", "-1", "--out", "{tmp}"], "seed: found -1"),
+        (["draw", "--concept", "{concept}", " ", "--out", "{tmp}"], "found an empty argument"),
+        (["ask", "--concept", "{concept}", "who is <bo>? " * 1000], "this base reads at most 1,024. Say less"),
+        (["ask", "--concept", "{concept}", "--base", "", "who?"], "found an empty argument"),
+        (["ask", "--concept", "{concept}"], "the following arguments are required: question. `unictoken ask --help` says more"),
+        (["show", "{tmp}"], "found a folder, expected a concept file"),
+        (["pet", "--seed", "-1", "--name", "bo", "--out", "{tmp}/new"], "--seed: found -1, expected 0 to"),
+        (["pet", "--seed", "1", "--name", "bo", "--out", "{file}/new"], "file is a file, expected a folder"),
     ],
 )
 def test_a_mistake_is_said_in_one_line(arguments, match, concept, tmp_path):
@@ -119,7 +130,7 @@ def test_a_mistake_is_said_in_one_line(arguments, match, concept, tmp_path):
     filled = [a.format(concept=concept, tmp=tmp_path, file=tmp_path / "file") for a in arguments]
     with pytest.raises(SystemExit, match=match) as stopped:
         cli.main(filled)
-    assert str(stopped.value).startswith("unictoken: ") and "\n" not in str(stopped.value) and stopped.value.code == 2
+    assert str(stopped.value).startswith("unictoken") and "\n" not in str(stopped.value) and stopped.value.code == 2
 
 
 def test_a_pet_becomes_a_folder_to_learn_from(said, tmp_path):

@@ -55,10 +55,13 @@ def test_a_memory_that_is_malformed_is_refused_in_one_line(found, match, photos,
 
 
 def test_a_memory_is_not_written_over_what_is_there(photos):
-    before = sorted(photos.iterdir())
-    with pytest.raises(SystemExit, match="is there already"):
-        cli.main(["memory", str(photos), "--out", str(photos)])
-    assert sorted(photos.iterdir()) == before
+    (taken := photos.parent / "taken").mkdir()
+    (taken / "letter").touch()
+    before = sorted(photos.parent.rglob("*"))
+    for place, said in ((taken, "is there already"), (photos, "which is read"), (photos / "inside", "which is read")):
+        with pytest.raises(SystemExit, match=said):
+            cli.main(["memory", str(photos), "--out", str(place)])
+    assert sorted(photos.parent.rglob("*")) == before
 
 
 def test_people_of_a_memory_are_read_with_consent_only(photos, capsys):

@@ -94,7 +94,10 @@ def test_one_item_is_a_list_of_one(load):
         ("seed: 1\ntext: \x07", "not valid YAML"),
         ("seed: 1\n? [a, b]\n: 1", "unknown key|not valid YAML"),
         ("extends: a.yaml\nseed: 1", "extends"),
-        ("extends: nowhere.yaml\nseed: 1", r"nowhere\.yaml: no such file"),
+        ("extends: nowhere.yaml\nseed: 1", r"a\.yaml: extends '.*nowhere\.yaml', and there is no such file"),
+        ("extends: [b.yaml]\nseed: 1", "extends: found .*, expected one file name"),
+        ("seed: 1\npart: {rate: nan}", "rate: found 'nan', expected a finite number"),
+        ("seed: " + "[" * 5000, "not valid YAML"),
     ],
 )
 def test_a_mistake_is_said_in_one_line(load, text, match):
@@ -122,7 +125,7 @@ def test_the_command_line_picks_an_item_of_a_list_by_its_number(load):
     ("override", "match"),
     [
         ("parts.2.rate=1", "'2' picks nothing out of a list of 1"),
-        ("parts.x.rate=1", "'x' picks nothing out of a list of 1"),
+        ("parts.x.rate=1", "'x' is no place in a list of 1"),
         ("seed", "expected KEY=VALUE"),
         ("=1", "expected KEY=VALUE"),
         ("seed.x=1", "'seed' is a value"),

@@ -1,4 +1,4 @@
-"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> conditioning -> data -> concept -> model -> world -> disk -> config."""
+"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> conditioning -> data -> concept -> model -> world -> config -> disk."""
 
 import ast
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "unictoken"
 LAYERS = (
-    "unictoken.config",
     "unictoken.disk",
+    "unictoken.config",
     "unictoken.world",
     "unictoken.model",
     "unictoken.concept",

@@ -6,9 +6,11 @@ says in one line what is wrong.
 
 from __future__ import annotations
 
+import argparse
 import collections.abc
 import dataclasses
 import difflib
+import math
 import os
 import sys
 import types
@@ -16,6 +18,10 @@ import typing
 from pathlib import Path
 
 import yaml
+
+from unictoken import disk
+
+LARGEST_SEED = 2**63 - 1
 
 
 class ConfigError(ValueError):
@@ -33,6 +39,38 @@ class Refused(SystemExit):
 
     def __str__(self) -> str:
         return self.line
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose mistakes are told in one line, as all others are; an empty argument is one."""
+
+    def parse_args(self, arguments=None, namespace=None):
+        if not all(argument.strip() for argument in (sys.argv[1:] if arguments is None else arguments)):
+            self.error("found an empty argument, expected a name, a place or a text")
+        return super().parse_args(arguments, namespace)
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise Refused(f"{self.prog}: {message}. `{self.prog} --help` says more.")
+
+
+def within(where: str, value: float, low: float = 0, high: float = math.inf, *, above: bool = False) -> None:
+    """Refuse a number outside [low, high], or ]low, high] with `above`."""
+    if not (low < value if above else low <= value) or value > high:
+        least = f"above {low}" if above else f"{low} or more" if high == math.inf else f"{low}"
+        most = "" if high == math.inf else f" {'up ' if above else ''}to {high}"
+        raise ConfigError(f"{where}: found {value}, expected {least}{most}.")
+
+
+def one_or_more(settings, *names: str) -> None:
+    """Refuse settings whose fields of these names are below 1."""
+    for name in names:
+        within(f"{type(settings).__name__}: {name}", getattr(settings, name), 1)
+
+
+def check_seed(seed: int, where: str = "seed") -> int:
+    """The seed itself, if numpy and torch both take it."""
+    within(where, seed, 0, LARGEST_SEED)
+    return seed
 
 
 class _Loader(yaml.SafeLoader):
@@ -57,10 +95,8 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 def read_yaml(path: str | Path) -> dict:
     """The mapping in a YAML file, scalars as text."""
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file. Expected a YAML configuration such as configs/bo.yaml.")
-    return _parse(path.read_text(), str(path))
+    text = disk.read_text(Path(path), ConfigError, "a YAML configuration such as configs/bo.yaml")
+    return _parse(text, str(path))
 
 
 def _parse(text: str, where: str):
@@ -68,7 +104,7 @@ def _parse(text: str, where: str):
         loader = _Loader(text)
         loader.name = where
         value = loader.get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     return {} if value is None else value
 
@@ -90,11 +126,16 @@ def lay(kind: type, settings: dict, overrides: typing.Sequence[str], where: str)
 
 def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> dict:
     if path.resolve() in below:
-        raise ConfigError(f"{path}: extends itself. Remove `extends:` from one of the files.")
+        chain = " extends ".join(map(str, [path, *reversed(below[below.index(path.resolve()) :])]))
+        raise ConfigError(f"{chain}, in a circle. Remove `extends:` from one of the files.")
+    if below and not path.is_file():
+        raise ConfigError(f"{below[-1]}: extends '{path}', and there is no such file. Expected a YAML file, relative to the one that says it.")
     settings = read_yaml(path)
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(settings).__name__}.")
     parent = settings.pop("extends", None)
+    if parent is not None and not isinstance(parent, str):
+        raise ConfigError(f"{path}: extends: found {disk.quoted(parent)}, expected one file name.")
     return _merge(_with_parents(path.parent / parent, (*below, path.resolve())), settings) if parent else settings
 
 
@@ -121,8 +162,10 @@ def _set(settings: dict, override: str) -> None:
 
 
 def _place(items: list, number: str, override: str) -> int:
-    if not number.isdigit() or int(number) >= len(items):
-        raise ConfigError(f"--set {override}: '{number}' picks nothing out of a list of {len(items)}. Expected 0 to {len(items) - 1}.")
+    if not number.isdigit():
+        raise ConfigError(f"--set {override}: '{number}' is no place in a list of {len(items)}. Expected a number from 0, or keys in the file there.")
+    if int(number) >= len(items):
+        raise ConfigError(f"--set {override}: '{number}' picks nothing out of a list of {len(items)}. Places begin at 0.")
     return int(number)
 
 
@@ -178,9 +221,12 @@ def _scalar(kind, value, where: str):
             raise ConfigError(f"{where}: found '{value}', expected true or false.")
         return str(value).lower() == "true"
     try:
-        return kind(value)
+        converted = kind(value)
     except (TypeError, ValueError):
         raise ConfigError(f"{where}: found '{value}', expected {kind.__name__}.") from None
+    if kind is float and not math.isfinite(converted):
+        raise ConfigError(f"{where}: found '{value}', expected a finite number.")
+    return converted
 
 
 def to_yaml(settings) -> str:

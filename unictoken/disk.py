@@ -16,21 +16,25 @@ _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 60
 
 def write_aside(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     aside = _aside(path)
-    with open(aside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    try:
+        with open(aside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @contextmanager
 def folder_aside(folder: Path) -> Iterator[Path]:
     """Another place to make a folder in, which bears its name when all is done; after an error nothing is left of it."""
+    make_folder(folder.parent)
     aside = _aside(folder)
     try:
-        aside.mkdir(parents=True)
+        aside.mkdir()
         yield aside
         os.replace(aside, folder)
     finally:
@@ -41,15 +45,40 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.aside")
 
 
+def make_folder(folder: Path) -> None:
+    """A folder and those it lies in, where they are not there yet."""
+    check_folder(folder, ValueError)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_folder(folder: str | Path, refusal: type[ValueError], *, where: str = "") -> None:
+    """Refuse a folder that could not be made or written into, before any work is done for it. `where`: what names it."""
+    said = f"{where}: {folder}" if where else str(folder)
+    nearest = Path(folder)
+    while not is_there(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise refusal(f"{said}: {nearest} is {_what(nearest)}, expected a folder. Choose another place.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise refusal(f"{said}: {nearest} may not be written into. Choose another place.")
+
+
 def is_there(path: Path) -> bool:
     """Whether anything bears this name, a link that leads nowhere too: what is there is read, and refused if it cannot be."""
     return os.path.lexists(path)
 
 
-def read_text(path: Path, refusal: type[ValueError], expected: str = "a text file") -> str:
-    """The text of a plain file; a FIFO, which would wait for a writer, is none."""
+def check_file(path: Path, refusal: type[ValueError], expected: str) -> None:
+    """Refuse what is no plain file: a FIFO would wait for a writer."""
+    if not is_there(path):
+        raise refusal(f"{path}: no such file. Expected {expected}.")
     if not path.is_file():
         raise refusal(f"{path}: found {_what(path)}, expected {expected}. Put one there, or remove what is named so.")
+
+
+def read_text(path: Path, refusal: type[ValueError], expected: str = "a text file") -> str:
+    """The text of a plain file."""
+    check_file(path, refusal, expected)
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -75,7 +104,9 @@ def _what(path: Path) -> str:
         return "a folder"
     if path.is_symlink() and not path.exists():
         return "a link that leads nowhere"
-    return "no plain file" if path.exists() else "no such file"
+    if path.is_file():
+        return "a file"
+    return "no plain file"
 
 
 def _unreadable(path: Path, error: Exception, refusal: type[ValueError], expected: str) -> ValueError:

@@ -95,6 +95,8 @@ def save_card_folder(
     """
     path, folder = Path(path), Path(folder)
     concept = concept_file.load(path)
+    if base_model and _hub_name(base_model) is None:
+        raise HubError(f"base model '{base_model}': no name on the Hub. Expected USER/NAME, such as facebook/chameleon-7b.")
     if not base_model and _hub_name(concept.base_name) is None and not concept.base_name.startswith("checkpoints/"):
         raise HubError(f"{path}: its base '{concept.base_name}' is no name on the Hub. Say it: --base-model USER/NAME.")
     concept = replace(concept, base_name=base_model or concept.base_name)
@@ -142,7 +144,7 @@ def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = Non
 def _licence_of(base: str) -> dict[str, str]:
     found = next((terms for part, terms in LICENCES.items() if part in base.lower()), None)
     if found is None:
-        raise HubError(f"base '{base}': its licence is not known here, and the concept comes under it. Say it: licence='apache-2.0', for example.")
+        raise HubError(f"base '{base}': its licence is not known here, and the concept comes under it. Say it: --licence apache-2.0, for example.")
     return found
 
 

@@ -135,10 +135,10 @@ def test_a_header_that_only_looks_like_json_is_refused(path, base, text):
     refused(path, base, "header is not JSON with every key once")
 
 
-@pytest.mark.parametrize("prompt", [{"understanding": 5}, {"understanding": None}, {"generation": ["{name}"]}])
+@pytest.mark.parametrize("prompt", [{"understanding": 5}, {"understanding": None}, {"generation": ["{name}"]}, {"subject": "{foo}"}])
 def test_a_prompt_that_is_no_text_is_refused(path, base, prompt):
     rewrite(path, lambda header: header["prompts"].update(prompt))
-    refused(path, base, f"prompt '{next(iter(prompt))}' in its header is .*, expected a text")
+    refused(path, base, f"prompt '{next(iter(prompt))}' in its header (is .*, expected a text|says '{{foo}}'; known: )")
 
 
 @pytest.mark.parametrize("key", ["sha256", "prompts", "base_fingerprint", "method", "scores"])

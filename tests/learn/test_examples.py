@@ -171,11 +171,13 @@ def test_rows_know_their_roles():
     ("wrong", "match"),
     [
         ({"tasks": {"sing": 1.0}}, "unknown task 'sing'"),
-        ({"tasks": {"vqa": -1.0}}, "the share of 'vqa' is -1.0"),
+        ({"tasks": {"vqa": -1.0}}, "the share of 'vqa': found -1.0, expected 0 or more"),
         ({"tasks": {"vqa": 0.0}}, "every task's share is 0"),
         ({"moves": ("head",)}, "unknown role 'head'"),
         ({"steps": -1}, "expected 0 or more"),
-        ({"batch": 0}, "and 1 or more"),
+        ({"batch": 0}, "batch: found 0, expected 1 or more"),
+        ({"lr": 0.0}, "lr: found 0.0, expected above 0"),
+        ({"generation_weight": float("nan")}, "generation_weight: found nan"),
     ],
 )
 def test_a_stage_that_cannot_be_learned_is_refused(wrong, match):

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from unictoken import config
 from unictoken.concept.tokens import ConceptError, Prompts
@@ -167,8 +168,29 @@ def test_a_prompt_about_somebody_else_is_said_before_anything_is_learned(base, s
     assert not (settings.folder / "checkpoints").exists()
 
 
+def test_an_output_that_cannot_be_is_said_before_anything_is_learned(base, settings, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for wrong, said in (
+        ({"concepts": str(tmp_path / "file")}, "concepts: .*file is a file, expected a folder"),
+        ({"out": str(tmp_path / "file" / "deeper")}, "out: .*file is a file, expected a folder"),
+        ({"out": f"{settings.concept.pictures[0]}/run"}, "whose pictures are learned from"),
+        ({"other": str(tmp_path / "nobody.safetensors")}, "no such file. Expected a concept file"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            run(base, dataclasses.replace(settings, **wrong))
+    assert not settings.folder.exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_nothing_of_it_is_kept(base, settings):
+    stage = dataclasses.replace(settings.method.stages[0], lr=1e30)
+    with pytest.raises(ConfigError, match="(the loss is (nan|inf)|rows are not finite). Use a smaller rate"):
+        run(base, dataclasses.replace(settings, method=dataclasses.replace(settings.method, stages=(stage,)), save_every=1))
+    for kept in (settings.folder / "checkpoints").glob("*"):
+        assert load_file(kept)["rows"].isfinite().all()
+
+
 def test_a_missing_judge_is_said_before_anything_is_learned(base, settings):
-    with pytest.raises(ConfigError, match="judge: nowhere: no such file"):
+    with pytest.raises(ConfigError, match="nowhere: no such file. Expected the judge's weights"):
         run(base, dataclasses.replace(settings, judge="nowhere"))
     assert not (settings.folder / "checkpoints").exists()
 

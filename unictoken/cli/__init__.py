@@ -9,7 +9,7 @@ from unictoken.cli import files, learning, memory, speaking, world
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="unictoken", description="Teach a frozen early-fusion model your concept; then talk about it and draw it.")
+    top = config.Parser(prog="unictoken", description="Teach a frozen early-fusion model your concept; then talk about it and draw it.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for part in (learning, speaking, files, memory, world):
         part.add(commands)

@@ -15,6 +15,8 @@ from unictoken.data.source import Source
 def memory(options: argparse.Namespace) -> None:
     sources = _sources(Path(options.place), options)
     if options.out:
+        if Path(options.out).resolve().is_relative_to(Path(options.place).resolve()):
+            raise ValueError(f"--out {options.out}: lies in {options.place}, which is read. Choose another folder.")
         print(write_memory(sources, options.out, form=options.form))
         return
     for source in sources:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
 from unictoken.cli.command import command
 from unictoken.concept import file as concept_file
 from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.config import within
 from unictoken.data.source import picture_files
+from unictoken.disk import check_folder, make_folder
 from unictoken.model.base import load_base
 from unictoken.model.pixels import read_picture
 from unictoken.model.sampling import Draw
@@ -29,12 +33,15 @@ def spoken(options: argparse.Namespace) -> Conditioning:
 
 
 def draw(options: argparse.Namespace) -> None:
-    if options.num_images < 1:
-        raise ValueError(f"--num-images {options.num_images}: expected 1 or more.")
+    within("--num-images", options.num_images, 1)
+    check_folder(options.out, ValueError, where="--out")
     how = Draw(temperature=options.temperature, top_p=options.top_p, guidance=options.guidance, seed=options.seed)
-    pictures = spoken(options).draw([options.prompt] * options.num_images, how, recaption=options.recaption, previews=options.previews)
+    who = spoken(options)
+    if (marker := who.concept.marker) not in options.prompt:
+        print(f"unictoken draw: the prompt does not say {marker}; what it says is drawn.", file=sys.stderr)
+    pictures = who.draw([options.prompt] * options.num_images, how, recaption=options.recaption, previews=options.previews)
     folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     free = (path for i in count() if not (path := folder / f"{i}.png").exists())  # what is there stays
     for path, picture in zip(free, pictures, strict=False):
         enlarge(picture, -(-SHOWN_SIDE // min(picture.size))).save(path)
@@ -49,16 +56,20 @@ def ask(options: argparse.Namespace) -> None:
 
 def caption(options: argparse.Namespace) -> None:
     who = spoken(options)
-    files = [file for place in options.pictures for file in picture_files(place)]
+    files = _files(options.pictures)
     for file, said in zip(files, who.caption(who.base.encode([read_picture(f) for f in files])), strict=True):
         print(f"{file}: {said}")
 
 
 def recognize(options: argparse.Namespace) -> None:
     who = spoken(options)
-    files = [file for place in options.pictures for file in picture_files(place)]
+    files = _files(options.pictures)
     for file, p in zip(files, who.recognise(who.base.encode([read_picture(f) for f in files])), strict=True):
         print(f"{file}: {'yes' if p > 0.5 else 'no'} ({p:.3f})")
+
+
+def _files(places: Sequence[str]) -> list[Path]:
+    return [file for place in places for file in picture_files(place)]
 
 
 def add(commands) -> None:
@@ -79,7 +90,7 @@ def add(commands) -> None:
     captioning = command(commands, "caption", caption, "describe pictures")
     recognizing = command(commands, "recognize", recognize, "is the concept in these pictures? probability and yes or no")
     for made in (captioning, recognizing):
-        made.add_argument("pictures", nargs="+")
+        made.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files, or folders of them")
     for made in (drawing, asking, captioning, recognizing):
         made.add_argument("--concept", required=True, metavar="FILE", help="a concept file, such as checkpoints/concepts/bo.safetensors")
         made.add_argument("--base", help="the base it was learned on, if not where its header says")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unictoken.cli.command import command
 from unictoken.concept import file as concept_file
+from unictoken.config import check_seed
 from unictoken.measure import toy
 from unictoken.measure.toy_dataset import write_dataset
 from unictoken.world import language
@@ -14,13 +15,13 @@ from unictoken.world import language
 
 def pet(options: argparse.Namespace) -> None:
     concept_file.check_free([Path(options.out)])
-    concept = toy.toy_concept(options.seed, 0, name=concept_file.check_name(options.name))
+    concept = toy.toy_concept(check_seed(options.seed, "--seed"), 0, name=concept_file.check_name(options.name))
     toy.write_toy_folder(concept, Path(options.out))
     print(f"{options.out}: {language.describe(concept.pet)}")
 
 
 def benchmark(options: argparse.Namespace) -> None:
-    write_dataset(Path(options.out), seed=options.seed, num_concepts=options.num_concepts)
+    write_dataset(Path(options.out), seed=check_seed(options.seed, "--seed"), num_concepts=options.num_concepts)
     print(options.out)
 
 

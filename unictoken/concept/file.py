@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from unictoken.concept.tokens import ROLES, UNKNOWN, ConceptError, ConceptTokens, Prompts, role_slices
-from unictoken.disk import each_once, quoted, write_aside
+from unictoken.disk import check_file, check_folder, each_once, quoted, write_aside
 from unictoken.model.base import Base
 
 FORMAT = 1
@@ -56,8 +56,9 @@ def path_of(name: str, folder: str | Path) -> Path:
 
 
 def check_free(paths: Iterable[Path]) -> None:
-    """Refuse to write over what is there."""
+    """Refuse to write over what is there, or into what is no folder."""
     for path in paths:
+        check_folder(path.parent, ConceptError)
         if path.exists():
             raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
 
@@ -78,6 +79,8 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
     for kind, rows in (("in", concept.rows_in), ("out", concept.rows_out), ("bias", concept.bias_out)):
         for role, part in role_slices(concept.counts).items():
             if rows is not None and concept.counts.get(role, 0):
+                if not rows[part].isfinite().all():
+                    raise ConceptError(f"'{concept.name}': its {kind}.{role} rows hold values that are not finite. Nothing was written.")
                 tensors[f"{kind}.{role}"] = rows[part].detach().float().cpu().contiguous()
     header = {
         "format": FORMAT,
@@ -106,8 +109,7 @@ def read_header(path: str | Path) -> dict:
 
 
 def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
-    if not path.is_file():
-        raise ConceptError(f"{path}: no such file. Expected a concept file such as checkpoints/concepts/bo.safetensors.")
+    check_file(path, ConceptError, "a concept file such as checkpoints/concepts/bo.safetensors")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -135,7 +137,8 @@ def _check_header(header: dict, path: Path) -> None:
             raise ConceptError(f"{path}: '{key}' in its header is {quoted(header.get(key))}, expected {kind.__name__}. Fetch or learn it again.")
     if strays := sorted(header.keys() - HEADER.keys() - SOMETIMES.keys() - {"format"}):
         raise ConceptError(f"{path}: unknown key {quoted(strays[0])} in its header. Update unictoken, or fetch or learn the concept again.")
-    check_name(header["name"])
+    if not NAME.fullmatch(header["name"]):
+        raise ConceptError(f"{path}: the name in its header is {quoted(header['name'])}. Fetch or learn it again.")
     check_noun(header["class_noun"], where=str(path))
     counts = header["counts"]
     if not set(counts) <= set(ROLES) or not all(type(n) is int and n >= 0 for n in counts.values()) or counts.get("name") != 1:
@@ -162,16 +165,20 @@ def _check_rows(rows: torch.Tensor, key: str, expected: tuple[int, ...], path: P
     if rows.dtype != torch.float32:
         raise ConceptError(f"{path}: '{key}' is of {rows.dtype}, expected torch.float32. Fetch or learn it again.")
     if rows.shape != expected:
-        raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected {expected}. It fits another base.")
+        why = "It fits another base" if rows.shape[:1] == expected[:1] else "Its header counts other rows than it holds: fetch or learn it again"
+        raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected {expected}. {why}.")
     if not rows.isfinite().all():
         raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
 
 
 def _check_prompts(prompts: dict, path: Path) -> None:
-    """Each prompt a text; that for drawing may be null."""
+    """Each prompt a text, with slots of roles and no others; that for drawing may be null."""
+    known = {"{" + role + "}" for role in ROLES}
     for key, value in prompts.items():
         if not isinstance(value, str) and not (key == "generation" and value is None):
             raise ConceptError(f"{path}: prompt '{key}' in its header is {quoted(value)}, expected a text. Fetch or learn it again.")
+        if strays := sorted(set(re.findall("{[^{}]*}", value or "")) - known):
+            raise ConceptError(f"{path}: prompt '{key}' in its header says {quoted(strays[0])}; known: {', '.join(sorted(known))}. Update unictoken.")
 
 
 def load(path: str | Path, base: Base | None = None) -> ConceptTokens:

@@ -170,6 +170,10 @@ class Speaker:
     def device(self) -> torch.device:
         return self.base.device
 
+    @property
+    def longest(self) -> int:
+        return self.base.longest
+
     def cache_bytes(self, ids: int) -> int:
         return self.base.cache_bytes(ids)
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 from unictoken.concept.file import check_free, check_name, check_noun
 from unictoken.concept.tokens import ConceptError, mark, unmark
-from unictoken.data.source import Source, SourceError
+from unictoken.data.source import Source, SourceError, check_consent
 from unictoken.disk import folder_aside, quoted, read_json, write_aside
 from unictoken.model.pixels import read_picture
 
@@ -133,6 +133,7 @@ def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, wh
     if key != f"<{name}>":
         raise SourceError(f"{where}: its name is '{name}', expected the key '<{name}>'. Call it the same in both places.")
     check_noun(entry["category"], where=where)
+    check_consent(entry["category"], consent, where=where)
     shown = _texts(entry["image"], where, "image")
     own = dict.fromkeys([*shown, *(file for file, owner in owners.items() if owner == key)])
     if strays := [file for file in shown if owners.get(file, key) != key]:

@@ -20,6 +20,7 @@ from unictoken.concept.file import check_name, check_noun
 from unictoken.concept.tokens import mark
 from unictoken.disk import is_there, quoted, read_json
 from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
+from unictoken.world.attributes import PET_ATTRIBUTES
 from unictoken.world.things import Pet
 
 GRADES = ("easy", "hard", "twin")
@@ -110,7 +111,7 @@ def picture_files(path: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise SourceError(f"{path}: no such file or folder. Expected three to five pictures of one concept.")
+        raise SourceError(f"{path}: no such file or folder. Expected a picture, or a folder of pictures.")
     files = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_ENDINGS and not p.name.startswith("."))
     if not files:
         raise SourceError(f"{path}: no pictures in it. Expected files ending in {', '.join(PICTURE_ENDINGS)}.")
@@ -170,10 +171,21 @@ def read_info(path: Path) -> dict:
             raise SourceError(f"{path}: extra_info[{i}] is {quoted(fact)}, expected a sentence.")
     if "world" in info and (not isinstance(info["world"], dict) or set(info["world"]) != {f.name for f in fields(Pet)}):
         raise SourceError(f"{path}: 'world' is {quoted(info['world'])}, expected every attribute of a toy pet.")
+    if "world" in info:
+        _check_pet(info["world"], path)
     for i, question in enumerate(info.get("questions", ())):
         if not isinstance(question, dict) or not all(isinstance(question.get(key), str) for key in ("question", "answer")):
             raise SourceError(f"{path}: questions[{i}] is {quoted(question)}, expected {{'question': ..., 'answer': ...}}.")
     return info
+
+
+def _check_pet(world: dict, path: Path) -> None:
+    """Refuse a toy pet that nobody could draw."""
+    for name, value in world.items():
+        known = PET_ATTRIBUTES.get(name)
+        if (known and value not in known) or (not known and type(value) not in (int, float)):
+            expected = f"one of {', '.join(known)}" if known else "a number"
+            raise SourceError(f"{path}: '{name}' of 'world' is {quoted(value)}, expected {expected}.")
 
 
 def pet_of(info: dict) -> Pet | None:

@@ -69,13 +69,17 @@ def load(path: Path, run: str) -> Checkpoint:
     """A checkpoint of the same run; raises `OtherRun` for another one's, `CheckpointError` for one that is not whole."""
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["unictoken_checkpoint"])
+            header = json.loads((file.metadata() or {}).get("unictoken_checkpoint", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}
         found = Checkpoint(header["step"], header["total"], header["run"], tensors)
         if concept_file.digest(tensors) != header["sha256"]:
             raise ValueError("its tensors do not match its sha256")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a whole checkpoint ({error}). Remove it to go on from the one before.") from None
+    except KeyError as error:
+        raise CheckpointError(f"{path}: no checkpoint of ours (its header has no {error}). Remove it.") from None
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        before = any(other < path for other in path.parent.glob("step-*.safetensors"))
+        advice = "to go on from the one before" if before else "to begin anew"
+        raise CheckpointError(f"{path}: not a whole checkpoint ({error}). Remove it {advice}.") from None
     if found.run != run:
         advice = "Choose another `out:`, or begin anew with `--set resume=never`."
         raise OtherRun(f"{path}: belongs to another config, base or pictures. {advice}", finished=found.step == found.total)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from unictoken.concept.start import Start
 from unictoken.concept.tokens import ROLES, Prompts
-from unictoken.config import ConfigError
+from unictoken.config import ConfigError, within
 from unictoken.data.source import GRADES
 
 TASKS = ("recognise", "vqa", "text_qa", "caption", "caption_others", "generate")
@@ -61,15 +61,19 @@ class Stage:
         for task, share in self.tasks.items():
             if task not in TASKS:
                 raise ConfigError(f"stage '{self.name}': unknown task '{task}'; known tasks: {', '.join(TASKS)}.")
-            if float(share) < 0:
-                raise ConfigError(f"stage '{self.name}': the share of '{task}' is {share}, expected 0 or more.")
+            within(f"stage '{self.name}': the share of '{task}'", share)
         if not sum(map(float, self.tasks.values())):
             raise ConfigError(f"stage '{self.name}': every task's share is 0. Give at least one of {', '.join(TASKS)}.")
         for role in (*self.moves, *self.starts):
             if role not in ROLES:
                 raise ConfigError(f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}.")
-        if self.steps < 0 or self.batch < 1:
-            raise ConfigError(f"stage '{self.name}': steps {self.steps}, batch {self.batch}; expected 0 or more, and 1 or more.")
+        where = f"stage '{self.name}': "
+        within(where + "steps", self.steps)
+        within(where + "batch", self.batch, 1)
+        for rate in ("lr", "eps"):
+            within(where + rate, getattr(self, rate), above=True)
+        for share in ("final_lr", "weight_decay", "generation_weight", "understanding_weight"):
+            within(where + share, getattr(self, share))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,10 @@ class SoftPositives:
     groups: int = 0
     share: float = 0.8
     """Of the drawings in a batch."""
+
+    def __post_init__(self):
+        within("soft_positives: groups", self.groups)
+        within("soft_positives: share", self.share, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +122,8 @@ class Method:
                 raise ConfigError(f"method '{self.name}': {count} {role} tokens, and its prompts {'say' if slot in said else 'never say'} '{slot}'.")
         if unknown := sorted(set(self.negatives) - set(GRADES)):
             raise ConfigError(f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades: {', '.join(GRADES)}.")
+        for grade, share in self.negatives.items():
+            within(f"method '{self.name}': the share of '{grade}' negatives", share)
         if self.prompts.generation is None and any(float(stage.tasks.get("generate", 0)) for stage in self.stages):
             raise ConfigError(f"method '{self.name}': a stage draws, and 'prompts.generation' is null.")
         taught = [stage for stage in self.stages if stage.steps]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from unictoken.concept.tokens import ConceptTokens, mark
 from unictoken.conditioning import with_tokens
 from unictoken.config import ConfigError
 from unictoken.data.source import Source, read_source
-from unictoken.disk import write_aside
+from unictoken.disk import check_file, check_folder, make_folder, write_aside
 from unictoken.learn import checkpoint
 from unictoken.learn.concept import Lesson, keep, prepare, starts_of_stages
 from unictoken.learn.learner import Learner
@@ -33,6 +35,8 @@ from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
 from unictoken.model.base import Base, load_base, usual_device, usual_dtype
 from unictoken.model.pixels import grid
 from unictoken.model.sampling import Draw
+
+OTHER = "checkpoints/tiny-chameleon/mia.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,7 @@ class RunConfig:
     """Pictures of others where the concept's folder brings none."""
     judge: str | None = "checkpoints/judge/model.safetensors"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
-    other: str | None = "checkpoints/tiny-chameleon/mia.safetensors"
+    other: str | None = OTHER
     """Another concept on this base, whose tokens the report compares with; left out where it is of another base, or null. The one
     that is shipped is made by `make base`."""
     zero_stage: Literal[0, 1, 2, 3] = 1
@@ -99,8 +103,9 @@ class RunConfig:
     """Of the base. auto: bf16 on a GPU, fp32 without one; the optimiser's rows and the concept file are in fp32 in any case."""
 
     def __post_init__(self):
-        if self.save_every < 1 or self.show_every < 0:
-            raise ConfigError(f"save_every {self.save_every}, show_every {self.show_every}; expected 1 or more, and 0 or more.")
+        config.within("save_every", self.save_every, 1)
+        config.within("show_every", self.show_every)
+        config.check_seed(self.seed)
         if self.base_dtype == torch.bfloat16 and self.zero_stage == 0:
             raise ConfigError("zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype: fp32.")
         if self.offload == "cpu" and self.zero_stage != 3:
@@ -139,13 +144,20 @@ def source_of(settings: RunConfig) -> Source:
     """The concept as its owner gives it. Everything that would fail after learning is looked at here, before it."""
     c = settings.concept
     source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent)
+    check_folder(settings.folder, ConfigError, where="out")
+    check_folder(settings.concepts, ConfigError, where="concepts")
+    for place in filter(os.path.isdir, c.pictures):
+        if settings.folder.resolve().is_relative_to(Path(place).resolve()):
+            raise ConfigError(f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose another folder.")
     for text in (*settings.prompts, *settings.questions):
         mark(settings.named(text), c.name, where=f"'{settings.named(text)}'")
     path = concept_file.path_of(c.name, settings.concepts)
     if path.is_file() and concept_file.read_header(path).get("origin"):
         raise ConfigError(f"{path}: an imported concept has this name. Choose another name, or another folder (`concepts`).")
-    if source.pet and settings.judge and not Path(settings.judge).is_file():
-        raise ConfigError(f"judge: {settings.judge}: no such file. `make base` makes it; `--set judge=null` does without.")
+    if source.pet and settings.judge:
+        check_file(Path(settings.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+    if settings.other not in (None, OTHER):
+        concept_file.read_header(settings.other)
     return source
 
 
@@ -172,7 +184,7 @@ class Recorder:
         if self.active:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self.board = SummaryWriter(str(self.folder / "tensorboard"))
 
     def begin(self, settings: RunConfig, first_step: int) -> None:
@@ -197,7 +209,7 @@ class Recorder:
     def pictures(self, name: str, pictures: list[Image.Image]) -> None:
         if self.active:
             path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             grid(pictures, columns=len(pictures)).save(path)
 
 
@@ -239,6 +251,8 @@ def run(
 
     def save(step: int) -> None:
         tensors = {**engines[-1].state(), "held": learner.held, "moves": learner.moves}
+        if not tensors["rows"].isfinite().all():
+            raise _diverged(step, "rows are not finite")
         if first_process:
             checkpoint.save(checkpoint.Checkpoint(step, total, identity_, tensors), folder / "checkpoints")
 
@@ -250,6 +264,8 @@ def run(
         learner, settings.method, lesson.examples, seed=settings.seed, engine=start_engine, first_step=first_step, share=share, on_stage=begin
     )
     for progress in steps:
+        if not math.isfinite(progress.loss):
+            raise _diverged(progress.step, f"the loss is {progress.loss}")
         recorder.step(progress, time.time() - began)
         show(progress)
         stopping = stop_asked()
@@ -263,6 +279,10 @@ def run(
             recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn)
         began = time.time()
     return keep(base, source, settings.method, learner, seed=settings.seed), source, lesson
+
+
+def _diverged(step: int, found: str) -> ConfigError:
+    return ConfigError(f"step {step}: {found}. Use a smaller rate, method.stages.N.lr; nothing of this step is kept.")
 
 
 def _found(settings: RunConfig, folder: Path, identity_: str, *, tell: bool) -> checkpoint.Checkpoint | None:

@@ -26,7 +26,7 @@ from unictoken.config import ConfigError
 from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
-from unictoken.disk import write_aside
+from unictoken.disk import check_file, check_folder, make_folder, write_aside
 from unictoken.learn.concept import learn_concept
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.negatives import Strangers
@@ -103,6 +103,7 @@ class BenchmarkConfig:
             raise ConfigError(f"references: found {self.references}, expected 1 or more.")
         if self.workers < 1 or self.previews < 1:
             raise ConfigError(f"workers {self.workers}, previews {self.previews}; expected 1 or more of each.")
+        config.check_seed(self.seed)
         if self.endpoint and self.workers > 1:
             raise ConfigError(f"workers: {self.workers}, and verdicts of an endpoint are kept in one file. Use workers: 1.")
         if self.previews > 1 and not (self.judge or self.endpoint):
@@ -114,11 +115,20 @@ class BenchmarkConfig:
 
 def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     """Methods by name, in order."""
-    methods = [config.load(MethodFile, path, overrides).method for path, *overrides in map(shlex.split, paths)]
+    methods = [_load_method(said) for said in paths]
     named = {method.name: method for method in methods}
     if len(named) < len(methods) or not methods or set(named) & set(CONTROLS):
         raise ConfigError(f"methods: found names {[m.name for m in methods]}; expected one or more, all different, no control's.")
     return named
+
+
+def _load_method(said: str) -> Method:
+    """The method of one line of the config: a file, and KEY=VALUE to lay on top."""
+    try:
+        path, *overrides = shlex.split(said)
+    except ValueError as error:  # nothing in it, or a quote that does not end
+        raise ConfigError(f"methods: {said!r} ({error}): expected a file, and any KEY=VALUE after it, quoted as in a shell.") from None
+    return config.load(MethodFile, path, overrides).method
 
 
 class Benchmark:
@@ -126,13 +136,15 @@ class Benchmark:
 
     def __init__(self, settings: BenchmarkConfig, base: Base, methods: Mapping[str, Method], *, commit: str = "unknown"):
         self.settings, self.base, self.methods, self.commit = settings, base, dict(methods), commit
+        for name, folder in (("work", settings.work), ("out", Path(settings.out).parent), ("page", Path(settings.page or settings.out).parent)):
+            check_folder(folder, ConfigError, where=name)
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
+        self.judge = self._judge()
         self.dataset = self._dataset()
         self.concepts = [self._as_asked(concept) for concept in self.dataset.concepts.values()][: settings.num_concepts]
         if len(self.concepts) < 2:
             raise ConfigError(f"{self.dataset.root}: {len(self.concepts)} concepts, expected 2 or more (wrong_concept needs another one).")
-        self.judge = self._judge()
         self._made_ready: dict[str, tuple[dict[str, Conditioning], Subject]] = {}
 
     @cached_property
@@ -149,6 +161,8 @@ class Benchmark:
     def _digest(self) -> str:
         s = self.settings
         asked = [s.layout, s.seed, s.num_concepts if s.data is None else None, s.references, dict(s.class_nouns), s.endpoint, s.list_options]
+        if s.judge:
+            check_file(Path(s.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
         judge = hashlib.sha256(Path(s.judge).read_bytes()).hexdigest() if s.judge else None
         data = _digest_of_folder(Path(s.data)) if s.data else None
         made_with = [s.strangers, s.vq_decoder, judge, data, self.base.fingerprint, str(self.base.model.dtype)]
@@ -160,7 +174,7 @@ class Benchmark:
             return read(self.settings.data, self.settings.layout)
         root = self.folder / "data"
         if not root.exists():
-            root.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(root.parent)
             s = self.settings
             write_dataset(root, seed=s.seed, num_concepts=s.num_concepts or 20, references=s.references or REFERENCES)
         return read(root, "unifybench")

@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from unictoken.disk import read_json
+from unictoken.disk import check_file, read_json
 from unictoken.model.pixels import prepare, to_pixels
 from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.world.drawing import SIDE
@@ -71,11 +72,12 @@ class Judge(nn.Module):
 
 def load_judge(path: str | Path) -> Judge:
     """The shipped judge (checkpoints/judge/model.safetensors)."""
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file. Expected the judge's weights; `make base` makes them.")
+    check_file(Path(path), ValueError, "the judge's weights; `make base` makes them")
     judge = Judge()
-    judge.load_state_dict(load_file(path))
+    try:
+        judge.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path}: not the judge's weights ({' '.join(str(error).split())[:200]}). Fetch them, or make them, again.") from None
     return judge.eval()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unictoken.disk import write_aside
+from unictoken.disk import make_folder, write_aside
 
 
 class PredictionsError(ValueError):
@@ -102,7 +102,7 @@ class Predictions:
 
 def append(path: Path, text: str) -> None:
     """Add whole lines to a file, in place of what a crash left of its last one; on return they are on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with open(path, "ab") as file:
         file.truncate(sum(len(line) + 1 for line in whole_lines(path)))
         file.write(text.encode())

@@ -32,6 +32,7 @@ from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
+from unictoken.disk import make_folder
 from unictoken.measure import metrics
 from unictoken.measure.endpoint import EndpointJudge
 from unictoken.measure.judge import IDENTITY
@@ -183,7 +184,7 @@ class Trial:
     def _kept(self, picture: Image.Image, name: str) -> str:
         """The path of a drawing, now that it is a file, as predictions say it."""
         file = self.drawings / self.subject.concept.name / self.method / f"{name}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         picture.save(file)
         return str(file.relative_to(self.drawings.parent))
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from unictoken.concept.tokens import unmark
 from unictoken.data.source import Source
+from unictoken.disk import make_folder
 from unictoken.world import language
 from unictoken.world.attributes import BRIGHT_COLOURS, PLACES
 from unictoken.world.drawing import draw
@@ -75,7 +76,7 @@ def toy_concept(seed: int, index: int, name: str | None = None, *, references: i
 def write_toy_folder(concept: ToyConcept, folder: Path) -> None:
     """The concept as a user's folder, as `data/source.py` reads it."""
     source = concept.source
-    (folder / "negative_example" if source.negatives else folder).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "negative_example" if source.negatives else folder)
     for i, picture in enumerate(source.pictures):
         picture.save(folder / f"{i}.png")
     for grade, pictures in source.negatives.items():

@@ -20,7 +20,7 @@ from unictoken.concept.tokens import unmark
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
-from unictoken.disk import folder_aside
+from unictoken.disk import folder_aside, make_folder
 from unictoken.measure.toy import PROMPTED, REFERENCES, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
 from unictoken.world import language
 from unictoken.world.attributes import NONE
@@ -93,7 +93,7 @@ def write_concept(concept: ToyConcept, root: Path, rng: np.random.Generator) -> 
 
 
 def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[str]:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     names = [f"{prefix}{i}.png" for i in range(len(pictures))]
     for name, picture in zip(names, pictures, strict=True):
         picture.save(folder / name)
@@ -101,7 +101,7 @@ def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[s
 
 
 def _json(path: Path, value) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import torch
+from huggingface_hub.utils import logging as hub_logging
 from PIL import Image
 from safetensors import SafetensorError
 from torch.utils.checkpoint import checkpoint
@@ -93,6 +94,11 @@ class Base:
     def codes_per_picture(self) -> int:
         return self.model.model.vqmodel.codes_per_side ** 2
 
+    @property
+    def longest(self) -> int:
+        """How many ids a sequence may have."""
+        return self.model.config.max_position_embeddings
+
     def cache_bytes(self, ids: int) -> int:
         """Keys and values of one sequence of so many ids."""
         config = self.model.config
@@ -168,6 +174,8 @@ def load_base(
     `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case. `vq_decoder` (vq_decoder.py) completes a
     base that has none. Raises BaseError, DecoderError, VocabError.
     """
+    if not str(path).strip():
+        raise BaseError("base: found an empty name, expected a local folder such as checkpoints/tiny-chameleon, or a Hub name.")
     with _reading(path, "it is no folder"):  # a name may be too long to look for
         lacks_config = Path(path).exists() and not (Path(path) / "config.json").is_file()
     if lacks_config:
@@ -208,7 +216,7 @@ def _reading(path: str | Path, what: str) -> Iterator[None]:
         raise
     except (OSError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BaseError(f"base '{path}' cannot be loaded: {reason}") from None
+        raise BaseError(f"base '{path}' cannot be loaded: {reason}. Name a folder that holds it, or fetch the checkpoint again.") from None
     except Exception as error:
         reason = " ".join(str(error).split())[:REASON]
         raise BaseError(f"base '{path}': {what} ({type(error).__name__}: {reason}). Fetch the checkpoint again.") from None
@@ -216,17 +224,20 @@ def _reading(path: str | Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def _without_report() -> Iterator[None]:
-    """`transformers` advises to train what is missing; here that is said below, or when it is wanted. Nor does it draw its bar.
+    """`transformers` advises to train what is missing; here that is said below, or when it is wanted. Nor does it draw its bar, or
+    the Hub say that it tries once more.
 
     The bars of a download, which are the Hub's, are drawn: that may take minutes.
     """
-    before = transformers_logging.get_verbosity()
+    before, hubs = transformers_logging.get_verbosity(), hub_logging.get_verbosity()
     hook = transformers_logging.set_tqdm_hook(lambda _, args, kwargs: transformers_logging.EmptyTqdm(*args, **kwargs))
     transformers_logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
     try:
         yield
     finally:
         transformers_logging.set_verbosity(before)
+        hub_logging.set_verbosity(hubs)
         transformers_logging.set_tqdm_hook(hook)
 
 

@@ -50,7 +50,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     name = _shown(path)
     try:
         if not path.is_file():
-            raise PictureError(f"{name}: no such file. Expected a picture.")
+            raise PictureError(f"{name}: {'found a folder' if path.is_dir() else 'no such file'}. Expected a picture.")
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise PictureError(f"{name}: not a readable picture ({error.strerror}). Give it another name or place.") from None
     if path.suffix.lower() in HEIC_ENDINGS:
@@ -64,6 +64,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 yield file
     except PictureError:
         raise
+    except Image.DecompressionBombError:
+        raise PictureError(f"{name}: more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
     except UnidentifiedImageError:
         why = "a pointer of Git LFS; `git lfs pull` fetches it" if is_pointer(path) else "it begins like none of " + ", ".join(FORMATS)
         raise PictureError(f"{name}: not a readable picture ({why}). Replace or remove it.") from None

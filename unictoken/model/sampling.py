@@ -1,11 +1,10 @@
 """Sampling text and pictures, in batches, with a key-value cache and classifier-free guidance.
 
-`speaker` is anything with `vocab`, `device`, `cache_bytes`, `embed`, `hidden` and `logits`: a base, or a base with concepts on it.
+`speaker` is anything with `vocab`, `device`, `longest`, `cache_bytes`, `embed`, `hidden` and `logits`: a base, or a base with concepts on it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -13,8 +12,11 @@ from itertools import takewhile
 import torch
 from transformers.cache_utils import DynamicCache
 
+from unictoken.config import check_seed, within
+
 TEXT_BATCH = 64
 PICTURE_BATCH = 16
+LEAST_TEMPERATURE, MOST_GUIDANCE = 1e-3, 100  # beyond them scores are no numbers any more
 CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance
 
 
@@ -30,10 +32,11 @@ class Draw:
     seed: int = 0
 
     def __post_init__(self):
-        if not 0 <= self.temperature < math.inf or not 0 < self.top_p <= 1:
-            raise ValueError(f"drawing: temperature {self.temperature}, top_p {self.top_p}; expected 0 or more, and above 0 up to 1.")
-        if not math.isfinite(self.guidance):
-            raise ValueError(f"drawing: guidance {self.guidance}; expected a number, 1 for none.")
+        if self.temperature:
+            within("drawing: temperature (0 takes the likeliest)", self.temperature, LEAST_TEMPERATURE)
+        within("drawing: top_p", self.top_p, 0, 1, above=True)
+        within("drawing: guidance (1 for none)", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
+        check_seed(self.seed, "drawing: seed")
 
 
 class _Continuation:
@@ -63,6 +66,8 @@ class _Continuation:
 def _parts(speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: int = 0, copies: int = 1) -> Iterator[tuple[int, Sequence]]:
     """(number of the first, prompts) of parts of at most `most`, smaller where a large base's cache would outgrow CACHE_BYTES."""
     longest = max(map(len, prompts), default=0) + more_ids
+    if longest > speaker.longest:
+        raise ValueError(f"prompt: {longest - more_ids:,} ids and {more_ids} of an answer; this base reads at most {speaker.longest:,}. Say less.")
     size = max(1, min(most, CACHE_BYTES // max(1, copies * speaker.cache_bytes(longest))))
     for first in range(0, len(prompts), size):
         yield first, prompts[first : first + size]

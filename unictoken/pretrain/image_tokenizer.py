@@ -20,6 +20,7 @@ from einops import rearrange
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unictoken.concept.start import k_means
+from unictoken.config import one_or_more
 from unictoken.model.image_tokenizer import ImageTokenizer, nearest
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
@@ -46,6 +47,9 @@ class TokenizerSettings:
     """Distinct training pictures, drawn once."""
     muon_lr: float = 0.05
     adamw_lr: float = 2e-3
+
+    def __post_init__(self):
+        one_or_more(self, "width", "num_codes", "batch", "pictures")
 
 
 def build(settings: TokenizerSettings) -> ImageTokenizer:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from unictoken.config import one_or_more
+from unictoken.disk import make_folder
 from unictoken.measure.judge import ATTRIBUTES, Judge
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
@@ -29,6 +31,9 @@ class JudgeSettings:
     batch: int = 64
     muon_lr: float = 0.02
     adamw_lr: float = 2e-3
+
+    def __post_init__(self):
+        one_or_more(self, "pictures", "batch")
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,6 @@ def accuracy(judge: Judge, pixels: torch.Tensor, truth: Labelled) -> dict[str, f
 
 def save(judge: Judge, folder: Path, *, drawn: dict[str, float], round_trip: dict[str, float]) -> None:
     """The judge's weights and its own accuracy, on held-out drawings and on their round trips."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     save_file({name: t.contiguous() for name, t in judge.state_dict().items()}, folder / "model.safetensors")
     (folder / "accuracy.json").write_text(json.dumps({"drawn": drawn, "round_trip": round_trip}, indent=1) + "\n")

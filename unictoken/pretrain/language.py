@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from transformers import ChameleonConfig, ChameleonImageProcessor, ChameleonProcessor
 
+from unictoken.config import one_or_more
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
 from unictoken.disk import write_aside
@@ -50,6 +51,9 @@ class LanguageSettings:
     save_every: int = 100
     start_from: str | None = None
     """A folder of weights of the same shape to begin with, the optimiser fresh; null: from nothing."""
+
+    def __post_init__(self):
+        one_or_more(self, "width", "layers", "heads", "ffn_width", "families", "length", "batch", "save_every")
 
 
 def build(settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer) -> EarlyFusionModel:

@@ -87,5 +87,5 @@ def _embeds(path: Path) -> torch.Tensor:
 
 
 def _unreadable(path: Path, error: Exception) -> ConceptError:
-    said = (str(error).splitlines() or [""])[0][:160]
+    said = (str(error).splitlines() or [""])[0].split(". ")[0][:160]  # torch goes on with advice to read it all the same
     return ConceptError(f"{path}: not a whole file of plain tensors ({type(error).__name__}: {said}). Nothing in it was run. Fetch it again.")
