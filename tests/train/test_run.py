@@ -173,7 +173,7 @@ def test_no_way_rounds_or_shards_the_image_tokenizer(ways):
 def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
     printed = launches.finish(launches.start("wrong", more=("method.stages=[{steps: -1}]",)), status=2)
     assert "Traceback" not in printed
-    assert "train/run.py: stage 'joint': steps -1" in printed.splitlines()[-1]
+    assert "train/run.py: stage 'joint': steps: found -1, expected 0 or more" in printed.splitlines()[-1]
 
 
 def test_no_operator_is_compiled(launches, ways):
