@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from unictoken import config
+from unictoken.learn.stop import STOPPED, Stopped, StopSignal
 from unictoken.measure.abilities import measure_base
 from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.model.base import Base, load_base, usual_device
@@ -91,10 +92,12 @@ def make_language(settings: BaseConfig, device: str) -> None:
             return {}
         return measure_base(Base(model, words, "watched"), None, count=32, seed=settings.seed)
 
+    stop = StopSignal()
     language.train(
         model, settings.language, lessons, seed=settings.seed, device=device, progress=work / "language.safetensors",
-        log=logger("language", work), watch=watch,
+        log=logger("language", work), watch=watch, stop_asked=stop,
     )
+    stop.over()
     language.save(model, words, Path(settings.out))
 
 
@@ -115,6 +118,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         make(config.load(BaseConfig, options.config, options.set), options.parts)
+    except Stopped as stopped:
+        print(f"train/base.py: {stopped}", flush=True)
+        sys.exit(STOPPED)
     except (ValueError, OSError) as error:
         raise config.Refused(f"train/base.py: {error}") from None
 

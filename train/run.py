@@ -22,9 +22,9 @@ from unictoken import config
 from unictoken.learn.bar import Bar
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
-from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
+from unictoken.learn.run import RunConfig, base_of, run, source_of
 from unictoken.learn.stages import TorchEngine, adamw_settings
-from unictoken.learn.stop import STOPPED, StopSignal
+from unictoken.learn.stop import STOPPED, Stopped, StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.base import Base
 from unictoken.model.memory import keep_freed_memory

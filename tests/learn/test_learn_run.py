@@ -11,7 +11,8 @@ from unictoken.concept.tokens import ConceptError, Prompts
 from unictoken.config import ConfigError
 from unictoken.learn.checkpoint import CheckpointError
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.learn.run import ConceptConfig, RunConfig, Stopped, run
+from unictoken.learn.run import ConceptConfig, RunConfig, run
+from unictoken.learn.stop import Stopped
 
 TWO_STAGES = Method(
     tokens=Tokens(shared=2, generation=2),

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 
+from unictoken.learn.stop import Stopped
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.vocab import Vocab
 from unictoken.pretrain import image_tokenizer, language, vocabulary
@@ -79,7 +80,7 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     vq = model.model.vqmodel
     lessons = language.make_lessons(settings, Vocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path)
 
-    def made(name: str, *, until: int = 5, vq=vq) -> dict[str, torch.Tensor]:
+    def made(name: str, *, until: int = 5, vq=vq, stop_asked=lambda: False) -> dict[str, torch.Tensor]:
         def log(step: int, **numbers) -> None:
             if step >= until:
                 raise Interrupted
@@ -87,7 +88,8 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
         torch.manual_seed(0)
         untrained = language.build(settings, tokenizer, vq)
         language.train(
-            untrained, settings, lessons, seed=0, device="cpu", progress=tmp_path / f"{name}.safetensors", log=log, watch=lambda step, model: {}
+            untrained, settings, lessons, seed=0, device="cpu", progress=tmp_path / f"{name}.safetensors", log=log,
+            watch=lambda step, model: {}, stop_asked=stop_asked,
         )
         return state_of(untrained)
 
@@ -96,6 +98,10 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
         made("resumed", until=4)
     assert load_progress(tmp_path / "resumed.safetensors")[0] == 2
     assert same(made("resumed"), straight)
+    asked = iter([False, False, True])
+    with pytest.raises(Stopped, match="stopped at step 3 of 4"):
+        made("stopped", stop_asked=lambda: next(asked))
+    assert load_progress(tmp_path / "stopped.safetensors")[0] == 3 and same(made("stopped"), straight)
     assert same({k: t for k, t in straight.items() if "vqmodel" in k}, {f"model.vqmodel.{k}": t for k, t in vq.state_dict().items()})
     newer = copy.deepcopy(vq)
     with torch.no_grad():

@@ -9,8 +9,8 @@ from unictoken import config
 from unictoken.cli.command import command
 from unictoken.learn.bar import Bar
 from unictoken.learn.methods import Method, MethodFile
-from unictoken.learn.run import RunConfig, Stopped, base_of, run, source_of
-from unictoken.learn.stop import STOPPED, StopSignal
+from unictoken.learn.run import RunConfig, base_of, run, source_of
+from unictoken.learn.stop import STOPPED, Stopped, StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory
 

@@ -32,6 +32,7 @@ from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.negatives import Strangers
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
+from unictoken.learn.stop import Stopped
 from unictoken.model.base import Base, load_base, usual_device, usual_dtype
 from unictoken.model.pixels import grid
 from unictoken.model.sampling import Draw
@@ -126,10 +127,6 @@ class RunConfig:
 
     def named(self, text: str) -> str:
         return text.replace("{name}", self.concept.name)
-
-
-class Stopped(Exception):
-    """The run was asked to stop, saved itself, and can be resumed."""
 
 
 def base_of(settings: RunConfig) -> Base:
@@ -272,7 +269,7 @@ def run(
         if stopping or progress.step % settings.save_every == 0 or progress.step == total:
             save(progress.step)
         if stopping:
-            raise Stopped(f"stopped at step {progress.step} of {total}; the same command goes on from there.")
+            raise Stopped(progress.step, total)
         if show_drawings and first_process and progress.step % settings.show_every == 0 and progress.step < total:
             concept = keep(base, source, settings.method, learner, seed=settings.seed)
             drawn = with_tokens(base, concept).draw(list(map(settings.named, settings.prompts)), settings.drawing)

@@ -7,6 +7,13 @@ import signal
 STOPPED = 75  # exit status of a run that was stopped and can go on (EX_TEMPFAIL), so that what stands after it is not begun
 
 
+class Stopped(Exception):
+    """The run was asked to stop, saved itself, and can be resumed."""
+
+    def __init__(self, step: int, total: int):
+        super().__init__(f"stopped at step {step} of {total}; the same command goes on from there.")
+
+
 class StopSignal:
     """Notes SIGTERM and SIGINT, and lets a second SIGINT (Ctrl-C) through; calling it says whether one came.
 

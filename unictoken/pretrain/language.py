@@ -18,6 +18,7 @@ from unictoken.config import one_or_more
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
 from unictoken.disk import write_aside
+from unictoken.learn.stop import Stopped
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
@@ -148,8 +149,13 @@ def without_image_tokenizer(model: EarlyFusionModel) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in model.state_dict().items() if ".vqmodel." not in name}
 
 
-def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons, *, seed, device, progress: Path, log, watch) -> None:
-    """Train (or go on training) the transformer. `watch(model)` gives the numbers that are logged at every save."""
+def train(
+    model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons, *, seed, device, progress: Path, log, watch, stop_asked=lambda: False
+) -> None:
+    """Train (or go on training) the transformer. `watch(step, model)` gives the numbers that are logged at every save.
+
+    Raises `Stopped` after saving when `stop_asked()` says so.
+    """
     model.to(device).train()
     watched = copy.deepcopy(model)
     for layer in model.model.layers:
@@ -176,10 +182,14 @@ def train(model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons,
         loss.backward()
         optimiser.step(step)
         losses.append(loss.item())
-        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
+        stopping = stop_asked()
+        if stopping or (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
             watched.load_state_dict(model.state_dict())
-            log(step + 1, loss=sum(losses) / len(losses), seconds_per_step=(time.time() - started) / len(losses), **watch(step + 1, watched))
+            numbers = {} if stopping else watch(step + 1, watched)
+            log(step + 1, loss=sum(losses) / len(losses), seconds_per_step=(time.time() - started) / len(losses), **numbers)
             save_progress(progress, step + 1, model=without_image_tokenizer(model), optimiser=optimiser.state())
+            if stopping:
+                raise Stopped(step + 1, settings.steps)
             started, losses = time.time(), []
     model.eval()
 
