@@ -152,6 +152,9 @@ def start_processes() -> int:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    here = int(os.environ.get("LOCAL_SIZE", 1))  # processes of the launcher on this machine
+    if here > 1 and "OMP_NUM_THREADS" not in os.environ:  # each would take every core, and all would wait for each other
+        torch.set_num_threads(max(1, torch.get_num_threads() // here))
     # DeepSpeed would compile an operator that only its inference uses; a process that is killed meanwhile leaves a lock behind,
     # for which every later one waits forever.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
