@@ -2,6 +2,7 @@
 # make test   every test
 # make base   make the tiny base from nothing (hours on two cores; resumable), and mia, another concept to compare with
 # make eval   the toy benchmark with its controls
+# make clean  remove .venv and runs/: what was learned, measured, and kept to go on from
 
 PYTHON ?= python3
 VENV := .venv

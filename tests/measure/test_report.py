@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from unictoken.concept import file as concept_file
+from unictoken.conditioning import Conditioning
 from unictoken.learn.run import ConceptConfig, RunConfig, run
 from unictoken.measure import abilities, toy
 from unictoken.measure.judge import Judge
@@ -67,7 +68,8 @@ def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_metho
         concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)), method=short_method, out=str(tmp_path / "run"),
         concepts=str(tmp_path), prompts=(), judge=str(tmp_path / "judge.safetensors"),
     )
-    learned = run(base, settings)
+    learned, asked, ask = run(base, settings), [], Conditioning.ask
+    monkeypatch.setattr(Conditioning, "ask", lambda self, questions, *more, **how: asked.extend(questions) or ask(self, questions, *more, **how))
 
     def compared(other: str) -> list[str]:
         lines = finish(base, replace(settings, other=str(tmp_path / other)), *learned).splitlines()
@@ -77,5 +79,6 @@ def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_metho
     assert compared("nobody.safetensors") == compared("tom.safetensors") == alone  # not with itself
     (tmp_path / "another.safetensors").write_bytes((tmp_path / "tom.safetensors").read_bytes())
     assert compared("another.safetensors") == [*alone, "*wrong_concept*"]
+    assert asked and not any("A." in question for question in asked)  # its base was never taught to read options
     scores = concept_file.load(tmp_path / "tom.safetensors", base).scores
     assert {"recognition", "recognition_twins", "vqa", "text_qa", "identity", "palette", "prompt"} <= set(scores)

@@ -91,5 +91,6 @@ def own_accuracy(path: str | Path) -> list[str]:
     worst = min(ATTRIBUTES, key=coded.get)
     return [
         f"The judge itself reads {drawn['mean']:.3f} of the attributes of held-out pictures right, and {coded['mean']:.3f} of those that went "
-        f"through the image tokenizer ({worst} worst, {coded[worst]:.3f}); there it is {coded['fur_rgb_distance']:.0f} (RGB) off the fur's shade."
+        f"through the image tokenizer (the worst attribute, '{worst}', {coded[worst]:.3f}); there it is {coded['fur_rgb_distance']:.0f} (RGB) off "
+        "the fur's shade."
     ]

@@ -113,10 +113,11 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
     write_concept(ToyConcept(pet=source.pet, facts=None, source=source, seed=seed), root, np.random.default_rng(seed))
     shown = read(root, "unifybench").concepts[concept.name]
     subject = make_ready(base, shown, root, read_truth(root, concept.name))
-    judge, drawings = WorldJudge(load_judge(settings.judge)), root / "drawings"
+    how = {"judge": WorldJudge(load_judge(settings.judge)), "drawings": root / "drawings", "seed": settings.seed}
+    how["list_options"] = not is_of_toy_world(base)  # that base was never taught to read them
     compared = {concept.method: with_tokens(base, concept), **controls_of(base, shown, wrong=_another_concept(base, settings))}
     return {
-        name: scores(Trial(method=name, spoken=c, subject=subject, judge=judge, drawings=drawings, seed=settings.seed).predictions())
+        name: scores(Trial(method=name, spoken=c, subject=subject, **how).predictions())
         for name, c in compared.items()
         if name in (concept.method, *COMPARED)
     }
