@@ -22,10 +22,11 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import ChameleonConfig, PreTrainedTokenizerFast
 
-from unictoken.concept.tokens import ConceptTokens, Speaker
-from unictoken.config import Refused
+from unictoken.concept.speaker import Speaker
+from unictoken.concept.tokens import ConceptTokens
+from unictoken.core.disk import write_aside
+from unictoken.core.errors import Refused
 from unictoken.data.sequence import IGNORE, Batch
-from unictoken.disk import write_aside
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.stages import TorchEngine
@@ -33,7 +34,8 @@ from unictoken.measure.results import commit
 from unictoken.model import budget
 from unictoken.model.base import Base, EarlyFusionModel, usual_device
 from unictoken.model.budget import GIB, Job, Shape
-from unictoken.model.sampling import Draw, sample_pictures
+from unictoken.model.draw import Draw
+from unictoken.model.sampling import sample_pictures
 from unictoken.model.vocab import image_token_name
 
 TINY_VQ = {"codes": 64, "side": 32, "vq_channels": 32, "vq_multipliers": (1, 1, 2), "vq_width": 8, "vq_blocks": 0}

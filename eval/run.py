@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from unictoken import config
+from unictoken.core import config
+from unictoken.core.errors import Refused, UserError
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.results import commit, write_results
 from unictoken.model.base import load_base
@@ -41,8 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
         benchmark.learn()
         benchmark.measure()
         print(write_results(benchmark, command=" ".join(["python", "eval/run.py", *(arguments or sys.argv[1:])])))
-    except (ValueError, OSError) as error:
-        raise config.Refused(f"eval/run.py: {error}") from None
+    except (UserError, OSError) as error:
+        raise Refused(f"eval/run.py: {error}") from None
 
 
 if __name__ == "__main__":

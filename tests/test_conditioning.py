@@ -3,10 +3,12 @@ import dataclasses
 import pytest
 import torch
 
-from unictoken.concept.tokens import ConceptError, Prompts
+from unictoken.concept.tokens import Prompts
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
+from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
-from unictoken.model.sampling import Draw, next_logits
+from unictoken.model.draw import Draw
+from unictoken.model.sampling import next_logits
 
 QUICK = Draw(temperature=0)
 

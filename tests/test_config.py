@@ -5,10 +5,10 @@ from typing import Literal
 
 import pytest
 
-from unictoken import config
-from unictoken.config import ConfigError
+from unictoken.core import config
+from unictoken.core.config import ConfigError
 from unictoken.learn.methods import Method
-from unictoken.learn.run import ConceptConfig, RunConfig
+from unictoken.learn.settings import ConceptConfig, RunConfig
 
 ROOT = Path(__file__).parents[1]
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from unictoken import disk
+from unictoken.core import disk
 
 
 def test_a_folder_that_could_be_made_is_let_through_and_not_made(tmp_path):

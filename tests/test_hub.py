@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from unictoken import hub
 from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptError
+from unictoken.core.text import ConceptError
 
 pytestmark = pytest.mark.real
 

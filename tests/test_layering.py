@@ -1,4 +1,4 @@
-"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> conditioning -> data -> concept -> model -> world -> config -> disk."""
+"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> conditioning -> data -> concept -> model -> world -> core."""
 
 import ast
 from pathlib import Path
@@ -8,8 +8,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "unictoken"
 LAYERS = (
-    "unictoken.disk",
-    "unictoken.config",
+    "unictoken.core",
+    "unictoken.core.errors",
+    "unictoken.core.disk",
+    "unictoken.core.config",
+    "unictoken.core.text",
+    "unictoken.core.pictures",
     "unictoken.world",
     "unictoken.model",
     "unictoken.concept",

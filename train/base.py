@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from unictoken import config
+from unictoken.core import config
+from unictoken.core.errors import Refused, UserError
 from unictoken.learn.stop import STOPPED, Stopped, StopSignal
 from unictoken.measure.abilities import measure_base
 from unictoken.measure.judge import load_judge, own_accuracy
@@ -66,7 +67,7 @@ def make_tokenizer(settings: BaseConfig, device: str) -> None:
 def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:
     folder = Path(settings.work) / "image_tokenizer"
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder. Make the part 'tokenizer' first.")
+        raise UserError(f"{folder}: no such folder. Make the part 'tokenizer' first.")
     return ImageTokenizer.from_pretrained(folder).eval()
 
 
@@ -121,8 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
     except Stopped as stopped:
         print(f"train/base.py: {stopped}", flush=True)
         sys.exit(STOPPED)
-    except (ValueError, OSError) as error:
-        raise config.Refused(f"train/base.py: {error}") from None
+    except (UserError, OSError) as error:
+        raise Refused(f"train/base.py: {error}") from None
 
 
 def make(settings: BaseConfig, parts: Collection[str]) -> None:

@@ -18,11 +18,13 @@ os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else
 import deepspeed
 from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state, safe_set_full_fp32_param, safe_set_full_optimizer_state
 
-from unictoken import config
+from unictoken.core import config
+from unictoken.core.errors import Refused, UserError
 from unictoken.learn.bar import Bar
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
-from unictoken.learn.run import RunConfig, base_of, run, source_of
+from unictoken.learn.run import base_dtype, base_of, run
+from unictoken.learn.settings import RunConfig, source_of
 from unictoken.learn.stages import TorchEngine, adamw_settings
 from unictoken.learn.stop import STOPPED, Stopped, StopSignal
 from unictoken.measure.report import finish
@@ -128,7 +130,7 @@ def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
         "gradient_accumulation_steps": 1,
         "gradient_clipping": 0.0,
         "zero_optimization": zero,
-        "bf16": {"enabled": settings.base_dtype == torch.bfloat16},
+        "bf16": {"enabled": base_dtype(settings) == torch.bfloat16},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,
     }
@@ -181,8 +183,8 @@ def main(arguments: list[str] | None = None) -> None:
     except Stopped as stopped:
         print(f"train/run.py: {stopped}", flush=True)
         sys.exit(STOPPED)
-    except (ValueError, OSError) as error:
-        raise config.Refused(f"train/run.py: {error}") from None
+    except (UserError, OSError) as error:
+        raise Refused(f"train/run.py: {error}") from None
 
 
 def learn_from(settings: RunConfig) -> None:

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from PIL import Image
 
-from unictoken.concept.tokens import ConceptError, ConceptTokens, Prompts, Speaker, mark, misspelt
+from unictoken.concept.speaker import Speaker
+from unictoken.concept.tokens import ConceptTokens, Prompts
+from unictoken.core.text import ConceptError, mark, misspelt
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
-from unictoken.model.sampling import Draw, next_logits, sample_pictures, sample_text
+from unictoken.model.draw import Draw
+from unictoken.model.sampling import next_logits, sample_pictures, sample_text
 
 _POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
 

@@ -18,11 +18,12 @@ from huggingface_hub.utils import HfHubHTTPError, validate_repo_id
 
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
+from unictoken.core.disk import folder_aside
+from unictoken.core.errors import UserError
+from unictoken.core.pictures import read_picture
 from unictoken.data.source import is_person
-from unictoken.disk import folder_aside
 from unictoken.measure.report import NO_TEST
 from unictoken.model.base import Base
-from unictoken.model.pixels import read_picture
 from unictoken.world import language
 
 HTTPError = HfHubHTTPError.__mro__[1]  # the HTTP library's own (httpx, or what huggingface_hub has in its place): no connection, a timeout
@@ -36,6 +37,7 @@ USE = '''```python
 from unictoken.conditioning import with_tokens
 from unictoken.hub import from_pretrained
 from unictoken.model.base import load_base
+from unictoken.core.errors import UserError
 
 base = load_base("{base}")
 concept = with_tokens(base, from_pretrained("{where}", base))
@@ -44,7 +46,7 @@ print(concept.ask(["what is <{name}>?"])[0])
 ```'''
 
 
-class HubError(ValueError):
+class HubError(UserError):
     """A concept that cannot be published or fetched: where, what was found, what was expected."""
 
 

@@ -18,9 +18,11 @@ from unictoken import cli
 from unictoken.concept import file as concept_file
 from unictoken.concept.exchange import FORMS, adopt, export_concept, import_concept, said_counts, save_new
 from unictoken.concept.exchange.files import MAX_BYTES
+from unictoken.concept.speaker import Speaker
 from unictoken.concept.start import start_rows
-from unictoken.concept.tokens import UNKNOWN, ConceptError, Prompts, Speaker, role_slices
+from unictoken.concept.tokens import UNKNOWN, Prompts, role_slices
 from unictoken.conditioning import with_tokens
+from unictoken.core.text import ConceptError
 
 pytestmark = pytest.mark.real
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unictoken.concept.tokens import ConceptError
+from unictoken.core.text import ConceptError
 from unictoken.data.rap import MAX_BYTES, read_memory, write_memory
 from unictoken.data.source import Source, SourceError
 

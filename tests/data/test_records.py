@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from layouts import draw
 
-from unictoken.concept.tokens import ConceptError
+from unictoken.core.text import ConceptError
 from unictoken.data.records import Concept, DataError, Dataset, Record
 from unictoken.data.source import SourceError
 from unictoken.learn.concept import learn_concept

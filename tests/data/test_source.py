@@ -8,10 +8,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptError
+from unictoken.core.pictures import PictureError
+from unictoken.core.text import ConceptError
 from unictoken.data.source import SourceError, picture_files, read_source
 from unictoken.learn.concept import learn_concept
-from unictoken.model.pixels import PictureError
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from unictoken.concept.tokens import ConceptError
+from unictoken.core.text import ConceptError
 from unictoken.data.interviews import GENERAL, TOY
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing

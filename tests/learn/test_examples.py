@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from unictoken.concept.tokens import Prompts
-from unictoken.config import ConfigError
+from unictoken.core.config import ConfigError
 from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
 from unictoken.learn.concept import CAPTIONED, prepare
 from unictoken.learn.examples import Examples, named_rows, tasks_of_batch
-from unictoken.learn.methods import TASKS, Method, SoftPositives, Stage, Tokens
-from unictoken.learn.negatives import Strangers
+from unictoken.learn.methods import TASKS, Method, SoftPositives, Stage, Strangers, Tokens
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unictoken import config
-from unictoken.concept.tokens import ConceptError, Prompts
-from unictoken.config import ConfigError
+from unictoken.concept.tokens import Prompts
+from unictoken.core import config
+from unictoken.core.config import ConfigError
+from unictoken.core.text import ConceptError
 from unictoken.learn.checkpoint import CheckpointError
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.learn.run import ConceptConfig, RunConfig, run
+from unictoken.learn.run import base_dtype, run
+from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.learn.stop import Stopped
 
 TWO_STAGES = Method(
@@ -200,7 +202,7 @@ def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, m
     found = {}
     for on_gpu in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda on_gpu=on_gpu: on_gpu)
-        found[on_gpu] = [dataclasses.replace(settings, dtype=dtype).base_dtype for dtype in ("auto", "fp32", "bf16")]
+        found[on_gpu] = [base_dtype(dataclasses.replace(settings, dtype=dtype)) for dtype in ("auto", "fp32", "bf16")]
     assert found[True] == [torch.bfloat16, torch.float32, torch.bfloat16]
     assert found[False] == [torch.float32, torch.float32, torch.bfloat16]
 

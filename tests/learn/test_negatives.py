@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from unictoken.config import ConfigError
+from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
-from unictoken.learn.methods import Method, SoftPositives, Stage, Tokens
-from unictoken.learn.negatives import Strangers, by_likeness, drawn_strangers, gather, world_strangers
+from unictoken.learn.methods import Method, SoftPositives, Stage, Strangers, Tokens
+from unictoken.learn.negatives import by_likeness, drawn_strangers, gather, world_strangers
 from unictoken.model.base import Base, BaseError
 from unictoken.model.encoders import BaseEncoder
 

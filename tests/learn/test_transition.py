@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from unictoken.concept.tokens import Prompts, Speaker, role_slices
-from unictoken.config import ConfigError
+from unictoken.concept.speaker import Speaker
+from unictoken.concept.tokens import Prompts, role_slices
+from unictoken.core.config import ConfigError
 from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
 from unictoken.learn.concept import prepare, starts_of_stages

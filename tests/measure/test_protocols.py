@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from unictoken import config
 from unictoken.conditioning import Conditioning, in_words
-from unictoken.config import ConfigError
+from unictoken.core import config
+from unictoken.core.config import ConfigError
 from unictoken.data.readers import read
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, Stage, Tokens

@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 
 from unictoken.concept import file as concept_file
 from unictoken.conditioning import Conditioning
-from unictoken.learn.run import ConceptConfig, RunConfig, run
+from unictoken.learn.run import run
+from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.measure import abilities, toy
 from unictoken.measure.judge import Judge
 from unictoken.measure.report import finish

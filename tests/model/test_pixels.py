@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin, features
 
-from unictoken.model.pixels import LFS, MIN_SIDE, PictureError, check_picture, grid, prepare, psnr, read_picture, to_picture, to_pixels
+from unictoken.core.pictures import LFS, MIN_SIDE, PictureError, check_picture, read_picture
+from unictoken.model.pixels import grid, prepare, psnr, to_picture, to_pixels
 from unictoken.world.drawing import draw, enlarge
 from unictoken.world.things import sample_pet, sample_scene
 

@@ -17,7 +17,7 @@ import run as program
 from unictoken.data.sequence import Batch
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
-from unictoken.learn.run import ConceptConfig, RunConfig
+from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.learn.stages import Engine, TorchEngine
 from unictoken.model.base import Base
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from unictoken import config
-from unictoken.config import ConfigError
+from unictoken.core import config
+from unictoken.core.config import ConfigError
 from unictoken.learn.methods import Method, Stage
-from unictoken.learn.run import ConceptConfig, RunConfig
+from unictoken.learn.settings import ConceptConfig, RunConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from unictoken import config
 from unictoken.cli import files, learning, memory, speaking, world
+from unictoken.core import config
+from unictoken.core.errors import Refused, UserError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,5 +21,5 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     try:
         options.action(options)
-    except (ValueError, OSError) as error:
-        raise config.Refused(f"unictoken: {error}") from None
+    except (UserError, OSError) as error:
+        raise Refused(f"unictoken: {error}") from None

@@ -11,7 +11,7 @@ from unictoken import hub
 from unictoken.cli.command import command
 from unictoken.concept import exchange
 from unictoken.concept import file as concept_file
-from unictoken.config import ConfigError
+from unictoken.core.config import ConfigError
 from unictoken.data.source import check_consent
 from unictoken.model.base import load_base
 

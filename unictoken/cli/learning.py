@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from unictoken import config
 from unictoken.cli.command import command
+from unictoken.core import config
 from unictoken.learn.bar import Bar
 from unictoken.learn.methods import Method, MethodFile
-from unictoken.learn.run import RunConfig, base_of, run, source_of
+from unictoken.learn.run import base_of, run
+from unictoken.learn.settings import RunConfig, source_of
 from unictoken.learn.stop import STOPPED, Stopped, StopSignal
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from unictoken.cli.command import command
-from unictoken.concept.tokens import unmark
+from unictoken.core.errors import UserError
+from unictoken.core.text import unmark
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
 from unictoken.data.source import Source
@@ -16,7 +17,7 @@ def memory(options: argparse.Namespace) -> None:
     sources = _sources(Path(options.place), options)
     if options.out:
         if Path(options.out).resolve().is_relative_to(Path(options.place).resolve()):
-            raise ValueError(f"--out {options.out}: lies in {options.place}, which is read. Choose another folder.")
+            raise UserError(f"--out {options.out}: lies in {options.place}, which is read. Choose another folder.")
         print(write_memory(sources, options.out, form=options.form))
         return
     for source in sources:
@@ -30,7 +31,7 @@ def _sources(place: Path, options: argparse.Namespace) -> list[Source]:
     if not place.is_dir() or database.exists():
         return read_memory(database if place.is_dir() else place, pictures=options.pictures, consent=options.consent)
     if options.pictures:
-        raise ValueError(f"--pictures {options.pictures}: {place} is no memory; its pictures lie in it.")
+        raise UserError(f"--pictures {options.pictures}: {place} is no memory; its pictures lie in it.")
     return [concept.source(consent=options.consent) for concept in read(place).concepts.values()]
 
 

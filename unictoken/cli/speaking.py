@@ -11,12 +11,13 @@ from pathlib import Path
 from unictoken.cli.command import command
 from unictoken.concept import file as concept_file
 from unictoken.conditioning import Conditioning, with_tokens
-from unictoken.config import within
+from unictoken.core.config import within
+from unictoken.core.disk import check_folder, make_folder
+from unictoken.core.errors import UserError
+from unictoken.core.pictures import read_picture
 from unictoken.data.source import picture_files
-from unictoken.disk import check_folder, make_folder
 from unictoken.model.base import load_base
-from unictoken.model.pixels import read_picture
-from unictoken.model.sampling import Draw
+from unictoken.model.draw import Draw
 from unictoken.world.drawing import enlarge
 
 SHOWN_SIDE = 256  # pixels; small pictures are saved enlarged to at least this
@@ -27,14 +28,14 @@ def spoken(options: argparse.Namespace) -> Conditioning:
     header = concept_file.read_header(options.concept)
     concept_file.check_base_known(header, options.concept)
     if not options.base and not Path(header["base"]).is_dir():
-        raise ValueError(f"{options.concept}: learned on '{header['base']}', no folder here. Say where it is, or fetch it: --base {header['base']}")
+        raise UserError(f"{options.concept}: learned on '{header['base']}', no folder here. Say where it is, or fetch it: --base {header['base']}")
     base = load_base(options.base or header["base"], vq_decoder=options.vq_decoder)
     return with_tokens(base, concept_file.load(options.concept, base))
 
 
 def draw(options: argparse.Namespace) -> None:
     within("--num-images", options.num_images, 1)
-    check_folder(options.out, ValueError, where="--out")
+    check_folder(options.out, UserError, where="--out")
     how = Draw(temperature=options.temperature, top_p=options.top_p, guidance=options.guidance, seed=options.seed)
     who = spoken(options)
     if (marker := who.concept.marker) not in options.prompt:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unictoken.cli.command import command
 from unictoken.concept import file as concept_file
-from unictoken.config import check_seed
+from unictoken.core.config import check_seed
 from unictoken.measure import toy
 from unictoken.measure.toy_dataset import write_dataset
 from unictoken.world import language

@@ -18,14 +18,20 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
+from safetensors.numpy import save as to_bytes
 
-from unictoken.concept.tokens import ROLES, UNKNOWN, ConceptError, ConceptTokens, Prompts, role_slices
-from unictoken.disk import check_file, check_folder, each_once, quoted, write_aside
-from unictoken.model.base import Base
+from unictoken.concept.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
+from unictoken.core.disk import check_file, check_folder, each_once, quoted, write_aside
+from unictoken.core.text import ROLES, ConceptError
+
+if TYPE_CHECKING:
+    import torch
+
+    from unictoken.model.base import Base
 
 FORMAT = 1
 HEADER = {"name": str, "class_noun": str, "counts": dict, "prompts": dict, "method": str, "base": str, "base_fingerprint": str,
@@ -63,11 +69,11 @@ def check_free(paths: Iterable[Path]) -> None:
             raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
 
 
-def digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of tensors, names included."""
+def digest(tensors: Mapping[str, np.ndarray | torch.Tensor]) -> str:
+    """SHA-256 of tensors on the CPU, names included."""
     seen = hashlib.sha256()
     for key in sorted(tensors):
-        seen.update(key.encode() + tensors[key].contiguous().numpy().tobytes())
+        seen.update(key.encode() + np.ascontiguousarray(tensors[key]).tobytes())
     return seen.hexdigest()
 
 
@@ -81,7 +87,7 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
             if rows is not None and concept.counts.get(role, 0):
                 if not rows[part].isfinite().all():
                     raise ConceptError(f"'{concept.name}': its {kind}.{role} rows hold values that are not finite. Nothing was written.")
-                tensors[f"{kind}.{role}"] = rows[part].detach().float().cpu().contiguous()
+                tensors[f"{kind}.{role}"] = np.ascontiguousarray(rows[part].detach().float().cpu().numpy())
     header = {
         "format": FORMAT,
         "name": concept.name,
@@ -108,16 +114,19 @@ def read_header(path: str | Path) -> dict:
     return _open(Path(path))[0]
 
 
-def _open(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+def _open(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     check_file(path, ConceptError, "a concept file such as checkpoints/concepts/bo.safetensors")
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
+            if "unictoken" not in metadata:
+                raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that train/run.py wrote.")
+            for key in file.keys():  # numpy does not know every type that safetensors does
+                if (kind := file.get_slice(key).get_dtype()) != "F32":
+                    raise ConceptError(f"{path}: '{key}' is of type {kind}, expected F32 (float32). Fetch or learn it again.")
             tensors = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ConceptError(f"{path}: not a whole safetensors file ({error}). Fetch or learn it again.") from None
-    if "unictoken" not in metadata:
-        raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that train/run.py wrote.")
     try:
         header = json.loads(metadata["unictoken"], object_pairs_hook=each_once)
     except (ValueError, RecursionError):
@@ -161,13 +170,11 @@ def check_base_known(header: dict, path: str | Path) -> None:
         )
 
 
-def _check_rows(rows: torch.Tensor, key: str, expected: tuple[int, ...], path: Path) -> None:
-    if rows.dtype != torch.float32:
-        raise ConceptError(f"{path}: '{key}' is of {rows.dtype}, expected torch.float32. Fetch or learn it again.")
+def _check_rows(rows: np.ndarray, key: str, expected: tuple[int, ...], path: Path) -> None:
     if rows.shape != expected:
         why = "It fits another base" if rows.shape[:1] == expected[:1] else "Its header counts other rows than it holds: fetch or learn it again"
         raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected {expected}. {why}.")
-    if not rows.isfinite().all():
+    if not np.isfinite(rows).all():
         raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
 
 
@@ -191,7 +198,7 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
     expected = {f"{kind}.{role}" for kind in ["in", "out"] + ["bias"] * biased for role in present}
     if set(tensors) != expected:
         raise ConceptError(f"{path}: holds {sorted(tensors)}, its header promises {sorted(expected)}. Fetch or learn it again.")
-    width = base.width if base is not None else tensors["in.name"].numel()
+    width = base.width if base is not None else tensors["in.name"].size
     for key, rows in tensors.items():
         kind, role = key.split(".")
         _check_rows(rows, key, (counts[role],) if kind == "bias" else (counts[role], width), path)
@@ -204,13 +211,18 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
             f"{path}: learned on base '{header['base']}' ({header['base_fingerprint'][:12]}), "
             f"this one is '{base.name}' ({base.fingerprint[:12]}). Use that base, or learn the concept on this one."
         )
+    import torch  # here, so that a header is read without it
+
+    def rows_of(kind: str) -> torch.Tensor:
+        return torch.from_numpy(np.concatenate([tensors[f"{kind}.{role}"] for role in present]))
+
     return ConceptTokens(
         name=header["name"],
         class_noun=header["class_noun"],
         counts=counts,
-        rows_in=torch.cat([tensors[f"in.{role}"] for role in present]),
-        rows_out=torch.cat([tensors[f"out.{role}"] for role in present]),
-        bias_out=torch.cat([tensors[f"bias.{role}"] for role in present]) if biased else None,
+        rows_in=rows_of("in"),
+        rows_out=rows_of("out"),
+        bias_out=rows_of("bias") if biased else None,
         prompts=Prompts(**header["prompts"]),
         method=header["method"],
         base_name=header["base"],

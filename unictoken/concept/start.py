@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 
-from unictoken.concept.tokens import role_slices
+from unictoken.concept.tokens import Start, role_slices
+from unictoken.core.errors import UserError
 from unictoken.model.base import Base
 from unictoken.model.image_tokenizer import nearest
 
-Start = Literal["described", "frequent", "k_means", "noun"]
 K_MEANS_ROUNDS = 25
 
 
@@ -35,7 +34,7 @@ def start_rows(
     """
     generator = torch.Generator().manual_seed(seed)
     if not class_noun.strip():
-        raise ValueError("class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'.")
+        raise UserError("class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'.")
     noun_ids = torch.tensor(base.vocab.inside(class_noun), device=base.device)
     noun = base.embed(noun_ids).float().mean(0).cpu()
     head = base.model.lm_head.weight[noun_ids].float().mean(0).cpu()

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from unictoken.concept.file import check_free, check_name, check_noun
-from unictoken.concept.tokens import ConceptError, mark, unmark
+from unictoken.core.disk import folder_aside, quoted, read_json, write_aside
+from unictoken.core.pictures import read_picture
+from unictoken.core.text import ConceptError, mark, unmark
 from unictoken.data.source import Source, SourceError, check_consent
-from unictoken.disk import folder_aside, quoted, read_json, write_aside
-from unictoken.model.pixels import read_picture
 
 MAX_BYTES = 64 * 2**20
 _KEYS = {"name": str, "image": (str, list), "info": (str, dict), "category": str}

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from unictoken.concept.tokens import mark
+from unictoken.core.errors import UserError
+from unictoken.core.pictures import read_picture
+from unictoken.core.text import mark
 from unictoken.data.source import Source, SourceError, check_consent, read_negatives
 from unictoken.data.templates import NO, YES
-from unictoken.model.pixels import read_picture
 from unictoken.world.things import Pet
 
 Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
@@ -26,7 +27,7 @@ PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"  # kinds of prompt
 SHOWN = ("recognise", "vqa", "caption", "choice")  # tasks that are about a picture
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A dataset that cannot be used: where, what was found, what was expected."""
 
 

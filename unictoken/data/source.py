@@ -17,9 +17,10 @@ from pathlib import Path
 from PIL import Image
 
 from unictoken.concept.file import check_name, check_noun
-from unictoken.concept.tokens import mark
-from unictoken.disk import is_there, quoted, read_json
-from unictoken.model.pixels import PICTURE_ENDINGS, read_picture
+from unictoken.core.disk import is_there, quoted, read_json
+from unictoken.core.errors import UserError
+from unictoken.core.pictures import PICTURE_ENDINGS, read_picture
+from unictoken.core.text import mark
 from unictoken.world.attributes import PET_ATTRIBUTES
 from unictoken.world.things import Pet
 
@@ -55,7 +56,7 @@ _BY_TRADE = re.compile(r"\w+(?:mans?|men|persons?|people)")  # policeman, firewo
 _POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
 
 
-class SourceError(ValueError):
+class SourceError(UserError):
     """Concept data that cannot be used: where, what was found, what was expected."""
 
 

@@ -16,12 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from unictoken.concept import file as concept_file
-from unictoken.disk import write_aside
+from unictoken.core.disk import write_aside
+from unictoken.core.errors import UserError
 
 KEPT = 2  # newest checkpoints of a run
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that cannot be resumed: where, what was found, what to do."""
 
 

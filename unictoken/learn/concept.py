@@ -13,8 +13,8 @@ from unictoken.data import templates
 from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import Examples, Material
 from unictoken.learn.learner import Learner
-from unictoken.learn.methods import Method, Stage
-from unictoken.learn.negatives import Strangers, gather
+from unictoken.learn.methods import Method, Stage, Strangers
+from unictoken.learn.negatives import gather
 from unictoken.learn.observe import captions, observe
 from unictoken.learn.stages import Progress, learn
 from unictoken.learn.transition import drawn_rows

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Literal
 
-from unictoken.concept.start import Start
-from unictoken.concept.tokens import ROLES, Prompts
-from unictoken.config import ConfigError, within
+from unictoken.concept.tokens import Prompts, Start
+from unictoken.core.config import ConfigError, within
+from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
 
 TASKS = ("recognise", "vqa", "text_qa", "caption", "caption_others", "generate")
@@ -140,3 +140,21 @@ class MethodFile:
     """A file that holds a method, such as `configs/methods/joint.yaml`."""
 
     method: Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strangers:
+    """Pictures of others where the owner brings none, and what ranks them."""
+
+    world: int | None = None
+    """Pets of the toy world; null: 400 for a base that reads pictures of its size, none for others."""
+    drawn: int = 0
+    """Pictures of the class noun that the base itself draws."""
+    likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = "base"
+    """The encoder that ranks them by likeness with the reference pictures (model/encoders.py)."""
+    weights: str | None = None
+    """A folder with the encoder's weights; null: where they are published."""
+
+    def __post_init__(self):
+        if (self.world or 0) < 0 or self.drawn < 0:
+            raise ConfigError(f"strangers: world {self.world}, drawn {self.drawn}; expected 0 or more of each.")

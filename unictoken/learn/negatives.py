@@ -8,44 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.config import ConfigError
 from unictoken.data.prompts import noun_prompt
 from unictoken.data.source import Source, SourceError
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import Method, Strangers
 from unictoken.learn.observe import is_of_toy_world
 from unictoken.model.base import Base
+from unictoken.model.draw import Draw
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
-from unictoken.model.sampling import Draw, sample_pictures
+from unictoken.model.sampling import sample_pictures
 from unictoken.world.drawing import draw
 from unictoken.world.things import sample_pet_where, sample_scene
 
 WORLD = 400  # pets of the toy world, for a base of that world
 HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives
 A_GROUP = 10  # look-alikes that each group of soft positives should have (Yo'Chameleon: 67)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strangers:
-    """Pictures of others where the owner brings none, and what ranks them."""
-
-    world: int | None = None
-    """Pets of the toy world; null: 400 for a base that reads pictures of its size, none for others."""
-    drawn: int = 0
-    """Pictures of the class noun that the base itself draws."""
-    likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = "base"
-    """The encoder that ranks them by likeness with the reference pictures (model/encoders.py)."""
-    weights: str | None = None
-    """A folder with the encoder's weights; null: where they are published."""
-
-    def __post_init__(self):
-        if (self.world or 0) < 0 or self.drawn < 0:
-            raise ConfigError(f"strangers: world {self.world}, drawn {self.drawn}; expected 0 or more of each.")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from unictoken.data.sequence import user_turn
 from unictoken.measure.judge import IDENTITY, Judge
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
+from unictoken.model.draw import Draw
 from unictoken.model.pixels import prepare, psnr, to_pixels
-from unictoken.model.sampling import Draw
 from unictoken.world import language
 from unictoken.world.drawing import draw
 from unictoken.world.things import hard_negative, sample_pet_where, sample_scene, twin

@@ -18,21 +18,21 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from unictoken import config
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
-from unictoken.config import ConfigError
+from unictoken.core import config
+from unictoken.core.config import ConfigError
+from unictoken.core.disk import check_folder, make_folder, write_aside
+from unictoken.core.pictures import read_picture
 from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
-from unictoken.disk import check_file, check_folder, make_folder, write_aside
 from unictoken.learn.concept import learn_concept
-from unictoken.learn.methods import Method, MethodFile
-from unictoken.learn.negatives import Strangers
+from unictoken.learn.methods import Method, MethodFile, Strangers
 from unictoken.measure.controls import CONTROLS, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.judge import load_judge, own_accuracy
+from unictoken.measure.judge import check_judge, load_judge, own_accuracy
 from unictoken.measure.metrics import constant_answers
 from unictoken.measure.predictions import Prediction, Predictions
 from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
@@ -44,7 +44,6 @@ from unictoken.measure.verdict import AnyJudge, WorldJudge
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
-from unictoken.model.pixels import read_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +161,7 @@ class Benchmark:
         s = self.settings
         asked = [s.layout, s.seed, s.num_concepts if s.data is None else None, s.references, dict(s.class_nouns), s.endpoint, s.list_options]
         if s.judge:
-            check_file(Path(s.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+            check_judge(s.judge)
         judge = hashlib.sha256(Path(s.judge).read_bytes()).hexdigest() if s.judge else None
         data = _digest_of_folder(Path(s.data)) if s.data else None
         made_with = [s.strangers, s.vq_decoder, judge, data, self.base.fingerprint, str(self.base.model.dtype)]

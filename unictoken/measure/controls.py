@@ -9,9 +9,9 @@ import torch
 
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
+from unictoken.core.pictures import read_picture
 from unictoken.data.records import Concept
 from unictoken.model.base import Base
-from unictoken.model.pixels import read_picture
 from unictoken.model.vocab import Vocab
 from unictoken.world import language
 

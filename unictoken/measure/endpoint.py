@@ -22,6 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from unictoken.core.errors import UserError
 from unictoken.measure.predictions import append, whole_lines
 from unictoken.measure.verdict import Claim, Verdict
 
@@ -43,7 +44,7 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP answers after which the same 
 _SCORE = re.compile(r'"score"\s*:\s*(-?\d+(?:\.\d+)?|-?\.\d+)')
 
 
-class EndpointError(ValueError):
+class EndpointError(UserError):
     """An endpoint that gives no verdict: where, what was found, what to do."""
 
 

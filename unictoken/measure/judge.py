@@ -17,7 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from unictoken.disk import check_file, read_json
+from unictoken.core.config import ConfigError
+from unictoken.core.disk import check_file, read_json
+from unictoken.core.errors import UserError
 from unictoken.model.pixels import prepare, to_pixels
 from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.world.drawing import SIDE
@@ -70,14 +72,19 @@ class Judge(nn.Module):
         ]
 
 
+def check_judge(path: str | Path) -> None:
+    """Refuse a judge that is not there."""
+    check_file(Path(path), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+
+
 def load_judge(path: str | Path) -> Judge:
     """The shipped judge (checkpoints/judge/model.safetensors)."""
-    check_file(Path(path), ValueError, "the judge's weights; `make base` makes them")
+    check_judge(path)
     judge = Judge()
     try:
         judge.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path}: not the judge's weights ({' '.join(str(error).split())[:200]}). Fetch them, or make them, again.") from None
+        raise UserError(f"{path}: not the judge's weights ({' '.join(str(error).split())[:200]}). Fetch them, or make them, again.") from None
     return judge.eval()
 
 
@@ -86,7 +93,7 @@ def own_accuracy(path: str | Path) -> list[str]:
     file = Path(path).with_name("accuracy.json")
     if not file.is_file():
         return []
-    found = read_json(file, ValueError)
+    found = read_json(file, UserError)
     drawn, coded = found["drawn"], found["round_trip"]
     worst = min(ATTRIBUTES, key=coded.get)
     return [

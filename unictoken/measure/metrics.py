@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unictoken.core.errors import UserError
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CONFIDENCE = 0.95
 BLEU_WEIGHTS = (0.7, 0.3)
@@ -26,7 +28,7 @@ _MARKER = re.compile(r"<([^<>\s]+)>")
 _PLAIN = str.maketrans("\u2018\u2019\u02bc\u2010", "'''-")
 
 
-class MetricError(ValueError):
+class MetricError(UserError):
     """Numbers or records that cannot be scored: what was found, what was expected."""
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from unictoken.disk import write_aside
+from unictoken.core.disk import write_aside
+from unictoken.core.pictures import read_picture
 from unictoken.measure.metrics import Estimate
 from unictoken.measure.predictions import Prediction
-from unictoken.model.pixels import read_picture
 
 ONE_DECIMAL = ("palette", "palette_preview", "psnr")  # not from 0 to 1
 SIDE = 256  # pixels; larger pictures are shown smaller

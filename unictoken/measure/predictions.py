@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unictoken.disk import make_folder, write_aside
+from unictoken.core.disk import check_file, make_folder, write_aside
+from unictoken.core.errors import UserError
 
 
-class PredictionsError(ValueError):
+class PredictionsError(UserError):
     """A file of predictions that cannot be read or gone on with: where, what was found, what to do."""
 
 
@@ -117,8 +118,7 @@ def whole_lines(path: Path) -> list[bytes]:
 
 def read(path: str | Path) -> list[Prediction]:
     """The predictions of a file of any run, for recounting; the file stays as it is."""
-    if not Path(path).is_file():
-        raise PredictionsError(f"{path}: no such file. Expected predictions that eval/run.py wrote.")
+    check_file(Path(path), PredictionsError, "predictions that eval/run.py wrote")
     return [line.prediction for group in _whole_groups(_parsed(Path(path))).values() for line in group]
 
 

@@ -28,11 +28,12 @@ import torch
 from PIL import Image
 
 from unictoken.conditioning import Conditioning
+from unictoken.core.disk import make_folder
+from unictoken.core.pictures import read_picture
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
-from unictoken.disk import make_folder
 from unictoken.measure import metrics
 from unictoken.measure.endpoint import EndpointJudge
 from unictoken.measure.judge import IDENTITY
@@ -40,8 +41,8 @@ from unictoken.measure.predictions import Prediction
 from unictoken.measure.toy_dataset import Truth
 from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
 from unictoken.model.base import Base
-from unictoken.model.pixels import read_picture
-from unictoken.model.sampling import Draw, next_logits
+from unictoken.model.draw import Draw
+from unictoken.model.sampling import next_logits
 from unictoken.world import language
 
 MAX_ANSWER = 24  # ids

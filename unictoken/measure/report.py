@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens, unmark
+from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.concept import Lesson
 from unictoken.learn.observe import is_of_toy_world
-from unictoken.learn.run import RunConfig
+from unictoken.learn.settings import RunConfig
 from unictoken.measure import abilities, page
 from unictoken.measure.controls import controls_of
 from unictoken.measure.judge import load_judge, own_accuracy

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from unictoken.core.disk import write_aside
 from unictoken.data.records import Concept
-from unictoken.disk import write_aside
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark
 from unictoken.measure.metrics import Estimate, estimate, paired_difference

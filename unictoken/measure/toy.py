@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unictoken.concept.tokens import unmark
+from unictoken.core.disk import make_folder
+from unictoken.core.text import unmark
 from unictoken.data.source import Source
-from unictoken.disk import make_folder
 from unictoken.world import language
 from unictoken.world.attributes import BRIGHT_COLOURS, PLACES
 from unictoken.world.drawing import draw

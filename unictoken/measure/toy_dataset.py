@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unictoken.concept.tokens import unmark
+from unictoken.core.disk import folder_aside, make_folder
+from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
-from unictoken.disk import folder_aside, make_folder
 from unictoken.measure.toy import PROMPTED, REFERENCES, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
 from unictoken.world import language
 from unictoken.world.attributes import NONE

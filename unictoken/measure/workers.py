@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
+from unictoken.core.errors import UserError
 from unictoken.model.memory import keep_freed_memory
 
 _made: Any = None
 """Of a worker process: what `make` gave."""
 
 
-class WorkerError(ValueError):
+class WorkerError(UserError):
     """A worker that ended by itself."""
 
 

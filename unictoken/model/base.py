@@ -21,6 +21,7 @@ from transformers import ChameleonConfig, ChameleonForConditionalGeneration, Pre
 from transformers.cache_utils import Cache
 from transformers.utils import logging as transformers_logging
 
+from unictoken.core.errors import UserError
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.vocab import Vocab, VocabError
@@ -31,7 +32,7 @@ PICTURES_AT_ONCE = 64
 REASON = 200  # letters of another library's message
 
 
-class BaseError(ValueError):
+class BaseError(UserError):
     """A base model that cannot be used: where, what was found, what was expected."""
 
 

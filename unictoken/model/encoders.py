@@ -16,12 +16,13 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
 
+from unictoken.core.errors import UserError
 from unictoken.model.base import Base, usual_device
 
 BATCH = 16
 
 
-class EncoderError(ValueError):
+class EncoderError(UserError):
     """An encoder that cannot be loaded or used: which, what was found, what to do."""
 
 

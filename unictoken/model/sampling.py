@@ -6,37 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 import torch
 from transformers.cache_utils import DynamicCache
 
-from unictoken.config import check_seed, within
+from unictoken.core.errors import UserError
+from unictoken.model.draw import Draw
 
 TEXT_BATCH = 64
 PICTURE_BATCH = 16
-LEAST_TEMPERATURE, MOST_GUIDANCE = 1e-3, 100  # beyond them scores are no numbers any more
 CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draw:
-    """How pictures are sampled. Defaults follow Chameleon's original code, with two-way guidance."""
-
-    temperature: float = 0.7
-    """0 takes the likeliest id; on large bases that collapses to blank patches."""
-    top_p: float = 0.9
-    guidance: float = 3.0
-    """unconditional + guidance (conditional - unconditional), Ho & Salimans 2022; 1 turns it off."""
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.temperature:
-            within("drawing: temperature (0 takes the likeliest)", self.temperature, LEAST_TEMPERATURE)
-        within("drawing: top_p", self.top_p, 0, 1, above=True)
-        within("drawing: guidance (1 for none)", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
-        check_seed(self.seed, "drawing: seed")
 
 
 class _Continuation:
@@ -67,7 +47,7 @@ def _parts(speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: in
     """(number of the first, prompts) of parts of at most `most`, smaller where a large base's cache would outgrow CACHE_BYTES."""
     longest = max(map(len, prompts), default=0) + more_ids
     if longest > speaker.longest:
-        raise ValueError(f"prompt: {longest - more_ids:,} ids and {more_ids} of an answer; this base reads at most {speaker.longest:,}. Say less.")
+        raise UserError(f"prompt: {longest - more_ids:,} ids and {more_ids} of an answer; this base reads at most {speaker.longest:,}. Say less.")
     size = max(1, min(most, CACHE_BYTES // max(1, copies * speaker.cache_bytes(longest))))
     for first in range(0, len(prompts), size):
         yield first, prompts[first : first + size]

@@ -11,11 +11,13 @@ from functools import lru_cache
 
 import torch
 
+from unictoken.core.errors import UserError
+
 _DIGITS = str.maketrans("ABCDEFGHIJ", "0123456789")
 _RESERVED = re.compile(r"<reserved\d+>")
 
 
-class VocabError(ValueError):
+class VocabError(UserError):
     """A tokenizer that lacks what an early-fusion model needs."""
 
 

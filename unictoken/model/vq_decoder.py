@@ -13,15 +13,16 @@ import torch
 from huggingface_hub import snapshot_download
 from safetensors import safe_open
 
+from unictoken.core.errors import UserError
+from unictoken.core.pictures import is_pointer
 from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.pixels import is_pointer
 
 SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")  # what a decoder reads its codes with
 ORIGINAL = ("vqgan.ckpt", "tokenizer/vqgan.ckpt")
 _PREFIX = re.compile(r"^(model\.)?(vqmodel\.)?")
 
 
-class DecoderError(ValueError):
+class DecoderError(UserError):
     """A decoder that cannot be used: where, what was found, what was expected."""
 
 

@@ -20,7 +20,7 @@ from einops import rearrange
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from unictoken.concept.start import k_means
-from unictoken.config import one_or_more
+from unictoken.core.config import one_or_more
 from unictoken.model.image_tokenizer import ImageTokenizer, nearest
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr

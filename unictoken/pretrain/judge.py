@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from unictoken.config import one_or_more
-from unictoken.disk import make_folder
+from unictoken.core.config import one_or_more
+from unictoken.core.disk import make_folder
 from unictoken.measure.judge import ATTRIBUTES, Judge
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from transformers import ChameleonConfig, ChameleonImageProcessor, ChameleonProcessor
 
-from unictoken.config import one_or_more
+from unictoken.core.config import one_or_more
+from unictoken.core.disk import write_aside
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
-from unictoken.disk import write_aside
 from unictoken.learn.stop import Stopped
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer

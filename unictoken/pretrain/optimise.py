@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from unictoken.disk import write_aside
+from unictoken.core.disk import write_aside
 
 
 class MuonAdamW:

@@ -22,8 +22,9 @@ from unictoken.concept.exchange.files import read_rows, to_bytes
 from unictoken.concept.exchange.forms import FORMS, Form, form_of, said_counts
 from unictoken.concept.file import check_free, check_name, check_noun, path_of, save
 from unictoken.concept.start import start_rows
-from unictoken.concept.tokens import ROLES, UNKNOWN, ConceptError, ConceptTokens
-from unictoken.disk import write_aside
+from unictoken.concept.tokens import UNKNOWN, ConceptTokens
+from unictoken.core.disk import write_aside
+from unictoken.core.text import ROLES, ConceptError
 from unictoken.model.base import Base
 
 __all__ = ["FORMS", "Exported", "adopt", "check_files", "export_concept", "import_concept", "said_counts", "save_new"]

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
-from unictoken.concept.tokens import ConceptError
+from unictoken.core.text import ConceptError
 
 MAX_BYTES = 64 * 2**20  # a concept's rows take a few MB; more is another thing, or a trap
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # what fp32 holds exactly

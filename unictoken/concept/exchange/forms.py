@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unictoken.concept.tokens import ROLES, ConceptError, Prompts
+from unictoken.concept.tokens import Prompts
+from unictoken.core.text import ROLES, ConceptError
 
 
 @dataclass(frozen=True, kw_only=True)

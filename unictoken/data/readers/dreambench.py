@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from unictoken.core.disk import is_there, read_text
 from unictoken.data.readers.files import folders_of, pictures_of
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, DataError, Dataset, Record
-from unictoken.disk import is_there, read_text
 
 LOOKS_FOR = "prompts_and_classes.txt beside <subject>/*.jpg"
 LIST = "prompts_and_classes.txt"

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unictoken.core.disk import is_there
+from unictoken.core.pictures import check_picture
 from unictoken.data import templates
 from unictoken.data.readers.files import find_picture, read_json
 from unictoken.data.readers.names import Names
@@ -14,8 +16,6 @@ from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_i
 from unictoken.data.records import DataError, Record, Split, Task
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
-from unictoken.disk import is_there
-from unictoken.model.pixels import check_picture
 
 TYPES: dict[str, Task] = {"rec": "recognise", "vqa": "vqa", "text_only": "text_qa", "choice": "choice"}
 HARD_FOLDER, EASY_FOLDERS = "negative_example", ("random_images", "random-images")

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from unictoken import disk
+from unictoken.core import disk
+from unictoken.core.disk import quoted
+from unictoken.core.pictures import check_picture
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
-from unictoken.disk import quoted
-from unictoken.model.pixels import check_picture
 
 
 def read_json(path: Path):

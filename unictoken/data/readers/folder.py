@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unictoken.core.pictures import PICTURE_ENDINGS
 from unictoken.data.readers.examples import Place
 from unictoken.data.readers.files import checked, pictures_of
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import negative_files, pet_of, read_info
-from unictoken.model.pixels import PICTURE_ENDINGS
 
 LOOKS_FOR = "pictures"
 

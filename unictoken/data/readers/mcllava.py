@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from unictoken.core.disk import is_there
 from unictoken.data.readers.examples import Place, notes
 from unictoken.data.readers.files import checked, pictures_of
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, DataError, Dataset, Record
 from unictoken.data.source import picture_files
-from unictoken.disk import is_there
 
 LOOKS_FOR = "{two,three}_concept/concept/train/<name>/*.png"
 STRANGERS = "random-images"

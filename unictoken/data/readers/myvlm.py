@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from unictoken.core.disk import is_there
 from unictoken.data import templates
 from unictoken.data.readers.examples import Place
 from unictoken.data.readers.files import expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, DataError, Dataset, Record
-from unictoken.disk import is_there
 
 LOOKS_FOR = "<name>/captions.json"
 CAPTIONS = ("captions_augmented.json", "captions.json")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unictoken.concept.file import check_name
-from unictoken.concept.tokens import misspelt
+from unictoken.core.text import misspelt
 from unictoken.data.records import DataError
 
 PLACEHOLDER = "sks"

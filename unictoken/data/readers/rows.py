@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from unictoken.core.pictures import PICTURE_ENDINGS
 from unictoken.data.readers.files import expect, shortly
 from unictoken.data.records import DataError
-from unictoken.model.pixels import PICTURE_ENDINGS
 
 QUESTION = ("query", "question", "Human")
 ANSWER = ("answer", "AI", "correct_answer")

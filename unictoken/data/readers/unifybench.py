@@ -17,13 +17,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from unictoken.core.disk import is_there
 from unictoken.data.readers.examples import TYPES, Place, notes
 from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN, Concept, DataError, Dataset, Record
 from unictoken.data.source import negative_files, pet_of, read_info
 from unictoken.data.templates import NO, YES
-from unictoken.disk import is_there
 
 LOOKS_FOR = "concept/train/<name>/info.json"
 KINDS = {"personalized_driven_generation": KNOWLEDGE, "explicit_prompt_generation": EXPLICIT}  # UnifyBench++'s, as we read them

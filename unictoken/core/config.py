@@ -11,7 +11,6 @@ import collections.abc
 import dataclasses
 import difflib
 import math
-import os
 import sys
 import types
 import typing
@@ -19,26 +18,14 @@ from pathlib import Path
 
 import yaml
 
-from unictoken import disk
+from unictoken.core import disk
+from unictoken.core.errors import Refused, UserError
 
 LARGEST_SEED = 2**63 - 1
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A setting that cannot be used: where, what was found, what was expected."""
-
-
-class Refused(SystemExit):
-    """What a program ends with when its user made a mistake: one line, and the exit status 2 (Python's own errors have 1)."""
-
-    def __init__(self, line: str):
-        self.line = " ".join(line.split())
-        if os.environ.get("RANK", "0") == "0":  # of many processes that all refuse, one says so
-            print(self.line, file=sys.stderr)
-        super().__init__(2)
-
-    def __str__(self) -> str:
-        return self.line
 
 
 class Parser(argparse.ArgumentParser):

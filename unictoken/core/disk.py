@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from unictoken.core.errors import UserError
+
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 60
 
@@ -47,11 +49,11 @@ def _aside(path: Path) -> Path:
 
 def make_folder(folder: Path) -> None:
     """A folder and those it lies in, where they are not there yet."""
-    check_folder(folder, ValueError)
+    check_folder(folder, UserError)
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def check_folder(folder: str | Path, refusal: type[ValueError], *, where: str = "") -> None:
+def check_folder(folder: str | Path, refusal: type[UserError], *, where: str = "") -> None:
     """Refuse a folder that could not be made or written into, before any work is done for it. `where`: what names it."""
     said = f"{where}: {folder}" if where else str(folder)
     nearest = Path(folder)
@@ -68,7 +70,7 @@ def is_there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def check_file(path: Path, refusal: type[ValueError], expected: str) -> None:
+def check_file(path: Path, refusal: type[UserError], expected: str) -> None:
     """Refuse what is no plain file: a FIFO would wait for a writer."""
     if not is_there(path):
         raise refusal(f"{path}: no such file. Expected {expected}.")
@@ -76,7 +78,7 @@ def check_file(path: Path, refusal: type[ValueError], expected: str) -> None:
         raise refusal(f"{path}: found {_what(path)}, expected {expected}. Put one there, or remove what is named so.")
 
 
-def read_text(path: Path, refusal: type[ValueError], expected: str = "a text file") -> str:
+def read_text(path: Path, refusal: type[UserError], expected: str = "a text file") -> str:
     """The text of a plain file."""
     check_file(path, refusal, expected)
     try:
@@ -85,7 +87,7 @@ def read_text(path: Path, refusal: type[ValueError], expected: str = "a text fil
         raise _unreadable(path, error, refusal, expected) from None
 
 
-def read_json(path: Path, refusal: type[ValueError]):
+def read_json(path: Path, refusal: type[UserError]):
     """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a key that is given twice is an error."""
     text = read_text(path, refusal, "a JSON file")
     try:
@@ -109,7 +111,7 @@ def _what(path: Path) -> str:
     return "no plain file"
 
 
-def _unreadable(path: Path, error: Exception, refusal: type[ValueError], expected: str) -> ValueError:
+def _unreadable(path: Path, error: Exception, refusal: type[UserError], expected: str) -> ValueError:
     return refusal(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}). Expected {expected}; mend it, or fetch it again.")
 
 

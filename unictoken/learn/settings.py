@@ -1,0 +1,124 @@
+"""The settings of a run of learning, and what is checked of them before a base is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from unictoken.concept import file as concept_file
+from unictoken.core import config
+from unictoken.core.config import ConfigError
+from unictoken.core.disk import check_file, check_folder
+from unictoken.core.text import mark
+from unictoken.data.source import Source, read_source
+from unictoken.learn.methods import Method, Strangers
+from unictoken.model.draw import Draw
+
+BF16_UNSHARDED = "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype: fp32."
+OTHER = "checkpoints/tiny-chameleon/mia.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptConfig:
+    """What is learned."""
+
+    name: str
+    pictures: tuple[str, ...]
+    """A folder, or picture files."""
+    class_noun: str | None = None
+    """Its ordinary kind: dog, mug. null: as the folder's info.json says."""
+    facts: tuple[str, ...] = ()
+    """Sentences about '<name>' that no picture shows."""
+    consent: bool = False
+    """Of a person: they agreed to be learned. The concept file says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of learning one concept."""
+
+    concept: ConceptConfig
+    base: str = "checkpoints/tiny-chameleon"
+    """A local folder or a Hub name."""
+    vq_decoder: str | None = None
+    """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file such as vqgan.ckpt."""
+    method: Method = field(default_factory=Method)
+    out: str | None = None
+    """Run folder; null: runs/<name>."""
+    concepts: str = "checkpoints/concepts"
+    """Where the concept file goes."""
+    seed: int = 0
+    resume: Literal["auto", "must", "never"] = "auto"
+    """auto: go on where there is a checkpoint (a finished run of another config, base or pictures is replaced, one that is not
+    finished is an error); must: an error where there is none; never: begin anew."""
+    save_every: int = 50
+    """Steps between checkpoints."""
+    show_every: int = 100
+    """Steps between grids of the prompts; 0: only at the end."""
+    prompts: tuple[str, ...] = (
+        "<{name}> wearing a hat",
+        "<{name}> wearing a red party hat in the snow",
+        "<{name}> on the beach at night",
+        "<{name}> wearing a blue top hat in the city",
+    )
+    """Drawn as it goes and at the end; {name} is the concept's."""
+    questions: tuple[str, ...] = ("what animal is <{name}>?", "what colour is <{name}>?")
+    """Asked at the end, without a picture."""
+    drawing: Draw = field(default_factory=Draw)
+    strangers: Strangers = field(default_factory=Strangers)
+    """Pictures of others where the concept's folder brings none."""
+    judge: str | None = "checkpoints/judge/model.safetensors"
+    """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
+    other: str | None = OTHER
+    """Another concept on this base, whose tokens the report compares with; left out where it is of another base, or null. The one
+    that is shipped is made by `make base`."""
+    zero_stage: Literal[0, 1, 2, 3] = 1
+    """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before that each process needs it whole once, after it the first one)."""
+    offload: Literal["none", "cpu"] = "none"
+    """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used (slower); zero_stage 3 only."""
+    gradient_checkpointing: bool = False
+    """Compute each layer again in the backward pass rather than keep what it computed: half more time, far less memory."""
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the base. auto: bf16 on a GPU, fp32 without one; the optimiser's rows and the concept file are in fp32 in any case."""
+
+    def __post_init__(self):
+        config.within("save_every", self.save_every, 1)
+        config.within("show_every", self.show_every)
+        config.check_seed(self.seed)
+        if self.dtype == "bf16" and self.zero_stage == 0:
+            raise ConfigError(BF16_UNSHARDED)
+        if self.offload == "cpu" and self.zero_stage != 3:
+            raise ConfigError(f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes none. Use zero_stage 3.")
+        drawn = [stage.name for stage in self.method.stages if stage.steps and "drawn" in stage.starts.values()]
+        if drawn and self.zero_stage == 3:
+            raise ConfigError(f"stage '{drawn[0]}' begins from drawings, and a base sharded by zero_stage 3 cannot draw. Use zero_stage 2.")
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.out or f"runs/{self.concept.name}")
+
+    def named(self, text: str) -> str:
+        return text.replace("{name}", self.concept.name)
+
+
+def source_of(settings: RunConfig) -> Source:
+    """The concept as its owner gives it. Everything that would fail after learning is looked at here, before it."""
+    c = settings.concept
+    source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent)
+    check_folder(settings.folder, ConfigError, where="out")
+    check_folder(settings.concepts, ConfigError, where="concepts")
+    for place in filter(os.path.isdir, c.pictures):
+        if settings.folder.resolve().is_relative_to(Path(place).resolve()):
+            raise ConfigError(f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose another folder.")
+    for text in (*settings.prompts, *settings.questions):
+        mark(settings.named(text), c.name, where=f"'{settings.named(text)}'")
+    path = concept_file.path_of(c.name, settings.concepts)
+    if path.is_file() and concept_file.read_header(path).get("origin"):
+        raise ConfigError(f"{path}: an imported concept has this name. Choose another name, or another folder (`concepts`).")
+    if source.pet and settings.judge:
+        check_file(Path(settings.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+    if settings.other not in (None, OTHER):
+        concept_file.read_header(settings.other)
+    return source
