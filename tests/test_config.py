@@ -162,3 +162,80 @@ def test_the_main_config_has_every_key_it_should():
     settings = config.load(RunConfig, ROOT / "configs" / "bo.yaml", ["seed=5", "method.stages=[{steps: 2}]"])
     assert (settings.concept.name, settings.seed, settings.folder, settings.method.stages[0].steps) == ("bo", 5, Path("runs/bo"), 2)
     assert settings.named("a <{name}> {place}") == "a <bo> {place}"
+
+
+@pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
+def test_every_null_of_yaml_is_nothing(load, null):
+    read = load(f"seed: 1\nlimit: {null}\nparts: {null}\nshares: {null}\npart: {null}")
+    assert (read.limit, read.parts, read.shares, read.part) == (None, (), {}, Part())
+    assert load(f"seed: 1\npart: {{names: {null}}}").part.names == ()
+    with pytest.raises(ConfigError, match="text: found nothing, expected str"):
+        load(f"seed: 1\ntext: {null}")
+    with pytest.raises(ConfigError, match=r"names\[0\]: found nothing"):
+        load(f"seed: 1\npart: {{names: [{null or '~'}]}}")
+
+
+def test_a_null_in_quotes_is_text(load):
+    assert load("seed: 1\ntext: 'null'\npart: {names: ['~']}").part.names == ("~",)
+
+
+@pytest.mark.parametrize(
+    "text", ["photos/dog #1", "a: b", "[x", "{a", "*a", "&x", "!t", "@x", "%x", "'q", '"q"', "# x"]
+)
+def test_a_text_of_the_command_line_is_taken_letter_by_letter(load, text):
+    assert load("seed: 1", f"text={text}").text == text
+    assert load("seed: 1", f"part.names={text}").part.names == (text,)
+
+
+def test_a_list_of_the_command_line_is_yaml(load):
+    assert load("seed: 1", 'part.names=["a #1", b]').part.names == ("a #1", "b")
+    assert load("seed: 1", "part.names=[]").part.names == load("seed: 1", "part.names=").part.names == ()
+    assert load("seed: 1", "part.names=null", "limit=~").limit is None
+
+
+@pytest.mark.parametrize("said", ["seed=1 #2", "part.names=[a, b #1, c]", "part={rate: 2} # x", "shares={a: 1 #2}"])
+def test_nothing_of_the_command_line_is_cut_off_as_a_comment(load, said):
+    with pytest.raises(ConfigError):
+        load("seed: 1", said)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    one: config.Place = "tiny"
+    many: tuple[config.Place, ...] = ()
+    maybe: config.Place | None = None
+    by_name: Mapping[str, config.Place] = field(default_factory=dict)
+    lines: tuple[config.PlaceAndMore, ...] = ()
+    text: str = ""
+
+
+def test_places_in_a_file_are_relative_to_that_file(tmp_path, monkeypatch):
+    folder = tmp_path / "configs"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("configs/own", "configs/sub/own", "here"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    (folder / "sub" / "below.yaml").write_text("maybe: own", encoding="utf-8")
+    (folder / "a.yaml").write_text(
+        "extends: sub/below.yaml\none: own\nmany: [own, here, ../here, nowhere]\nby_name: {a: own}\n"
+        "lines: [own x=1, joint y=2]\ntext: own",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    read = config.load(Places, "configs/a.yaml")
+    assert (read.one, read.many) == ("configs/own", ("configs/own", "here", "here", "nowhere"))
+    assert (read.maybe, read.by_name, read.text) == ("configs/sub/own", {"a": "configs/own"}, "own")
+    assert read.lines == ("configs/own x=1", "joint y=2")
+    assert config.load(Places, "configs/a.yaml", ["one=own"]).one == "own"  # the command line means the current folder
+    monkeypatch.chdir(folder / "sub")
+    assert config.load(Places, tmp_path / "configs" / "a.yaml").one == str(folder / "own")
+
+
+def test_a_name_that_ships_is_no_file(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "a.yaml").write_text("one: tiny", encoding="utf-8")
+    assert config.load(Places, tmp_path / "a.yaml").one == "tiny"
+
+
+def test_a_method_that_ships_can_be_extended_by_its_name(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: yollava\nconcept: {name: bo, pictures: x}", encoding="utf-8")
+    assert config.load(RunConfig, tmp_path / "a.yaml").method.name == "yollava"

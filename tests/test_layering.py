@@ -11,6 +11,7 @@ LAYERS = (
     "unictoken.core",
     "unictoken.core.errors",
     "unictoken.core.disk",
+    "unictoken.core.shipped",
     "unictoken.core.config",
     "unictoken.core.text",
     "unictoken.core.pictures",

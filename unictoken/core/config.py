@@ -11,6 +11,8 @@ import collections.abc
 import dataclasses
 import difflib
 import math
+import os
+import re
 import sys
 import types
 import typing
@@ -18,10 +20,11 @@ from pathlib import Path
 
 import yaml
 
-from unictoken.core import disk
+from unictoken.core import disk, shipped
 from unictoken.core.errors import Refused, UserError
 
 LARGEST_SEED = 2**63 - 1
+_COMMENT, _QUOTED = re.compile(r"(^|\s)#"), re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
 class ConfigError(UserError):
@@ -60,11 +63,27 @@ def check_seed(seed: int, where: str = "seed") -> int:
     return seed
 
 
+NULLS = ("", "~", "null", "Null", "NULL")  # YAML 1.1: nothing; within quotes they are text
+
+Place = typing.Annotated[str, "place"]
+"""A field that names a file or folder to read. In a YAML file it is relative to that file, where
+something is there; else, and on the command line, to the current folder."""
+PlaceAndMore = typing.Annotated[str, "place and more"]
+"""The same with other words after it, as in `methods: ["mine.yaml seed=1"]`."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML in which every scalar stays text (types come from the fields) and a key given twice is an error."""
+    """YAML in which every scalar is text or None (types come from the fields) and a key given twice is an error."""
 
 
 _Loader.yaml_implicit_resolvers = {}
+
+
+def _scalar_or_none(loader: _Loader, node: yaml.ScalarNode) -> str | None:
+    return None if node.style is None and node.value in NULLS else node.value
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG, _scalar_or_none)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
@@ -83,35 +102,38 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 def read_yaml(path: str | Path) -> dict:
     """The mapping in a YAML file, scalars as text."""
     text = disk.read_text(Path(path), ConfigError, "a YAML configuration such as configs/bo.yaml")
-    return _parse(text, str(path))
+    return {} if (value := _parse(text, str(path))) is None else value
 
 
 def _parse(text: str, where: str):
+    """The value in a YAML text; None for nothing."""
     try:
         loader = _Loader(text)
         loader.name = where
         value = loader.get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    return {} if value is None else value
+    return value
 
 
 def load(kind: type, path: str | Path, overrides: typing.Sequence[str] = ()):
     """An instance of the dataclass `kind` from a YAML file and `a.b=c` overrides.
 
-    A file may name another one under `extends:` (relative to itself); its own keys are laid on top.
+    A file may name another one under `extends:` (relative to itself, or a method that ships, such as
+    joint); its own keys are laid on top.
+    Fields of type `Place` are relative to the file that says them.
     """
-    return lay(kind, _with_parents(Path(path)), overrides, str(path))
+    return lay(kind, _with_parents(kind, Path(path)), overrides, str(path))
 
 
 def lay(kind: type, settings: dict, overrides: typing.Sequence[str], where: str):
     """An instance of `kind` from plain settings with `a.b=c` overrides laid on top."""
     for override in overrides:
-        _set(settings, override)
+        _set(kind, settings, override)
     return build(kind, settings, where)
 
 
-def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> dict:
+def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict:
     if path.resolve() in below:
         chain = " extends ".join(map(str, [path, *reversed(below[below.index(path.resolve()) :])]))
         raise ConfigError(f"{chain}, in a circle. Remove `extends:` from one of the files.")
@@ -123,7 +145,50 @@ def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> dict:
     parent = settings.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
         raise ConfigError(f"{path}: extends: found {disk.quoted(parent)}, expected one file name.")
-    return _merge(_with_parents(path.parent / parent, (*below, path.resolve())), settings) if parent else settings
+    settings = _settled(kind, settings, path.parent)
+    if not parent:
+        return settings
+    above = path.parent / parent
+    if not above.is_file() and parent in shipped.methods():
+        above = shipped.find_method(parent)
+    return _merge(_with_parents(kind, above, (*below, path.resolve())), settings)
+
+
+def _settled(kind, value, folder: Path):
+    """A file's settings in which each place that is found from its folder is said from the current one."""
+    if typing.get_origin(kind) is typing.Annotated:
+        if not isinstance(value, str):
+            return value
+        place, space, more = value.partition(" ") if kind == PlaceAndMore else (value, "", "")
+        return _from_here(place, folder) + space + more
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        hints = typing.get_type_hints(kind, include_extras=True)
+        return {key: _settled(hints.get(key), item, folder) for key, item in value.items()}
+    if (inner := _inner(kind)) is not None and isinstance(value, list):
+        return [_settled(inner, item, folder) for item in value]
+    if inner is not None and isinstance(value, dict):
+        return {key: _settled(inner, item, folder) for key, item in value.items()}
+    return value if inner is None else _settled(inner, value, folder)
+
+
+def _inner(kind):
+    """What a tuple or a mapping holds, what an optional type may be; None for any other type."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return next(k for k in inner if k is not type(None))
+    if origin is tuple:
+        return inner[0]
+    return inner[1] if origin in (dict, collections.abc.Mapping) else None
+
+
+def _from_here(place: str, folder: Path) -> str:
+    """A place of a file in `folder`, as it is called from the current folder; unchanged where nothing is there."""
+    if shipped.is_name(place) or Path(place).is_absolute() or not place:
+        return place
+    path = folder / Path(place).expanduser()
+    if not disk.is_there(path):
+        return place
+    return os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd()) else str(path.resolve())
 
 
 def _merge(under: dict, over: dict) -> dict:
@@ -134,18 +199,47 @@ def _merge(under: dict, over: dict) -> dict:
     return merged
 
 
-def _set(settings: dict, override: str) -> None:
+def _set(kind: type, settings: dict, override: str) -> None:
     """Lay one `a.b=c` on top; a number picks an item of a list: `method.stages.0.steps=0`."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set seed=1.")
     *parents, last = key.split(".")
-    group = settings
+    group, of = settings, kind
     for parent in parents:
-        group = group.setdefault(parent, {}) if isinstance(group, dict) else group[_place(group, parent, override)]
+        if isinstance(group, dict) and group.get(parent) is None:
+            group[parent] = {}
+        group, of = group[_index(group, parent, override)], _field_type(of, parent)
         if not isinstance(group, dict | list):
             raise ConfigError(f"--set {override}: '{parent}' is a value, not a group of keys.")
-    group[last if isinstance(group, dict) else _place(group, last, override)] = _parse(value, f"--set {override}") if value else ""
+    group[_index(group, last, override)] = _said(_field_type(of, last), value, f"--set {override}")
+
+
+def _field_type(kind, key: str):
+    """The type of one field of a dataclass, or of one item of a list or mapping; None where nothing is known of it."""
+    while typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = _inner(kind)
+    return typing.get_type_hints(kind).get(key) if dataclasses.is_dataclass(kind) else _inner(kind)
+
+
+def _said(kind, value: str, where: str):
+    """A value of the command line: a single one is taken letter by letter, lists and groups are YAML.
+
+    For a list of texts, '[...]' is a YAML list and anything else is its one item.
+    """
+    while typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = _inner(kind)
+    if typing.get_origin(kind) is tuple and not (value.startswith("[") and value.endswith("]")):
+        kind = _inner(kind)
+    if not dataclasses.is_dataclass(kind) and _inner(kind) is None:
+        return None if value in NULLS[1:] else value
+    if _COMMENT.search(_QUOTED.sub("", value)):  # YAML would drop the rest without a word
+        raise ConfigError(f"{where}: ' #' begins a comment in YAML. Put the text that holds it in quotes.")
+    return _parse(value, where)
+
+
+def _index(group: dict | list, key: str, override: str) -> str | int:
+    return key if isinstance(group, dict) else _place(group, key, override)
 
 
 def _place(items: list, number: str, override: str) -> int:
@@ -179,30 +273,36 @@ def _required(field: dataclasses.Field) -> bool:
 def _convert(kind, value, where: str):
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
-        return build(kind, value, where)
+        return build(kind, {} if value is None else value, where)
     if origin in (typing.Union, types.UnionType):
-        nothing = (None, "null", "none") if str in inner else (None, "null", "none", "")  # an empty text is a text
-        if value in nothing and type(None) in inner:
+        may_be_none = type(None) in inner
+        if may_be_none and (value is None or str(value).lower() == "none" or (value == "" and str not in inner)):
             return None
-        return _convert(next(k for k in inner if k is not type(None)), value, where)
+        return _convert(_inner(kind), value, where)
     if origin is typing.Literal:
         chosen = next((choice for choice in inner if str(choice) == str(value)), None)
         if chosen is None:
-            raise ConfigError(f"{where}: found '{value}', expected one of {', '.join(map(str, inner))}.")
+            raise ConfigError(f"{where}: found {_found(value)}, expected one of {', '.join(map(str, inner))}.")
         return chosen
     if origin is tuple:
-        items = value if isinstance(value, list | tuple) else [] if value is None else [value]
+        items = value if isinstance(value, list | tuple) else [] if value in (None, "") else [value]
         return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items))
     if origin in (dict, collections.abc.Mapping):
-        if not isinstance(value, dict):
+        if not isinstance(value, dict | None):
             raise ConfigError(f"{where}: expected a mapping, found {value!r}.")
-        return {key: _convert(inner[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _convert(inner[1], item, f"{where}.{key}") for key, item in (value or {}).items()}
     return _scalar(kind, value, where)
+
+
+def _found(value) -> str:
+    return "nothing" if value is None else f"'{value}'"
 
 
 def _scalar(kind, value, where: str):
     if isinstance(value, dict | list):
         raise ConfigError(f"{where}: expected one {kind.__name__}, found {value!r}.")
+    if value is None:
+        raise ConfigError(f"{where}: found nothing, expected {kind.__name__}. Give a value, or remove the key.")
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
             raise ConfigError(f"{where}: found '{value}', expected true or false.")

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, field
 from typing import Literal
 
 from unictoken.concept.tokens import Prompts, Start
-from unictoken.core.config import ConfigError, within
+from unictoken.core.config import ConfigError, Place, within
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
 
@@ -152,7 +152,7 @@ class Strangers:
     """Pictures of the class noun that the base itself draws."""
     likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = "base"
     """The encoder that ranks them by likeness with the reference pictures (model/encoders.py)."""
-    weights: str | None = None
+    weights: Place | None = None
     """A folder with the encoder's weights; null: where they are published."""
 
     def __post_init__(self):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from unictoken.concept import file as concept_file
-from unictoken.core import config
-from unictoken.core.config import ConfigError
+from unictoken.core import config, shipped
+from unictoken.core.config import ConfigError, Place
 from unictoken.core.disk import check_file, check_folder
 from unictoken.core.text import mark
 from unictoken.data.source import Source, read_source
@@ -17,7 +17,7 @@ from unictoken.learn.methods import Method, Strangers
 from unictoken.model.draw import Draw
 
 BF16_UNSHARDED = "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype: fp32."
-OTHER = "checkpoints/tiny-chameleon/mia.safetensors"
+OTHER = "mia"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class ConceptConfig:
     """What is learned."""
 
     name: str
-    pictures: tuple[str, ...]
+    pictures: tuple[Place, ...]
     """A folder, or picture files."""
     class_noun: str | None = None
     """Its ordinary kind: dog, mug. null: as the folder's info.json says."""
@@ -40,14 +40,14 @@ class RunConfig:
     """One run of learning one concept."""
 
     concept: ConceptConfig
-    base: str = "checkpoints/tiny-chameleon"
-    """A local folder or a Hub name."""
-    vq_decoder: str | None = None
+    base: Place = "tiny"
+    """tiny (it ships), a local folder, or a Hub name."""
+    vq_decoder: Place | None = None
     """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file such as vqgan.ckpt."""
     method: Method = field(default_factory=Method)
     out: str | None = None
     """Run folder; null: runs/<name>."""
-    concepts: str = "checkpoints/concepts"
+    concepts: str = str(shipped.LEARNED)
     """Where the concept file goes."""
     seed: int = 0
     resume: Literal["auto", "must", "never"] = "auto"
@@ -69,9 +69,9 @@ class RunConfig:
     drawing: Draw = field(default_factory=Draw)
     strangers: Strangers = field(default_factory=Strangers)
     """Pictures of others where the concept's folder brings none."""
-    judge: str | None = "checkpoints/judge/model.safetensors"
+    judge: Place | None = "toy"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
-    other: str | None = OTHER
+    other: Place | None = OTHER
     """Another concept on this base, whose tokens the report compares with; left out where it is of another base, or null. The one
     that is shipped is made by `make base`."""
     zero_stage: Literal[0, 1, 2, 3] = 1
@@ -118,7 +118,7 @@ def source_of(settings: RunConfig) -> Source:
     if path.is_file() and concept_file.read_header(path).get("origin"):
         raise ConfigError(f"{path}: an imported concept has this name. Choose another name, or another folder (`concepts`).")
     if source.pet and settings.judge:
-        check_file(Path(settings.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+        check_file(shipped.find_judge(settings.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
     if settings.other not in (None, OTHER):
-        concept_file.read_header(settings.other)
+        concept_file.read_header(shipped.find_concept(settings.other))
     return source

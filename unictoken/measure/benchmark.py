@@ -21,8 +21,8 @@ from tqdm import tqdm
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
-from unictoken.core import config
-from unictoken.core.config import ConfigError
+from unictoken.core import config, shipped
+from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import check_folder, make_folder, write_aside
 from unictoken.core.pictures import read_picture
 from unictoken.data.readers import read
@@ -50,18 +50,18 @@ from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 class BenchmarkConfig:
     """One benchmark run."""
 
-    base: str = "checkpoints/tiny-chameleon"
-    vq_decoder: str | None = None
+    base: Place = "tiny"
+    vq_decoder: Place | None = None
     """What completes a base whose image tokenizer has no decoder."""
-    judge: str | None = "checkpoints/judge/model.safetensors"
+    judge: Place | None = "toy"
     """Reads drawings of the toy world; null: drawings are kept and not judged."""
     endpoint: EndpointConfig | None = None
     """A model that judges drawings in the toy judge's place."""
     similarity: tuple[str, ...] = ()
     """Scores of drawings with an encoder, by preset (similarity.py): clip_i, clip_t, dino_i, base_i, ..."""
-    encoder_weights: Mapping[str, str] = field(default_factory=dict)
+    encoder_weights: Mapping[str, Place] = field(default_factory=dict)
     """Folders of encoders by name, where they are not to be fetched."""
-    data: str | None = None
+    data: Place | None = None
     """A dataset's folder; null: the toy benchmark of the seed."""
     layout: str | None = None
     """Of the dataset; null: what it looks like."""
@@ -71,9 +71,9 @@ class BenchmarkConfig:
     """The people among the concepts agreed to be learned."""
     strangers: Strangers = field(default_factory=Strangers)
     """Pictures of others for concepts that bring none."""
-    methods: tuple[str, ...] = ("configs/methods/joint.yaml",)
-    """Files with a `method:`, each with any KEY=VALUE after it, as for `--set`, quoted as in a shell. All are learned on every concept;
-    the first one's tokens are the wrong concept's."""
+    methods: tuple[PlaceAndMore, ...] = ("joint",)
+    """Methods by name, or files with a `method:`, each with any KEY=VALUE after it, as for `--set`, quoted as in a
+    shell. All are learned on every concept; the first one's tokens are the wrong concept's."""
     references: int | None = None
     """Of a concept's pictures, the first so many are learned from and shown (toy concepts have as many as are asked for); null: all."""
     seed: int = 1
@@ -127,7 +127,7 @@ def _load_method(said: str) -> Method:
         path, *overrides = shlex.split(said)
     except ValueError as error:  # nothing in it, or a quote that does not end
         raise ConfigError(f"methods: {said!r} ({error}): expected a file, and any KEY=VALUE after it, quoted as in a shell.") from None
-    return config.load(MethodFile, path, overrides).method
+    return config.load(MethodFile, shipped.find_method(path), overrides).method
 
 
 class Benchmark:
@@ -162,7 +162,7 @@ class Benchmark:
         asked = [s.layout, s.seed, s.num_concepts if s.data is None else None, s.references, dict(s.class_nouns), s.endpoint, s.list_options]
         if s.judge:
             check_judge(s.judge)
-        judge = hashlib.sha256(Path(s.judge).read_bytes()).hexdigest() if s.judge else None
+        judge = hashlib.sha256(shipped.find_judge(s.judge).read_bytes()).hexdigest() if s.judge else None
         data = _digest_of_folder(Path(s.data)) if s.data else None
         made_with = [s.strangers, s.vq_decoder, judge, data, self.base.fingerprint, str(self.base.model.dtype)]
         told = config.to_yaml([*asked, *made_with])

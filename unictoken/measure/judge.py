@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from unictoken.core import shipped
 from unictoken.core.config import ConfigError
 from unictoken.core.disk import check_file, read_json
 from unictoken.core.errors import UserError
@@ -74,15 +75,15 @@ class Judge(nn.Module):
 
 def check_judge(path: str | Path) -> None:
     """Refuse a judge that is not there."""
-    check_file(Path(path), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+    check_file(shipped.find_judge(path), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
 
 
 def load_judge(path: str | Path) -> Judge:
-    """The shipped judge (checkpoints/judge/model.safetensors)."""
+    """The judge of this name (`toy` ships) or in this file."""
     check_judge(path)
     judge = Judge()
     try:
-        judge.load_state_dict(load_file(path))
+        judge.load_state_dict(load_file(shipped.find_judge(path)))
     except (SafetensorError, RuntimeError) as error:
         raise UserError(f"{path}: not the judge's weights ({' '.join(str(error).split())[:200]}). Fetch them, or make them, again.") from None
     return judge.eval()
@@ -90,7 +91,7 @@ def load_judge(path: str | Path) -> Judge:
 
 def own_accuracy(path: str | Path) -> list[str]:
     """What the judge at `path` gets right itself, as a sentence to stand beside its scores; nothing where `make base` wrote no accuracy.json."""
-    file = Path(path).with_name("accuracy.json")
+    file = shipped.find_judge(path).with_name("accuracy.json")
     if not file.is_file():
         return []
     found = read_json(file, UserError)

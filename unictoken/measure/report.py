@@ -13,6 +13,7 @@ import torch
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.core import shipped
 from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.readers import read
@@ -126,7 +127,7 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
 
 def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
     """`settings.other`, where it was learned on this base and is not the run's own."""
-    path, own = Path(settings.other or ""), concept_file.path_of(settings.concept.name, settings.concepts)
+    path, own = shipped.find_concept(settings.other or ""), concept_file.path_of(settings.concept.name, settings.concepts)
     if not path.is_file() or path.resolve() == own.resolve() or concept_file.read_header(path)["base_fingerprint"] != base.fingerprint:
         return None
     return concept_file.load(path, base)

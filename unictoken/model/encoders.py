@@ -17,6 +17,7 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
 
 from unictoken.core.errors import UserError
+from unictoken.core.shipped import here_or_on_hub
 from unictoken.model.base import Base, usual_device
 
 BATCH = 16
@@ -120,7 +121,7 @@ def load_encoder(name: str, weights: str | Path | None = None) -> ClipEncoder | 
     if name not in ENCODERS:
         raise EncoderError(f"encoder '{name}': unknown. Expected one of {', '.join(ENCODERS)}.")
     known = ENCODERS[name]
-    encoder = known.kind(name, weights or known.published)
+    encoder = known.kind(name, here_or_on_hub(weights or known.published, f"encoder '{name}'"))
     if encoder.patch != known.patch:
         raise EncoderError(f"encoder '{name}': patches of {encoder.patch} pixels at '{weights}', expected {known.patch}. Give {known.published}.")
     return encoder

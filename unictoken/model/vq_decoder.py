@@ -15,6 +15,7 @@ from safetensors import safe_open
 
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import is_pointer
+from unictoken.core.shipped import here_or_on_hub
 from unictoken.model.image_tokenizer import ImageTokenizer
 
 SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")  # what a decoder reads its codes with
@@ -78,6 +79,7 @@ def _reason(file: Path, error: Exception) -> str:
 
 
 def _files(place: str | Path) -> list[Path]:
+    place = here_or_on_hub(place, "vq_decoder", "a file such as vqgan.ckpt, a folder")
     path = Path(place)
     if path.is_file():
         return [path]

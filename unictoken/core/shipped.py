@@ -1,0 +1,131 @@
+"""What ships with the library, found by name from any folder: bases, judges, methods, concepts.
+
+    tiny      checkpoints/tiny-chameleon                   mia     checkpoints/tiny-chameleon/mia.safetensors
+    toy       checkpoints/judge/model.safetensors          joint   configs/methods/joint.yaml (and each file beside it)
+
+In a checkout these lie in the repository's top folders; `setup.py` copies them into the wheel, as
+`unictoken/shipped/`. A name that stands here wins over a file of that name: write `./tiny` for a folder.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from unictoken.core.disk import quoted
+from unictoken.core.errors import UserError
+
+BASES = {"tiny": "checkpoints/tiny-chameleon"}
+JUDGES = {"toy": "checkpoints/judge/model.safetensors"}
+CONCEPTS = {"mia": "checkpoints/tiny-chameleon/mia.safetensors"}
+METHODS = "configs/methods"
+LEARNED = Path("checkpoints/concepts")  # where concept files go when nobody says otherwise
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+LONGEST_HUB_NAME = 96  # letters, as huggingface_hub has it
+_FOLDERS = ("checkpoints", "configs", "data", "runs", "results")  # of this project: no user's name
+
+
+class PlaceError(UserError):
+    """A name that leads to nothing: what was found, what is known."""
+
+
+def root() -> Path:
+    """The folder that holds `checkpoints/` and `configs/`: the repository, or the installed package's own."""
+    package = Path(__file__).resolve().parents[1]
+    is_checkout = (package.parent / "setup.py").is_file() and (package.parent / METHODS).is_dir()
+    return package.parent if is_checkout else package / "shipped"
+
+
+def find_base(name: str | Path) -> str | Path:
+    """Where the base of this name lies: a shipped one, a folder here, or the name itself for the Hub.
+
+    Raises `PlaceError` for what is a path and not there: the Hub is asked for a Hub's names only.
+    """
+    if (shipped := _shipped(str(name), BASES)) is not None:
+        return shipped
+    return here_or_on_hub(name, "base", f"a folder, {_listed(BASES)}, which ships,")
+
+
+def here_or_on_hub(name: str | Path, what: str, expected: str = "a folder") -> str | Path:
+    """A path that is there, or the name itself if it can be one of the Hub's (USER/NAME).
+
+    Raises `PlaceError` for everything else, so that the Hub is never asked for a local path.
+    """
+    said = str(name)
+    place = Path(said).expanduser()
+    if _is_there(place):
+        return place
+    is_hub_name = _HUB_NAME.fullmatch(said) and len(said) <= LONGEST_HUB_NAME
+    if not is_hub_name or said.split("/")[0] in _FOLDERS:
+        raise PlaceError(
+            f"{what} {quoted(said)}: no such file or folder here. Expected {expected} or USER/NAME on the Hub."
+        )
+    return said
+
+
+def name_of_base(place: str | Path) -> str:
+    """What a base is called in concept files: its name if it ships, else its place as it was given."""
+    if str(place) in BASES:
+        return str(place)
+    path = Path(place).expanduser()
+    for name, inside in BASES.items():
+        if _is_there(path) and path.resolve() == (root() / inside).resolve():
+            return name
+    return str(place)
+
+
+def find_judge(name: str) -> Path:
+    """The weights of a judge: a shipped one by name, or a file."""
+    return _shipped(name, JUDGES) or Path(name).expanduser()
+
+
+def find_concept(name: str | Path) -> Path:
+    """A concept file: the file itself, a shipped one by name, or one that was learned here by name."""
+    place = Path(name).expanduser()
+    if (shipped := _shipped(str(name), CONCEPTS)) is not None:
+        return shipped
+    learned = LEARNED / f"{name}.safetensors"
+    return learned if not _is_there(place) and place.name == str(name) and learned.is_file() else place
+
+
+def find_method(name: str) -> Path:
+    """The YAML file of a method: a file, or a shipped one by name."""
+    place = Path(name).expanduser()
+    shipped = root() / METHODS / f"{name}.yaml"
+    if place.name == name and shipped.is_file():
+        return shipped
+    if not _is_there(place) and place.parent == Path(METHODS) and (shipped := root() / place).is_file():
+        return shipped
+    if not _is_there(place):
+        raise PlaceError(f"method '{name}': no such file. Expected a YAML file, or one of {', '.join(methods())}.")
+    return place
+
+
+def methods() -> list[str]:
+    """Names of the methods that ship."""
+    return sorted(path.stem for path in (root() / METHODS).glob("*.yaml"))
+
+
+def is_name(said: str) -> bool:
+    """Whether something ships under this name."""
+    return said in BASES or said in JUDGES or said in CONCEPTS or said in methods()
+
+
+def _shipped(said: str, known: dict[str, str]) -> Path | None:
+    """A shipped thing by its name, or by its place in the repository where nothing of that place is here."""
+    if said in known:
+        return root() / known[said]
+    if said in known.values() and not _is_there(Path(said)):
+        return root() / said
+    return None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _listed(known: dict[str, str]) -> str:
+    return " or ".join(f"'{name}'" for name in known)
