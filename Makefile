@@ -35,8 +35,8 @@ export TOKENIZERS_PARALLELISM ?= false
 $(VENV)/ready: setup.py $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "unictoken needs Python 3.11 or newer; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -z '$(CPU_TORCH)' || $(BIN)/python -m pip install -q $(LOCKED) '$(CPU_TORCH)' \
-		|| echo 'No CPU build of torch $(TORCH) was found; the default build is taken.'
+	test -z '$(CPU_TORCH)' || $(BIN)/python -m pip install -q $(LOCKED) '$(CPU_TORCH)' 2>/dev/null \
+		|| echo 'pip finds no CPU build of torch $(TORCH) here; it takes the default build.'
 	$(LOCKED_BUILDS) $(BIN)/python -m pip install -q $(LOCKED) -e '.[test]'
 	touch $@
 
@@ -73,10 +73,10 @@ test-lowest: $(UV)
 lock: $(UV)
 	echo 'torch==$(TORCH)' > .venv-lock/torch.txt
 	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --constraint .venv-lock/torch.txt \
-		--no-annotate --custom-compile-command 'make lock   (CONTRIBUTING.md says when and how)' setup.py -o .venv-lock/new.txt
-	( cat .venv-lock/new.txt; echo; \
-	  echo '# A CPU build of torch (such as $(TORCH)+cpu) satisfies torch==$(TORCH) and needs no nvidia-*, cuda-* or triton.'; \
-	  echo '# These are the ones that the build on PyPI for Linux, with CUDA, installs.' ) > constraints.txt
+		--no-annotate --no-header setup.py -o .venv-lock/new.txt
+	( echo '# A CPU build of torch, such as $(TORCH)+cpu, satisfies torch==$(TORCH) and needs no nvidia-*, cuda-* or triton:'; \
+	  echo '# those are what the build on PyPI for Linux, with CUDA, installs. Raised by: make lock (CONTRIBUTING.md)'; \
+	  grep -v '^#' .venv-lock/new.txt ) > constraints.txt
 
 $(UV):
 	$(PYTHON) -m venv .venv-lock

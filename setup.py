@@ -37,7 +37,7 @@ class BuildWithShippedFiles(build_py):
     def shipped_files(self):
         """Pairs of paths: in the repository, and where the package is built."""
         target = Path(self.build_lib) / "unictoken" / "shipped"
-        files = [file for folder in SHIPPED for file in sorted((ROOT / folder).rglob("*"))]
+        files = [file for folder in SHIPPED for file in sorted((ROOT / folder).rglob("[!.]*"))]
         return [(str(f), str(target / f.relative_to(ROOT))) for f in files if f.is_file()]
 
     def get_outputs(self, include_bytecode=1):

@@ -42,11 +42,14 @@ class BaseError(UserError):
 class EarlyFusionModel(ChameleonForConditionalGeneration):
     """Chameleon with `model.vqmodel.decoder`; parameter names as in Anole's checkpoints."""
 
-    _keep_in_fp32_modules_strict = ["vqmodel"]  # published in fp32 beside a transformer in bf16; rounded, it finds other codes
+    # Published in fp32 beside a transformer in bf16; rounded, it finds other codes. The name is
+    # private to transformers (5.20 to 5.24; no public one), tests/model/test_checkpoints.py sees
+    # it move.
+    _keep_in_fp32_modules_strict = ["vqmodel"]
 
     def __init__(self, config):
         super().__init__(config)
-        self.model.vqmodel = ImageTokenizer._from_config(config.vq_config)
+        self.model.vqmodel = ImageTokenizer(config.vq_config)
 
     def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
         """Last hidden states [B, T, D], after the final norm, of sequences given as input rows.
