@@ -1,31 +1,48 @@
-# make demo   learn <bo> from five pictures, draw him in a hat, answer about him (makes .venv first)
-# make test   every test
-# make base   make the tiny base from nothing (hours on two cores; resumable), and mia, another concept to compare with
-# make eval   the toy benchmark with its controls
-# make clean  remove .venv and runs/: what was learned, measured, and kept to go on from
+# make demo         learn <bo> from five pictures, draw him in a hat, answer about him (makes .venv first)
+# make test         every test
+# make base         make the tiny base from nothing (hours on two cores; resumable), and mia, another concept to compare with
+# make eval         the toy benchmark with its controls
+# make test-latest  every test with the newest versions that setup.py allows, in .venv-latest
+# make test-lowest  every test with the lowest ones, in .venv-lowest
+# make lock         raise constraints.txt to the newest versions (CONTRIBUTING.md)
+# make clean        remove the environments and runs/: what was learned, measured, and kept to go on from
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := .venv-lock/bin/uv
+
+# The exact versions that are installed. Empty: the newest that setup.py allows.
+LOCK := constraints.txt
+LOCKED := $(if $(LOCK),-c $(LOCK))
+# pip builds DeepSpeed and this package in environments of their own, where -c does not reach:
+# the first variable is heeded by pip before 25.3, the second one since then.
+LOCKED_BUILDS := $(if $(LOCK),PIP_CONSTRAINT=$(LOCK) PIP_BUILD_CONSTRAINT=$(LOCK))
+
 # torch's default build brings 6 GB of CUDA libraries. Where there is no GPU, a CPU build that pip can find is taken instead.
-CPU_TORCH := $(shell test -e /dev/nvidiactl || echo 'torch==2.13.0+cpu')
+TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' $(or $(LOCK),constraints.txt))
+CPU_TORCH := $(shell test -e /dev/nvidiactl || echo 'torch==$(TORCH)+cpu')
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DS_ACCELERATOR ?= $(shell test -e /dev/nvidiactl && echo cuda || echo cpu)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
+# How long a thread of GNU OpenMP spins before it sleeps: on a busy machine its default wastes a core.
+export GOMP_SPINCOUNT ?= 1000
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test base eval clean
+.PHONY: demo test base eval test-latest test-lowest lock clean
 
-$(VENV)/ready: setup.py
+$(VENV)/ready: setup.py $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "unictoken needs Python 3.11 or newer; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c 'import torch' 2>/dev/null || test -z '$(CPU_TORCH)' || $(BIN)/pip install -q '$(CPU_TORCH)' || echo 'no CPU build of torch found; taking the default one'
-	$(BIN)/pip install -q -e '.[test]'
+	test -z '$(CPU_TORCH)' || $(BIN)/python -m pip install -q $(LOCKED) '$(CPU_TORCH)' 2>/dev/null \
+		|| echo 'pip finds no CPU build of torch $(TORCH) here; it takes the default build.'
+	$(LOCKED_BUILDS) $(BIN)/python -m pip install -q $(LOCKED) -e '.[test]'
 	touch $@
 
+# The runner is started as a module: the #! line of DeepSpeed's script is cut at a space in the path.
 demo: $(VENV)/ready
-	$(BIN)/deepspeed --num_accelerators 1 train/run.py --config configs/bo.yaml
+	$(BIN)/python -m deepspeed.launcher.runner --quiet --num_accelerators 1 train/run.py --config configs/bo.yaml
 	$(BIN)/unictoken draw --concept checkpoints/concepts/bo.safetensors "<bo> wearing a hat" --num-images 4 --seed 0 --out runs/bo/hat
 	$(BIN)/unictoken ask --concept checkpoints/concepts/bo.safetensors "What colour is <bo>?"
 	@echo "Look at runs/bo/report.md and runs/bo/grid.png"
@@ -42,5 +59,28 @@ base: $(VENV)/ready
 eval: $(VENV)/ready
 	$(BIN)/python eval/run.py --config configs/eval/toy.yaml
 
+# Where there is no GPU, torch stays at the lock's CPU build; `make test-latest CPU_TORCH=` takes the newest one.
+test-latest:
+	rm -rf .venv-latest
+	$(MAKE) test VENV=.venv-latest LOCK=
+
+test-lowest: $(UV)
+	rm -rf .venv-lowest
+	$(UV) pip compile -q --resolution lowest-direct --extra test setup.py -o .venv-lock/lowest.txt
+	$(MAKE) test VENV=.venv-lowest LOCK=.venv-lock/lowest.txt
+
+# TORCH stays as it is unless it is given: make lock TORCH=2.14.1
+lock: $(UV)
+	echo 'torch==$(TORCH)' > .venv-lock/torch.txt
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --constraint .venv-lock/torch.txt \
+		--no-annotate --no-header setup.py -o .venv-lock/new.txt
+	( echo '# A CPU build of torch, such as $(TORCH)+cpu, satisfies torch==$(TORCH) and needs no nvidia-*, cuda-* or triton:'; \
+	  echo '# those are what the build on PyPI for Linux, with CUDA, installs. Raised by: make lock (CONTRIBUTING.md)'; \
+	  grep -v '^#' .venv-lock/new.txt ) > constraints.txt
+
+$(UV):
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install -q uv
+
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf .venv .venv-latest .venv-lowest .venv-lock runs

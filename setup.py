@@ -1,34 +1,88 @@
+"""Builds the package: its ranges of requirements, and what ships inside it.
+
+`constraints.txt` holds the exact versions that `make demo` and `make test` install (CONTRIBUTING.md).
+"""
+
+import atexit
+import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+SHIPPED = ("checkpoints/tiny-chameleon", "checkpoints/judge", "configs")
+
+# setuptools would leave build/ and unictoken.egg-info in the user's checkout.
+WORKSHOP = tempfile.mkdtemp(prefix="unictoken-build-")
+atexit.register(shutil.rmtree, WORKSHOP, ignore_errors=True)
+
+
+class BuildWithShippedFiles(build_py):
+    """Also puts the tiny base, the judge and the presets into the package, as `unictoken/shipped/`.
+
+    They stay at the top of the repository, where people look for them. An editable install reads
+    them there, so nothing is copied for it.
+    """
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            for source, target in self.shipped_files():
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                self.copy_file(source, target)
+
+    def shipped_files(self):
+        """Pairs of paths: in the repository, and where the package is built."""
+        target = Path(self.build_lib) / "unictoken" / "shipped"
+        files = [file for folder in SHIPPED for file in sorted((ROOT / folder).rglob("[!.]*"))]
+        return [(str(f), str(target / f.relative_to(ROOT))) for f in files if f.is_file()]
+
+    def get_outputs(self, include_bytecode=1):
+        own = super().get_outputs(include_bytecode)
+        return own if self.editable_mode else own + [target for _, target in self.shipped_files()]
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
 
 setup(
     name="unictoken",
-    version="0.1.0",
-    description="Concept tokens for early-fusion models: five pictures in, one small file out that talks about the concept and draws it.",
-    long_description=Path(__file__).with_name("README.md").read_text(),
+    version=re.search(r'^__version__ = "(.+)"$', text("unictoken/__init__.py"), re.MULTILINE)[1],
+    description=(
+        "Concept tokens for early-fusion models: five pictures in, "
+        "one small file out that talks about the concept and draws it."
+    ),
+    long_description=text("README.md"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["unictoken", "unictoken.*"]),
+    package_data={"unictoken": ["py.typed"]},
+    # Lower bounds are what `make test-lowest` tests. Upper bounds stand where a next version is
+    # known to break its users: transformers renames what it has inside in minor versions.
     install_requires=[
-        "torch>=2.11",
-        "transformers>=5.20",
-        "deepspeed>=0.19.8",
-        "safetensors>=0.5",
-        "huggingface_hub>=1.0",
-        "tokenizers>=0.22",
-        "einops>=0.8",
-        "pillow>=11",
-        "numpy>=2",
-        "pyyaml>=6",
-        "tqdm>=4.66",
-        "tensorboard>=2.18",
+        "torch>=2.13,<3",
+        "transformers>=5.20,<5.25",
+        "deepspeed>=0.19.8,<0.20",
+        "safetensors>=0.8,<1",
+        "huggingface_hub>=1.31,<3",
+        "tokenizers>=0.23.1,<0.24",
+        "einops>=0.8,<1",
+        "pillow>=11,<14",
+        "numpy>=2.0.2,<3",
+        "pyyaml>=6.0.2,<7",
+        "tqdm>=4.66.5,<5",
+        "tensorboard>=2.18,<3",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "diffusers>=0.35"],
-        "hub": ["accelerate>=1.5", "diffusers>=0.35", "peft>=0.17"],
+        "test": ["pytest>=8.3,<10", "pytest-xdist>=3.6.1,<4", "ruff>=0.17,<0.18", "diffusers>=0.35,<1"],
         "heic": ["pillow-heif>=0.18"],
     },
     entry_points={"console_scripts": ["unictoken = unictoken.cli:main"]},
+    cmdclass={"build_py": BuildWithShippedFiles},
+    options={"build": {"build_base": WORKSHOP}, "egg_info": {"egg_base": WORKSHOP}},
 )

@@ -113,7 +113,11 @@ def set_image_tokenizer_apart(learner: Learner) -> None:
 
 
 def drop_shards(base: Base) -> None:
-    """Give back the memory of a sharded base that nobody needs any more; DeepSpeed itself keeps the modules."""
+    """Give back the memory of a sharded base that nobody needs any more; DeepSpeed itself keeps the modules.
+
+    A parameter's shard is its `ds_tensor` (DeepSpeed 0.19.8; it has no way to drop one).
+    tests/train/test_run.py sees it move.
+    """
     for parameter in base.model.parameters():
         for held in (parameter, getattr(parameter, "ds_tensor", parameter)):
             held.data = held.data.new_empty(0)
@@ -157,8 +161,9 @@ def start_processes() -> int:
     here = int(os.environ.get("LOCAL_SIZE", 1))  # processes of the launcher on this machine
     if here > 1 and "OMP_NUM_THREADS" not in os.environ:  # each would take every core, and all would wait for each other
         torch.set_num_threads(max(1, torch.get_num_threads() // here))
-    # DeepSpeed would compile an operator that only its inference uses; a process that is killed meanwhile leaves a lock behind,
-    # for which every later one waits forever.
+    # DeepSpeed (0.19.8) would compile an operator that only its inference uses; a process that is
+    # killed meanwhile leaves a lock behind, for which every later one waits forever. There is no
+    # switch for it. Until DeepSpeed stops; tests/train/test_deepspeed_insides.py sees it move.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(verbose=False)
     deepspeed.accelerator.get_accelerator().set_device(int(os.environ.get("LOCAL_RANK", 0)))

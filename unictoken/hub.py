@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import HfApi, ModelCardData, snapshot_download
-from huggingface_hub.utils import HfHubHTTPError, validate_repo_id
+from huggingface_hub.utils import validate_repo_id
 
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
@@ -24,9 +24,9 @@ from unictoken.core.pictures import read_picture
 from unictoken.data.source import is_person
 from unictoken.measure.report import NO_TEST
 from unictoken.model.base import Base
+from unictoken.model.internals import HTTPError
 from unictoken.world import language
 
-HTTPError = HfHubHTTPError.__mro__[1]  # the HTTP library's own (httpx, or what huggingface_hub has in its place): no connection, a timeout
 TAGS = ("unictoken", "concept-tokens", "personalization")
 CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}
 # Rows learned on a base come under its licence; by a part of the base's name, the first that fits.

@@ -265,7 +265,7 @@ def test_the_released_rows_of_bo_show_two_blocks_where_the_roles_lie():
 
 
 def test_diffusers_itself_reads_the_textual_inversion_that_we_write(make_concept, tmp_path):
-    theirs = pytest.importorskip("diffusers.loaders.textual_inversion", reason="diffusers is not installed: pip install -e .[hub]")
+    theirs = pytest.importorskip("diffusers.loaders.textual_inversion", reason="diffusers is not installed: pip install -e .[test]")
     bo = make_concept("bo", shared=2)
     export_concept(bo, "textual_inversion", tmp_path)
     empty = SimpleNamespace(get_vocab=dict, added_tokens_encoder={})

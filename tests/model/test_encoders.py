@@ -6,13 +6,13 @@ import torch
 from PIL import Image
 from transformers import (
     CLIPConfig,
-    CLIPImageProcessor,
+    CLIPImageProcessorPil,
     CLIPModel,
     CLIPTokenizer,
     Dinov2Config,
     Dinov2Model,
     ViTConfig,
-    ViTImageProcessor,
+    ViTImageProcessorPil,
     ViTModel,
 )
 
@@ -35,7 +35,7 @@ def save_clip(folder, patch: int):
     CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(folder)
     CLIPTokenizer(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]).save_pretrained(folder)
     size = {"height": 2 * patch, "width": 2 * patch}
-    CLIPImageProcessor(size={"shortest_edge": 2 * patch}, crop_size=size).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 2 * patch}, crop_size=size).save_pretrained(folder)
     return folder
 
 
@@ -49,7 +49,7 @@ def dino_folder(tmp_path_factory):
     """Without a pooler, as DINO's weights are published."""
     folder = tmp_path_factory.mktemp("dino")
     ViTModel(ViTConfig(**SMALL, image_size=32, patch_size=16), add_pooling_layer=False).save_pretrained(folder)
-    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
 
 
@@ -70,7 +70,7 @@ def test_dino_gives_the_class_token(dino_folder, tmp_path):
     dino = load_encoder("dino-vit-s16", dino_folder)
     assert dino.pictures(REFERENCES).shape == (3, 16)
     Dinov2Model(Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14)).save_pretrained(tmp_path)
-    ViTImageProcessor(size={"height": 28, "width": 28}).save_pretrained(tmp_path)
+    ViTImageProcessorPil(size={"height": 28, "width": 28}).save_pretrained(tmp_path)
     assert load_encoder("dinov2-vit-s14", tmp_path).pictures(DRAWN).shape == (2, 16)
 
 
@@ -127,7 +127,7 @@ def test_a_model_with_missing_weights_is_refused(tmp_path):
     model = ViTModel(ViTConfig(**SMALL, image_size=32, patch_size=16), add_pooling_layer=False)
     kept = {key: value for key, value in model.state_dict().items() if not key.startswith("layernorm")}
     model.save_pretrained(tmp_path, state_dict=kept)
-    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
     with pytest.raises(EncoderError, match="2 weights are missing .* 'layernorm.bias' first"):
         load_encoder("dino-vit-s16", tmp_path)
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
-from transformers.cache_utils import DynamicCache
+from transformers import DynamicCache
 
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.budget import PICTURE_CACHE_LIMIT
-
-Layers = list[tuple[torch.Tensor, torch.Tensor]]
+from unictoken.model.internals import KeysAndValues, cache_of, keys_and_values
 
 
 class PictureCache:
@@ -26,23 +25,24 @@ class PictureCache:
 
     def __init__(self, model: EarlyFusionModel, limit: int = PICTURE_CACHE_LIMIT):
         self.model, self.limit = model, limit
-        self.kept: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
+        self.kept: OrderedDict[tuple[int, ...], KeysAndValues] = OrderedDict()
         self.bytes = 0
 
     @torch.no_grad()
     def read(self, ids_BT: torch.Tensor) -> DynamicCache:
         """A cache that has read the ids, of equal length, of every row."""
         rows = [self._read_one(row) for row in ids_BT]
-        return DynamicCache(ddp_cache_data=[tuple(map(torch.cat, zip(*layer, strict=True))) for layer in zip(*rows, strict=True)])
+        layers = zip(*rows, strict=True)
+        return cache_of([tuple(map(torch.cat, zip(*layer, strict=True))) for layer in layers])
 
-    def _read_one(self, ids_T: torch.Tensor) -> Layers:
+    def _read_one(self, ids_T: torch.Tensor) -> KeysAndValues:
         key = tuple(ids_T.tolist())
         if key in self.kept:
             self.kept.move_to_end(key)
             return self.kept[key]
         cache = DynamicCache()
         self.model.hidden(self.model.model.embed_tokens(ids_T[None]), cache)
-        layers = [(layer.keys, layer.values) for layer in cache.layers]
+        layers = keys_and_values(cache)
         self.kept[key] = layers
         self.bytes += _size(layers)
         while self.bytes > self.limit and len(self.kept) > 1:
@@ -50,5 +50,5 @@ class PictureCache:
         return layers
 
 
-def _size(layers: Layers) -> int:
+def _size(layers: KeysAndValues) -> int:
     return sum(t.numel() * t.element_size() for layer in layers for t in layer)

@@ -13,16 +13,19 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import torch
-from huggingface_hub.utils import logging as hub_logging
 from PIL import Image
 from safetensors import SafetensorError
 from torch.utils.checkpoint import checkpoint
-from transformers import ChameleonConfig, ChameleonForConditionalGeneration, PreTrainedTokenizerFast
-from transformers.cache_utils import Cache
-from transformers.utils import logging as transformers_logging
+from transformers import (
+    Cache,
+    ChameleonConfig,
+    ChameleonForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
 
 from unictoken.core.errors import UserError
 from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.internals import CACHE_KEYWORD, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.vocab import Vocab, VocabError
 from unictoken.model.vq_decoder import add_decoder
@@ -39,11 +42,14 @@ class BaseError(UserError):
 class EarlyFusionModel(ChameleonForConditionalGeneration):
     """Chameleon with `model.vqmodel.decoder`; parameter names as in Anole's checkpoints."""
 
-    _keep_in_fp32_modules_strict = ["vqmodel"]  # published in fp32 beside a transformer in bf16; rounded, it finds other codes
+    # Published in fp32 beside a transformer in bf16; rounded, it finds other codes. The name is
+    # private to transformers (5.20 to 5.24; no public one), tests/model/test_checkpoints.py sees
+    # it move.
+    _keep_in_fp32_modules_strict = ["vqmodel"]
 
     def __init__(self, config):
         super().__init__(config)
-        self.model.vqmodel = ImageTokenizer._from_config(config.vq_config)
+        self.model.vqmodel = ImageTokenizer(config.vq_config)
 
     def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
         """Last hidden states [B, T, D], after the final norm, of sequences given as input rows.
@@ -51,7 +57,10 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
         `mask_BT` (1 to see, 0 for padding on the left) covers what is in the cache as well.
         """
         return self.model(
-            inputs_embeds=embeds_BTD, attention_mask=mask_BT, past_key_values=cache, use_cache=cache is not None
+            inputs_embeds=embeds_BTD,
+            attention_mask=mask_BT,
+            use_cache=cache is not None,
+            **{CACHE_KEYWORD: cache},
         ).last_hidden_state
 
     def recompute_activations(self) -> None:
@@ -60,14 +69,17 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
             layer.forward = partial(_recomputed, layer.forward)
 
 
-def _recomputed(forward, hidden_BTD: torch.Tensor, **more):
-    """`transformers` recomputes in training mode only, which a frozen base is never in, and drops the cache that drawing needs.
+def _recomputed(forward, hidden_BTD: torch.Tensor, *args, **kwargs):
+    """A layer's output, for whose gradient the layer is computed again.
 
-    With a cache nothing is computed again: it would be added to twice.
+    `transformers` does so in training mode only, which a frozen base is never in, and drops the
+    cache that drawing needs. With a cache nothing is computed again: it would be added to twice.
     """
-    if not hidden_BTD.requires_grad or more.get("past_key_values") is not None:
-        return forward(hidden_BTD, **more)
-    return checkpoint(forward, hidden_BTD, use_reentrant=False, preserve_rng_state=False, **more)
+    if not hidden_BTD.requires_grad or holds_cache(args, kwargs):
+        return forward(hidden_BTD, *args, **kwargs)
+    return checkpoint(
+        forward, hidden_BTD, *args, use_reentrant=False, preserve_rng_state=False, **kwargs
+    )
 
 
 class Base:
@@ -183,7 +195,7 @@ def load_base(
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
     device = device or usual_device()
     dtype = dtype or usual_dtype(device)
-    with _without_report():
+    with quiet_loading():
         with _reading(path, "its config.json is not Chameleon's"):
             config = ChameleonConfig.from_pretrained(path)
         if config.vocabulary_map is None:
@@ -221,25 +233,6 @@ def _reading(path: str | Path, what: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split())[:REASON]
         raise BaseError(f"base '{path}': {what} ({type(error).__name__}: {reason}). Fetch the checkpoint again.") from None
-
-
-@contextmanager
-def _without_report() -> Iterator[None]:
-    """`transformers` advises to train what is missing; here that is said below, or when it is wanted. Nor does it draw its bar, or
-    the Hub say that it tries once more.
-
-    The bars of a download, which are the Hub's, are drawn: that may take minutes.
-    """
-    before, hubs = transformers_logging.get_verbosity(), hub_logging.get_verbosity()
-    hook = transformers_logging.set_tqdm_hook(lambda _, args, kwargs: transformers_logging.EmptyTqdm(*args, **kwargs))
-    transformers_logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
-        hub_logging.set_verbosity(hubs)
-        transformers_logging.set_tqdm_hook(hook)
 
 
 def _check_shapes(mismatched: Collection[tuple], path: str | Path) -> None:

@@ -60,7 +60,7 @@ class ClipEncoder:
     def __init__(self, name: str, weights: str | Path):
         self.name = name
         self.model = _model(CLIPModel, name, weights)
-        self.processor, self.tokenizer = _part(AutoImageProcessor, name, weights), _part(AutoTokenizer, name, weights)
+        self.processor, self.tokenizer = _image_processor(name, weights), _part(AutoTokenizer, name, weights)
 
     @property
     def patch(self) -> int:
@@ -87,7 +87,7 @@ class DinoEncoder:
     def __init__(self, name: str, weights: str | Path):
         self.name = name
         self.model = _model(AutoModel, name, weights)
-        self.processor = _part(AutoImageProcessor, name, weights)
+        self.processor = _image_processor(name, weights)
 
     @property
     def patch(self) -> int:
@@ -136,6 +136,11 @@ def _part(kind, name: str, weights: str | Path, **how):
             f"encoder '{name}': nothing to load at '{weights}' ({' '.join(str(error).split())[:120]}). "
             "Give a folder that save_pretrained wrote, or leave its scores out."
         ) from None
+
+
+def _image_processor(name: str, weights: str | Path):
+    """Always the one on Pillow: with torchvision installed, the default would give other scores."""
+    return _part(AutoImageProcessor, name, weights, backend="pil")
 
 
 def _model(kind, name: str, weights: str | Path):

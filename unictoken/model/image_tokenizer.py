@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
-from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
-from transformers.models.chameleon.modeling_chameleon import (
+
+from unictoken.model.internals import (
     ChameleonVQVAE,
+    ChameleonVQVAEConfig,
     ChameleonVQVAEEncoderAttnBlock,
     ChameleonVQVAEEncoderResnetBlock,
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 import torch
-from transformers.cache_utils import DynamicCache
+from transformers import DynamicCache
 
 from unictoken.core.errors import UserError
 from unictoken.model.draw import Draw

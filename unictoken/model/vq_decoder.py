@@ -17,6 +17,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.pictures import is_pointer
 from unictoken.core.shipped import here_or_on_hub
 from unictoken.model.image_tokenizer import ImageTokenizer
+from unictoken.model.internals import HTTPError
 
 SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")  # what a decoder reads its codes with
 ORIGINAL = ("vqgan.ckpt", "tokenizer/vqgan.ckpt")
@@ -86,7 +87,7 @@ def _files(place: str | Path) -> list[Path]:
     if not path.is_dir():
         try:
             path = Path(snapshot_download(str(place), allow_patterns="*.safetensors"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             reason = " ".join(str(error).split())[:120]
             raise DecoderError(f"vq_decoder '{place}': no such file or folder, and not fetched from the Hub ({reason}).") from None
     files = sorted(path.glob("*.safetensors")) or [path / name for name in ORIGINAL if (path / name).is_file()]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import ChameleonConfig, ChameleonImageProcessor, ChameleonProcessor
+from transformers import ChameleonConfig, ChameleonImageProcessorPil, ChameleonProcessor
 
 from unictoken.core.config import one_or_more
 from unictoken.core.disk import write_aside
@@ -202,7 +202,7 @@ def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
     model.save_pretrained(folder)
     side = model.model.vqmodel.config.resolution
     processor = ChameleonProcessor(
-        ChameleonImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}),
+        ChameleonImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side}),
         tokenizer,
         image_seq_length=model.model.vqmodel.codes_per_side ** 2,
     )
