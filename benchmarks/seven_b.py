@@ -15,7 +15,7 @@ import resource
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -25,7 +25,8 @@ from transformers import ChameleonConfig, PreTrainedTokenizerFast
 from unictoken.concept.speaker import Speaker
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.core.disk import write_aside
-from unictoken.core.errors import Refused
+from unictoken.core.errors import UserError
+from unictoken.core.program import run_program
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
@@ -162,6 +163,10 @@ def _line(name: str, at_once: int, speed: str, seconds: float, row: dict) -> str
 
 
 def main(arguments: list[str] | None = None) -> None:
+    run_program("benchmarks/seven_b.py", measure, arguments)
+
+
+def measure(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="7b")
     parser.add_argument("--batch", type=int, default=1)
@@ -169,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", metavar="FILE", default="results/seven_b.json")
     options = parser.parse_args(arguments)
     if options.batch < 1 or options.steps < 1:
-        raise Refused(f"benchmarks/seven_b.py: --batch {options.batch}, --steps {options.steps}; expected 1 or more of each.")
+        raise UserError(f"--batch {options.batch}, --steps {options.steps}; expected 1 or more of each.")
     device = usual_device()
     if options.size == "7b" and device == "cpu":
         sys.exit("benchmarks/seven_b.py: no GPU found; 7B needs one of 24 GB or more. `--size tiny` runs anywhere.\n\n" + budget.table())
@@ -180,7 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
     base.model.recompute_activations()
     again = Job(batch=job.batch, drawings=job.drawings, length=job.length, recompute=True)
     found = {
-        "command": shlex.join(["python", "benchmarks/seven_b.py", *(sys.argv[1:] if arguments is None else arguments)]),
+        "command": shlex.join(["python", "benchmarks/seven_b.py", *arguments]),
         "commit": commit(),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,

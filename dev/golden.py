@@ -39,7 +39,7 @@ def call(*arguments: str) -> str:
     """What a Python program of the repository prints."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, encoding="utf-8"
     )
     if done.returncode:
         sys.exit(f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}")

@@ -9,14 +9,20 @@ Stopped and started again, it goes on where it was.
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 
 from unictoken.core import config
-from unictoken.core.errors import Refused, UserError
+from unictoken.core.program import interruptible, keeping, run_program
+
+if __name__ == "__main__":
+    interruptible("eval/run.py")  # in the seconds of the imports below
+
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.results import commit, write_results
 from unictoken.model.base import load_base
 from unictoken.model.memory import keep_freed_memory
+
+PROGRAM = "eval/run.py"
 
 
 def chosen(settings: BenchmarkConfig, names: str) -> dict:
@@ -29,21 +35,24 @@ def chosen(settings: BenchmarkConfig, names: str) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = config.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    run_program(PROGRAM, measure, arguments)
+
+
+def measure(arguments: Sequence[str]) -> None:
+    parser = config.Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
     parser.add_argument("--methods", default="all", metavar="all|NAME,NAME", help="which of the config's methods")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
-    try:
-        settings = config.load(BenchmarkConfig, options.config, options.set)
-        methods = chosen(settings, options.methods)
-        keep_freed_memory()
+    settings = config.load(BenchmarkConfig, options.config, options.set)
+    methods = chosen(settings, options.methods)
+    keep_freed_memory()
+    with keeping(lambda: f"what was finished is kept in {settings.work}, and the same command goes on from there."):
         benchmark = Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods, commit=commit())
         benchmark.learn()
         benchmark.measure()
-        print(write_results(benchmark, command=" ".join(["python", "eval/run.py", *(arguments or sys.argv[1:])])))
-    except (UserError, OSError) as error:
-        raise Refused(f"eval/run.py: {error}") from None
+        print(write_results(benchmark, command=" ".join(["python", PROGRAM, *arguments])))
 
 
 if __name__ == "__main__":

@@ -49,9 +49,9 @@ def test_draw_writes_pictures(said, concept, tmp_path):
 
 
 def test_draw_writes_over_nothing_and_takes_any_seed(said, concept, tmp_path):
-    (tmp_path / "0.png").write_text("a photo of mine")
+    (tmp_path / "0.png").write_text("a photo of mine", encoding="utf-8")
     out = said("draw", "--concept", concept, "<bo>", "--num-images", "2", "--seed", "20251122221500", "--out", str(tmp_path))
-    assert out.split() == [str(tmp_path / "1.png"), str(tmp_path / "2.png")] and (tmp_path / "0.png").read_text() == "a photo of mine"
+    assert out.split() == [str(tmp_path / "1.png"), str(tmp_path / "2.png")] and (tmp_path / "0.png").read_text(encoding="utf-8") == "a photo of mine"
 
 
 def test_a_base_that_is_no_folder_here_is_not_fetched_unasked(tmp_path, concept):
@@ -62,14 +62,14 @@ def test_a_base_that_is_no_folder_here_is_not_fetched_unasked(tmp_path, concept)
 
 
 def test_learn_takes_a_method_file_as_configs_do(said, base_folder, toy_folder, tmp_path):
-    (tmp_path / "m.yaml").write_text("extends: below.yaml")
-    (tmp_path / "below.yaml").write_text("method: {name: mine, tokens: {shared: 3}, stages: [{steps: 1, batch: 2}]}")
+    (tmp_path / "m.yaml").write_text("extends: below.yaml", encoding="utf-8")
+    (tmp_path / "below.yaml").write_text("method: {name: mine, tokens: {shared: 3}, stages: [{steps: 1, batch: 2}]}", encoding="utf-8")
     asked = ("learn", str(toy_folder), "--name", "tom", "--base", str(base_folder), "--out", str(tmp_path / "run"))
     more = ("--set", f"concepts={tmp_path}", "--set", "judge=null", "--set", "prompts=[]")
     said(*asked, "--method", str(tmp_path / "m.yaml"), *more)
     assert concept_file.load(tmp_path / "tom.safetensors").counts["shared"] == 3
-    (tmp_path / "list.yaml").write_text("- method")
-    (tmp_path / "none.yaml").write_text("metod: {name: mine}")
+    (tmp_path / "list.yaml").write_text("- method", encoding="utf-8")
+    (tmp_path / "none.yaml").write_text("metod: {name: mine}", encoding="utf-8")
     for file, wrong in (("list.yaml", "expected a mapping"), ("none.yaml", "did you mean 'method'")):
         with pytest.raises(SystemExit, match=wrong):
             said(*asked, "--method", str(tmp_path / file), *more)
@@ -106,7 +106,13 @@ def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder)
         (["ask", "--concept", "{concept}", "who?", "--image", "nowhere.png"], "nowhere.png: no such file"),
         (["recognize", "--concept", "{concept}", "nowhere"], "no such file or folder"),
         (["ask", "--concept", "{concept}", "--base", "{tmp}", "who?"], "no config.json"),
-        (["draw", "--concept", "{concept}", "<bo>", "--num-images", "0", "--out", "{tmp}"], "--num-images: found 0, expected 1 or more"),
+        (["draw", "--concept", "{concept}", "<bo>", "--num-images", "0", "--out", "{tmp}"], "--num-images: found 0, expected 1 to 10000"),
+        (["draw", "--concept", "{concept}", "<bo>", "--num-images", "1000000000", "--out", "{tmp}"], "--num-images: found 1000000000"),
+        (["draw", "--concept", "{concept}", "<bo>", "--previews", "1000000000", "--out", "{tmp}"], "previews: found 1000000000"),
+        (["draw", "--concept", "{concept}", "<bo>", "--temperature", "inf", "--out", "{tmp}"], "temperature .*: found inf, expected .* finite"),
+        (["draw", "--concept", "{concept}", "<bo>", "--temperature", "1e400", "--out", "{tmp}"], "temperature .*: found inf"),
+        (["draw", "--concept", "{concept}", "<bo>", "--top-p", "nan", "--out", "{tmp}"], "top_p: found nan"),
+        (["benchmark", "--seed", "1", "--num-concepts", "1000000000", "--out", "{tmp}/new"], "--num-concepts: found 1000000000"),
         (["draw", "--concept", "{concept}", "<bo>", "--top-p", "0", "--out", "{tmp}"], "top_p|top-p"),
         (["draw", "--concept", "{concept}", "<bo>", "--temperature", "-1", "--out", "{tmp}"], "temperature"),
         (["draw", "--concept", "{concept}", "<bo>", "--temperature", "nan", "--out", "{tmp}"], "temperature .*: found nan, expected 0.001 or more"),
@@ -127,7 +133,7 @@ def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder)
     ],
 )
 def test_a_mistake_is_said_in_one_line(arguments, match, concept, tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     filled = [a.format(concept=concept, tmp=tmp_path, file=tmp_path / "file") for a in arguments]
     with pytest.raises(SystemExit, match=match) as stopped:
         cli.main(filled)
@@ -177,7 +183,7 @@ def test_a_person_is_learned_and_published_with_consent_only(said, base_folder, 
     assert concept_file.read_header(tmp_path / "ann.safetensors")["consent"] is True
     base = ("--base-model", "user/tiny", "--licence", "mit")
     assert said("publish", str(tmp_path / "ann.safetensors"), "--folder", str(tmp_path / "card"), *base).strip()
-    assert "agreed" in (tmp_path / "card" / "README.md").read_text()
+    assert "agreed" in (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
 
 
 def test_other_peoples_tokens_come_in_and_go_out(said, base_folder, tmp_path):
@@ -207,4 +213,4 @@ def test_learning_that_is_stopped_goes_on_when_it_is_asked_again(said, base_fold
     assert stopped.value.code == 75 and not (tmp_path / "tom.safetensors").exists()
     monkeypatch.undo()
     said(*asked, *SHORT)
-    assert (tmp_path / "tom.safetensors").is_file() and len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
+    assert (tmp_path / "tom.safetensors").is_file() and len((tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 2

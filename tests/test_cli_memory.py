@@ -19,7 +19,7 @@ def photos(tmp_path):
     folder.mkdir()
     for name in ("0.png", "1.png"):
         Image.new("RGB", (16, 16), "red").save(folder / name)
-    (folder / "info.json").write_text(json.dumps({"class": "dog", "extra_info": ["<bo> has a hat.", "<bo> sings."]}))
+    (folder / "info.json").write_text(json.dumps({"class": "dog", "extra_info": ["<bo> has a hat.", "<bo> sings."]}), encoding="utf-8")
     return folder
 
 
@@ -47,7 +47,7 @@ def test_a_memory_goes_from_one_layout_to_the_other(photos, tmp_path):
 )
 def test_a_memory_that_is_malformed_is_refused_in_one_line(found, match, photos, capsys):
     database = photos / "database.json"
-    database.write_text(found if isinstance(found, str) else json.dumps(found))
+    database.write_text(found if isinstance(found, str) else json.dumps(found), encoding="utf-8")
     with pytest.raises(SystemExit, match=match) as refused:
         cli.main(["memory", str(database)])
     said = capsys.readouterr()
@@ -65,7 +65,7 @@ def test_a_memory_is_not_written_over_what_is_there(photos):
 
 
 def test_people_of_a_memory_are_read_with_consent_only(photos, capsys):
-    (photos / "info.json").write_text(json.dumps({"class": "policewoman"}))
+    (photos / "info.json").write_text(json.dumps({"class": "policewoman"}), encoding="utf-8")
     with pytest.raises(SystemExit, match="is a person"):
         cli.main(["memory", str(photos)])
     cli.main(["memory", str(photos), "--consent"])

@@ -35,7 +35,7 @@ class Settings:
 @pytest.fixture
 def load(tmp_path):
     def read(text: str, *overrides: str) -> Settings:
-        (tmp_path / "a.yaml").write_text(text)
+        (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
         return config.load(Settings, tmp_path / "a.yaml", overrides)
 
     return read
@@ -140,7 +140,7 @@ def test_a_mistake_on_the_command_line_is_said(load, override, match):
 
 def test_a_file_can_extend_another(tmp_path, load):
     (tmp_path / "below").mkdir()
-    (tmp_path / "below" / "b.yaml").write_text("seed: 1\ntext: kept\npart: {rate: 1, names: [a]}\nparts: [{}, {}]")
+    (tmp_path / "below" / "b.yaml").write_text("seed: 1\ntext: kept\npart: {rate: 1, names: [a]}\nparts: [{}, {}]", encoding="utf-8")
     read = load("extends: below/b.yaml\nseed: 2\npart: {rate: 9}\nparts: [{rate: 3}]")
     assert read == Settings(seed=2, text="kept", part=Part(rate=9.0, names=("a",)), parts=(Part(rate=3.0),))
 
@@ -154,7 +154,7 @@ def test_written_settings_are_read_back(load):
 
 def test_the_settings_of_a_run_are_read_back(tmp_path):
     settings = RunConfig(concept=ConceptConfig(name="bo", pictures=("data/bo",), facts=("<bo>: it sings",)), method=Method(start="k_means"))
-    (tmp_path / "run.yaml").write_text(config.to_yaml(settings))
+    (tmp_path / "run.yaml").write_text(config.to_yaml(settings), encoding="utf-8")
     assert config.load(RunConfig, tmp_path / "run.yaml") == settings
 
 

@@ -76,7 +76,7 @@ def test_the_card_says_what_the_hub_and_a_reader_need(path, tmp_path):
 
 
 def test_the_example_of_the_card_is_python(path, tmp_path):
-    text = (hub.save_card_folder(path, tmp_path / "shared") / "README.md").read_text()
+    text = (hub.save_card_folder(path, tmp_path / "shared") / "README.md").read_text(encoding="utf-8")
     compile(text.split("```python")[1].split("```")[0], "card", "exec")
 
 
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_concept_is_not_published(path, sent):
 
 
 def test_a_drawing_that_cannot_be_read_leaves_nothing_behind(path, tmp_path):
-    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "text.png").write_text("hello", encoding="utf-8")
     with pytest.raises(ValueError, match=r"text\.png: not a readable picture"):
         hub.save_card_folder(path, tmp_path / "shared", drawings=[tmp_path / "text.png"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["concepts", "text.png"]

@@ -10,9 +10,12 @@ PACKAGE = ROOT / "unictoken"
 LAYERS = (
     "unictoken.core",
     "unictoken.core.errors",
+    "unictoken.core.program",
+    "unictoken.core.progress",
     "unictoken.core.disk",
     "unictoken.core.shipped",
     "unictoken.core.config",
+    "unictoken.core.launch",
     "unictoken.core.text",
     "unictoken.core.pictures",
     "unictoken.world",
@@ -33,7 +36,7 @@ PROGRAMS = sorted(file for folder in ("train", "eval", "benchmarks") for file in
 def imported(path: Path) -> set[str]:
     """Every module that a file imports, at its top or inside a function; `from a import b` counts as a and a.b."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

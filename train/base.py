@@ -9,15 +9,20 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from unictoken.core.program import interruptible, keeping, run_program
+
+if __name__ == "__main__":
+    interruptible("train/base.py")  # in the seconds of the imports below
 
 import torch
 
 from unictoken.core import config
-from unictoken.core.errors import Refused, UserError
-from unictoken.learn.stop import STOPPED, Stopped, StopSignal
+from unictoken.core.errors import UserError
+from unictoken.learn.stop import StopSignal
 from unictoken.measure.abilities import measure_base
 from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.model.base import Base, load_base, usual_device
@@ -27,6 +32,7 @@ from unictoken.model.vocab import Vocab
 from unictoken.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.pretrain.card import write_card
 
+PROGRAM = "train/base.py"
 PARTS = ("tokenizer", "judge", "language", "measure")
 
 
@@ -50,7 +56,7 @@ def logger(part: str, work: Path):
     def log(step: int, **numbers) -> None:
         line = {"part": part, "step": step, "time": round(time.time()), **{k: round(v, 4) for k, v in numbers.items()}}
         print(" ".join(f"{k}={v}" for k, v in line.items() if k != "time"), flush=True)
-        with open(work / "log.jsonl", "a") as file:
+        with open(work / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     return log
@@ -93,12 +99,11 @@ def make_language(settings: BaseConfig, device: str) -> None:
             return {}
         return measure_base(Base(model, words, "watched"), None, count=32, seed=settings.seed)
 
-    stop = StopSignal()
-    language.train(
-        model, settings.language, lessons, seed=settings.seed, device=device, progress=work / "language.safetensors",
-        log=logger("language", work), watch=watch, stop_asked=stop,
-    )
-    stop.over()
+    with StopSignal() as stop:
+        language.train(
+            model, settings.language, lessons, seed=settings.seed, device=device, progress=work / "language.safetensors",
+            log=logger("language", work), watch=watch, stop_asked=stop,
+        )
     language.save(model, words, Path(settings.out))
 
 
@@ -112,18 +117,19 @@ def measure(settings: BaseConfig) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = config.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    run_program(PROGRAM, make_from, arguments)
+
+
+def make_from(arguments: Sequence[str]) -> None:
+    parser = config.Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/base.yaml")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
-    try:
-        make(config.load(BaseConfig, options.config, options.set), options.parts)
-    except Stopped as stopped:
-        print(f"train/base.py: {stopped}", flush=True)
-        sys.exit(STOPPED)
-    except (UserError, OSError) as error:
-        raise Refused(f"train/base.py: {error}") from None
+    settings = config.load(BaseConfig, options.config, options.set)
+    with keeping(lambda: f"the parts that were finished are kept in {settings.work} and {settings.out}."):
+        make(settings, options.parts)
 
 
 def make(settings: BaseConfig, parts: Collection[str]) -> None:

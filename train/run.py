@@ -8,8 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
+from collections.abc import Sequence
+from contextlib import closing
+from functools import cache
+from typing import NoReturn
+
+from unictoken.core.program import interruptible, keeping, run_program
+
+if __name__ == "__main__":
+    interruptible("train/run.py")  # in the seconds of the imports below
 
 import torch
 
@@ -19,18 +27,21 @@ import deepspeed
 from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state, safe_set_full_fp32_param, safe_set_full_optimizer_state
 
 from unictoken.core import config
-from unictoken.core.errors import Refused, UserError
+from unictoken.core.errors import REFUSED
+from unictoken.core.launch import Launch, asked_of_accelerate, read_launch
+from unictoken.core.progress import hide_bars
 from unictoken.learn.bar import Bar
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import base_dtype, base_of, run
 from unictoken.learn.settings import RunConfig, source_of
 from unictoken.learn.stages import TorchEngine, adamw_settings
-from unictoken.learn.stop import STOPPED, Stopped, StopSignal
+from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import finish
 from unictoken.model.base import Base
 from unictoken.model.memory import keep_freed_memory
 
+PROGRAM = "train/run.py"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -151,22 +162,40 @@ def everywhere(value, how) -> float:
     return tensor.item()
 
 
+@cache
+def launch() -> Launch:
+    """This process among those that were started with it. Read once: joining them writes into the environment."""
+    return read_launch()
+
+
+def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
+    """Become torchrun, which starts this program so many times."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("MASTER_ADDR", "MASTER_PORT")}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"]
+    os.execve(sys.executable, [*command, __file__, *arguments], environment)
+
+
 def start_processes() -> int:
     """Join the other processes; a plain `python train/run.py` is a world of one. Gives this process's rank."""
-    if "RANK" not in os.environ:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    here = int(os.environ.get("LOCAL_SIZE", 1))  # processes of the launcher on this machine
-    if here > 1 and "OMP_NUM_THREADS" not in os.environ:  # each would take every core, and all would wait for each other
-        torch.set_num_threads(max(1, torch.get_num_threads() // here))
+    here = launch()
+    os.environ.update(here.join())
+    if here.local_size > 1 and "OMP_NUM_THREADS" not in os.environ:  # each would take every core, and all would wait for each other
+        torch.set_num_threads(max(1, torch.get_num_threads() // here.local_size))
+    if torch.cuda.is_available() and here.local_rank >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise config.ConfigError(f"LOCAL_RANK={here.local_rank}: this machine has {found} GPU. Start one process for each.")
     # DeepSpeed (0.19.8) would compile an operator that only its inference uses; a process that is
     # killed meanwhile leaves a lock behind, for which every later one waits forever. There is no
     # switch for it. Until DeepSpeed stops; tests/train/test_deepspeed_insides.py sees it move.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(verbose=False)
-    deepspeed.accelerator.get_accelerator().set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    try:
+        deepspeed.init_distributed(verbose=False)
+    except torch.distributed.DistNetworkError as error:
+        place, why = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", str(error).splitlines()[0]
+        raise config.ConfigError(
+            f"the processes cannot meet at {place} ({why}). Give the launcher another port (--master_port N), and the first machine's address."
+        ) from None
+    deepspeed.accelerator.get_accelerator().set_device(here.local_rank)
     return torch.distributed.get_rank()
 
 
@@ -178,24 +207,41 @@ class StopEverywhere(StopSignal):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = config.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    run_program(PROGRAM, learn, arguments, says=says)
+
+
+def says(line: str) -> bool:
+    """Whether this process prints what ends it. Only who really is one of several leaves it to another."""
+    try:
+        return launch().says(line)
+    except config.ConfigError:
+        return True
+
+
+def learn(arguments: Sequence[str]) -> None:
+    parser = config.Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--local_rank", type=int, default=0, help="given by the deepspeed launcher")
+    parser.add_argument("--local_rank", "--local-rank", metavar="N", help="given by launchers")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
+    if count := asked_of_accelerate():
+        start_again(count, arguments)
+    if options.local_rank:
+        os.environ.setdefault("LOCAL_RANK", options.local_rank)
     try:
         learn_from(config.load(RunConfig, options.config, options.set))
-    except Stopped as stopped:
-        print(f"train/run.py: {stopped}", flush=True)
-        sys.exit(STOPPED)
-    except (UserError, OSError) as error:
-        raise Refused(f"train/run.py: {error}") from None
+    except RuntimeError:
+        if launch().somebody_ended:  # and has said why; this process only misses it
+            raise SystemExit(REFUSED) from None
+        raise
 
 
 def learn_from(settings: RunConfig) -> None:
     """Learn, then (on the first process) write the concept file, the pictures, the answers and the report."""
     keep_freed_memory()
     rank = start_processes()
+    hide_bars(rank > 0)
     for stage in settings.method.stages:
         if stage.batch % world_size():
             raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
@@ -203,27 +249,28 @@ def learn_from(settings: RunConfig) -> None:
     base = base_of(settings)
     if rank == 0:
         print(config.to_yaml(settings), flush=True)
-    bar, stop = Bar(settings.method, hidden=rank > 0), StopEverywhere()
-    learned = run(
-        base,
-        settings,
-        source=source,
-        engine=OneEngine(settings),
-        share=slice(rank, None, world_size()),
-        first_process=rank == 0,
-        stop_asked=stop,
-        show=bar.show,
-        show_drawings=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
-    )
-    stop.over()
-    bar.close()
+    bar = Bar(settings.method)
+    with keeping(lambda: kept_of_learning(settings)), StopEverywhere() as stop, closing(bar):
+        learned = run(
+            base,
+            settings,
+            source=source,
+            engine=OneEngine(settings),
+            share=slice(rank, None, world_size()),
+            first_process=rank == 0,
+            stop_asked=stop,
+            show=bar.show,
+            show_drawings=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
+        )
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()  # the others need not wait for the report, which may take longer than they would
+    launch().leave()
     if rank == 0:
         if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
             drop_shards(base)
             base = base_of(settings)
-        print(finish(base, settings, *learned), flush=True)
+        with keeping(lambda: kept_of_measuring(settings)):
+            print(finish(base, settings, *learned), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from PIL import Image
 
 from unictoken.concept.speaker import Speaker
 from unictoken.concept.tokens import ConceptTokens, Prompts
+from unictoken.core.config import within
 from unictoken.core.text import ConceptError, mark, misspelt
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt
@@ -23,6 +24,7 @@ from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits, sample_pictures, sample_text
 
+MOST_PREVIEWS = 1000  # of one picture
 _POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
 
 
@@ -107,8 +109,7 @@ class Conditioning:
         Two ways in which understanding helps drawing (UniCTokens, knowledge-driven generation): with `recaption` the model is first asked for what a
         prompt only points at ('its hat' becomes 'a red party hat'); of several `previews` the one is kept that it recognises best.
         """
-        if previews < 1:
-            raise ConceptError(f"previews: found {previews}, expected 1 or more.")
+        within("previews", previews, 1, MOST_PREVIEWS)
         texts = [self.recaption(prompt) for prompt in prompts] if recaption else list(prompts)
         ids_NK = self.draw_ids([text for text in texts for _ in range(previews)], how)
         if previews > 1:

@@ -48,7 +48,7 @@ def test_drawings_supervise_the_whole_picture_and_questions_a_short_answer(tiny,
 
 def test_it_writes_what_it_measured(program, tmp_path, capsys):
     program.main(["--size", "tiny", "--steps", "1", "--out", str(tmp_path / "tiny.json")])
-    found = json.loads((tmp_path / "tiny.json").read_text())
+    found = json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))
     assert found["command"].startswith("python benchmarks/seven_b.py --size tiny") and found["commit"].removesuffix("-dirty")
     assert [row["recompute"] for row in found["learning"]] == [False, True]
     assert all(row["ids_per_second"] > 0 and row["peak_gib"] > 0 for row in found["learning"])

@@ -145,7 +145,7 @@ def test_the_number_of_rows_says_their_roles(form, rows, counts, base, tmp_path)
 
 @pytest.mark.parametrize("form", PICKLED)
 def test_prompts_are_those_of_our_preset_of_the_method(form, tmp_path):
-    preset = yaml.safe_load((ROOT / "configs" / "methods" / f"{form}.yaml").read_text())["method"]
+    preset = yaml.safe_load((ROOT / "configs" / "methods" / f"{form}.yaml").read_text(encoding="utf-8"))["method"]
     assert bo_from(write_foreign(tmp_path, form), form).prompts == Prompts(**preset["prompts"])
 
 
@@ -326,7 +326,7 @@ BROKEN_PICKLES = {
     "empty": (lambda p: p.write_bytes(b""), "not a whole file"),
     "cut early": (lambda p: p.write_bytes(p.read_bytes()[:100]), "not a whole file"),
     "cut late": (lambda p: p.write_bytes(p.read_bytes()[:-30]), "not a whole file"),
-    "text": (lambda p: p.write_text("rows"), "not a whole file"),
+    "text": (lambda p: p.write_text("rows", encoding="utf-8"), "not a whole file"),
     "a name in its pickle misspelt": (lambda p: p.write_bytes(with_byte_flipped(p.read_bytes())), "not a whole file"),
     "a bit of a row flipped": (lambda p: p.write_bytes(with_a_bit_of_a_row_flipped(p.read_bytes())), "does not match its checksum|Bad CRC"),
     "something before the zip": (lambda p: p.write_bytes(b"\0\0" + p.read_bytes()), "does not begin as a zip"),

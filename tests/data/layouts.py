@@ -17,7 +17,7 @@ def draw(*paths: Path) -> None:
 
 def write(path: Path, value) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
 
 
 def turns(question: str, answer: str) -> list[dict]:

@@ -115,13 +115,13 @@ def test_concepts_go_out_as_rap_and_come_back_with_their_facts_in_one(sources, t
 def test_a_memory_goes_in_and_out_unchanged(form, sources, tmp_path):
     first = write_memory(sources, tmp_path / "a" / "memory", form=form)
     second = write_memory(read_memory(first), tmp_path / "b" / "memory", form=form)
-    assert json.loads(first.read_text()) == json.loads(second.read_text())
+    assert json.loads(first.read_text(encoding="utf-8")) == json.loads(second.read_text(encoding="utf-8"))
     files = [p.relative_to(first.parent) for p in sorted(first.parent.rglob("*.png"))]
     assert len(files) == 3 and all((first.parent / f).read_bytes() == (second.parent / f).read_bytes() for f in files)
 
 
 def test_what_is_written_has_raps_own_layout(sources, tmp_path):
-    found = json.loads(write_memory(sources, tmp_path / "memory").read_text())
+    found = json.loads(write_memory(sources, tmp_path / "memory").read_text(encoding="utf-8"))
     assert found["concept_dict"]["<blue-mug>"] == {
         "name": "blue-mug", "image": "memory/blue-mug/0.png", "info": "<blue-mug> is a blue mug.", "category": "mug",
     }
@@ -132,7 +132,7 @@ def test_what_is_written_has_raps_own_layout(sources, tmp_path):
 
 
 def test_what_is_written_for_r2p_has_its_attributes(sources, tmp_path):
-    found = json.loads(write_memory(sources, tmp_path / "memory", form="r2p").read_text())["concept_dict"]["<bo>"]
+    found = json.loads(write_memory(sources, tmp_path / "memory", form="r2p").read_text(encoding="utf-8"))["concept_dict"]["<bo>"]
     assert found["image"] == ["memory/bo/0.png", "memory/bo/1.png"]
     assert found["info"] == {
         "category": "dog", "general": ["<bo> is a brown dog. He barks."], "distinct features": ["a white ear", "a red hat"], "brand/text": ["none"],

@@ -91,7 +91,7 @@ def test_yollavas_placeholder_becomes_the_name_and_only_as_a_word(tmp_path):
 
 def test_yollavas_flat_questions_are_given_to_the_concept_of_their_folder(tmp_path):
     layouts.yollava(tmp_path)
-    nested = json.loads((tmp_path / "yollava-visual-qa.json").read_text())
+    nested = json.loads((tmp_path / "yollava-visual-qa.json").read_text(encoding="utf-8"))
     before = read(tmp_path).concepts["bo"].select("choice", split="test")
     write(tmp_path / "yollava-visual-qa.json", nested["bo"])
     (flat,) = read(tmp_path).concepts["bo"].select("choice", split="test")
@@ -218,7 +218,7 @@ def instead(path: Path, make) -> None:
 
 def again(path: Path, *keys: str, value) -> None:
     """The JSON file with another value under the keys; `...` takes the key away."""
-    whole = json.loads(path.read_text())
+    whole = json.loads(path.read_text(encoding="utf-8"))
     part = whole
     for key in keys[:-1]:
         part = part[key]
@@ -226,13 +226,13 @@ def again(path: Path, *keys: str, value) -> None:
         del part[keys[-1]]
     else:
         part[keys[-1]] = value
-    path.write_text(json.dumps(whole))
+    path.write_text(json.dumps(whole), encoding="utf-8")
 
 
 def twice(path: Path) -> None:
     """The JSON mapping with its first key given twice."""
-    first, value = next(iter(json.loads(path.read_text()).items()))
-    path.write_text("{" + f"{json.dumps(first)}: {json.dumps(value)}, " + path.read_text().lstrip()[1:])
+    first, value = next(iter(json.loads(path.read_text(encoding="utf-8")).items()))
+    path.write_text("{" + f"{json.dumps(first)}: {json.dumps(value)}, " + path.read_text(encoding="utf-8").lstrip()[1:], encoding="utf-8")
 
 
 def bad_bytes(path: Path) -> None:
@@ -240,8 +240,8 @@ def bad_bytes(path: Path) -> None:
 
 
 def say(path: Path, old: str, new: str) -> None:
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    assert old in path.read_text(encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
 TRAIN, TEST = "concept/train/bo", "concept/test/bo"

@@ -145,7 +145,7 @@ def test_a_person_needs_consent(root):
 
 
 def test_a_toy_pet_keeps_its_truth(root, toy, toy_folder):
-    write(root / "concept/train/bo/info.json", (toy_folder / "info.json").read_text().replace("tom", "bo"))
+    write(root / "concept/train/bo/info.json", (toy_folder / "info.json").read_text(encoding="utf-8").replace("tom", "bo"))
     assert read(root).concepts["bo"].source().pet == toy.source.pet
 
 

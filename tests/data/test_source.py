@@ -20,13 +20,13 @@ PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
 def folder(tmp_path):
     for i, colour in enumerate(("red", "green", "blue")):
         Image.new("RGB", (16, 16), colour).save(tmp_path / f"{i}.png")
-    (tmp_path / "notes.txt").write_text("not a picture")
-    (tmp_path / ".hidden.png").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not a picture", encoding="utf-8")
+    (tmp_path / ".hidden.png").write_text("not a picture", encoding="utf-8")
     return tmp_path
 
 
 def write_info(folder, info) -> None:
-    (folder / "info.json").write_text(info if isinstance(info, str) else json.dumps(info))
+    (folder / "info.json").write_text(info if isinstance(info, str) else json.dumps(info), encoding="utf-8")
 
 
 def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
@@ -131,7 +131,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
 
 def test_a_broken_picture_is_named(folder):
-    (folder / "3.png").write_text("hello")
+    (folder / "3.png").write_text("hello", encoding="utf-8")
     with pytest.raises(PictureError, match=r"3\.png"):
         read_source(folder, name="bo", class_noun="dog")
 

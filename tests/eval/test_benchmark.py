@@ -33,23 +33,23 @@ def config_file(base_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(toy_dataset, "RANDOM_IMAGES", 3)
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
-    (tmp_path / "method.yaml").write_text(METHOD)
+    (tmp_path / "method.yaml").write_text(METHOD, encoding="utf-8")
     lines = {"base": base_folder, "judge": tmp_path / "judge.safetensors", "methods": tmp_path / "method.yaml", "num_concepts": 2,
              "controls": "[none, text_prompt, wrong_concept]", "work": tmp_path / "work", "out": tmp_path / "toy.json", "page": tmp_path / "toy.html"}
-    (tmp_path / "toy.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
+    (tmp_path / "toy.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()), encoding="utf-8")
     return tmp_path / "toy.yaml"
 
 
 def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys):
     program.main(["--config", str(config_file), "--methods", "joint"])
-    result = json.loads(config_file.with_name("toy.json").read_text())
+    result = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
     assert list(result["mean"]) == ["joint", "none", "text_prompt", "wrong_concept"]
     assert result["seed"] == 1 and len(result["rows"]) == 8 and result["command"].startswith("python eval/run.py --config")
     own = [row["vqa"] for row in result["rows"] if row["method"] == "joint"]
     assert result["mean"]["joint"]["vqa"] == round(sum(own) / 2, 4)
     shown = capsys.readouterr().out
-    assert "| joint |" in shown and shown.strip() in config_file.with_name("toy.md").read_text()
-    assert "<figure>" in config_file.with_name("toy.html").read_text()
+    assert "| joint |" in shown and shown.strip() in config_file.with_name("toy.md").read_text(encoding="utf-8")
+    assert "<figure>" in config_file.with_name("toy.html").read_text(encoding="utf-8")
 
 
 def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program, config_file):
@@ -59,7 +59,7 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
         more = (f"workers={workers}", f"work={work}", "controls=[none, wrong_concept]")
         command = ["--config", str(config_file), *(part for key in more for part in ("--set", key))]
         program.main(command)
-        numbers = json.loads(config_file.with_name("toy.json").read_text())
+        numbers = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
         found[workers] = {key: numbers[key] for key in ("mean", "rows", "run")}
     assert found[1] == found[2]
     for file in work.glob("*/concepts/*/tom.safetensors"):
@@ -74,8 +74,9 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--set", "num_concepts=1"), "num_concepts: found 1, expected 2 or more"),
-        (("--set", "workers=0"), "workers 0, previews 1; expected 1 or more of each"),
+        (("--set", "num_concepts=0"), "num_concepts: found 0, expected 1 to 1000000"),
+        (("--set", "workers=0"), "workers: found 0, expected 1 or more"),
+        (("--set", f"references={10**30}"), "references: found 100000"),
         (("--set", "sede=1"), "unknown key 'sede'; did you mean 'seed'"),
         (("--set", "controls=[nothing]"), "controls: unknown 'nothing'; known: none, class_noun"),
         (("--methods", "joynt"), "--methods: 'joynt' is not among the config's: joint"),

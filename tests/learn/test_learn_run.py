@@ -63,16 +63,16 @@ def test_learning_resumes_bit_for_bit(base, settings, method, stops):
         with pytest.raises(Stopped, match="the same command goes on from there"):
             run(base, halting, stop_asked=stop_after(steps))
     assert torch.equal(rows(base, halting), straight)
-    logs = [(folder.folder / "log.jsonl").read_text().splitlines() for folder in (settings, halting)]
+    logs = [(folder.folder / "log.jsonl").read_text(encoding="utf-8").splitlines() for folder in (settings, halting)]
     losses = [[(line["step"], line["loss"]) for line in map(json.loads, log)] for log in logs]
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_finished_run_is_not_learned_again(base, settings):
     first = rows(base, settings)
-    log = (settings.folder / "log.jsonl").read_text()
+    log = (settings.folder / "log.jsonl").read_text(encoding="utf-8")
     assert torch.equal(rows(base, dataclasses.replace(settings, resume="must")), first)
-    assert (settings.folder / "log.jsonl").read_text() == log
+    assert (settings.folder / "log.jsonl").read_text(encoding="utf-8") == log
 
 
 def test_resuming_what_is_not_there_is_an_error_when_it_must(base, settings):
@@ -133,7 +133,7 @@ def test_a_run_that_began_anew_and_stopped_goes_on_from_its_own_checkpoint(base,
 def test_a_run_leaves_its_config_its_log_and_its_pictures(base, settings):
     run(base, dataclasses.replace(settings, show_every=4, save_every=2))
     assert config.load(RunConfig, settings.folder / "config.yaml").concept == settings.concept
-    log = [json.loads(line) for line in (settings.folder / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (settings.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["step"] for line in log] == [1, 2, 3, 4, 5, 6] and {"loss", "lr", "stage", "seconds"} <= set(log[0])
     assert [p.name for p in (settings.folder / "pictures").iterdir()] == ["step-000004.png"]
     assert sorted(p.name for p in (settings.folder / "checkpoints").iterdir()) == ["step-000004.safetensors", "step-000006.safetensors"]
@@ -158,10 +158,10 @@ def test_a_checkpoint_of_other_pictures_is_refused(base, settings, toy_folder, t
 def test_a_log_line_that_a_crash_cut_does_not_stop_a_run(base, settings):
     with pytest.raises(Stopped):
         run(base, settings, stop_asked=stop_after(2))
-    with open(settings.folder / "log.jsonl", "a") as log:
+    with open(settings.folder / "log.jsonl", "a", encoding="utf-8") as log:
         log.write('{"step": 3, "lo')
     run(base, settings)
-    steps = [json.loads(line)["step"] for line in (settings.folder / "log.jsonl").read_text().splitlines()]
+    steps = [json.loads(line)["step"] for line in (settings.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
@@ -172,7 +172,7 @@ def test_a_prompt_about_somebody_else_is_said_before_anything_is_learned(base, s
 
 
 def test_an_output_that_cannot_be_is_said_before_anything_is_learned(base, settings, tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     for wrong, said in (
         ({"concepts": str(tmp_path / "file")}, "concepts: .*file is a file, expected a folder"),
         ({"out": str(tmp_path / "file" / "deeper")}, "out: .*file is a file, expected a folder"),

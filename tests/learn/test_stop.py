@@ -10,7 +10,7 @@ def stop():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
     made = StopSignal()
     yield made
-    made.over()
+    made.restore()
     signal.signal(signal.SIGINT, before)
 
 
@@ -38,9 +38,9 @@ def test_a_second_ctrl_c_ends_the_process_at_once(stop):
         signal.raise_signal(signal.SIGINT)
 
 
-def test_when_it_is_over_signals_are_what_they_were():
+def test_when_it_is_restored_signals_are_what_they_were():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     made = StopSignal()
     signal.raise_signal(signal.SIGINT)
-    made.over()
+    made.restore()
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before

@@ -55,7 +55,7 @@ def judge(server, tmp_path):
 
 
 def kept(judge) -> list[dict]:
-    return [json.loads(line) for line in judge.kept.read_text().splitlines()]
+    return [json.loads(line) for line in judge.kept.read_text(encoding="utf-8").splitlines()]
 
 
 def test_a_picture_is_checked_against_its_claim_and_references(server, judge, monkeypatch):
@@ -95,7 +95,7 @@ def test_a_half_kept_verdict_is_asked_for_again(server, judge):
 
 
 def test_a_file_of_something_else_is_not_gone_on_with(judge):
-    judge.kept.write_text('{"key": "a", "said": "1"}\n[]\n')
+    judge.kept.write_text('{"key": "a", "said": "1"}\n[]\n', encoding="utf-8")
     with pytest.raises(EndpointError, match="verdicts.jsonl:2: not a verdict"):
         EndpointJudge(judge.config, judge.kept)
 

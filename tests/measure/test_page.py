@@ -63,7 +63,7 @@ def written(pictures, tmp_path):
         title=HOSTILE, notes=(HOSTILE,), scores={**SCORES, HOSTILE: {}}, metrics=("palette", "CLIP-I (ViT-B/32, pairwise)", HOSTILE),
         controls=("none",), concepts=(sheet,),
     )  # fmt: skip
-    return page.write(made, tmp_path / "report" / "report.html").read_text()
+    return page.write(made, tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_table_says_controls_intervals_and_presets():
@@ -117,7 +117,7 @@ def test_scores_controls_and_wrong_answers_are_marked(written):
 
 
 def test_a_page_without_concepts_is_a_table(tmp_path):
-    html = page.write(Page(title="toy", scores={"joint": {"vqa": 0.5}}, metrics=("vqa",)), tmp_path / "report.html").read_text()
+    html = page.write(Page(title="toy", scores={"joint": {"vqa": 0.5}}, metrics=("vqa",)), tmp_path / "report.html").read_text(encoding="utf-8")
     assert Reader(html) and "<td>0.500</td>" in html and "<nav>" not in html and "t interval" not in html
 
 

@@ -22,7 +22,7 @@ def path(tmp_path):
 def test_every_prediction_is_one_line_that_reads_back(path):
     kept = Predictions(path, run="a")
     kept.add(OF_BO)
-    lines = path.read_text().split("\n")
+    lines = path.read_text(encoding="utf-8").split("\n")
     assert len(lines) == 4 and lines[-1] == "" and json.loads(lines[0])["given"] == ASKED.given
     assert predictions.read(path) == list(kept) == list(Predictions(path, run="a")) == OF_BO
 

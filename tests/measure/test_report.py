@@ -32,7 +32,7 @@ def test_the_concept_file_keeps_what_was_measured(base, finished):
 
 def test_the_report_shows_pictures_answers_and_scores(finished):
     settings, printed = finished
-    report = (settings.folder / "report.md").read_text()
+    report = (settings.folder / "report.md").read_text(encoding="utf-8")
     for part in ("# <tom>, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is <tom>?", "| joint |"):
         assert part in report
     assert "These pictures lie outside this base's world" in report  # an untrained base gives nothing back
@@ -41,7 +41,7 @@ def test_the_report_shows_pictures_answers_and_scores(finished):
 
 def test_every_picture_that_the_report_names_is_there(finished):
     settings, _ = finished
-    report = (settings.folder / "report.md").read_text()
+    report = (settings.folder / "report.md").read_text(encoding="utf-8")
     named = [part.split(")")[0] for part in report.split("](")[1:]]
     assert named and all((settings.folder / name).is_file() for name in named)
     assert (settings.folder / "grid.png").is_file()
@@ -49,7 +49,7 @@ def test_every_picture_that_the_report_names_is_there(finished):
 
 def test_answers_are_kept_with_their_questions(toy, finished):
     settings, _ = finished
-    answers = json.loads((settings.folder / "answers.json").read_text())
+    answers = json.loads((settings.folder / "answers.json").read_text(encoding="utf-8"))
     asked = [a["question"] for a in answers]
     assert asked[0] == "what is <tom>?" and len(asked) == 1 + len(toy.source.questions) + 2
 

@@ -126,21 +126,21 @@ def copy(base_folder, tmp_path):
 
 def with_config(vq=(), **changes):
     def change(folder):
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config["vq_config"] |= dict(vq)
-        (folder / "config.json").write_text(json.dumps(config | changes))
+        (folder / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
 
     return change
 
 
 def with_text(name, text):
-    return lambda folder: (folder / name).write_text(text)
+    return lambda folder: (folder / name).write_text(text, encoding="utf-8")
 
 
 def with_index(text):
     def change(folder):
         (folder / "model.safetensors").unlink()
-        (folder / "model.safetensors.index.json").write_text(text)
+        (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")
 
     return change
 
@@ -168,8 +168,8 @@ def with_one_number(name, number):
 
 
 def with_another_image_token(folder):
-    text = (folder / "tokenizer.json").read_text()
-    (folder / "tokenizer.json").write_text(text.replace("IMGIMGDDZ", "IMGIMGQQZ"))
+    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    (folder / "tokenizer.json").write_text(text.replace("IMGIMGDDZ", "IMGIMGQQZ"), encoding="utf-8")
 
 
 MALFORMED = {

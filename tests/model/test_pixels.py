@@ -116,7 +116,7 @@ def test_a_cut_file_is_refused_in_one_line(ending, tmp_path):
 
 
 def test_text_and_nothing_are_no_pictures(tmp_path):
-    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "text.png").write_text("hello", encoding="utf-8")
     with pytest.raises(PictureError, match="not a readable picture"):
         read_picture(tmp_path / "text.png")
     with pytest.raises(PictureError, match="no such file"):
@@ -165,7 +165,7 @@ def test_a_look_at_the_header_finds_what_is_no_picture_without_decoding_it(tmp_p
     Image.fromarray(noise).save(tmp_path / "cut.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:6000])
     check_picture(tmp_path / "cut.png")
-    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "text.png").write_text("hello", encoding="utf-8")
     with pytest.raises(PictureError, match="not a readable picture"):
         check_picture(tmp_path / "text.png")
 
@@ -173,7 +173,7 @@ def test_a_look_at_the_header_finds_what_is_no_picture_without_decoding_it(tmp_p
 @pytest.mark.parametrize("name", ["print.png", "print.eps"])
 def test_postscript_never_reaches_a_program(name, tmp_path, monkeypatch):
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("Ghostscript was asked"))
-    (tmp_path / name).write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n")
+    (tmp_path / name).write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n", encoding="utf-8")
     with pytest.raises(PictureError, match=r"not a readable picture \(it begins like none of PNG, JPEG"):
         read_picture(tmp_path / name)
 
@@ -187,7 +187,7 @@ def test_the_formats_of_photos_are_read(name, tmp_path):
 
 
 def test_a_name_with_a_line_break_is_refused_in_one_line(tmp_path):
-    (tmp_path / "two\nlines.png").write_text("hello")
+    (tmp_path / "two\nlines.png").write_text("hello", encoding="utf-8")
     for path in (tmp_path / "two\nlines.png", tmp_path / "no\nfile.png"):
         with pytest.raises(PictureError, match=r"(two|no)\\n(lines|file)\.png") as refused:
             read_picture(path)

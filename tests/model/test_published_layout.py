@@ -141,7 +141,7 @@ def size(tensors: dict[str, tuple[int, ...]]) -> int:
 def shapes(tmp_path_factory) -> dict[str, tuple[int, ...]]:
     """Of our class, made from the published configuration file."""
     folder = tmp_path_factory.mktemp("published")
-    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     with torch.device("meta"):
         model = EarlyFusionModel(ChameleonConfig.from_pretrained(folder))
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

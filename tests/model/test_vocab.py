@@ -114,7 +114,7 @@ def published(request, tmp_path_factory) -> tuple[Vocab, dict[str, int]]:
     folder = tmp_path_factory.mktemp("published")
     made.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "LlamaTokenizerFast", "bos_token": "<s>", "pad_token": "<pad>", "sep_token": "<reserved08706>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     return Vocab(PreTrainedTokenizerFast.from_pretrained(folder)), table
 
 

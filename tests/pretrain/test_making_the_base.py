@@ -148,10 +148,10 @@ def test_yes_and_no_weigh_more_than_words_and_picture_codes_less(tokenizer):
 
 def test_the_card_tells_the_history_of_the_weights_and_what_was_measured(tmp_path):
     write_card(tmp_path, {"vqa": 0.956, "other": 1.0}, "python train/base.py", fingerprint="ab" * 32)
-    assert "| visual questions, exact | 0.956 | 0.97 |" in (tmp_path / "README.md").read_text()
-    (tmp_path / "history.md").write_text(f"These weights ({'ab' * 6}): 10 steps.\n")
+    assert "| visual questions, exact | 0.956 | 0.97 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "history.md").write_text(f"These weights ({'ab' * 6}): 10 steps.\n", encoding="utf-8")
     write_card(tmp_path, {"vqa": 0.9}, "python train/base.py", fingerprint="ab" * 32, notes=["The judge errs."])
-    card = (tmp_path / "README.md").read_text()
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "10 steps." in card and "The judge errs." in card and "0.956" not in card
     write_card(tmp_path, {"vqa": 0.9}, "python train/base.py", fingerprint="cd" * 32)
-    assert "10 steps." not in (tmp_path / "README.md").read_text()
+    assert "10 steps." not in (tmp_path / "README.md").read_text(encoding="utf-8")

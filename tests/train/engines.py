@@ -114,6 +114,6 @@ if __name__ == "__main__":
     rank = program.start_processes()
     found = {"without": without_deepspeed(options.base), "ways": {name: try_way(options.base, way) for name, way in WAYS.items()}}
     if rank == 0:
-        Path(options.out).write_text(json.dumps(found))
+        Path(options.out).write_text(json.dumps(found), encoding="utf-8")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

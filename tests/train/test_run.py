@@ -45,7 +45,7 @@ class Launches:
 
     def __init__(self, folder: Path, config: str):
         self.folder, self.compiled = folder, folder / "compiled"
-        (folder / "toy.yaml").write_text(config)
+        (folder / "toy.yaml").write_text(config, encoding="utf-8")
         own = {"PYTHONPATH": str(ROOT), "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "TORCH_EXTENSIONS_DIR": str(self.compiled)}
         self.environment = {**os.environ, **own}
 
@@ -53,7 +53,12 @@ class Launches:
         settings = [f"out={self.folder / name}", f"concepts={self.folder / name}", *more]
         command = [sys.executable, *launcher, str(ROOT / "train" / "run.py"), "--config", "toy.yaml"]
         command += [word for setting in settings for word in ("--set", setting)]
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return self.call(command)
+
+    def call(self, command: list[str], **more: str) -> subprocess.Popen:
+        """Start a command with `more` in its environment."""
+        out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment | more, **out)
 
     def finish(self, running: subprocess.Popen, status: int = 0) -> str:
         """What it printed; a launch that fails, or takes too long, shows it all."""
@@ -66,7 +71,7 @@ class Launches:
         return printed
 
     def log(self, name: str) -> list[dict]:
-        return [json.loads(line) for line in (self.folder / name / "log.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in (self.folder / name / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
     def losses(self, name: str) -> list[float]:
         assert [line["step"] for line in self.log(name)] == list(range(1, STEPS + 1))
@@ -80,7 +85,7 @@ def stop_in_the_middle(launches: Launches, name: str, running: subprocess.Popen)
     """SIGTERM once a few steps are logged."""
     log = launches.folder / name / "log.jsonl"
     until = time.monotonic() + LIMIT
-    while not log.is_file() or len(log.read_text().splitlines()) < 3:
+    while not log.is_file() or len(log.read_text(encoding="utf-8").splitlines()) < 3:
         if time.monotonic() > until or running.poll() is not None:
             running.kill()
             pytest.fail(running.communicate()[0])
@@ -135,9 +140,8 @@ def engines(launches, base_folder) -> dict[str, dict]:
     """A few steps in two processes with each way of spreading the base, and without DeepSpeed, in one launch (engines.py)."""
     out = launches.folder / "ways.json"
     command = [sys.executable, *in_two_processes(), str(Path(__file__).with_name("engines.py")), str(base_folder), str(out)]
-    running = subprocess.Popen(command, cwd=launches.folder, env=launches.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    launches.finish(running)
-    return json.loads(out.read_text())
+    launches.finish(launches.call(command))
+    return json.loads(out.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

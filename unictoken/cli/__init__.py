@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from unictoken.cli import files, learning, memory, speaking, world
 from unictoken.core import config
-from unictoken.core.errors import Refused, UserError
+from unictoken.core.program import run_program
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,8 +19,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    run_program("unictoken", run, arguments)
+
+
+def run(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
-    try:
-        options.action(options)
-    except (UserError, OSError) as error:
-        raise Refused(f"unictoken: {error}") from None
+    options.action(options)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from contextlib import closing
 
 from unictoken.cli.command import command
 from unictoken.core import config
+from unictoken.core.program import keeping
 from unictoken.learn.bar import Bar
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import base_of, run
 from unictoken.learn.settings import RunConfig, source_of
-from unictoken.learn.stop import STOPPED, Stopped, StopSignal
+from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import finish
 from unictoken.model.memory import keep_freed_memory
 
@@ -21,16 +22,11 @@ def learn(options: argparse.Namespace) -> None:
     keep_freed_memory()
     source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
-    bar, stop = Bar(settings.method), StopSignal()
-    try:
+    bar = Bar(settings.method)
+    with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
         learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
-    except Stopped as stopped:
-        print(stopped)
-        sys.exit(STOPPED)
-    finally:
-        stop.over()
-        bar.close()
-    print(finish(base, settings, *learned))
+    with keeping(lambda: kept_of_measuring(settings)):
+        print(finish(base, settings, *learned))
 
 
 def _settings(options: argparse.Namespace) -> dict:

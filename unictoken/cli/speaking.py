@@ -20,6 +20,7 @@ from unictoken.model.base import load_base
 from unictoken.model.draw import Draw
 from unictoken.world.drawing import enlarge
 
+MOST_IMAGES = 10_000  # of one prompt
 SHOWN_SIDE = 256  # pixels; small pictures are saved enlarged to at least this
 
 
@@ -34,7 +35,7 @@ def spoken(options: argparse.Namespace) -> Conditioning:
 
 
 def draw(options: argparse.Namespace) -> None:
-    within("--num-images", options.num_images, 1)
+    within("--num-images", options.num_images, 1, MOST_IMAGES)
     check_folder(options.out, UserError, where="--out")
     how = Draw(temperature=options.temperature, top_p=options.top_p, guidance=options.guidance, seed=options.seed)
     who = spoken(options)

@@ -8,6 +8,7 @@ from pathlib import Path
 from unictoken.cli.command import command
 from unictoken.concept import file as concept_file
 from unictoken.core.config import check_seed
+from unictoken.core.disk import folder_aside
 from unictoken.measure import toy
 from unictoken.measure.toy_dataset import write_dataset
 from unictoken.world import language
@@ -16,7 +17,8 @@ from unictoken.world import language
 def pet(options: argparse.Namespace) -> None:
     concept_file.check_free([Path(options.out)])
     concept = toy.toy_concept(check_seed(options.seed, "--seed"), 0, name=concept_file.check_name(options.name))
-    toy.write_toy_folder(concept, Path(options.out))
+    with folder_aside(Path(options.out)) as aside:
+        toy.write_toy_folder(concept, aside)
     print(f"{options.out}: {language.describe(concept.pet)}")
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import yaml
 
 from unictoken.core import disk, shipped
-from unictoken.core.errors import Refused, UserError
+from unictoken.core.errors import UsageError, UserError
 
-LARGEST_SEED = 2**63 - 1
+LARGEST_SEED = LARGEST_INT = 2**63 - 1
+MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
 _COMMENT, _QUOTED = re.compile(r"(^|\s)#"), re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
@@ -35,20 +36,24 @@ class Parser(argparse.ArgumentParser):
     """A command line whose mistakes are told in one line, as all others are; an empty argument is one."""
 
     def parse_args(self, arguments=None, namespace=None):
-        if not all(argument.strip() for argument in (sys.argv[1:] if arguments is None else arguments)):
-            self.error("found an empty argument, expected a name, a place or a text")
+        for argument in sys.argv[1:] if arguments is None else arguments:
+            if not argument.strip():
+                self.error("found an empty argument, expected a name, a place or a text")
+            if any("\ud800" <= letter <= "\udfff" for letter in argument):  # bytes that Python could not read
+                read_as = sys.getfilesystemencoding()
+                self.error(f"{argument!a} holds bytes that are no text in {read_as}. Set PYTHONUTF8=1, or rename the file")
         return super().parse_args(arguments, namespace)
 
     def error(self, message: str) -> typing.NoReturn:
-        raise Refused(f"{self.prog}: {message}. `{self.prog} --help` says more.")
+        raise UsageError(f"{self.prog}: {message}. `{self.prog} --help` says more.")
 
 
 def within(where: str, value: float, low: float = 0, high: float = math.inf, *, above: bool = False) -> None:
-    """Refuse a number outside [low, high], or ]low, high] with `above`."""
-    if not (low < value if above else low <= value) or value > high:
+    """Refuse a number outside [low, high], or ]low, high] with `above`, and one that is infinite or no number."""
+    if not (low < value if above else low <= value) or value > high or value == math.inf:
         least = f"above {low}" if above else f"{low} or more" if high == math.inf else f"{low}"
         most = "" if high == math.inf else f" {'up ' if above else ''}to {high}"
-        raise ConfigError(f"{where}: found {value}, expected {least}{most}.")
+        raise ConfigError(f"{where}: found {value}, expected {least}{most or ' and finite' * (value == math.inf)}.")
 
 
 def one_or_more(settings, *names: str) -> None:
@@ -313,6 +318,8 @@ def _scalar(kind, value, where: str):
         raise ConfigError(f"{where}: found '{value}', expected {kind.__name__}.") from None
     if kind is float and not math.isfinite(converted):
         raise ConfigError(f"{where}: found '{value}', expected a finite number.")
+    if kind is int and abs(converted) > LARGEST_INT:
+        raise ConfigError(f"{where}: found {disk.quoted(converted)}, expected a whole number of at most 64 bits.")
     return converted
 
 

@@ -1,9 +1,11 @@
-"""The one kind of error that is the user's to mend."""
+"""The ends of a program that are no bug: what its user can mend, and what somebody asked for."""
 
 from __future__ import annotations
 
-import os
-import sys
+import signal
+
+REFUSED = 2  # exit status after a mistake of the user's, as argparse has it
+STOPPED = 75  # EX_TEMPFAIL: of a run that was stopped and can go on, so that what stands after it is not begun
 
 
 class UserError(ValueError):
@@ -14,14 +16,31 @@ class UserError(ValueError):
     """
 
 
+class UsageError(UserError):
+    """A command line that cannot be read. The message begins with the name of the program itself."""
+
+
 class Refused(SystemExit):
-    """What a program ends with when its user made a mistake: one line on stderr, exit status 2."""
+    """What a program ends with after it has printed a `UserError`."""
 
     def __init__(self, line: str):
-        self.line = " ".join(line.split())
-        if os.environ.get("RANK", "0") == "0":  # of many processes that all refuse, one says so
-            print(self.line, file=sys.stderr)
-        super().__init__(2)
+        self.line = line
+        super().__init__(REFUSED)
 
     def __str__(self) -> str:
         return self.line
+
+
+class Stopped(Exception):
+    """The run was asked to stop, saved itself, and can be resumed."""
+
+    def __init__(self, step: int, total: int):
+        super().__init__(f"stopped at step {step} of {total}; the same command goes on from there.")
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends the program now. `str()` says what is kept of its work, where somebody knows (`keeping`)."""
+
+    def __init__(self, number: signal.Signals = signal.SIGINT):
+        self.number = number
+        super().__init__()

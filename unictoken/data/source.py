@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image
 
 from unictoken.concept.file import check_name, check_noun
+from unictoken.core.config import MANY
 from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import PICTURE_ENDINGS, read_picture
@@ -184,7 +185,7 @@ def _check_pet(world: dict, path: Path) -> None:
     """Refuse a toy pet that nobody could draw."""
     for name, value in world.items():
         known = PET_ATTRIBUTES.get(name)
-        if (known and value not in known) or (not known and type(value) not in (int, float)):
+        if (known and value not in known) or (not known and (type(value) not in (int, float) or not abs(value) < MANY)):
             expected = f"one of {', '.join(known)}" if known else "a number"
             raise SourceError(f"{path}: '{name}' of 'world' is {quoted(value)}, expected {expected}.")
 

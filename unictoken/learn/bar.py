@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
+from unictoken.core.progress import bars_are_hidden
 from unictoken.learn.methods import Method
 from unictoken.learn.stages import Progress
 
 
 class Bar:
-    """Steps of all stages, with the stage and its loss; a resumed run begins where it was. `hidden` on all processes but the first."""
+    """Steps of all stages, with the stage and its loss; a resumed run begins where it was."""
 
-    def __init__(self, method: Method, *, hidden: bool = False):
-        steps = sum(stage.steps for stage in method.stages)
-        self.drawn = tqdm(total=steps, disable=hidden, unit="step", mininterval=2, delay=0.1)
+    def __init__(self, method: Method):
+        self.steps = sum(stage.steps for stage in method.stages)
+        self.drawn: tqdm | None = None  # from the first step on: before it, other bars show what is prepared
 
     def show(self, progress: Progress) -> None:
+        if self.drawn is None:
+            self.drawn = tqdm(
+                total=self.steps,
+                initial=progress.step - 1,
+                disable=bars_are_hidden(),
+                unit="step",
+                mininterval=2,
+                delay=0.1,
+            )
         self.drawn.set_postfix(stage=progress.stage, loss=f"{progress.loss:.3f}", refresh=False)
         self.drawn.update(progress.step - self.drawn.n)
 
     def close(self) -> None:
-        self.drawn.close()
+        if self.drawn is not None:
+            self.drawn.close()

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, field
 from typing import Literal
 
 from unictoken.concept.tokens import Prompts, Start
-from unictoken.core.config import ConfigError, Place, within
+from unictoken.core.config import MANY, ConfigError, Place, within
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
 
@@ -69,7 +69,7 @@ class Stage:
                 raise ConfigError(f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}.")
         where = f"stage '{self.name}': "
         within(where + "steps", self.steps)
-        within(where + "batch", self.batch, 1)
+        within(where + "batch", self.batch, 1, MANY)
         for rate in ("lr", "eps"):
             within(where + rate, getattr(self, rate), above=True)
         for share in ("final_lr", "weight_decay", "generation_weight", "understanding_weight"):
@@ -88,7 +88,7 @@ class SoftPositives:
     """Of the drawings in a batch."""
 
     def __post_init__(self):
-        within("soft_positives: groups", self.groups)
+        within("soft_positives: groups", self.groups, 0, MANY)
         within("soft_positives: share", self.share, 0, 1)
 
 
@@ -156,5 +156,5 @@ class Strangers:
     """A folder with the encoder's weights; null: where they are published."""
 
     def __post_init__(self):
-        if (self.world or 0) < 0 or self.drawn < 0:
-            raise ConfigError(f"strangers: world {self.world}, drawn {self.drawn}; expected 0 or more of each.")
+        within("strangers: world", self.world or 0, 0, MANY)
+        within("strangers: drawn", self.drawn, 0, MANY)

@@ -81,9 +81,9 @@ class Recorder:
         """Keep the resolved config, and of an earlier log only the steps that are not done again."""
         if not self.active:
             return
-        (self.folder / "config.yaml").write_text(config.to_yaml(settings))
+        write_aside(self.folder / "config.yaml", config.to_yaml(settings).encode())
         log = self.folder / "log.jsonl"
-        lines = log.read_text().splitlines() if log.is_file() and first_step else []
+        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() and first_step else []
         whole = [line for line in lines if line.endswith("}")]  # a crash may have cut the last one
         kept = [line for line in whole if json.loads(line)["step"] <= first_step]
         write_aside(log, "".join(line + "\n" for line in kept).encode())
@@ -92,7 +92,7 @@ class Recorder:
         if not self.active:
             return
         line = {"step": progress.step, "loss": progress.loss, "lr": progress.lr, "stage": progress.stage, "seconds": round(seconds, 3)}
-        with open(self.folder / "log.jsonl", "a") as log:
+        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         self.board.add_scalar("loss", progress.loss, progress.step)
 

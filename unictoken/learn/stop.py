@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import signal
+import threading
 
-STOPPED = 75  # exit status of a run that was stopped and can go on (EX_TEMPFAIL), so that what stands after it is not begun
-
-
-class Stopped(Exception):
-    """The run was asked to stop, saved itself, and can be resumed."""
-
-    def __init__(self, step: int, total: int):
-        super().__init__(f"stopped at step {step} of {total}; the same command goes on from there.")
+from unictoken.concept import file as concept_file
+from unictoken.core.errors import STOPPED as STOPPED
+from unictoken.core.errors import Stopped as Stopped
+from unictoken.learn import checkpoint
+from unictoken.learn.settings import RunConfig
 
 
 class StopSignal:
     """Notes SIGTERM and SIGINT, and lets a second SIGINT (Ctrl-C) through; calling it says whether one came.
 
     SIGTERM is only ever noted: a launcher sends it to its processes, maybe twice, when it gets a Ctrl-C that they got already.
+    In a thread of another program it notes nothing: only the main thread gets signals, and may say what they do.
     """
 
     def __init__(self):
         self.seen = False
-        self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGTERM, signal.SIGINT) if main else ()
+        self.before = {number: signal.signal(number, self._note) for number in numbers}
 
     def _note(self, number: int, _) -> None:
         self.seen = True
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, self.before[signal.SIGINT])
 
-    def over(self) -> None:
-        """From here on a signal ends the process at once, as it does without this class."""
+    def restore(self) -> None:
+        """From here on signals do what they did before."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
+    def __enter__(self) -> StopSignal:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.restore()
+
     def __call__(self) -> bool:
         return self.seen
+
+
+def kept_of_learning(settings: RunConfig) -> str:
+    """What is there of a run that is interrupted while it learns (`core.program.keeping`)."""
+    newest = checkpoint.newest(settings.folder / "checkpoints")
+    if newest is None or settings.resume == "never":
+        return "nothing is kept: no checkpoint was saved."
+    return f"the same command goes on from {newest}."
+
+
+def kept_of_measuring(settings: RunConfig) -> str:
+    """What is there of a run that has learned, and is interrupted before its report is written."""
+    goes_on = "its report is not written" if settings.resume == "never" else "the same command goes on with the report"
+    return f"the concept is kept in {concept_file.path_of(settings.concept.name, settings.concepts)}, and {goes_on}."

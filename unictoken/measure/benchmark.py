@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
-from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.conditioning import MOST_PREVIEWS, Conditioning, with_tokens
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import check_folder, make_folder, write_aside
@@ -30,7 +30,7 @@ from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
 from unictoken.learn.concept import learn_concept
 from unictoken.learn.methods import Method, MethodFile, Strangers
-from unictoken.measure.controls import CONTROLS, controls_of
+from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import check_judge, load_judge, own_accuracy
 from unictoken.measure.metrics import constant_answers
@@ -96,12 +96,12 @@ class BenchmarkConfig:
     """An HTML page of references, drawings and answers; null: none."""
 
     def __post_init__(self):
-        if self.num_concepts is not None and self.num_concepts < 2:
-            raise ConfigError(f"num_concepts: found {self.num_concepts}, expected 2 or more (wrong_concept needs another one).")
-        if self.references is not None and self.references < 1:
-            raise ConfigError(f"references: found {self.references}, expected 1 or more.")
-        if self.workers < 1 or self.previews < 1:
-            raise ConfigError(f"workers {self.workers}, previews {self.previews}; expected 1 or more of each.")
+        if self.num_concepts is not None:
+            config.within("num_concepts", self.num_concepts, 1, config.MANY)
+        if self.references is not None:
+            config.within("references", self.references, 1, config.MANY)
+        config.within("workers", self.workers, 1)
+        config.within("previews", self.previews, 1, MOST_PREVIEWS)
         config.check_seed(self.seed)
         if self.endpoint and self.workers > 1:
             raise ConfigError(f"workers: {self.workers}, and verdicts of an endpoint are kept in one file. Use workers: 1.")
@@ -142,8 +142,10 @@ class Benchmark:
         self.judge = self._judge()
         self.dataset = self._dataset()
         self.concepts = [self._as_asked(concept) for concept in self.dataset.concepts.values()][: settings.num_concepts]
-        if len(self.concepts) < 2:
-            raise ConfigError(f"{self.dataset.root}: {len(self.concepts)} concepts, expected 2 or more (wrong_concept needs another one).")
+        if not self.concepts:
+            raise ConfigError(f"{self.dataset.root}: found no concepts, expected 1 or more.")
+        alone = len(self.concepts) == 1
+        self.controls = tuple(name for name in settings.controls if not (alone and name == WRONG_CONCEPT))
         self._made_ready: dict[str, tuple[dict[str, Conditioning], Subject]] = {}
 
     @cached_property
@@ -152,7 +154,7 @@ class Benchmark:
         first, *_ = self.methods.values()
         chosen = f"-best-of-{self.settings.previews}" if self.settings.previews > 1 else ""
         keys = {name: _keyed(name, method) + chosen for name, method in self.methods.items()}
-        keys |= {name: _keyed(name, first) + chosen if name == "wrong_concept" else name for name in self.settings.controls}
+        keys |= {name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else name for name in self.controls}
         return {name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}") for name, key in keys.items()}
 
     # ---- what it is made of ----------------------------------------------------------------------
@@ -253,7 +255,7 @@ class Benchmark:
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {name: with_tokens(self.base, self.tokens(concept, method)) for name, method in self.methods.items()}
-        wrong = self.tokens(other, next(iter(self.methods.values())))
+        wrong = self.tokens(other, next(iter(self.methods.values()))) if WRONG_CONCEPT in self.controls else None
         return own | controls_of(self.base, concept, wrong=wrong)
 
     def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
@@ -271,7 +273,7 @@ class Benchmark:
     def commits(self) -> list[str]:
         """The versions of the code that made what is there."""
         path = self.folder / "commits.txt"
-        return path.read_text().split() if path.is_file() else []
+        return path.read_text(encoding="utf-8").split() if path.is_file() else []
 
     def of(self, concept: Concept) -> dict[str, list[Prediction]]:
         """The predictions of a concept by method and control."""
@@ -305,7 +307,9 @@ class Benchmark:
         best = next(iter(constant_answers(letters).items())) if letters else None
         constant = [f"A constant answer ('{best[0]}') is right in {best[1]:.2f} of {len(letters)} questions with options."] if best else []
         judged = own_accuracy(self.settings.judge) if isinstance(self.judge, WorldJudge) else []
-        return [*self.settings.notes, *self.dataset.notes, *constant, *judged]
+        left_out = [name for name in self.settings.controls if name not in self.controls]
+        alone = [f"{', '.join(left_out)}: left out, as there is one concept; and one has no interval."] if left_out else []
+        return [*self.settings.notes, *self.dataset.notes, *alone, *constant, *judged]
 
 
 def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -> Benchmark:

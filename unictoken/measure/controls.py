@@ -17,7 +17,8 @@ from unictoken.world import language
 
 TEXT_BUDGETS = {"text_prompt_16": 16, "text_prompt": 64}  # ids of a text prompt; 64 hold all that words can say of a toy pet
 PICTURE_COUNTS = {"image_prompt_1": 1, "image_prompt_4": 4}  # reference pictures in context
-CONTROLS = ("none", "class_noun", *TEXT_BUDGETS, *PICTURE_COUNTS, "wrong_concept")
+WRONG_CONCEPT = "wrong_concept"
+CONTROLS = ("none", "class_noun", *TEXT_BUDGETS, *PICTURE_COUNTS, WRONG_CONCEPT)
 
 
 def controls(
@@ -40,7 +41,7 @@ def controls(
         compared[control] = in_words(base, name, described, facts=" ".join(known))
     for control, count in PICTURE_COUNTS.items() if pictures_NK is not None else ():
         compared[control] = in_pictures(base, name, pictures_NK[:count], facts=" ".join(facts))
-    return compared | ({"wrong_concept": with_tokens(base, replace(wrong, name=name))} if wrong else {})
+    return compared | ({WRONG_CONCEPT: with_tokens(base, replace(wrong, name=name))} if wrong else {})
 
 
 def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = None) -> dict[str, Conditioning]:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from unictoken.core.config import within
 from unictoken.core.errors import UserError
 from unictoken.measure.predictions import append, whole_lines
 from unictoken.measure.verdict import Claim, Verdict
@@ -39,6 +40,7 @@ COMPARE = (
     "Question: {question}. Expected answer: {expected}. Given answer: {given}. How far does the given answer say what is expected? "
     "1: the same, in whatever words; 0: something else, or nothing."
 )
+LONGEST_WAIT = 86_400.0  # seconds
 SENT_SIDE = 768  # pixels that a picture is sent with, at most: five photographs as they come from a camera are 100 MB
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP answers after which the same request may go through
 _SCORE = re.compile(r'"score"\s*:\s*(-?\d+(?:\.\d+)?|-?\.\d+)')
@@ -69,6 +71,10 @@ class EndpointConfig:
     def __post_init__(self):
         if not self.url.startswith(("http://", "https://")):
             raise EndpointError(f"endpoint: url '{self.url}', expected http:// or https://, such as http://localhost:8000/v1.")
+        within("endpoint: temperature", self.temperature or 0)
+        within("endpoint: timeout_s", self.timeout_s, 0, LONGEST_WAIT, above=True)
+        within("endpoint: pause_s", self.pause_s, 0, LONGEST_WAIT)
+        within("endpoint: retries", self.retries)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -14,6 +14,8 @@ from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
+from unictoken.core.disk import write_aside
+from unictoken.core.progress import progress
 from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.readers import read
@@ -54,7 +56,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
     concept_file.save(concept, path)
     answers = _answers(spoken, settings, source, lesson)
-    (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+    write_aside(folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode())
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
     sections = [f"# <{concept.name}>, {language.a(concept.class_noun)}", ""]
@@ -67,7 +69,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
     sections += [page.table(rows, columns, controls=COMPARED), "", " ".join(_explained(source, settings)), ""]
-    (folder / "report.md").write_text("\n".join(sections))
+    write_aside(folder / "report.md", "\n".join(sections).encode())
     lines = [f"{a['question']}  {a['answer']}" for a in answers]
     return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", f"{path}", f"{folder / 'report.md'}"])
 
@@ -120,7 +122,7 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
     compared = {concept.method: with_tokens(base, concept), **controls_of(base, shown, wrong=_another_concept(base, settings))}
     return {
         name: scores(Trial(method=name, spoken=c, subject=subject, **how).predictions())
-        for name, c in compared.items()
+        for name, c in progress(compared.items(), "measuring", total=len(compared))
         if name in (concept.method, *COMPARED)
     }
 

@@ -25,7 +25,7 @@ def commit() -> str:
     """The version of this code; 'unknown' outside its repository."""
     asked = ["git", "describe", "--always", "--dirty"]
     try:
-        return subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, check=True, encoding="utf-8").stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

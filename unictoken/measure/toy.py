@@ -89,7 +89,7 @@ def write_toy_folder(concept: ToyConcept, folder: Path) -> None:
         "questions": [{"question": unmark(q, source.name), "answer": unmark(a, source.name)} for q, a in source.questions],
         "world": asdict(concept.pet),
     }
-    (folder / "info.json").write_text(json.dumps(info, indent=1) + "\n")
+    (folder / "info.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

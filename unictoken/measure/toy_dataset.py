@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unictoken.core.config import MANY, within
 from unictoken.core.disk import folder_aside, make_folder
 from unictoken.core.text import unmark
 from unictoken.data import templates
@@ -58,15 +59,14 @@ def read_truth(root: Path, name: str) -> Truth | None:
     path = root / "concept" / "test" / name / "truth.json"
     if not path.is_file():
         return None
-    value = json.loads(path.read_text())
+    value = json.loads(path.read_text(encoding="utf-8"))
     scenes = {picture: Scene(**scene) for picture, scene in value["scenes"].items()}
     return Truth(scenes=scenes, prompts=value["prompts"], facts=language.Facts(**value["facts"]) if value["facts"] else None)
 
 
 def write_dataset(folder: Path, *, seed: int, num_concepts: int, references: int = REFERENCES) -> None:
     """Write the benchmark of a seed, so many pictures of each concept, into a folder that is not there yet, whole or not at all."""
-    if num_concepts < 1:
-        raise SourceError(f"--num-concepts {num_concepts}: expected 1 or more.")
+    within("--num-concepts", num_concepts, 1, MANY)
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
@@ -102,7 +102,7 @@ def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[s
 
 def _json(path: Path, value) -> None:
     make_folder(path.parent)
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _row(image: str, kind: str, question: str, answer: str) -> dict:
@@ -116,7 +116,7 @@ def _training_rows(concept: ToyConcept, folder: Path) -> None:
     """What UnifyBench's folders hold beside ours: a description and recognition rows. Not its conversations about the pictures:
     an owner writes none, so that a method has the base's own answers."""
     marker = f"<{concept.source.name}>"
-    info = json.loads((folder / "info.json").read_text())
+    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
     info |= {"info": f"{marker} is {language.describe(concept.pet)}.", "conversation_type": "animal", "generation_type": "live_subject"}
     _json(folder / "info.json", info)
     own = sorted(p.name for p in folder.glob("*.png"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import torch
 
 from unictoken.core.errors import UserError
+from unictoken.core.progress import hide_bars
 from unictoken.model.memory import keep_freed_memory
 
 _made: Any = None
@@ -27,13 +30,14 @@ class WorkerError(UserError):
 def side_by_side(make: Callable[[], Any], work: str, todo: Iterable[tuple], *, number: int) -> Iterator[Any]:
     """Results of `make().<work>(*arguments)` for each of `todo`, as they come, from `number` processes that each make one and share the cores.
 
-    After an error in one nothing more is begun, and what the others are at is finished.
+    After an error in one nothing more is begun, and what the others are at is finished. After a Ctrl-C it is not.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=_begin, initargs=(make, max(cores // number, 1)))
     waiting, running = iter(todo), set[Future]()
     try:
-        running |= {pool.submit(_work, work, arguments) for arguments in islice(waiting, number)}
+        with _born_deaf_to_ctrl_c():  # as many processes begin as work is submitted
+            running |= {pool.submit(_work, work, arguments) for arguments in islice(waiting, number)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -42,14 +46,35 @@ def side_by_side(make: Callable[[], Any], work: str, todo: Iterable[tuple], *, n
                 yield result
     except BrokenProcessPool:
         raise WorkerError("a worker ended by itself: out of memory, perhaps. Run it with fewer `workers`; it goes on where it was.") from None
+    except KeyboardInterrupt:
+        for process in list(pool._processes.values()):  # Python 3.14 calls this pool.terminate_workers()
+            process.terminate()
+        raise
     finally:
         pool.shutdown()
+
+
+@contextmanager
+def _born_deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that begin in this block ignore SIGINT: a terminal sends it to them too, and the first process ends them.
+
+    Said in the process itself it would come too late, after the seconds of its imports.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which no Ctrl-C reaches
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _begin(make: Callable[[], Any], threads: int) -> None:
     global _made
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+    hide_bars()  # the first process shows how far all are
     keep_freed_memory()
     _made = make()
 

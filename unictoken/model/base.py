@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from unictoken.core.errors import UserError
+from unictoken.core.progress import progress
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
@@ -141,7 +142,8 @@ class Base:
         """Image ids, LongTensor [N, K], of pictures of any size; each is needed only until the next is asked for."""
         vq = self.model.model.vqmodel
         pixels = torch.stack([to_pixels(prepare(picture, vq.config.resolution)) for picture in pictures])
-        codes = [vq.to_codes(part.to(self.device, vq.quantize.embedding.weight.dtype)).cpu() for part in pixels.split(self._pictures_at_once)]
+        parts = progress(pixels.split(self._pictures_at_once), "encoding pictures")
+        codes = [vq.to_codes(part.to(self.device, vq.quantize.embedding.weight.dtype)).cpu() for part in parts]
         return self.vocab.image_ids[torch.cat(codes)]
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ import torch
 from transformers import DynamicCache
 
 from unictoken.core.errors import UserError
+from unictoken.core.progress import progress
 from unictoken.model.draw import Draw
 
 TEXT_BATCH = 64
@@ -56,7 +57,8 @@ def _parts(speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: in
 @torch.no_grad()
 def next_logits(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     """Scores of what comes next, [B, V] in fp32, for prompts of any lengths."""
-    return torch.cat([_Continuation(speaker, part).logits.cpu() for _, part in _parts(speaker, prompts, TEXT_BATCH)])
+    parts = [part for _, part in _parts(speaker, prompts, TEXT_BATCH)]
+    return torch.cat([_Continuation(speaker, part).logits.cpu() for part in progress(parts, f"reading {len(prompts)} prompts")])
 
 
 def pick(logits_BV: torch.Tensor, temperature: float, top_p: float, generators: Sequence[torch.Generator]) -> torch.Tensor:
@@ -87,7 +89,9 @@ def sample_text(
         forbidden, ends = torch.cat([vocab.image_ids, torch.tensor(vocab.no_text)]).to(talk.device), torch.tensor(vocab.ends, device=talk.device)
         done = torch.zeros(len(part), dtype=torch.bool, device=talk.device)
         start = talk.ids.shape[1]
-        while not done.all() and talk.ids.shape[1] - start < max_ids:
+        for _ in progress(range(max_ids), f"answering {len(part)} of {len(prompts)} questions", unit="word"):
+            if done.all():
+                break
             talk.logits[:, forbidden] = -torch.inf
             chosen = pick(talk.logits, temperature, top_p, generators)
             chosen = torch.where(done, vocab.end_turn, chosen)
@@ -114,7 +118,7 @@ def sample_pictures(speaker, prompts: Sequence[Sequence[int]], length: int, how:
         image_ids = vocab.image_ids.to(picture.device)
         generators = _generators(how.seed, first, len(part))
         ids = []
-        for step in range(length):
+        for step in progress(range(length), f"drawing {len(part)} of {len(prompts)} pictures"):
             scores = picture.logits[:, image_ids]
             if guided:
                 scores, free = scores.chunk(2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from unictoken.core.disk import write_aside
+
 TARGETS = {
     "psnr": ("picture in, picture out (dB)", 27.0),
     "vqa": ("visual questions, exact", 0.97),
@@ -20,7 +22,7 @@ def write_card(folder: Path, numbers: dict[str, float], command: str, *, fingerp
     A history that does not name the first twelve digits of the fingerprint is another base's, and left out.
     """
     history = folder / "history.md"
-    told = history.read_text().strip() if history.is_file() else ""
+    told = history.read_text(encoding="utf-8").strip() if history.is_file() else ""
     rows = [f"| {text} | {numbers[key]:.3f} | {target} |" for key, (text, target) in TARGETS.items() if key in numbers]
     rest = [f"| `{key}` | {value:.3f} |" for key, value in numbers.items()]
     text = "\n".join(
@@ -46,4 +48,4 @@ def write_card(folder: Path, numbers: dict[str, float], command: str, *, fingerp
             "",
         ]
     )
-    (folder / "README.md").write_text(text)
+    write_aside(folder / "README.md", text.encode())

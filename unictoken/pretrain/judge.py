@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from unictoken.core.config import one_or_more
-from unictoken.core.disk import make_folder
+from unictoken.core.disk import make_folder, write_aside
 from unictoken.measure.judge import ATTRIBUTES, Judge
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
@@ -107,4 +107,4 @@ def save(judge: Judge, folder: Path, *, drawn: dict[str, float], round_trip: dic
     """The judge's weights and its own accuracy, on held-out drawings and on their round trips."""
     make_folder(folder)
     save_file({name: t.contiguous() for name, t in judge.state_dict().items()}, folder / "model.safetensors")
-    (folder / "accuracy.json").write_text(json.dumps({"drawn": drawn, "round_trip": round_trip}, indent=1) + "\n")
+    write_aside(folder / "accuracy.json", (json.dumps({"drawn": drawn, "round_trip": round_trip}, indent=1) + "\n").encode())

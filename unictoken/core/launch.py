@@ -1,0 +1,243 @@
+"""Which of several processes this one is, as launchers say it in the environment: deepspeed, torchrun, accelerate, mpirun, srun."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from unictoken.core.config import ConfigError
+from unictoken.core.disk import make_folder, quoted, write_aside
+
+HERE = "127.0.0.1"
+PORT = "port"  # file in which rank 0 says which port it found
+LAST_PORT = 65535
+PATIENCE = 300.0  # seconds that the first process may take to come: it reads torch from a slow disk
+START = "Start the program with `deepspeed` or `torchrun`, which set them all"
+UNSET = "or for one process `unset RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT`."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launcher:
+    """The variables in which a launcher tells its processes who they are."""
+
+    rank: str = "RANK"
+    world_size: str = "WORLD_SIZE"
+    local_rank: str = "LOCAL_RANK"
+    local_size: str = ""
+    """Number of processes on this machine."""
+    machines: str = ""
+    mark: str = ""
+    """A variable that its processes have and it has not itself; '': the processes may have no launcher in common."""
+
+
+DEEPSPEED = Launcher(local_size="LOCAL_SIZE", machines="CROSS_SIZE", mark="CROSS_SIZE")
+TORCHRUN = Launcher(local_size="LOCAL_WORLD_SIZE", mark="TORCHELASTIC_RUN_ID")  # accelerate's too
+BY_HAND = Launcher()
+OPEN_MPI = Launcher(
+    rank="OMPI_COMM_WORLD_RANK",
+    world_size="OMPI_COMM_WORLD_SIZE",
+    local_rank="OMPI_COMM_WORLD_LOCAL_RANK",
+    local_size="OMPI_COMM_WORLD_LOCAL_SIZE",
+    mark="OMPI_COMM_WORLD_RANK",
+)
+MPICH = Launcher(
+    rank="PMI_RANK",
+    world_size="PMI_SIZE",
+    local_rank="MPI_LOCALRANKID",
+    local_size="MPI_LOCALNRANKS",
+    mark="PMI_RANK",
+)
+SRUN = Launcher(
+    rank="SLURM_PROCID",
+    world_size="SLURM_STEP_NUM_TASKS",  # of srun alone: sbatch sets SLURM_NTASKS for its one process too
+    local_rank="SLURM_LOCALID",
+    machines="SLURM_STEP_NUM_NODES",
+    mark="SLURM_STEP_NUM_TASKS",
+)
+OTHERS = (OPEN_MPI, MPICH, SRUN)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """This process among those that were started together.
+
+    Args:
+        rank: its number, from 0.
+        world_size: how many there are.
+        local_rank: its number on this machine, which is the number of its GPU.
+        local_size: how many are on this machine; 1 where nobody says it.
+        address: host of the first process, and `port` on it, where all meet; None: they are all here, and find a port.
+        mark: `Launcher.mark`.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+    address: str | None = None
+    port: int | None = None
+    mark: str = ""
+
+    def join(self) -> dict[str, str]:
+        """The variables that torch and DeepSpeed read. Of processes that are all here, the first finds a port that is free."""
+        address, port = (self.address, self.port) if self.port else (HERE, self._find_port())
+        found = {"RANK": self.rank, "WORLD_SIZE": self.world_size, "LOCAL_RANK": self.local_rank}
+        return {name: str(value) for name, value in (found | {"MASTER_ADDR": address, "MASTER_PORT": port}).items()}
+
+    def _find_port(self) -> int:
+        if self.rank == 0:
+            with socket.socket() as free:
+                free.bind((HERE, 0))
+                port = free.getsockname()[1]
+            if self.meeting:
+                write_aside(self.meeting / PORT, str(port).encode())
+            return port
+        until = time.monotonic() + PATIENCE
+        while not (self.meeting / PORT).is_file():
+            if time.monotonic() > until:
+                raise ConfigError(f"rank {self.rank}: waited {PATIENCE:.0f} s for rank 0, and it has not come.")
+            time.sleep(0.02)
+        return int((self.meeting / PORT).read_text(encoding="utf-8"))
+
+    @cached_property
+    def meeting(self) -> Path | None:
+        """A folder that the processes of this launch on this machine have in common; None where their launcher is not known."""
+        launcher = _launcher(self.mark) if self.world_size > 1 and self.mark else None
+        return Path(tempfile.gettempdir()) / f"unictoken-{launcher}" if launcher else None
+
+    def says(self, line: str) -> bool:
+        """Whether this process prints a line that others may have to print too: of those that are here, the first that asks."""
+        if not self.meeting:
+            return True
+        make_folder(self.meeting)
+        said = self.meeting / hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]
+        try:
+            said.open("x", encoding="utf-8").close()
+        except FileExistsError:
+            return False
+        return True
+
+    @property
+    def somebody_ended(self) -> bool:
+        """Whether a process of this launch on this machine has printed why it ends."""
+        return bool(self.meeting) and self.meeting.is_dir() and any(said.name != PORT for said in self.meeting.iterdir())
+
+    def leave(self) -> None:
+        """The first process takes away what `meeting` held, when nobody needs it any more."""
+        if self.meeting and self.rank == 0:
+            shutil.rmtree(self.meeting, ignore_errors=True)
+
+
+def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
+    """This process's place. Raises `ConfigError` where what is told of it is not whole; a world of one where nothing is told."""
+    told = {name: value.strip() for name, value in environment.items() if value.strip()}
+    launcher = _told_by(told)
+    if launcher is None:
+        return _alone(told)
+    rank, size = (_number(told, name) for name in (launcher.rank, launcher.world_size))
+    if rank >= size:
+        raise ConfigError(f"{launcher.rank}={rank}, {launcher.world_size}={size}: expected a rank from 0 to {size - 1}. {START}, {UNSET}")
+    if size == 1:
+        return Launch(local_rank=_number(told, launcher.local_rank) if launcher.local_rank in told else 0)
+    _need(told, launcher, launcher.local_rank)
+    local_size = _number(told, launcher.local_size) if launcher.local_size in told else 1
+    one_machine = local_size == size or told.get(launcher.machines) == "1"
+    place = {"rank": rank, "world_size": size, "local_rank": _number(told, launcher.local_rank), "mark": launcher.mark}
+    place["local_size"] = size if one_machine else local_size
+    if one_machine and (launcher is DEEPSPEED or (launcher in OTHERS and "MASTER_PORT" not in told)):
+        found = Launch(**place)  # DeepSpeed says port 29500 to every launch
+        if found.meeting:
+            return found
+    _need(told, launcher, "MASTER_ADDR", "MASTER_PORT")
+    return Launch(**place, address=told["MASTER_ADDR"], port=_number(told, "MASTER_PORT", 1, LAST_PORT))
+
+
+def _told_by(told: Mapping[str, str]) -> Launcher | None:
+    """Who told this process its rank and the number of all; None: nobody told both."""
+    if "RANK" in told and "WORLD_SIZE" in told:
+        return next((launcher for launcher in (DEEPSPEED, TORCHRUN) if launcher.mark in told), BY_HAND)
+    return next((launcher for launcher in OTHERS if launcher.rank in told and launcher.world_size in told), None)
+
+
+def _alone(told: Mapping[str, str]) -> Launch:
+    """A world of one, if what is told does not speak of others: notebooks and clusters set RANK=0 alone."""
+    if told.get("RANK", "0") != "0":
+        _need(told, BY_HAND, "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    if told.get("WORLD_SIZE", "1") != "1":
+        _need(told, BY_HAND, "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    for launcher in OTHERS:
+        if told.get(launcher.rank, "0") != "0":
+            _need(told, launcher, launcher.world_size)
+    if _of_accelerate(told):
+        raise ConfigError(
+            "`accelerate launch` starts one process on a CPU, whatever its configuration asks for. "
+            "Give it --num_processes N, or use `torchrun --nproc_per_node N train/run.py ...`."
+        )
+    return Launch()
+
+
+def _of_accelerate(told: Mapping[str, str]) -> bool:
+    """Whether `accelerate launch` was asked for several processes on a CPU: it starts one, and says an address to it."""
+    return "ACCELERATE_USE_CPU" in told and "MASTER_ADDR" in told and "RANK" not in told
+
+
+def asked_of_accelerate(environment: Mapping[str, str] = os.environ) -> int | None:
+    """How many processes `accelerate launch` should have started, where it started this one alone; None: nothing of the kind.
+
+    It tells that number to nobody (accelerate 1.15, `simple_launcher`), so it is read from its command line.
+    """
+    import psutil
+
+    parent = psutil.Process().parent() if _of_accelerate(environment) else None
+    words = " ".join(parent.cmdline()) if parent else ""
+    asked = re.search(r"--num[_-]processes[ =](\d{1,4})\b", words)
+    return int(asked[1]) if asked else None
+
+
+def _need(told: Mapping[str, str], launcher: Launcher, *names: str) -> None:
+    missing = [name for name in names if name not in told]
+    if missing:
+        found = [f"{name}={told[name]}" for name in (launcher.rank, launcher.world_size) if name in told]
+        raise ConfigError(f"the environment says {', '.join(found)} and no {', '.join(missing)}. {START}, {UNSET}")
+
+
+def _number(told: Mapping[str, str], name: str, low: int = 0, high: int = 2**31) -> int:
+    text = told[name]
+    if not (text.isascii() and text.isdigit() and len(text) < 11 and low <= int(text) <= high):
+        raise ConfigError(f"{name}={quoted(text)} in the environment: expected a whole number from {low}. {START}, {UNSET}")
+    return int(text)
+
+
+def _launcher(mark: str) -> str | None:
+    """What names the process that started this launch: the nearest above this one that has not the variable `mark`.
+
+    Not simply the parent: between them may stand a shell script, or numactl.
+    """
+    import psutil  # DeepSpeed's; a program without it has one process
+
+    for above in psutil.Process().parents():
+        try:
+            ours = mark in above.environ()
+        except (psutil.Error, OSError):  # another user's, such as Slurm's
+            ours = False
+        if not ours:
+            return f"{above.pid}-{_start_of(above)}"
+    return None
+
+
+def _start_of(process) -> str:
+    """When a process began, in ticks: numbers of processes are given again. psutil's seconds move when the clock is set."""
+    try:
+        status = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"{process.create_time():.0f}"
+    return status.rpartition(")")[2].split()[19]

@@ -1,0 +1,148 @@
+"""How our programs begin and end.
+
+What the user can mend is one line and status 2; an interruption is one line and status 130; a bug keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from unictoken.core.errors import REFUSED, STOPPED, Interrupted, Refused, Stopped, UsageError, UserError
+
+DEBUG = "UNICTOKEN_DEBUG"
+SIGNALLED = 128  # a shell adds the number of the signal: 130 after Ctrl-C
+READER_LEFT = 141  # as of every program whose output goes to `head`
+
+
+def run_program(
+    name: str,
+    action: Callable[[Sequence[str]], None],
+    arguments: Sequence[str] | None = None,
+    *,
+    says: Callable[[str], bool] = lambda line: True,
+) -> None:
+    """Call `action(arguments)` as the program `name`. Ends by `SystemExit` in every case that is no bug.
+
+    Args:
+        name: what each line begins with, such as 'train/run.py'.
+        action: the program, reading of its command line included.
+        arguments: the command line; None: the process's own. `--debug` in it, or the variable
+            UNICTOKEN_DEBUG=1, keeps the traceback of mistakes and interruptions too.
+        says: whether this process prints a line; of several that end alike, one does.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or os.environ.get(DEBUG, "0") not in ("", "0")
+    print_any_letter()
+    with _signals_interrupt(for_good=arguments is None):
+        try:
+            action(given)
+            if sys.stdout:
+                sys.stdout.flush()  # a reader that has left is noticed here, not by the interpreter's end
+        except (Stopped, UserError, OSError, KeyboardInterrupt) as reason:
+            status, line = _end(name, reason)
+            if status is None or (debug and not isinstance(reason, Stopped)):
+                raise
+            if line and says(line):
+                print(line, file=sys.stderr, flush=True)
+            raise (Refused(line) if status == REFUSED else SystemExit(status)) from None
+
+
+def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
+    """Exit status and line of a program that `reason` ends; status None: it is a bug."""
+    line = ""
+    if isinstance(reason, Stopped):
+        status, line = STOPPED, f"{name}: {reason}"
+    elif isinstance(reason, UserError):
+        status, line = REFUSED, str(reason) if isinstance(reason, UsageError) else f"{name}: {reason}"
+    elif isinstance(reason, KeyboardInterrupt):
+        number = getattr(reason, "number", signal.SIGINT)
+        status = SIGNALLED + number
+        if number == signal.SIGINT:  # who sends another signal is no reader
+            line = f"{name}: interrupted; {reason}" if str(reason) else f"{name}: interrupted."
+    elif isinstance(reason, BrokenPipeError) and _reader_has_left():
+        status = READER_LEFT
+    elif reason.errno is not None:
+        status, line = REFUSED, f"{name}: {_refusal(reason)}"
+    else:
+        status = None  # an OSError of a library's, which says nothing of the machine
+    return status, " ".join(line.split())
+
+
+@contextmanager
+def keeping(what: Callable[[], str]) -> Iterator[None]:
+    """In this block an interruption says what is kept of the work, in whole sentences without a capital at first."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = interrupt.args or (what(),)
+        raise
+
+
+def print_any_letter() -> None:
+    """From here on a letter that the terminal's encoding lacks is printed as its number, and ends nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a test or a notebook has put something of its own
+            stream.reconfigure(errors="backslashreplace")
+
+
+def interruptible(name: str) -> None:
+    """Until `run_program`, Ctrl-C ends this process with one line: for the seconds that heavy imports take."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        os.write(2, f"{name}: interrupted.\n".encode())
+        os._exit(SIGNALLED + number)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # who starts us in the background may ignore it
+        signal.signal(signal.SIGINT, leave)
+
+
+@contextmanager
+def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
+    """SIGINT and SIGTERM raise `Interrupted` in this block, in the main thread: no other may set a handler, or gets a signal.
+
+    After a Ctrl-C a launcher sends SIGTERM to its processes, which got the Ctrl-C themselves: that one is let pass.
+    With `for_good` the process ends after an interruption, and another Ctrl-C meanwhile ends it at once.
+    """
+    ending = False
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        nonlocal ending
+        if number == signal.SIGTERM and ending:
+            return
+        ending = True
+        raise Interrupted(signal.Signals(number))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if ending and for_good else handler)
+
+
+def _reader_has_left() -> bool:
+    """Whether it is the standard output that nobody reads any more; then it is turned to nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _refusal(error: OSError) -> str:
+    """What the machine refuses: a full disk, no permission, no such place."""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}{error.strerror or os.strerror(error.errno)} ({type(error).__name__})."

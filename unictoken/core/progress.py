@@ -1,0 +1,37 @@
+"""Bars for work that takes longer than a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+A_MOMENT = 1.0  # seconds; what is done sooner shows no bar
+
+_hidden = False
+
+
+def hide_bars(hidden: bool = True) -> None:
+    """Show none from here on: in every process of a launch but the first."""
+    global _hidden
+    _hidden = hidden
+
+
+def bars_are_hidden() -> bool:
+    return _hidden
+
+
+def progress(items: Iterable[Item], what: str, *, total: int | None = None, unit: str = "") -> Iterator[Item]:
+    """The items, and meanwhile a bar on stderr where that is a terminal; nothing stays of it.
+
+    Args:
+        items: what is worked through.
+        what: said before the bar, such as 'encoding pictures'.
+        total: how many items there are; None: `len(items)`, where they have one.
+        unit: what is counted, such as 'picture'.
+    """
+    hidden = True if _hidden else None  # None: tqdm hides it where stderr is no terminal
+    counted = f" {unit}" if unit else "it"
+    yield from tqdm(items, desc=what, total=total, unit=counted, disable=hidden, delay=A_MOMENT, leave=False)
