@@ -30,14 +30,13 @@ from unictoken.learn.methods import Method
 from unictoken.learn.settings import BF16_UNSHARDED, RunConfig, source_of
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
 from unictoken.learn.stop import Stopped
-from unictoken.model.base import Base, load_base, usual_device, usual_dtype
+from unictoken.model.base import Base, dtype_named, load_base
 from unictoken.model.pixels import grid
 
 
 def base_dtype(settings: RunConfig) -> torch.dtype:
     """What the base is loaded in."""
-    known = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    return known.get(settings.dtype) or usual_dtype(usual_device())
+    return dtype_named(settings.dtype)
 
 
 def base_of(settings: RunConfig) -> Base:
