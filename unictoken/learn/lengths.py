@@ -19,6 +19,8 @@ from unictoken.learn.examples import Material, Phrasing
 from unictoken.model.base import Base
 from unictoken.model.sampling import ANSWER_IDS
 
+FEWER = "Use fewer tokens (`method.tokens`)"  # where the text is not the owner's
+
 
 class Lengths:
     """Measures texts for one concept on one base; each check refuses, in one line, the first that is too long."""
@@ -50,14 +52,14 @@ class Lengths:
         """Everything that the base itself said of the pictures."""
         for scene in material.observations.scenes:
             for question, answer in (material.observations.concept | scene).items():
-                self._check_asked(question, answer, self.picture)
+                self._check_asked(question, answer, self.picture, advice=FEWER)
         others = [said for said, _ in material.captions_of_others]
         for said in (*material.observations.captions, *others):
-            self._check_asked(templates.CAPTION[1], said, self.picture)
+            self._check_asked(templates.CAPTION[1], said, self.picture, advice=FEWER)
         if self.phrasing.prompts.generation is not None:
             for phrase in material.observations.phrases:
                 for form in templates.GENERATE:
-                    self._check_drawn(templates.with_scene(form, phrase), phrase)
+                    self._check_drawn(templates.with_scene(form, phrase), phrase, advice=FEWER)
 
     def check_config(self, questions: Sequence[str], prompts: Sequence[str]) -> None:
         """What is asked and drawn at the end, as the config says it."""
@@ -81,10 +83,10 @@ class Lengths:
     def _check_tokens(self) -> None:
         """What the method always says, with a picture."""
         for question in (*templates.RECOGNISE, *templates.CAPTION):
-            self._check_asked(question, templates.YES, self.picture, advice="Use fewer tokens (`method.tokens`)")
+            self._check_asked(question, templates.YES, self.picture, advice=FEWER)
         if self.phrasing.prompts.generation is not None:
             for form in templates.GENERATE:
-                self._check_drawn(templates.with_scene(form, ""), "", advice="Use fewer tokens (`method.tokens`)")
+                self._check_drawn(templates.with_scene(form, ""), "", advice=FEWER)
 
     def _check_asked(self, question: str, answer: str, picture: list[int] | None, *, advice: str = "Shorten it") -> None:
         """A question with its answer as it is learned, and with the longest answer that may be said."""
