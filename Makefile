@@ -54,7 +54,7 @@ test: $(VENV)/ready
 base: $(VENV)/ready
 	$(BIN)/python train/base.py --config configs/base.yaml
 	test -d runs/mia-pictures || $(BIN)/unictoken pet --seed 7 --name mia --out runs/mia-pictures
-	$(BIN)/unictoken learn runs/mia-pictures --name mia --set concepts=checkpoints/tiny-chameleon
+	$(BIN)/unictoken learn runs/mia-pictures --name mia --set concepts=checkpoints/tiny-chameleon --set replace=true
 
 eval: $(VENV)/ready
 	$(BIN)/python eval/run.py --config configs/eval/toy.yaml

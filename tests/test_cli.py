@@ -214,3 +214,17 @@ def test_learning_that_is_stopped_goes_on_when_it_is_asked_again(said, base_fold
     monkeypatch.undo()
     said(*asked, *SHORT)
     assert (tmp_path / "tom.safetensors").is_file() and len((tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_learning_twice_keeps_the_file_and_another_animal_of_its_name_is_refused(said, base_folder, toy_folder, tmp_path):
+    def learn(noun: str, run: str, *more: str) -> bytes:
+        asked = ("learn", str(toy_folder / "0.png"), "--name", "rex", "--class", noun, "--base", str(base_folder))
+        said(*asked, "--out", str(tmp_path / run), "--set", f"concepts={tmp_path}", *SHORT, *more)
+        return (tmp_path / "rex.safetensors").read_bytes()
+
+    first = learn("dog", "run")
+    assert learn("dog", "run") == first
+    with pytest.raises(SystemExit, match="rex.safetensors: holds a concept <rex> .learned as 'dog'.*<rex> .fox.*--replace") as stopped:
+        learn("fox", "run-2")
+    assert stopped.value.code == 2 and (tmp_path / "rex.safetensors").read_bytes() == first and not (tmp_path / "run-2").exists()
+    assert learn("fox", "run-2", "--set", "replace=true") != first

@@ -22,7 +22,10 @@ def test_a_report_says_whether_the_pictures_are_of_the_bases_world(world, tmp_pa
     monkeypatch.chdir(ROOT)
     more = [part for key in (*SHORT, f"concepts={tmp_path}") for part in ("--set", key)]
     cli.main(["learn", *map(str, pictures), "--name", "rex", "--class", "dog", "--out", str(tmp_path / "run"), *more])
+    printed = capsys.readouterr()
+    told = "These pictures lie outside this base's world"
+    assert (told in printed.err, told in printed.out) == (world == "photographs", world == "photographs")
     report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     assert ("These pictures lie outside this base's world" in report) == (world == "photographs")
     assert ("Picture in, picture out" in report) == (world == "toy")
-    assert concept_file.load(tmp_path / "rex.safetensors").class_noun == "dog" and "report.md" in capsys.readouterr().out
+    assert concept_file.load(tmp_path / "rex.safetensors").class_noun == "dog" and "report.md" in printed.out

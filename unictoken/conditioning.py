@@ -22,7 +22,7 @@ from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
-from unictoken.model.sampling import next_logits, sample_pictures, sample_text
+from unictoken.model.sampling import ANSWER_IDS, next_logits, sample_pictures, sample_text
 
 MOST_PREVIEWS = 1000  # of one picture
 _POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
@@ -70,7 +70,7 @@ class Conditioning:
         asked = vocab.encode(f"{self.prompts.understanding} {mark(text, self.name, where='prompt')}", slots)
         return self._user([*self.shown, *seen, *asked], self.prompts.understanding_answer)
 
-    def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = 64) -> list[str]:
+    def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = ANSWER_IDS) -> list[str]:
         """Answers to questions, each about its own picture (image ids [N, K]) or about none. The likeliest words are taken."""
         ids = [None] * len(questions) if images_NK is None else images_NK.tolist()
         prompts = [self.question(q, i) for q, i in zip(questions, ids, strict=True)]

@@ -127,6 +127,7 @@ def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = Non
         f"---\n{data.to_yaml()}\n---\n",
         f"# <{name}>, {language.a(header['class_noun'])}\n",
         f"Concept tokens for `{base}`: `{name}.safetensors` answers about <{name}> and draws it.\n",
+        *(f"**{note}**\n" for note in header.get("notes", ())),
         " ".join(f"![](drawings/{i}.png)" for i in range(num_drawings)) + "\n" * bool(num_drawings),
         "## Use\n",
         USE.format(base=base, where=where, name=name) + "\n",

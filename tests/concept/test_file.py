@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens, Prompts
+from unictoken.concept.tokens import UNKNOWN, ConceptTokens, Prompts
 from unictoken.core.text import ConceptError
 
 pytestmark = pytest.mark.real
@@ -21,6 +21,12 @@ def same(a: ConceptTokens, b: ConceptTokens) -> bool:
     rows_equal = torch.equal(a.rows_in, b.rows_in) and torch.equal(a.rows_out, b.rows_out)
     fields = [f.name for f in dataclasses.fields(a) if f.name not in ("rows_in", "rows_out", "counts")]
     return rows_equal and all(getattr(a, name) == getattr(b, name) for name in fields)
+
+
+def as_format_1(path, base, **changes) -> None:
+    """The file as the version before wrote it."""
+    new = {"format": 1, "base_fingerprint": base.row_fingerprints[0]}
+    rewrite(path, lambda header: header.update(new | changes))
 
 
 def rewrite(path, change_header=lambda header: None, change_tensors=lambda tensors: None) -> None:
@@ -60,7 +66,7 @@ def test_nothing_but_the_file_is_left_behind(path):
 def test_the_header_tells_what_is_inside(path, base):
     header = concept_file.read_header(path)
     assert header["counts"] == {"name": 1, "shared": 4, "generation": 0, "understanding": 0}
-    assert (header["format"], header["name"], header["class_noun"], header["base_fingerprint"]) == (1, "bo", "dog", base.fingerprint)
+    assert (header["format"], header["name"], header["class_noun"], header["base_fingerprint"]) == (2, "bo", "dog", base.fingerprint)
     assert {key: tuple(t.shape) for key, t in load_file(path).items()} == {
         "in.name": (1, 32), "in.shared": (4, 32), "out.name": (1, 32), "out.shared": (4, 32),
     }
@@ -118,6 +124,14 @@ def test_a_header_that_lacks_what_is_needed_is_refused(path, base, header):
         {"counts": {"name": True, "shared": 4}},
         {"seed": True},
         {"format": True},
+        {"format": [2]},
+        {"notes": "a text"},
+        {"notes": [3]},
+        {"notes": [" "]},
+        {"notes": ["two\nlines"]},
+        {"sections": []},
+        {"run": 3},
+        {"source": None},
         {"scores": {"recognition": float("nan")}},
         {"scores": {"recognition": [0.5]}},
         {"class_noun": " "},
@@ -159,8 +173,8 @@ def test_unknown_prompts_are_refused(path, base):
 
 
 def test_a_newer_format_is_refused(path, base):
-    rewrite(path, lambda header: header.update(format=2))
-    refused(path, base, "format 2, this version reads format 1")
+    rewrite(path, lambda header: header.update(format=3))
+    refused(path, base, "format 3, this version reads formats 1 and 2")
 
 
 def test_a_concept_of_another_base_is_refused(path, base):
@@ -228,3 +242,80 @@ def test_a_file_that_names_a_climbing_concept_is_refused(path, base):
 @pytest.mark.parametrize("name", ["bo", "my-dog_2", "9", "x" * 64])
 def test_ordinary_names_are_kept_inside_the_folder(name, tmp_path):
     assert concept_file.path_of(name, tmp_path) == tmp_path / f"{name}.safetensors"
+
+
+# ---- formats ----------------------------------------------------------------------------------------
+
+
+def test_what_only_format_2_keeps_comes_back_as_it_was(bo, base, tmp_path):
+    sections = {"memory": {"facts": ["<bo> sleeps."], "weights": [0.5, None, {"é": True}]}, "empty": {}}
+    told = dataclasses.replace(bo, notes=("one line", "another"), run="ab" * 8, source="cd" * 8, sections=sections)
+    path = concept_file.save(told, tmp_path / "bo.safetensors")
+    assert same(concept_file.load(path, base), told)
+    again = concept_file.save(concept_file.load(path), tmp_path / "again.safetensors")
+    assert again.read_bytes() == path.read_bytes()
+    assert concept_file.read_header(again)["sections"] == sections
+
+
+def test_a_concept_with_nothing_more_to_say_has_no_more_keys(path):
+    assert not set(concept_file.read_header(path)) & set(concept_file.SINCE_2)
+
+
+def test_a_file_of_format_1_loads_with_one_line_and_is_saved_as_format_2(bo, base, path, tmp_path, caplog):
+    as_format_1(path, base)
+    loaded = concept_file.load(path, base)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}: its base is known by embedding and head only (format 1): whether the layers and the image tokenizer "
+        "of 'tiny' are the same, it cannot tell. Learn it again, or save what is loaded, to have format 2."
+    ]
+    assert same(loaded, bo)
+    renewed = concept_file.save(loaded, tmp_path / "renewed.safetensors")
+    assert concept_file.read_header(renewed)["format"] == 2
+    caplog.clear()
+    assert same(concept_file.load(renewed, base), bo) and not caplog.records
+
+
+def test_a_file_of_format_1_says_nothing_on_other_processes(base, path, caplog, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    as_format_1(path, base)
+    assert concept_file.load(path, base).name == "bo" and not caplog.records
+
+
+def test_a_file_of_format_1_that_is_saved_without_its_base_still_knows_how_little_it_knows(bo, base, path, caplog):
+    """As publishing does it."""
+    as_format_1(path, base)
+    concept_file.save(concept_file.load(path), path)
+    assert not caplog.records and concept_file.read_header(path)["format"] == 2
+    assert same(concept_file.load(path, base), bo) and "format 1" in caplog.text
+
+
+@pytest.mark.parametrize("loaded_in", [0, 1], ids=["fp32", "bf16"])
+def test_a_file_of_format_1_is_taken_whatever_its_base_was_loaded_in(base, path, loaded_in):
+    as_format_1(path, base, base_fingerprint=base.row_fingerprints[loaded_in])
+    assert concept_file.load(path, base).name == "bo"
+
+
+@pytest.mark.parametrize("fingerprint", ["f" * 64, "the base's own"])
+def test_a_file_of_format_1_of_other_rows_is_refused(base, path, fingerprint):
+    """The new fingerprint is none of format 1's."""
+    as_format_1(path, base, base_fingerprint=fingerprint.replace("the base's own", base.fingerprint))
+    refused(path, base, rf"learned on base 'tiny' \(.*this one is 'tiny' \({base.row_fingerprints[0][:12]}\)")
+
+
+@pytest.mark.parametrize("key", ["notes", "sections", "run", "source"])
+def test_a_file_of_format_1_has_no_key_of_format_2(base, path, key):
+    as_format_1(path, base, **{key: {"notes": [], "sections": {}}.get(key, "ab")})
+    refused(path, base, f"unknown key '{key}'")
+
+
+def test_imported_rows_of_an_unknown_base_stay_unknown_in_both_formats(base, path):
+    as_format_1(path, base, base_fingerprint=UNKNOWN, origin="yollava: a.pt")
+    refused(path, base, "the base that it was learned on is not known")
+    concept_file.save(concept_file.load(path), path)
+    refused(path, base, "the base that it was learned on is not known")
+
+
+def test_numbers_of_rows_are_compared_by_role(path):
+    concept_file.check_counts(path, {"name": 1, "shared": 4, "generation": 0}, where="here")
+    with pytest.raises(ConceptError, match="here: .*bo.safetensors has 1 name, 4 shared rows, the method has 1 name, 3"):
+        concept_file.check_counts(path, {"name": 1, "shared": 3}, where="here")

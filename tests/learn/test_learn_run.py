@@ -38,7 +38,8 @@ STARTED_ANEW = Method(
 @pytest.fixture
 def settings(toy_folder, short_method, tmp_path) -> RunConfig:
     concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
-    return RunConfig(concept=concept, base="tiny", method=short_method, out=str(tmp_path / "straight"), prompts=("<{name}>",))
+    places = {"out": str(tmp_path / "straight"), "concepts": str(tmp_path / "concepts")}
+    return RunConfig(concept=concept, base="tiny", method=short_method, prompts=("<{name}>",), **places)
 
 
 def stop_after(steps: int):

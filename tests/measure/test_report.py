@@ -5,13 +5,24 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from unictoken import hub
 from unictoken.concept import file as concept_file
 from unictoken.conditioning import Conditioning
+from unictoken.learn import outside
+from unictoken.learn.concept import learn_concept
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.measure import abilities, toy
 from unictoken.measure.judge import Judge
 from unictoken.measure.report import finish
+
+
+@pytest.fixture
+def settings(toy_folder, short_method, tmp_path):
+    """A short run that is measured on its own pictures."""
+    places = {"out": str(tmp_path / "run"), "concepts": str(tmp_path / "concepts")}
+    concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
+    return RunConfig(concept=concept, method=short_method, prompts=(), questions=(), judge=None, show_every=0, **places)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +46,7 @@ def test_the_report_shows_pictures_answers_and_scores(finished):
     report = (settings.folder / "report.md").read_text(encoding="utf-8")
     for part in ("# <tom>, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is <tom>?", "| joint |"):
         assert part in report
-    assert "These pictures lie outside this base's world" in report  # an untrained base gives nothing back
+    assert "**These pictures lie outside this base's world: " in report  # an untrained base gives nothing back
     assert "tom.safetensors" in printed and "report.md" in printed
 
 
@@ -83,3 +94,54 @@ def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_metho
     assert asked and not any("A." in question for question in asked)  # its base was never taught to read options
     scores = concept_file.load(tmp_path / "tom.safetensors", base).scores
     assert {"recognition", "recognition_twins", "vqa", "text_qa", "identity", "palette", "prompt"} <= set(scores)
+
+
+# ---- pictures outside the base's world --------------------------------------------------------------
+
+OUTSIDE = "These pictures lie outside this base's world: its image tokenizer gives them back at "
+
+
+def test_pictures_outside_the_bases_world_are_said_before_learning_and_everywhere_after(base, settings, caplog, tmp_path):
+    seen_first = []
+    learned = run(base, settings, show=lambda _: seen_first.append(caplog.text.count(OUTSIDE)))
+    assert seen_first == [1] * 6
+    printed = finish(base, settings, *learned)
+    (note,) = concept_file.read_header(settings.folder.parent / "concepts" / "tom.safetensors")["notes"]
+    assert note.startswith(OUTSIDE) and "\n" not in note
+    assert note in printed.splitlines()[-3:]
+    assert f"**{note}**" in (settings.folder / "report.md").read_text()
+    told = {"base_model": "user/tiny", "licence": "mit"}
+    folder = hub.save_card_folder(concept_file.path_of("tom", settings.concepts), tmp_path / "card", **told)
+    assert note in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_other_processes_do_not_say_it_again(base, settings, caplog):
+    run(base, settings, first_process=False)
+    assert OUTSIDE not in caplog.text
+
+
+def test_pictures_of_the_bases_world_need_no_note(base, settings, caplog, monkeypatch):
+    monkeypatch.setattr(outside, "round_trip_psnr", lambda *_: 25.0)
+    printed = finish(base, settings, *run(base, settings))
+    assert OUTSIDE not in caplog.text + printed
+    assert "notes" not in concept_file.read_header(concept_file.path_of("tom", settings.concepts))
+    assert "Picture in, picture out: 25.0 dB (25.0 the worst)." in (settings.folder / "report.md").read_text()
+
+
+def test_one_picture_outside_is_enough(base, settings, monkeypatch):
+    found = iter([25.0, 25.0, 18.0, 25.0, 25.0])
+    monkeypatch.setattr(outside, "round_trip_psnr", lambda *_: next(found))
+    _, _, lesson = run(base, settings)
+    assert lesson.decibels == (25.0, 25.0, 18.0, 25.0, 25.0) and "(18.0 the worst)" in lesson.notes[0]
+
+
+@pytest.mark.parametrize("change", ["cannot draw", "another world"])
+def test_where_nothing_is_known_nothing_is_said(base, settings, change, caplog, monkeypatch):
+    monkeypatch.setattr(base, "can_draw", change != "cannot draw")
+    monkeypatch.setattr(outside, "is_of_toy_world", lambda base: change != "another world")
+    printed = finish(base, settings, *run(base, settings))
+    assert OUTSIDE not in caplog.text + printed and "dB" not in caplog.text
+
+
+def test_a_concept_that_is_learned_without_a_run_says_it_in_its_file_too(base, toy, short_method):
+    assert learn_concept(base, toy.source, short_method).notes[0].startswith(OUTSIDE)

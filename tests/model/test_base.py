@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, ChameleonForConditionalGeneration
 
-from unictoken.model.base import Base, BaseError, load_base
+from unictoken.model.base import DTYPES, Base, BaseError, dtype_named, load_base
 from unictoken.model.vocab import VocabError
 
 pytestmark = pytest.mark.real
@@ -18,7 +18,7 @@ SHIPPED = Path(__file__).parents[2] / "checkpoints" / "tiny-chameleon"
 
 def test_a_saved_base_loads_the_same(base, base_folder):
     loaded = load_base(base_folder, device="cpu")
-    assert loaded.fingerprint == base.fingerprint
+    assert loaded.row_fingerprints == base.row_fingerprints
     assert loaded.can_draw and loaded.width == 32 and loaded.codes_per_picture == 64
     ids = torch.tensor([[0, 5, 9, 70]])
     assert torch.equal(loaded.logits(loaded.hidden(loaded.embed(ids))), base.logits(base.hidden(base.embed(ids))))
@@ -79,17 +79,6 @@ def test_large_pictures_go_through_the_image_tokenizer_a_few_at_a_time(base, toy
 def test_ids_that_are_not_image_ids_are_not_decoded(base):
     with pytest.raises(BaseError, match="1 of 64 ids are not image ids"):
         base.decode(torch.tensor([[base.vocab.bos] + [4] * 63]))
-
-
-def test_the_fingerprint_tells_bases_apart(base, model, tokenizer):
-    other = Base(model, tokenizer, "another name")
-    assert other.fingerprint == base.fingerprint and len(base.fingerprint) == 64
-    row = model.lm_head.weight[5]
-    kept = row.clone()
-    row.add_(1)
-    changed = Base(model, tokenizer, "changed").fingerprint
-    row.copy_(kept)
-    assert changed != base.fingerprint
 
 
 def test_a_folder_without_a_config_is_refused(tmp_path):
@@ -247,3 +236,10 @@ def test_loading_prints_nothing_and_leaves_the_bars_of_others(base_folder, capfd
     assert capfd.readouterr() == ("", "")
     list(logging.tqdm(range(2), desc="theirs"))
     assert "theirs" in capfd.readouterr().err
+
+
+def test_a_dtype_is_named_in_one_place():
+    found = [dtype_named(said, device) for device in ("cpu", "cuda") for said in DTYPES]
+    assert found == [torch.float32, torch.float32, torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
+    with pytest.raises(BaseError, match="dtype: found 'fp16', expected one of auto, fp32, bf16"):
+        dtype_named("fp16")

@@ -1,9 +1,14 @@
 """The concept file: one `.safetensors`, rows by role, a JSON header.
 
     in.name [1, D]  in.shared [16, D] ...  out.name [1, D]  out.shared [16, D] ...
-    header: unictoken = {"format": 1, "name": "bo", "class_noun": "dog", "base": ..., "sha256": ..., ...}
+    header: unictoken = {"format": 2, "name": "bo", "class_noun": "dog", "base": ..., "sha256": ..., ...}
     imported, where their head had one: bias.name [1]  bias.shared [16] ...; and "origin" in the header
     of a person who agreed: "consent": true in the header
+    where there is something to say: "notes" (lines for whoever uses it), "sections" (JSON of other methods)
+    learned by a run: "run" and "source", digests of the run and of what it learned from
+
+Format 1 had neither of these, and its "base_fingerprint" knew a base by embedding and head only. It is
+read with that fingerprint marked (ROWS_ONLY), and written as format 2.
 
 Written aside, synced and renamed: a file is whole or it is not there. safetensors loads flipped bits silently, so the header
 keeps a sha256 of the tensors, and loading checks it.
@@ -14,7 +19,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,13 +37,17 @@ from unictoken.core.text import ROLES, ConceptError
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
     from unictoken.model.base import Base
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
+ROWS_ONLY = "rows:"  # before a fingerprint of format 1
 HEADER = {"name": str, "class_noun": str, "counts": dict, "prompts": dict, "method": str, "base": str, "base_fingerprint": str,
           "seed": int, "scores": dict, "sha256": str}
-SOMETIMES = {"origin": str, "consent": bool}
+SOMETIMES = {"origin": str, "consent": bool}  # in every format
+SINCE_2 = {"notes": list, "run": str, "source": str, "sections": dict}
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -67,6 +78,12 @@ def check_free(paths: Iterable[Path]) -> None:
         check_folder(path.parent, ConceptError)
         if path.exists():
             raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
+
+
+def digest_of_source(name: str, class_noun: str, pictures: Iterable[Image]) -> str:
+    """Says what a concept is learned from; in whatever order its pictures are given."""
+    own = sorted(hashlib.sha256(f"{p.mode} {p.size}".encode() + p.tobytes()).hexdigest() for p in pictures)
+    return hashlib.sha256(json.dumps([name, class_noun, own]).encode()).hexdigest()[:16]
 
 
 def digest(tensors: Mapping[str, np.ndarray | torch.Tensor]) -> str:
@@ -105,6 +122,13 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
         header["origin"] = concept.origin
     if concept.consent:
         header["consent"] = True
+    more = {
+        "notes": list(concept.notes),
+        "run": concept.run,
+        "source": concept.source,
+        "sections": dict(concept.sections),
+    }
+    header |= {key: value for key, value in more.items() if value}
     write_aside(Path(path), to_bytes(tensors, metadata={"unictoken": json.dumps(header, sort_keys=True)}))
     return Path(path)
 
@@ -133,18 +157,24 @@ def _open(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         raise ConceptError(f"{path}: its header is not JSON with every key once. Fetch or learn it again.") from None
     if not isinstance(header, dict) or "format" not in header:
         raise ConceptError(f"{path}: its header is no concept's. Expected one that `train/run.py` wrote.")
-    if header["format"] != FORMAT or type(header["format"]) is not int:
-        raise ConceptError(f"{path}: format {header.get('format')}, this version reads format {FORMAT}. Update unictoken.")
+    if header["format"] not in READ or type(header["format"]) is not int:
+        raise ConceptError(
+            f"{path}: format {quoted(header['format'])}, this version reads formats "
+            f"{' and '.join(map(str, READ))}. Update unictoken."
+        )
     _check_header(header, path)
+    if header["format"] == 1 and header["base_fingerprint"] != UNKNOWN:
+        header["base_fingerprint"] = ROWS_ONLY + header["base_fingerprint"]
     return header, tensors
 
 
 def _check_header(header: dict, path: Path) -> None:
     """Every key there, each of its type, and no other."""
-    for key, kind in (HEADER | {key: kind for key, kind in SOMETIMES.items() if key in header}).items():
+    optional = SOMETIMES | (SINCE_2 if header["format"] > 1 else {})
+    for key, kind in (HEADER | {key: kind for key, kind in optional.items() if key in header}).items():
         if type(header.get(key)) is not kind:
             raise ConceptError(f"{path}: '{key}' in its header is {quoted(header.get(key))}, expected {kind.__name__}. Fetch or learn it again.")
-    if strays := sorted(header.keys() - HEADER.keys() - SOMETIMES.keys() - {"format"}):
+    if strays := sorted(header.keys() - HEADER.keys() - optional.keys() - {"format"}):
         raise ConceptError(f"{path}: unknown key {quoted(strays[0])} in its header. Update unictoken, or fetch or learn the concept again.")
     if not NAME.fullmatch(header["name"]):
         raise ConceptError(f"{path}: the name in its header is {quoted(header['name'])}. Fetch or learn it again.")
@@ -155,6 +185,11 @@ def _check_header(header: dict, path: Path) -> None:
     for score, value in header["scores"].items():
         if type(value) not in (int, float) or not math.isfinite(value):
             raise ConceptError(f"{path}: score {quoted(score)} in its header is {quoted(value)}, expected a number. Fetch or learn it again.")
+    for note in header.get("notes", ()):
+        if not isinstance(note, str) or not note.strip() or not note.isprintable():
+            raise ConceptError(
+                f"{path}: note {quoted(note)} in its header, expected one line of text. Fetch or learn it again."
+            )
     _check_prompts(header["prompts"], path)
     known = {f.name for f in dataclasses.fields(Prompts)}
     if strays := sorted(set(header["prompts"]) - known):
@@ -168,6 +203,46 @@ def check_base_known(header: dict, path: str | Path) -> None:
             f"{path}: imported ({header.get('origin', '')}), and the base that it was learned on is not known. "
             "Import it again with `--base` naming that base."
         )
+
+
+def check_counts(path: str | Path, counts: Mapping[str, int], *, where: str) -> None:
+    """Refuse a file whose rows, by role, are not so many. `where`: what asks for these."""
+    found, expected = (
+        {role: number for role in ROLES if (number := some.get(role, 0))}
+        for some in (read_header(path)["counts"], counts)
+    )
+    if found != expected:
+        listed = [", ".join(f"{n} {role}" for role, n in some.items()) for some in (found, expected)]
+        raise ConceptError(
+            f"{where}: {path} has {listed[0]} rows, the method has {listed[1]}. "
+            "Give the method the same numbers (`method.tokens`), or another file."
+        )
+
+
+def is_of_base(fingerprint: str, base: Base) -> bool:
+    """Whether a concept's fingerprint is this base's; one of format 1 knows embedding and head only."""
+    if fingerprint.startswith(ROWS_ONLY):
+        return fingerprint.removeprefix(ROWS_ONLY) in base.row_fingerprints
+    return fingerprint == base.fingerprint
+
+
+def _check_base(header: Mapping, base: Base, path: Path) -> None:
+    """Refuse a concept of another base, and say in one line what format 1 cannot tell."""
+    check_base_known(header, path)
+    found = header["base_fingerprint"]
+    rows_only = found.startswith(ROWS_ONLY)
+    if not is_of_base(found, base):
+        own = base.row_fingerprints[0] if rows_only and base.row_fingerprints else base.fingerprint
+        raise ConceptError(
+            f"{path}: learned on base '{header['base']}' ({found.removeprefix(ROWS_ONLY)[:12]}), "
+            f"this one is '{base.name}' ({own[:12]}). Use that base, or learn the concept on this one."
+        )
+    if rows_only and os.environ.get("RANK", "0") == "0":  # of many processes, one says so
+        logging.getLogger(__name__).warning(
+            "%s: its base is known by embedding and head only (format 1): whether the layers and the image tokenizer "
+            "of '%s' are the same, it cannot tell. Learn it again, or save what is loaded, to have format 2.",
+            path, base.name,
+        )  # fmt: skip
 
 
 def _check_rows(rows: np.ndarray, key: str, expected: tuple[int, ...], path: Path) -> None:
@@ -205,12 +280,7 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
     if digest(tensors) != header["sha256"]:
         raise ConceptError(f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again.")
     if base is not None:
-        check_base_known(header, path)
-    if base is not None and header["base_fingerprint"] != base.fingerprint:
-        raise ConceptError(
-            f"{path}: learned on base '{header['base']}' ({header['base_fingerprint'][:12]}), "
-            f"this one is '{base.name}' ({base.fingerprint[:12]}). Use that base, or learn the concept on this one."
-        )
+        _check_base(header, base, path)
     import torch  # here, so that a header is read without it
 
     def rows_of(kind: str) -> torch.Tensor:
@@ -226,9 +296,13 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
         prompts=Prompts(**header["prompts"]),
         method=header["method"],
         base_name=header["base"],
-        base_fingerprint=header["base_fingerprint"],
+        base_fingerprint=header["base_fingerprint"] if base is None else base.fingerprint,
         seed=header["seed"],
         scores=header["scores"],
         origin=header.get("origin", ""),
         consent=header.get("consent", False),
+        notes=tuple(header.get("notes", ())),
+        run=header.get("run", ""),
+        source=header.get("source", ""),
+        sections=header.get("sections", {}),
     )

@@ -63,6 +63,14 @@ class ConceptTokens:
     """Of imported rows: the format and the files that they came from."""
     consent: bool = False
     """Of a person: whether whoever learned it declared that the person agreed."""
+    notes: tuple[str, ...] = ()
+    """What whoever uses it must know, each a line: pictures that its base cannot show, for example."""
+    run: str = ""
+    """A digest of the run that learned it: base, pictures, method, steps, seed."""
+    source: str = ""
+    """A digest of what it was learned from: reference pictures, name, class noun."""
+    sections: Mapping[str, object] = field(default_factory=dict)
+    """JSON of methods that keep more than rows; files keep it as it is."""
 
     @property
     def marker(self) -> str:

@@ -6,7 +6,7 @@ sentences (`pretrain/lessons.py`), with descriptions and picture codes where con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 INTRODUCTION = "{name} is {tokens}."
 
@@ -19,12 +19,31 @@ RECOGNISE = (
 CAPTION = ("describe the photo.", "what does the photo show?")
 GENERATE = ("a photo of {name} {scene}.", "a picture of {name} {scene}.", "draw {name} {scene}.")
 KNOWN = "what do you know about {name}?"
+MORE = "what else do you know about {name}, part {part}?"
 YES, NO = "yes", "no"
 
 
-def told(facts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """A question whose answer is every fact, one after the other; none where there are no facts."""
-    return ((KNOWN, " ".join(facts)),) if facts else ()
+def told(
+    facts: Sequence[str], fits: Callable[[str], bool] = lambda answer: True
+) -> tuple[tuple[str, str], ...]:
+    """A question whose answer is every fact, one after the other; none where there are no facts.
+
+    Facts that are together too long for one answer (`fits` says no) are told in parts, in their order,
+    each as long as fits: the first answers KNOWN, the others MORE. A fact is never cut; one that does
+    not fit alone is a part of its own.
+
+    >>> told(["a b.", "c.", "d e f."], lambda answer: len(answer) < 8)
+    (('what do you know about {name}?', 'a b. c.'), ('what else do you know about {name}, part 2?', 'd e f.'))
+    """
+    parts: list[str] = []
+    for fact in facts:
+        longer = f"{parts[-1]} {fact}" if parts else fact
+        if parts and fits(longer):
+            parts[-1] = longer
+        else:
+            parts.append(fact)
+    asked = [KNOWN, *(MORE.replace("{part}", str(number)) for number in range(2, len(parts) + 1))]
+    return tuple(zip(asked, parts, strict=False))
 
 
 def with_scene(form: str, scene: str) -> str:

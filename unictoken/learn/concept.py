@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from unictoken.concept import file as concept_file
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import ConceptTokens, give_ids, role_slices, slots
 from unictoken.data import templates
 from unictoken.data.source import Source, SourceError
-from unictoken.learn.examples import Examples, Material
+from unictoken.learn.examples import Examples, Material, Phrasing
 from unictoken.learn.learner import Learner
+from unictoken.learn.lengths import Lengths
 from unictoken.learn.methods import Method, Stage, Strangers
 from unictoken.learn.negatives import gather
 from unictoken.learn.observe import captions, observe
+from unictoken.learn.outside import decibels_of, note_of
 from unictoken.learn.stages import Progress, learn
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
@@ -30,32 +33,68 @@ class Lesson:
     learner: Learner
     examples: Examples
     material: Material
+    lengths: Lengths
+    decibels: tuple[float, ...] = ()
+    """How well the base's image tokenizer gives each picture back; () where it cannot draw."""
+    notes: tuple[str, ...] = ()
+    """What whoever uses the concept must know; its file says it too."""
+    warnings: tuple[str, ...] = ()
+    """Lines for whoever learns it, before it is learned; the notes are among them."""
 
 
 def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers: Strangers | None = None) -> Lesson:
-    """Encode the pictures once, ask the base about them, gather negatives, start the rows."""
+    """Encode the pictures once, ask the base about them, gather negatives, start the rows.
+
+    Raises SourceError for what cannot be learned, too long texts among it: before the base reads any.
+    """
     if not source.pictures:
         raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
     if not source.crops and (cutting := [stage.name for stage in method.stages if stage.steps and stage.targets == "crops"]):
         raise SourceError(f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into cropped/, or let it draw pictures.")
+    counts = method.tokens.counts
+    ids = give_ids(base.vocab, sum(counts.values()))
+    start = _rows_of_file(base, method)
+    phrasing = Phrasing(base.vocab, method.prompts, slots(ids, counts))
+    lengths = Lengths(base, phrasing, source.name)
+    warnings = lengths.check_source(source)
+
     pictures, others = base.encode(source.pictures), gather(base, source, method, strangers or Strangers(), seed=seed)
+    decibels = decibels_of(base, source.pictures, pictures)
     crops = base.encode(source.crops) if source.crops else None
     material = Material(
         pictures_NK=pictures,
         negatives=others.by_grade,
         observations=observe(base, pictures, source.class_noun),
-        questions=(*source.questions, *templates.told(source.facts)),
+        questions=(*source.questions, *templates.told(source.facts, lengths.fits_an_answer)),
         about_pictures=source.about_pictures,
         captions_of_others=_captions_of_others(base, source, method, others.by_grade),
         crops_NK=crops,
         look_alikes_MK=others.alike,
     )
-    counts = method.tokens.counts
-    ids = give_ids(base.vocab, sum(counts.values()))
-    rows = start_rows(
+    lengths.check_material(material)
+    rows = start or start_rows(
         base, source.class_noun, pictures, counts, start=method.start, seed=seed, description=material.observations.description, crops_NK=crops
     )
-    return Lesson(Learner(base, ids, *rows), Examples(base.vocab, method, material, slots(ids, counts)), material)
+    notes = tuple(filter(None, [note_of(base, decibels)]))
+    return Lesson(
+        Learner(base, ids, *rows),
+        Examples(base.vocab, method, material, phrasing.slots),
+        material,
+        lengths,
+        decibels=decibels,
+        notes=notes,
+        warnings=notes + warnings,
+    )
+
+
+def _rows_of_file(base: Base, method: Method) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """(rows_in, rows_out) of the concept file that the method starts from, if it does."""
+    file = method.start_file
+    if file is None:
+        return None
+    concept_file.check_counts(file, method.tokens.counts, where="method.start")
+    concept = concept_file.load(file, base)
+    return concept.rows_in, concept.rows_out
 
 
 def _captions_of_others(base: Base, source: Source, method: Method, negatives: Mapping[str, torch.Tensor]) -> tuple[tuple[str, torch.Tensor], ...]:
@@ -113,4 +152,10 @@ def learn_concept(
     begin = starts_of_stages(base, source, method, seed=seed)
     for progress in learn(lesson.learner, method, lesson.examples, seed=seed, on_stage=begin):
         on_step(progress)
-    return keep(base, source, method, lesson.learner, seed=seed)
+    return signed(keep(base, source, method, lesson.learner, seed=seed), source, lesson)
+
+
+def signed(concept: ConceptTokens, source: Source, lesson: Lesson, *, run: str = "") -> ConceptTokens:
+    """A learned concept with what its file says of where it comes from."""
+    origin = concept_file.digest_of_source(source.name, source.class_noun, source.pictures)
+    return replace(concept, notes=lesson.notes, source=origin, run=run)

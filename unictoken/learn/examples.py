@@ -39,20 +39,11 @@ class Material:
     """Soft positives, the most alike first."""
 
 
-class Examples:
-    """Makes examples of every task for one concept under one method."""
+class Phrasing:
+    """How a method says its concept: questions, answers and prompts as turns of ids."""
 
-    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]], *, targets: str = "pictures"):
-        self.vocab, self.method, self.material, self.slots, self.targets = vocab, method, material, dict(slots), targets
-        self.prompts: Prompts = method.prompts
-
-    def in_stage(self, stage: Stage) -> Examples:
-        """The same for a stage: with its targets, and without the roles that have nothing to say yet in its prompts."""
-        said = self.method.said_in(stage)
-        return Examples(self.vocab, self.method, self.material, said_slots(self.slots, said), targets=stage.targets)
-
-    def make(self, task: str, rng: np.random.Generator) -> Example:
-        return join_turns(getattr(self, "_" + task)(rng), self.vocab)
+    def __init__(self, vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]]):
+        self.vocab, self.prompts, self.slots = vocab, prompts, dict(slots)
 
     def say(self, text: str, **more: list[int]) -> list[int]:
         """Ids of a text with the concept's slots (and others) filled in."""
@@ -63,6 +54,22 @@ class Examples:
         seen = self.vocab.picture(picture) if picture is not None else []
         asked = self.say(f"{self.prompts.understanding} {question}".replace("{it}", "{name}"))
         return [Turn(seen + asked), Turn(self.say(self.prompts.understanding_answer) + self.say(answer), learned=True)]
+
+
+class Examples(Phrasing):
+    """Makes examples of every task for one concept under one method."""
+
+    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]], *, targets: str = "pictures"):
+        super().__init__(vocab, method.prompts, slots)
+        self.method, self.material, self.targets = method, material, targets
+
+    def in_stage(self, stage: Stage) -> Examples:
+        """The same for a stage: with its targets, and without the roles that have nothing to say yet in its prompts."""
+        said = self.method.said_in(stage)
+        return Examples(self.vocab, self.method, self.material, said_slots(self.slots, said), targets=stage.targets)
+
+    def make(self, task: str, rng: np.random.Generator) -> Example:
+        return join_turns(getattr(self, "_" + task)(rng), self.vocab)
 
     def _recognise(self, rng) -> list[Turn]:
         yes = rng.random() < 0.5 or not self.material.negatives

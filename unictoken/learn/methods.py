@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
 from unictoken.concept.tokens import Prompts, Start
 from unictoken.core.config import MANY, ConfigError, Place, within
@@ -99,11 +101,18 @@ class Method:
     name: str = "joint"
     tokens: Tokens = field(default_factory=Tokens)
     prompts: Prompts = field(default_factory=Prompts)
-    start: Start = "described"
+    start: str = "described"
+    """Where the soft tokens begin: described, frequent, k_means or noun (concept/start.py); or a concept
+    file of the same base and as many rows by role, whose rows, name and head rows included, go on."""
     negatives: Mapping[str, float] = field(default_factory=lambda: {"easy": 0.25, "hard": 0.4, "twin": 0.35})
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     stages: tuple[Stage, ...] = (Stage(),)
+
+    @property
+    def start_file(self) -> Path | None:
+        """The concept file that the rows start from; None where `start` is one of the known words."""
+        return None if self.start in get_args(Start) else Path(self.start)
 
     def said_in(self, stage: Stage) -> frozenset[str]:
         """Roles that prompts say in a stage: those that have learned by then, or do now. A role has nothing to say before."""
@@ -120,6 +129,11 @@ class Method:
             slot = "{" + role + "}"
             if count < 0 or (count > 0) != (slot in said):
                 raise ConfigError(f"method '{self.name}': {count} {role} tokens, and its prompts {'say' if slot in said else 'never say'} '{slot}'.")
+        if (file := self.start_file) and file.suffix != ".safetensors" and not os.path.isfile(file):
+            raise ConfigError(
+                f"method '{self.name}': start: found '{self.start}', expected one of {', '.join(get_args(Start))}, "
+                "or a concept file such as checkpoints/concepts/bo.safetensors."
+            )
         if unknown := sorted(set(self.negatives) - set(GRADES)):
             raise ConfigError(f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades: {', '.join(GRADES)}.")
         for grade, share in self.negatives.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import with_tokens
 from unictoken.core import config
@@ -24,20 +25,19 @@ from unictoken.core.config import ConfigError
 from unictoken.core.disk import make_folder, write_aside
 from unictoken.data.source import Source
 from unictoken.learn import checkpoint
-from unictoken.learn.concept import Lesson, keep, prepare, starts_of_stages
+from unictoken.learn.concept import Lesson, keep, prepare, signed, starts_of_stages
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.settings import BF16_UNSHARDED, RunConfig, source_of
 from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
 from unictoken.learn.stop import Stopped
-from unictoken.model.base import Base, load_base, usual_device, usual_dtype
+from unictoken.model.base import Base, dtype_named, load_base
 from unictoken.model.pixels import grid
 
 
 def base_dtype(settings: RunConfig) -> torch.dtype:
     """What the base is loaded in."""
-    known = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    return known.get(settings.dtype) or usual_dtype(usual_device())
+    return dtype_named(settings.dtype)
 
 
 def base_of(settings: RunConfig) -> Base:
@@ -52,14 +52,34 @@ def base_of(settings: RunConfig) -> Base:
 
 
 def identity(settings: RunConfig, base: Base, source: Source) -> str:
-    """A digest of everything that decides what is learned, contents included; a checkpoint of another one is not resumed."""
+    """A digest of everything that decides what is learned, contents included; a checkpoint of another one is not resumed.
+
+    But for the steps of the last stage: a run that has fewer of them goes on to more.
+    """
     seen = hashlib.sha256(base.fingerprint.encode())
     for grade, pictures in (("own", source.pictures), ("crop", source.crops), *source.negatives.items()):
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
     said = [source.name, source.class_noun, source.facts, source.questions, source.about_pictures]
-    how = [str(base.model.dtype), settings.gradient_checkpointing, settings.vq_decoder]
-    return checkpoint.digest(config.to_yaml([said, seen.hexdigest(), settings.method, settings.seed, settings.strangers, how]))
+    decoder = base.decoder_digest if settings.vq_decoder else None
+    how = [str(base.model.dtype), settings.gradient_checkpointing, decoder]
+    told = [said, seen.hexdigest(), _method_apart_from_its_end(settings.method), settings.seed, settings.strangers, how]
+    return checkpoint.digest(config.to_yaml(told))
+
+
+def _method_apart_from_its_end(method: Method) -> dict:
+    """A method as plain settings: without the steps of its last stage, and with the rows that it starts from in its file's place."""
+    plain = config.plain(method)
+    plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
+    del plain["stages"][-1]["steps"]
+    if method.start_file:
+        plain["start"] = concept_file.read_header(method.start_file)["sha256"]
+    return plain
+
+
+def _signature(identity_: str, steps: int) -> str:
+    """Names a run and how long it was, in the header of its concept file."""
+    return checkpoint.digest(f"{identity_} {steps}")
 
 
 @dataclass
@@ -117,14 +137,34 @@ def run(
 ) -> tuple[ConceptTokens, Source, Lesson]:
     """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so.
 
-    `source`: the concept, where `source_of(settings)` was read already.
+    A run whose last stage has other steps than when it was left goes on too, finished or not: the steps
+    that are done stay as they are, and from there on the learning rate follows the new schedule (it may
+    rise again). With `final_lr: 1` that is what one run of so many steps would learn, bit for bit.
+
+    Args:
+        base: What it is learned on.
+        settings: The config.
+        source: The concept, where `source_of(settings)` was read already.
+        engine: What makes a step of a stage.
+        share: The examples of each batch that this process takes.
+        first_process: Whether this process writes files and speaks; the others do neither.
+        stop_asked: Asked after each step.
+        show: Called after each step.
+        show_drawings: Whether the config's prompts are drawn on the way.
     """
     source, folder = source or source_of(settings), settings.folder
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
     draws = base.can_draw and settings.method.prompts.generation is not None
     show_drawings = show_drawings and draws and bool(settings.prompts and settings.show_every)
-    saved = _found(settings, folder / "checkpoints", identity_, tell=first_process)
+    total = sum(stage.steps for stage in settings.method.stages)
+    saved = _found(settings, folder / "checkpoints", identity_, total, tell=first_process)
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
+    drawn = settings.prompts if draws else ()
+    lesson.lengths.check_config(list(map(settings.named, settings.questions)), list(map(settings.named, drawn)))
+    signature = _signature(identity_, total)
+    before = _signature(identity_, saved.total) if saved else signature
+    for line in (*lesson.warnings, *_replaced(settings, source, {signature, before})) if first_process else ():
+        logging.getLogger(__name__).warning("%s", line)
     learner, engines = lesson.learner, []
     if settings.zero_stage == 3 or settings.gradient_checkpointing:
         learner.picture_cache = None
@@ -146,7 +186,7 @@ def run(
         if first_process:
             checkpoint.save(checkpoint.Checkpoint(step, total, identity_, tensors), folder / "checkpoints")
 
-    first_step, total = saved.step if saved else 0, sum(stage.steps for stage in settings.method.stages)
+    first_step = saved.step if saved else 0
     recorder.begin(settings, first_step)
     began = time.time()
     begin = starts_of_stages(base, source, settings.method, seed=settings.seed)
@@ -168,22 +208,37 @@ def run(
             drawn = with_tokens(base, concept).draw(list(map(settings.named, settings.prompts)), settings.drawing)
             recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn)
         began = time.time()
-    return keep(base, source, settings.method, learner, seed=settings.seed), source, lesson
+    learned = keep(base, source, settings.method, learner, seed=settings.seed)
+    return signed(learned, source, lesson, run=signature), source, lesson
 
 
 def _diverged(step: int, found: str) -> ConfigError:
     return ConfigError(f"step {step}: {found}. Use a smaller rate, method.stages.N.lr; nothing of this step is kept.")
 
 
-def _found(settings: RunConfig, folder: Path, identity_: str, *, tell: bool) -> checkpoint.Checkpoint | None:
-    """The checkpoint to go on from, as `resume` asks."""
+def _replaced(settings: RunConfig, source: Source, own: set[str]) -> list[str]:
+    """A line where the concept file will take the place of another run's on the same pictures."""
+    path = concept_file.path_of(source.name, settings.concepts)
+    if settings.replace or not path.is_file():
+        return []
+    header = concept_file.read_header(path)
+    if header.get("run") in own:
+        return []
+    learned = f"method '{header['method']}', seed {header['seed']}"
+    return [f"{path}: learned from the same pictures by another run ({learned}). This one's takes its place at the end."]
+
+
+def _found(
+    settings: RunConfig, folder: Path, identity_: str, total: int, *, tell: bool
+) -> checkpoint.Checkpoint | None:
+    """The checkpoint to go on from to step `total`, as `resume` asks."""
     if settings.resume == "never":
         return None
     path = checkpoint.newest(folder)
     if path is None and settings.resume == "must":
         raise checkpoint.CheckpointError(f"{folder}: nothing to resume, and `resume: must` was asked for. Use `resume: auto` to begin.")
     try:
-        return checkpoint.load(path, identity_) if path else None
+        saved = checkpoint.load(path, identity_) if path else None
     except checkpoint.OtherRun as other:
         if settings.resume != "auto" or not other.finished:
             raise
@@ -191,6 +246,15 @@ def _found(settings: RunConfig, folder: Path, identity_: str, *, tell: bool) -> 
             told = "%s: a finished run of another config, base or pictures is here. This one takes its place."
             logging.getLogger(__name__).warning(told, folder.parent)
         return None
+    if saved and saved.step > total:
+        raise checkpoint.CheckpointError(
+            f"{path}: {saved.step} steps are done, the config asks for {total}. Ask for {saved.step} or more, choose "
+            "another `out:`, or begin anew with `--set resume=never`."
+        )
+    if saved and saved.total != total and tell:
+        told = "%s: a run of %d steps goes on from step %d to %d, its learning rate by the new schedule."
+        logging.getLogger(__name__).warning(told, folder.parent, saved.total, saved.step, total)
+    return saved
 
 
 @torch.no_grad()

@@ -49,10 +49,13 @@ class RunConfig:
     """Run folder; null: runs/<name>."""
     concepts: str = str(shipped.LEARNED)
     """Where the concept file goes."""
+    replace: bool = False
+    """Whether it may take the place of a concept of this name that was learned from other pictures, has
+    another class noun, or came from elsewhere."""
     seed: int = 0
     resume: Literal["auto", "must", "never"] = "auto"
-    """auto: go on where there is a checkpoint (a finished run of another config, base or pictures is replaced, one that is not
-    finished is an error); must: an error where there is none; never: begin anew."""
+    """auto: go on where there is a checkpoint, to more steps of the last stage too (run.py says how). A finished run of another
+    config, base or pictures is replaced, one that is not finished is an error. must: an error where there is no checkpoint; never: begin anew."""
     save_every: int = 50
     """Steps between checkpoints."""
     show_every: int = 100
@@ -115,10 +118,36 @@ def source_of(settings: RunConfig) -> Source:
     for text in (*settings.prompts, *settings.questions):
         mark(settings.named(text), c.name, where=f"'{settings.named(text)}'")
     path = concept_file.path_of(c.name, settings.concepts)
-    if path.is_file() and concept_file.read_header(path).get("origin"):
-        raise ConfigError(f"{path}: an imported concept has this name. Choose another name, or another folder (`concepts`).")
+    if path.is_file() and not settings.replace:
+        _check_same_concept(path, source)
+    if start := settings.method.start_file:
+        concept_file.check_counts(start, settings.method.tokens.counts, where="method.start")
+        if start.resolve() == path.resolve():
+            raise ConfigError(
+                f"method.start: {start} is the file that this run writes. Copy it first and start from the copy, or "
+                "give the run that learned it more steps."
+            )
     if source.pet and settings.judge:
         check_file(shipped.find_judge(settings.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
     if settings.other not in (None, OTHER):
         concept_file.read_header(shipped.find_concept(settings.other))
     return source
+
+
+def _check_same_concept(path: Path, source: Source) -> None:
+    """Refuse to lose a concept that this run would not make again: one from other pictures, or from elsewhere."""
+    header = concept_file.read_header(path)
+    if header.get("source") == concept_file.digest_of_source(source.name, source.class_noun, source.pictures):
+        return
+
+    if header.get("origin"):
+        found = "imported"
+    elif header["class_noun"] != source.class_noun:
+        found = f"learned as '{header['class_noun']}'"
+    else:
+        found = "learned from other pictures" if header.get("source") else "of which pictures, it does not say"
+    raise ConfigError(
+        f"{path}: holds a concept <{header['name']}> ({found}), and this run would put another one, "
+        f"<{source.name}> ({source.class_noun}), in its place. Choose another name or another folder (`concepts`), "
+        "or let it go with `--replace` (in a config `replace: true`)."
+    )

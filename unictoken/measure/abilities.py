@@ -12,21 +12,14 @@ from unictoken.concept.start import frequent_ids
 from unictoken.conditioning import in_pictures, in_words, yes_probability
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
+from unictoken.learn.outside import round_trip_psnr
 from unictoken.measure.judge import IDENTITY, Judge
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
-from unictoken.model.pixels import prepare, psnr, to_pixels
 from unictoken.world import language
 from unictoken.world.drawing import draw
 from unictoken.world.things import hard_negative, sample_pet_where, sample_scene, twin
-
-
-def round_trip_psnr(base: Base, pictures, image_ids_NK: torch.Tensor) -> float:
-    """Picture in, picture out, dB, of pictures of any size and their image ids."""
-    side = base.model.model.vqmodel.config.resolution
-    back = base.decode(image_ids_NK)
-    return psnr(*(torch.stack([to_pixels(prepare(p, side)) for p in shown]) for shown in (pictures, back)))
 
 
 def measure_base(base: Base, judge: Judge | None, *, count: int, seed: int, drawings: int = 0) -> dict[str, float]:

@@ -17,13 +17,13 @@ from unictoken.core import shipped
 from unictoken.core.disk import write_aside
 from unictoken.core.progress import progress
 from unictoken.core.text import unmark
-from unictoken.data import templates
 from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.concept import Lesson
 from unictoken.learn.observe import is_of_toy_world
+from unictoken.learn.outside import in_words
 from unictoken.learn.settings import RunConfig
-from unictoken.measure import abilities, page
+from unictoken.measure import page
 from unictoken.measure.controls import controls_of
 from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.measure.metrics import mean
@@ -41,7 +41,6 @@ COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "ident
 HELD_OUT_SEED = 999  # of the pictures that a run is measured on, beside its own seed
 SOME = 64  # of the training negatives
 NO_TEST = "Measured on the reference pictures and the training negatives themselves: a check that learning worked, not a test."
-OUTSIDE_PSNR = 22.0  # dB; its world comes back at 24 to 32, photographs at 12 to 20 (dev/LOG.md)
 
 
 def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, lesson: Lesson) -> str:
@@ -50,7 +49,7 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     path = concept_file.path_of(concept.name, settings.concepts)
     concept_file.save(concept, path)  # kept, whatever measuring finds
     spoken = with_tokens(base, concept)
-    decibels = _decibels(base, source, lesson) if base.can_draw else []
+    decibels = lesson.decibels
     rows = _table_rows(base, concept, source, lesson, settings, mean(decibels) if decibels else None)
     numbers = rows[concept.method]
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
@@ -64,20 +63,15 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
         grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
-        sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", "", _world_note(base, decibels), ""]
+        sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", ""]
+        sections += [_world_note(lesson), ""]
     if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
     sections += [page.table(rows, columns, controls=COMPARED), "", " ".join(_explained(source, settings)), ""]
     write_aside(folder / "report.md", "\n".join(sections).encode())
     lines = [f"{a['question']}  {a['answer']}" for a in answers]
-    return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", f"{path}", f"{folder / 'report.md'}"])
-
-
-def _decibels(base: Base, source: Source, lesson: Lesson) -> list[float]:
-    """How well the image tokenizer gives each picture back."""
-    pairs = zip(source.pictures, lesson.material.pictures_NK.split(1), strict=True)
-    return [abilities.round_trip_psnr(base, [picture], ids_1K) for picture, ids_1K in pairs]
+    return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", *lesson.notes, f"{path}", f"{folder / 'report.md'}"])
 
 
 def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
@@ -95,8 +89,9 @@ def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]
 
 def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture shows."""
-    told = () if is_of_toy_world(spoken.base) else templates.told(source.facts)  # that base was never taught to tell all it knows
-    owners = [unmark(question, source.name) for question, _ in (*source.questions, *told)]
+    toy = is_of_toy_world(spoken.base)  # that base was never taught to tell all it knows
+    pairs = source.questions if toy else lesson.material.questions
+    owners = [unmark(question, source.name) for question, _ in pairs]
     questions = [*map(settings.named, settings.questions), *owners]
     said = [{"question": q, "answer": a} for q, a in zip(questions, spoken.ask(questions), strict=True)]
     first = lesson.material.pictures_NK[:1]
@@ -130,7 +125,9 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
 def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
     """`settings.other`, where it was learned on this base and is not the run's own."""
     path, own = shipped.find_concept(settings.other or ""), concept_file.path_of(settings.concept.name, settings.concepts)
-    if not path.is_file() or path.resolve() == own.resolve() or concept_file.read_header(path)["base_fingerprint"] != base.fingerprint:
+    if not path.is_file() or path.resolve() == own.resolve():
+        return None
+    if not concept_file.is_of_base(concept_file.read_header(path)["base_fingerprint"], base):
         return None
     return concept_file.load(path, base)
 
@@ -149,16 +146,11 @@ def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) ->
     return scores if decibels is None else {**scores, "psnr": decibels}
 
 
-def _world_note(base: Base, decibels: list[float]) -> str:
-    """Says plainly when one of the pictures is not of the toy world, and the base knows no other."""
-    found = f"{mean(decibels):.1f} dB ({min(decibels):.1f} the worst)"
-    if min(decibels) >= OUTSIDE_PSNR or not is_of_toy_world(base):
-        return f"Picture in, picture out: {found}."
-    return (
-        f"**These pictures lie outside this base's world**: its image tokenizer gives them back at {found}, "
-        f"those of its own world above {OUTSIDE_PSNR:.0f} dB. What it draws and says of them is not to be believed; the second row above is all "
-        "that it sees. Use a base that knows photographs."
-    )
+def _world_note(lesson: Lesson) -> str:
+    """How well the base sees the pictures; plainly, where they lie outside its world."""
+    if not lesson.notes:
+        return f"Picture in, picture out: {in_words(lesson.decibels)}."
+    return f"**{' '.join(lesson.notes)}** The second row above is all that it sees."
 
 
 def _explained(source: Source, settings: RunConfig) -> list[str]:

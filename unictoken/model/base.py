@@ -6,8 +6,8 @@ sets them to the minimum). It never looks at how large it is: the tiny base and 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,9 +22,11 @@ from transformers import (
     ChameleonForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
+from transformers.utils import cached_file
 
 from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
+from unictoken.model import fingerprint
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
@@ -34,6 +36,7 @@ from unictoken.model.vq_decoder import add_decoder
 PIXELS_AT_ONCE = 2**20  # through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
 PICTURES_AT_ONCE = 64
 REASON = 200  # letters of another library's message
+DTYPES = ("auto", "fp32", "bf16")
 
 
 class BaseError(UserError):
@@ -86,15 +89,22 @@ def _recomputed(forward, hidden_BTD: torch.Tensor, *args, **kwargs):
 class Base:
     """A frozen early-fusion model with its vocabulary: what reads, answers and draws.
 
-    `name` is where it came from; `fingerprint` says which rows a concept was learned against (sha256 of the input embedding
-    and the head, in fp32).
+    Args:
+        model: With all its weights.
+        tokenizer: The `transformers` tokenizer that goes with it.
+        name: Where it came from.
+        can_draw: False where its image tokenizer has no decoder.
+        files: The safetensors files that hold its weights; none for a base that was made in memory.
     """
 
-    def __init__(self, model: EarlyFusionModel, tokenizer, name: str, *, can_draw: bool = True):
+    def __init__(
+        self, model: EarlyFusionModel, tokenizer, name: str, *, can_draw: bool = True, files: Sequence[Path] = ()
+    ):
         self.model = model.eval().requires_grad_(False)
         self.vocab = Vocab(tokenizer)
         self.name = name
         self.can_draw = can_draw
+        self.stored = fingerprint.StoredWeights(files) if files else None
 
     @property
     def device(self) -> torch.device:
@@ -121,10 +131,27 @@ class Base:
 
     @cached_property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for rows in (self.model.model.embed_tokens.weight, self.model.lm_head.weight):
-            digest.update(rows.detach().float().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        """Says which base a concept was learned on: a sha256 of every weight as it is stored.
+
+        The same in whatever dtype the base is loaded. A decoder that was given apart (`vq_decoder`)
+        is not in it: it only draws codes.
+        """
+        if self.stored:
+            return self.stored.fingerprint()
+        return fingerprint.of_tensors(self.model.state_dict())
+
+    @cached_property
+    def row_fingerprints(self) -> tuple[str, ...]:
+        """What concept files of format 1 know a base by: its embedding and its head, nothing else."""
+        if self.stored:
+            return self.stored.row_fingerprints()
+        rows = self.model.model.embed_tokens.weight, self.model.lm_head.weight
+        return fingerprint.rows_of_tensors(*rows)
+
+    @property
+    def decoder_digest(self) -> str:
+        """A sha256 of the decoder that draws, wherever it came from."""
+        return fingerprint.of_tensors(self.model.model.vqmodel.decoder.state_dict())
 
     def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
         """Input rows [B, T, D]."""
@@ -181,6 +208,14 @@ def usual_dtype(device: str) -> torch.dtype:
     return torch.float32 if device == "cpu" else torch.bfloat16
 
 
+def dtype_named(said: str, device: str | None = None) -> torch.dtype:
+    """The dtype that one of DTYPES means. auto: bf16 on a GPU, fp32 on a CPU; `device` None: the usual one."""
+    if said not in DTYPES:
+        raise BaseError(f"dtype: found '{said}', expected one of {', '.join(DTYPES)}.")
+    named = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    return named.get(said) or usual_dtype(device or usual_device())
+
+
 def load_base(
     path: str | Path, *, vq_decoder: str | Path | None = None, device: str | None = None, dtype: torch.dtype | None = None
 ) -> Base:
@@ -217,9 +252,26 @@ def load_base(
     model = model.to(device)  # not among what is read: a GPU that is full is no fault of the base
     _check_numbers(model, path)
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
-        base = Base(model, tokenizer, str(path), can_draw=not lacking or bool(vq_decoder))
+        can_draw, files = not lacking or bool(vq_decoder), weight_files(path, config)
+        base = Base(model, tokenizer, str(path), can_draw=can_draw, files=files)
     _check_sizes(base)
     return base
+
+
+def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
+    """The safetensors files that `transformers` loads: one, or those that an index names.
+
+    Of a Hub name those in the snapshot that `config` came from.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        commit = getattr(config, "_commit_hash", None)
+        folder = Path(cached_file(str(path), "config.json", revision=commit, local_files_only=True)).parent
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file() or not index.is_file():
+        return [single] if single.is_file() else []
+    named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+    return [folder / name for name in sorted(set(named))]
 
 
 @contextmanager

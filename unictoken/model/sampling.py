@@ -16,6 +16,7 @@ from unictoken.core.progress import progress
 from unictoken.model.draw import Draw
 
 TEXT_BATCH = 64
+ANSWER_IDS = 64  # that an answer may have, where nobody says how many
 PICTURE_BATCH = 16
 CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance
 
@@ -79,7 +80,7 @@ def _generators(seed: int, first: int, count: int) -> list[torch.Generator]:
 
 @torch.no_grad()
 def sample_text(
-    speaker, prompts: Sequence[Sequence[int]], *, max_ids: int = 64, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0
+    speaker, prompts: Sequence[Sequence[int]], *, max_ids: int = ANSWER_IDS, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0
 ) -> list[list[int]]:
     """The ids that follow each prompt, up to its end (left out). Image ids, and what else is no text, are never sampled here."""
     answers, vocab = [], speaker.vocab

@@ -20,7 +20,7 @@ import torch
 
 from unictoken.concept.exchange.files import read_rows, to_bytes
 from unictoken.concept.exchange.forms import FORMS, Form, form_of, said_counts
-from unictoken.concept.file import check_free, check_name, check_noun, path_of, save
+from unictoken.concept.file import check_free, check_name, check_noun, is_of_base, path_of, save
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import UNKNOWN, ConceptTokens
 from unictoken.core.disk import write_aside
@@ -110,7 +110,7 @@ def _head_of_noun(base: Base | str | None, class_noun: str, counts: Mapping[str,
 
 def adopt(concept: ConceptTokens, base: Base) -> ConceptTokens:
     """An imported concept as one of this base, on the caller's word: the rows themselves show their width and no more."""
-    if concept.base_fingerprint not in (UNKNOWN, base.fingerprint):
+    if concept.base_fingerprint != UNKNOWN and not is_of_base(concept.base_fingerprint, base):
         raise ConceptError(f"'{concept.name}': learned on base '{concept.base_name}', this one is '{base.name}'. Use that base.")
     if concept.rows_in.shape[1] != base.width:
         raise ConceptError(

@@ -1,0 +1,46 @@
+"""Whether reference pictures lie outside a base's world: known as soon as they are encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+
+from unictoken.learn.observe import is_of_toy_world
+from unictoken.model.base import Base
+from unictoken.model.pixels import prepare, psnr, to_pixels
+
+# dB; pictures of the toy world come back at 24 to 32, photographs at 12 to 20 (dev/LOG.md)
+OUTSIDE_PSNR = 22.0
+
+
+def round_trip_psnr(base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor) -> float:
+    """Picture in, picture out, dB, of pictures of any size and their image ids."""
+    side = base.model.model.vqmodel.config.resolution
+    back = base.decode(image_ids_NK)
+    return psnr(*(torch.stack([to_pixels(prepare(p, side)) for p in shown]) for shown in (pictures, back)))
+
+
+def decibels_of(base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor) -> tuple[float, ...]:
+    """How well the image tokenizer gives each picture back; () for a base that has no decoder."""
+    if not base.can_draw:
+        return ()
+    pairs = zip(pictures, image_ids_NK.split(1), strict=True)
+    return tuple(round_trip_psnr(base, [picture], ids_1K) for picture, ids_1K in pairs)
+
+
+def in_words(decibels: Sequence[float]) -> str:
+    """'16.5 dB (14.2 the worst)'."""
+    return f"{sum(decibels) / len(decibels):.1f} dB ({min(decibels):.1f} the worst)"
+
+
+def note_of(base: Base, decibels: Sequence[float]) -> str:
+    """What must be known of pictures that are not of the toy world, on a base that knows no other; '' of others."""
+    if not decibels or min(decibels) >= OUTSIDE_PSNR or not is_of_toy_world(base):
+        return ""
+    return (
+        "These pictures lie outside this base's world: its image tokenizer gives them back at "
+        f"{in_words(decibels)}, those of its own world above {OUTSIDE_PSNR:.0f} dB. What it draws and says of "
+        "them is not to be believed. Use a base that knows photographs."
+    )
