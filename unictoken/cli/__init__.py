@@ -1,17 +1,31 @@
-"""The `unictoken` command."""
+"""The `unictoken` command.
+
+What a command line may hold is declared without torch, so that help and refusals come at once; each
+command imports what it works with when it runs.
+"""
+
+# PYTHON_ARGCOMPLETE_OK
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import logging
 from collections.abc import Sequence
 
+from unictoken import __version__
 from unictoken.cli import files, learning, memory, speaking, world
 from unictoken.core import config
 from unictoken.core.program import run_program
+from unictoken.core.progress import hide_bars
 
 
 def parser() -> argparse.ArgumentParser:
-    top = config.Parser(prog="unictoken", description="Teach a frozen early-fusion model your concept; then talk about it and draw it.")
+    top = config.Parser(
+        prog="unictoken",
+        description="Teach a frozen early-fusion model your concept; then ask about it and draw it.",
+    )
+    top.add_argument("--version", action="version", version=f"unictoken {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for part in (learning, speaking, files, memory, world):
         part.add(commands)
@@ -23,5 +37,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> None:
-    options = parser().parse_args(arguments)
+    made = parser()
+    if importlib.util.find_spec("argcomplete"):  # `pip install argcomplete`: completion in the shell
+        import argcomplete
+
+        argcomplete.autocomplete(made)
+    options = made.parse_args(arguments)
+    if options.quiet:
+        hide_bars()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("unictoken").setLevel(_log_level(options))
     options.action(options)
+
+
+def _log_level(options: argparse.Namespace) -> int:
+    if options.verbose:
+        return logging.INFO
+    return logging.ERROR if options.quiet else logging.WARNING

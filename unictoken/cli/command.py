@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 
 
-def command(commands, name: str, action: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
-    """Add a command; what it takes is added to what is given back."""
+def command(
+    commands, name: str, action: Callable[[argparse.Namespace], None], text: str
+) -> argparse.ArgumentParser:
+    """Add a command with the flags that every command has.
+
+    Args:
+        commands: what `add_subparsers` gave.
+        name: the word that is typed.
+        action: what it does, given the parsed command line.
+        text: one line for `--help`.
+
+    Returns:
+        The command's own parser, to add its arguments to.
+    """
     made = commands.add_parser(name, help=text, description=text)
     made.set_defaults(action=action)
+    loudness = made.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="also print what is being done")
+    made.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     return made
+
+
+def add_json(made: argparse.ArgumentParser) -> None:
+    """The flag of commands whose answers other programs read."""
+    made.add_argument("--json", action="store_true", help="print JSON, one object a line")
+
+
+def print_json(**values) -> None:
+    """One object of JSON on a line of its own."""
+    print(json.dumps(values, ensure_ascii=False), flush=True)

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
-from pathlib import Path
 
-from unictoken import hub
-from unictoken.cli.command import command
-from unictoken.concept import exchange
+from unictoken.cli.command import add_json, command, print_json
 from unictoken.concept import file as concept_file
+from unictoken.concept.exchange.forms import FORMS, said_counts
+from unictoken.core import shipped
 from unictoken.core.config import ConfigError
 from unictoken.data.source import check_consent
-from unictoken.model.base import load_base
 
 
 def show(options: argparse.Namespace) -> None:
-    header = concept_file.read_header(options.file)
-    concept = concept_file.load(options.file)
-    print(json.dumps(header, indent=1, ensure_ascii=False))
-    print(f"rows: {tuple(concept.rows_in.shape)} in and out, {Path(options.file).stat().st_size:,} bytes")
+    path = shipped.find_concept(options.file)
+    header, shapes = concept_file.check(path)
+    shown = {"file": str(path), **header, "bytes": path.stat().st_size, "shapes": shapes}
+    if options.json:
+        print_json(**shown)
+        return
+    counts = ", ".join(f"{n} {role}" for role, n in header["counts"].items() if n)
+    shown["counts"] = f"{counts}; each [{shapes['in.name'][1]}] in and out"
+    del shown["shapes"]
+    for key, value in shown.items():
+        if value not in ({}, []):
+            print(f"{key + ':':18}{_plain(value)}")
+
+
+def _plain(value) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_plain(item)}" for key, item in value.items() if item)
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def import_(options: argparse.Namespace) -> None:
@@ -28,6 +41,11 @@ def import_(options: argparse.Namespace) -> None:
         raise ConfigError("--base and --base-name: give one; a base that is at hand has its name.")
     check_consent(options.class_noun, options.consent, where=f"'{options.name}'")
     concept_file.check_free([concept_file.path_of(options.name, options.out)])
+    counts = said_counts(options.counts)
+
+    from unictoken.concept.exchange import convert as exchange
+    from unictoken.model.base import load_base
+
     exchange.check_files(options.files, form=options.form)
     concept = exchange.import_concept(
         options.files,
@@ -35,28 +53,40 @@ def import_(options: argparse.Namespace) -> None:
         name=options.name,
         class_noun=options.class_noun,
         base=load_base(options.base) if options.base else options.base_name,
-        counts=exchange.said_counts(options.counts),
+        counts=counts,
     )
     print(exchange.save_new(replace(concept, consent=options.consent), options.out))
 
 
 def export(options: argparse.Namespace) -> None:
-    exported = exchange.export_concept(concept_file.load(options.file), options.form, options.out)
+    path = shipped.find_concept(options.file)
+    concept_file.read_header(path)
+
+    from unictoken.concept.exchange import convert as exchange
+
+    exported = exchange.export_concept(concept_file.load(path), options.form, options.out)
     print(*exported.paths, sep="\n")
     if exported.left_out:
         print(f"not in these files: {', '.join(exported.left_out)}")
 
 
 def publish(options: argparse.Namespace) -> None:
+    path = shipped.find_concept(options.file)
+    concept_file.read_header(path)
+
+    from unictoken import hub
+
     told = {"drawings": options.drawings, "base_model": options.base_model, "licence": options.licence}
     if options.folder:
-        print(hub.save_card_folder(options.file, options.folder, **told))
+        print(hub.save_card_folder(path, options.folder, **told))
     else:
-        print(hub.push_to_hub(options.file, options.repo, private=options.private, **told))
+        print(hub.push_to_hub(path, options.repo, private=options.private, **told))
 
 
 def add(commands) -> None:
-    command(commands, "show", show, "what is inside a concept file").add_argument("file")
+    showing = command(commands, "show", show, "what is inside a concept file")
+    showing.add_argument("file", help="a concept file, or the name of one in checkpoints/concepts; mia ships")
+    add_json(showing)
     importing = command(commands, "import", import_, "other people's learned tokens as a concept file")
     importing.add_argument("files", nargs="+", metavar="FILE", help="the files of one concept, such as best-token.pt best-lmhead.pt")
     importing.add_argument("--name", required=True)
@@ -65,12 +95,12 @@ def add(commands) -> None:
     importing.add_argument("--base-name", metavar="NAME", help="its name, where it is not at hand")
     importing.add_argument("--counts", nargs="+", default=[], metavar="ROLE=N", help="where the number of rows does not tell: shared=16")
     importing.add_argument("--consent", action="store_true", help="the person agreed to be learned")
-    importing.add_argument("--out", default="checkpoints/concepts", metavar="DIR")
+    importing.add_argument("--out", default=str(shipped.LEARNED), metavar="DIR")
     exporting = command(commands, "export", export, "a concept file as other people's")
     exporting.add_argument("file")
     exporting.add_argument("--out", required=True, metavar="DIR")
     for made in (importing, exporting):
-        made.add_argument("--form", required=True, choices=exchange.FORMS)
+        made.add_argument("--form", required=True, choices=FORMS)
     publishing = command(commands, "publish", publish, "a concept file with a card, on the Hub or in a folder")
     publishing.add_argument("file")
     where = publishing.add_mutually_exclusive_group(required=True)

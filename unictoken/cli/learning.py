@@ -1,26 +1,33 @@
-"""learn: a concept from your own pictures, in this process. `train/run.py` does the same from a config, with DeepSpeed."""
+"""learn: a concept from your own pictures, in this process. `train/run.py` does the same with DeepSpeed."""
 
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 
 from unictoken.cli.command import command
-from unictoken.core import config
-from unictoken.core.program import keeping
-from unictoken.learn.bar import Bar
-from unictoken.learn.methods import Method, MethodFile
-from unictoken.learn.run import base_of, run
+from unictoken.core import config, shipped
+from unictoken.learn.methods import MethodFile
 from unictoken.learn.settings import RunConfig, source_of
-from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
-from unictoken.measure.report import finish
-from unictoken.model.memory import keep_freed_memory
 
 
 def learn(options: argparse.Namespace) -> None:
     settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
+    source = source_of(settings)  # what is wrong with it is said before torch is imported
+    shipped.find_base(settings.base)
+    _learn(settings, source)
+
+
+def _learn(settings: RunConfig, source) -> None:
+    from contextlib import closing
+
+    from unictoken.core.program import keeping
+    from unictoken.learn.bar import Bar
+    from unictoken.learn.run import base_of, run
+    from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
+    from unictoken.measure.report import finish
+    from unictoken.model.memory import keep_freed_memory
+
     keep_freed_memory()
-    source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
     bar = Bar(settings.method)
     with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
@@ -36,9 +43,12 @@ def _settings(options: argparse.Namespace) -> dict:
         raise config.ConfigError(f"--set {strange[0]}: only train/run.py, with DeepSpeed, spreads a base over processes.")
     who = {"name": options.name, "class_noun": options.class_noun, "consent": options.consent}
     concept = {**who, "pictures": options.pictures, "facts": options.fact}
-    given = {"base": options.base, "vq_decoder": options.vq_decoder, "out": options.out, "seed": options.seed}
-    method = config.load(MethodFile, options.method).method if options.method else Method()
-    return {"concept": concept, "method": config.plain(method), **{key: value for key, value in given.items() if value is not None}}
+    given = {key: getattr(options, key) for key in ("base", "vq_decoder", "dtype", "out", "seed")}
+    given["replace"] = options.replace or None
+    if options.method:
+        method = config.load(MethodFile, shipped.find_method(options.method)).method
+        given["method"] = config.plain(method)
+    return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
 
 
 def add(commands) -> None:
@@ -47,10 +57,12 @@ def add(commands) -> None:
     made.add_argument("--name", required=True, help="people then write <NAME>")
     made.add_argument("--class", dest="class_noun", metavar="NOUN", help="its ordinary kind: dog, mug, person")
     made.add_argument("--fact", action="append", default=[], metavar="SENTENCE", help='what no picture shows: "<rex> has a red hat."')
-    made.add_argument("--method", metavar="FILE", help="a file with a method, such as configs/methods/unictokens.yaml")
-    made.add_argument("--base", help="a local folder or a Hub name")
+    made.add_argument("--method", metavar="NAME", help=f"{', '.join(shipped.methods())}, or a YAML file; joint by default")
+    made.add_argument("--base", metavar="NAME", help="tiny (by default), a local folder, or USER/NAME on the Hub")
     made.add_argument("--vq-decoder", metavar="FROM", help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt")
+    made.add_argument("--dtype", choices=config.DTYPES, help="of the base; auto: bf16 on a GPU, fp32 without one")
     made.add_argument("--consent", action="store_true", help="the person in the pictures agreed to be learned")
+    made.add_argument("--replace", action="store_true", help="another concept of this name is there already, and may go")
     made.add_argument("--out", metavar="DIR", help="run folder; runs/NAME by default")
     made.add_argument("--seed", type=int)
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other key of a config, such as method.stages.0.steps=100")

@@ -21,7 +21,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from safetensors.numpy import save as to_bytes
 
 from unictoken.concept.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
 from unictoken.core.disk import check_file, check_folder, each_once, quoted, write_aside
+from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ROLES, ConceptError
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def _check_base(header: Mapping, base: Base, path: Path) -> None:
             f"{path}: learned on base '{header['base']}' ({found.removeprefix(ROWS_ONLY)[:12]}), "
             f"this one is '{base.name}' ({own[:12]}). Use that base, or learn the concept on this one."
         )
-    if rows_only and os.environ.get("RANK", "0") == "0":  # of many processes, one says so
+    if rows_only and not bars_are_hidden():  # of many processes, one says so
         logging.getLogger(__name__).warning(
             "%s: its base is known by embedding and head only (format 1): whether the layers and the image tokenizer "
             "of '%s' are the same, it cannot tell. Learn it again, or save what is loaded, to have format 2.",
@@ -263,9 +263,14 @@ def _check_prompts(prompts: dict, path: Path) -> None:
             raise ConceptError(f"{path}: prompt '{key}' in its header says {quoted(strays[0])}; known: {', '.join(sorted(known))}. Update unictoken.")
 
 
-def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
-    """The concept in a file; with a base, only if it was learned on that base."""
-    path = Path(path)
+def check(path: str | Path) -> tuple[dict, dict[str, list[int]]]:
+    """The header of a file that is whole, and the shape of each of its tensors; torch is not needed."""
+    header, tensors = _checked(Path(path))
+    return header, {key: list(rows.shape) for key, rows in tensors.items()}
+
+
+def _checked(path: Path, width: int | None = None) -> tuple[dict, dict[str, np.ndarray]]:
+    """Header and tensors that are all there and as the header says; `width`: the base's, where it is known."""
     header, tensors = _open(path)
     counts = {role: int(header["counts"].get(role, 0)) for role in ROLES}
     present = [role for role in ROLES if counts[role]]
@@ -273,14 +278,24 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
     expected = {f"{kind}.{role}" for kind in ["in", "out"] + ["bias"] * biased for role in present}
     if set(tensors) != expected:
         raise ConceptError(f"{path}: holds {sorted(tensors)}, its header promises {sorted(expected)}. Fetch or learn it again.")
-    width = base.width if base is not None else tensors["in.name"].size
+    width = width or tensors["in.name"].size
     for key, rows in tensors.items():
         kind, role = key.split(".")
         _check_rows(rows, key, (counts[role],) if kind == "bias" else (counts[role], width), path)
     if digest(tensors) != header["sha256"]:
         raise ConceptError(f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again.")
+    return header, tensors
+
+
+def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
+    """The concept in a file; with a base, only if it was learned on that base."""
+    path = Path(path)
+    header, tensors = _checked(path, base.width if base is not None else None)
     if base is not None:
         _check_base(header, base, path)
+    counts = {role: header["counts"].get(role, 0) for role in ROLES}
+    present = [role for role in ROLES if counts[role]]
+
     import torch  # here, so that a header is read without it
 
     def rows_of(kind: str) -> torch.Tensor:
@@ -292,7 +307,7 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
         counts=counts,
         rows_in=rows_of("in"),
         rows_out=rows_of("out"),
-        bias_out=rows_of("bias") if biased else None,
+        bias_out=rows_of("bias") if "bias.name" in tensors else None,
         prompts=Prompts(**header["prompts"]),
         method=header["method"],
         base_name=header["base"],

@@ -24,6 +24,7 @@ from unictoken.core import disk, shipped
 from unictoken.core.errors import UsageError, UserError
 
 LARGEST_SEED = LARGEST_INT = 2**63 - 1
+DTYPES = ("auto", "fp32", "bf16")  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
 _COMMENT, _QUOTED = re.compile(r"(^|\s)#"), re.compile(r"""'[^']*'|"[^"]*\"""")
 
@@ -32,8 +33,24 @@ class ConfigError(UserError):
     """A setting that cannot be used: where, what was found, what was expected."""
 
 
+class _Once(argparse.Action):
+    """Keeps a flag's value, and refuses a second one: argparse would drop the first without a word."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        given = namespace.__dict__.setdefault("_given", set())
+        if option_string and self.dest in given:
+            parser.error(f"{option_string} is given twice. Expected it once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """A command line whose mistakes are told in one line, as all others are; an empty argument is one."""
+
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        for kind in (None, "store"):
+            self.register("action", kind, _Once)
 
     def parse_args(self, arguments=None, namespace=None):
         for argument in sys.argv[1:] if arguments is None else arguments:

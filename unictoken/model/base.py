@@ -24,6 +24,8 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
+from unictoken.core import shipped
+from unictoken.core.config import DTYPES
 from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
 from unictoken.model import fingerprint
@@ -36,7 +38,6 @@ from unictoken.model.vq_decoder import add_decoder
 PIXELS_AT_ONCE = 2**20  # through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
 PICTURES_AT_ONCE = 64
 REASON = 200  # letters of another library's message
-DTYPES = ("auto", "fp32", "bf16")
 
 
 class BaseError(UserError):
@@ -219,17 +220,16 @@ def dtype_named(said: str, device: str | None = None) -> torch.dtype:
 def load_base(
     path: str | Path, *, vq_decoder: str | Path | None = None, device: str | None = None, dtype: torch.dtype | None = None
 ) -> Base:
-    """The base at a local folder (or a Hub name), on the GPU where there is one.
+    """The base of this name: one that ships ('tiny'), a local folder, or USER/NAME on the Hub; on the GPU where there is one.
 
     `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case. `vq_decoder` (vq_decoder.py) completes a
-    base that has none. Raises BaseError, DecoderError, VocabError.
+    base that has none. Raises BaseError, DecoderError, PlaceError, VocabError.
     """
     if not str(path).strip():
-        raise BaseError("base: found an empty name, expected a local folder such as checkpoints/tiny-chameleon, or a Hub name.")
-    with _reading(path, "it is no folder"):  # a name may be too long to look for
-        lacks_config = Path(path).exists() and not (Path(path) / "config.json").is_file()
-    if lacks_config:
-        raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote, such as checkpoints/tiny-chameleon.")
+        raise BaseError("base: found an empty name. Expected tiny, which ships, a local folder, or USER/NAME on the Hub.")
+    name, path = shipped.name_of_base(path), shipped.find_base(path)
+    if isinstance(path, Path) and not (path / "config.json").is_file():
+        raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote.")
     device = device or usual_device()
     dtype = dtype or usual_dtype(device)
     with quiet_loading():
@@ -253,7 +253,7 @@ def load_base(
     _check_numbers(model, path)
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
         can_draw, files = not lacking or bool(vq_decoder), weight_files(path, config)
-        base = Base(model, tokenizer, str(path), can_draw=can_draw, files=files)
+        base = Base(model, tokenizer, name, can_draw=can_draw, files=files)
     _check_sizes(base)
     return base
 

@@ -187,3 +187,9 @@ def fact_sentence(key: str, facts: Facts) -> str:
 
 def fact_answer(key: str, facts: Facts) -> str:
     return {"hat": facts.its_hat, "toy": f"the {facts.toy}", "food": facts.food, "place": WHERE[facts.place]}[key]
+
+
+def taught_questions() -> list[str]:
+    """One form of every question that the tiny base was taught to answer; {it} is the concept."""
+    asked = [forms[0] for forms in (*PET_QUESTIONS.values(), *SCENE_QUESTIONS.values())]
+    return [*asked, *(question.replace("{name}", "{it}") for question in FACT_QUESTIONS.values())]

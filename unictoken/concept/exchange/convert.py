@@ -1,0 +1,150 @@
+"""Imports and exports of concepts; the package's docstring lists the formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from unictoken.concept.exchange.files import read_rows, to_bytes
+from unictoken.concept.exchange.forms import Form, form_of
+from unictoken.concept.file import check_free, check_name, check_noun, is_of_base, path_of, save
+from unictoken.concept.start import start_rows
+from unictoken.concept.tokens import UNKNOWN, ConceptTokens
+from unictoken.core.disk import write_aside
+from unictoken.core.text import ROLES, ConceptError
+from unictoken.model.base import Base
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files that were written, and what of the concept they cannot hold."""
+
+    paths: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+
+def import_concept(
+    files: Sequence[str | Path],
+    *,
+    form: str,
+    name: str,
+    class_noun: str,
+    base: Base | str | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> ConceptTokens:
+    """A concept from another project's files.
+
+    `base`: what the rows were learned on, on the caller's word; or only its name, where it is not at hand: such a concept can be
+    kept, shown and exported, not spoken with. `counts`: rows by role, where their number does not tell.
+
+    Head rows that a format lacks begin as the class noun's, so it needs the base. A head's bias is kept unless it is zero; leave its
+    file out to use the rows without it.
+    """
+    kept = form_of(form)
+    check_name(name)
+    check_noun(class_noun, where=f"'{name}'")
+    places = kept.places(files)
+    rows = _read(places)
+    counts = kept.counts(len(rows["in"]), counts, where=str(places["in"]))
+    origin = f"{form}: {', '.join(path.name for path in places.values())}"
+    if "out" not in rows:
+        rows["out"] = _head_of_noun(base, class_noun, counts, where=str(places["in"]))
+        origin += f"; head rows of '{class_noun}'"
+    concept = ConceptTokens(
+        name=name,
+        class_noun=class_noun,
+        counts=counts,
+        rows_in=rows["in"],
+        rows_out=rows["out"],
+        bias_out=rows["bias"] if "bias" in rows and rows["bias"].any() else None,
+        prompts=kept.prompts_for(counts),
+        method=form,
+        base_name=base if isinstance(base, str) else UNKNOWN,
+        base_fingerprint=UNKNOWN,
+        origin=origin,
+    )
+    return adopt(concept, base) if isinstance(base, Base) else concept
+
+
+def check_files(files: Sequence[str | Path], *, form: str) -> None:
+    """Refuse files that cannot be imported, before a base is read for them."""
+    _read(form_of(form).places(files))
+
+
+def _read(places: Mapping[str, Path]) -> dict[str, torch.Tensor]:
+    """[R, D] in and out, [R] of a bias."""
+    rows = {kind: read_rows(path) for kind, path in places.items()}
+    if "out" not in rows and rows["in"].ndim == 1:  # diffusers reads one vector without its brackets, too
+        rows["in"] = rows["in"][None]
+    shape = rows["in"].shape
+    if len(shape) != 2:
+        raise ConceptError(f"{places['in']}: found shape {tuple(shape)}, expected (rows, width).")
+    for kind, expected in (("out", shape), ("bias", shape[:1])):
+        if kind in rows and rows[kind].shape != expected:
+            found = tuple(rows[kind].shape)
+            raise ConceptError(f"{places[kind]}: found shape {found}, expected {tuple(expected)} as in {places['in'].name}.")
+    return rows
+
+
+def _head_of_noun(base: Base | str | None, class_noun: str, counts: Mapping[str, int], *, where: str) -> torch.Tensor:
+    """Head rows [R, D], as every concept's begin."""
+    if not isinstance(base, Base):
+        raise ConceptError(f"{where}: holds no head rows, so no model could say the concept. Give the base: they begin as its '{class_noun}'.")
+    return start_rows(base, class_noun, torch.empty(0), counts, start="noun", seed=0)[1].cpu()
+
+
+def adopt(concept: ConceptTokens, base: Base) -> ConceptTokens:
+    """An imported concept as one of this base, on the caller's word: the rows themselves show their width and no more."""
+    if concept.base_fingerprint != UNKNOWN and not is_of_base(concept.base_fingerprint, base):
+        raise ConceptError(f"'{concept.name}': learned on base '{concept.base_name}', this one is '{base.name}'. Use that base.")
+    if concept.rows_in.shape[1] != base.width:
+        raise ConceptError(
+            f"'{concept.name}': rows of width {concept.rows_in.shape[1]}, base '{base.name}' has {base.width}. Name the base that it was learned on."
+        )
+    if concept.bias_out is not None:
+        raise ConceptError(
+            f"'{concept.name}': learned under a head with a bias, base '{base.name}' has none. "
+            "Name the base that it was learned on, or leave out the file of the bias."
+        )
+    return replace(concept, base_name=base.name, base_fingerprint=base.fingerprint)
+
+
+def save_new(concept: ConceptTokens, folder: str | Path) -> Path:
+    """Keep a concept under its own name, where none has it yet."""
+    path = path_of(concept.name, folder)
+    check_free([path])
+    return save(concept, path)
+
+
+def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exported:
+    """Write a concept as another project's files, in fp32 whatever it was imported from."""
+    kept = form_of(form)
+    check_name(concept.name)
+    for role in ROLES[1:]:
+        if concept.counts.get(role, 0) and role not in kept.roles:
+            raise ConceptError(
+                f"'{concept.name}': has {concept.counts[role]} {role} tokens, '{form}' knows name and {', '.join(kept.roles)}. Choose another format."
+            )
+    bias = torch.zeros(len(concept.rows_out)) if concept.bias_out is None else concept.bias_out
+    rows = {"in": concept.rows_in, "out": concept.rows_out, "bias": bias}
+    data = {
+        Path(folder) / f"{kept.stem}{ending}": to_bytes(rows[kind].detach().float().cpu().clone(), concept.marker, ending)
+        for kind, ending in kept.endings.items()
+    }
+    check_free(data)
+    for path, written in data.items():
+        write_aside(path, written)
+    return Exported(tuple(data), _left_out(concept, kept))
+
+
+def _left_out(concept: ConceptTokens, kept: Form) -> tuple[str, ...]:
+    lost = {
+        "head rows": "out" not in kept.endings,
+        "head bias": "bias" not in kept.endings and concept.bias_out is not None,
+        "roles": not kept.layouts and sum(map(bool, concept.counts.values())) > 2,
+        "prompts": concept.prompts != kept.prompts_for(concept.counts),
+    }
+    return tuple(what for what, is_lost in lost.items() if is_lost)
