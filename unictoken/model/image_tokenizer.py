@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
+from transformers import ChameleonVQVAE, ChameleonVQVAEConfig
 
 from unictoken.model.internals import (
-    ChameleonVQVAE,
-    ChameleonVQVAEConfig,
     ChameleonVQVAEEncoderAttnBlock,
     ChameleonVQVAEEncoderResnetBlock,
 )

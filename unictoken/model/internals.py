@@ -16,9 +16,7 @@ import torch
 from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import logging as hub_logging
 from transformers import Cache, ChameleonModel, DynamicCache
-from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 from transformers.models.chameleon.modeling_chameleon import (
-    ChameleonVQVAE,
     ChameleonVQVAEEncoderAttnBlock,
     ChameleonVQVAEEncoderResnetBlock,
 )
@@ -26,8 +24,6 @@ from transformers.utils import logging as transformers_logging
 
 __all__ = [
     "CACHE_KEYWORD",
-    "ChameleonVQVAE",
-    "ChameleonVQVAEConfig",
     "ChameleonVQVAEEncoderAttnBlock",
     "ChameleonVQVAEEncoderResnetBlock",
     "HTTPError",
@@ -37,6 +33,9 @@ __all__ = [
     "keys_and_values",
     "quiet_loading",
 ]
+
+# The blocks of the image tokenizer's encoder, of which our decoder is built as well: transformers
+# (5.20 to 5.24) does not export them.
 
 # huggingface_hub.errors.HTTPError is the HTTP library's own (httpx up to 1.x, httpx2 from 2.0): no
 # connection, or a timeout. The hub lets it through, and it is no OSError.
@@ -79,8 +78,8 @@ def quiet_loading() -> Iterator[None]:
     download are the Hub's, and are drawn: it may take minutes.
     """
     verbosity, hub_verbosity = transformers_logging.get_verbosity(), hub_logging.get_verbosity()
-    # transformers has no switch for the bar of one call: disable_progress_bar is for the process,
-    # and takes the Hub's bars with it.
+    # transformers (5.20 to 5.24) has no switch for the bar of one call: disable_progress_bar is for
+    # the process, and takes the Hub's bars with it.
     hook = transformers_logging.set_tqdm_hook(_no_bar)
     transformers_logging.set_verbosity_error()
     hub_logging.set_verbosity_error()

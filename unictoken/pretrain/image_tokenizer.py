@@ -17,11 +17,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from transformers import ChameleonVQVAEConfig
 
 from unictoken.concept.start import k_means
 from unictoken.core.config import one_or_more
 from unictoken.model.image_tokenizer import ImageTokenizer, nearest
-from unictoken.model.internals import ChameleonVQVAEConfig
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
