@@ -1,6 +1,9 @@
 import dataclasses
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,9 +12,12 @@ from PIL import Image
 from unictoken import cli
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
+from unictoken.core.errors import UserError
 from unictoken.data.readers import read
 from unictoken.data.source import read_source
 from unictoken.model.base import load_base
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +44,79 @@ def said(capsys):
 
 
 def test_show_prints_the_header_and_the_rows(said, concept):
-    header, _, rows = said("show", concept).rpartition("rows: ")
-    assert json.loads(header)["name"] == "bo" and rows.startswith("(3, 32) in and out, ")
+    shown = dict(line.split(":", 1) for line in said("show", concept).splitlines())
+    assert shown["name"].strip() == "bo" and shown["counts"].strip() == "1 name, 2 shared; each [32] in and out"
+    found = json.loads(said("show", concept, "--json"))
+    assert (found["name"], found["shapes"]["in.shared"], found["format"]) == ("bo", [2, 32], 2)
+
+
+def test_answers_are_json_for_other_programs(said, concept, toy_folder):
+    asked = json.loads(said("ask", "--concept", concept, "what is <bo>?", "--json"))
+    assert asked.keys() == {"concept", "question", "image", "answer"} and asked["question"] == "what is <bo>?"
+    places = [str(toy_folder / f"{i}.png") for i in range(2)]
+    lines = said("recognize", "--concept", concept, *places, "--json").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [line["image"] for line in found] == places
+    assert all((line["probability"] > 0.5) == (line["answer"] == "yes") for line in found)
+    assert "caption" in json.loads(said("caption", "--concept", concept, places[0], "--json"))
+
+
+@pytest.mark.parametrize("flag", [("--concept", "other.safetensors"), ("--seed", "2"), ("--out", "x")])
+def test_a_flag_that_is_given_twice_is_refused(concept, flag):
+    with pytest.raises(SystemExit, match=f"{flag[0]} is given twice"):
+        cli.main(["draw", "--concept", concept, "--seed", "1", "--out", "y", "<bo>", *flag])
+
+
+def test_a_bug_of_ours_keeps_its_traceback(concept, monkeypatch):
+    def broken(options):
+        raise ValueError("zip() argument 2 is shorter than argument 1")
+
+    monkeypatch.setattr("unictoken.cli.files.show", broken)
+    with pytest.raises(ValueError, match="zip"):
+        cli.main(["show", concept])
+
+
+def test_debug_shows_where_a_mistake_was_found(concept):
+    with pytest.raises(UserError, match="no such file"):
+        cli.main(["show", "nowhere.safetensors", "--debug"])
+
+
+HEAVY = {"torch", "transformers", "deepspeed", "diffusers", "huggingface_hub"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["show", "mia"],
+        ["show", "nowhere"],
+        ["ask", "--concept", "nowhere", "hi"],
+        ["ask", "--concept", "mia", "what is <bo>?"],
+        ["ask", "--concept", "mia", "--image", "nowhere.png", "hi"],
+        ["draw", "--concept", "mia", "<mia>", "--temperature", "inf"],
+        ["recognize", "--concept", "mia", "nowhere.png"],
+        ["learn", "nowhere.jpg", "--name", "x", "--class", "dog"],
+        ["learn", "data/bo", "--name", "bo", "--set", "sede=1"],
+        ["learn", "data/bo", "--name", "bo", "--base", "checkpoints/none"],
+        ["learn", "data/bo/0.png", "--name", "bo"],
+        ["memory", "nowhere.json"],
+        ["publish", "nowhere", "--folder", "x"],
+        ["nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_refusals_come_without_torch(arguments):
+    asked = f"""
+import sys
+from unictoken.cli import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+print(sorted({HEAVY!r} & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_draw_writes_pictures(said, concept, tmp_path):
@@ -193,7 +270,7 @@ def test_other_peoples_tokens_come_in_and_go_out(said, base_folder, tmp_path):
         torch.save(torch.randn(17, width), file)
     brought = said("import", *files, "--form", "yollava", "--name", "bo", "--class-noun", "dog", "--base", str(base_folder), "--out", str(tmp_path))
     assert brought.strip() == str(tmp_path / "bo.safetensors")
-    assert '"origin": "yollava: best-token.pt, best-lmhead.pt"' in said("show", brought.strip())
+    assert json.loads(said("show", brought.strip(), "--json"))["origin"] == "yollava: best-token.pt, best-lmhead.pt"
     given = said("export", brought.strip(), "--form", "yollava", "--out", str(tmp_path / "out")).split()
     assert all(torch.equal(torch.load(a), torch.load(b)) for a, b in zip(files, given, strict=True))
 

@@ -29,7 +29,8 @@ LAYERS = (
     "unictoken.hub",
     "unictoken.cli",
 )
-MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+TOP = ("__init__.py", "__main__.py")  # of the package: they stand above every layer
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name not in TOP)
 PROGRAMS = sorted(file for folder in ("train", "eval", "benchmarks") for file in (ROOT / folder).glob("*.py"))
 
 
@@ -42,7 +43,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import hides where it points"
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return found - {"unictoken.__version__"}
 
 
 def layer(module: str) -> int:

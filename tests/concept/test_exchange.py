@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from unictoken import cli
 from unictoken.concept import file as concept_file
-from unictoken.concept.exchange.convert import FORMS, adopt, export_concept, import_concept, said_counts, save_new
+from unictoken.concept.exchange.convert import adopt, export_concept, import_concept, save_new
 from unictoken.concept.exchange.files import MAX_BYTES
+from unictoken.concept.exchange.forms import FORMS, said_counts
 from unictoken.concept.speaker import Speaker
 from unictoken.concept.start import start_rows
 from unictoken.concept.tokens import UNKNOWN, Prompts, role_slices

@@ -276,7 +276,7 @@ def test_a_file_of_format_1_loads_with_one_line_and_is_saved_as_format_2(bo, bas
 
 
 def test_a_file_of_format_1_says_nothing_on_other_processes(base, path, caplog, monkeypatch):
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("unictoken.core.progress._hidden", True)
     as_format_1(path, base)
     assert concept_file.load(path, base).name == "bo" and not caplog.records
 

@@ -50,8 +50,8 @@ def _find_base_of(header: dict, path: Path) -> str | Path:
 
 def _no_base(header: dict, path: Path) -> str:
     return (
-        f"{path}: learned on the base '{header['base']}', which is no folder here. "
-        "Say where it is, or name it to fetch it from the Hub: --base FOLDER or --base USER/NAME."
+        f"{path}: learned on '{header['base']}', no folder here. "
+        f"Say where it is, or fetch it: --base {header['base']}"
     )
 
 

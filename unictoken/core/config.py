@@ -230,11 +230,20 @@ def _set(kind: type, settings: dict, override: str) -> None:
     group, of = settings, kind
     for parent in parents:
         if isinstance(group, dict) and group.get(parent) is None:
-            group[parent] = {}
+            group[parent] = _default_group(of, parent)
         group, of = group[_index(group, parent, override)], _field_type(of, parent)
         if not isinstance(group, dict | list):
             raise ConfigError(f"--set {override}: '{parent}' is a value, not a group of keys.")
     group[_index(group, last, override)] = _said(_field_type(of, last), value, f"--set {override}")
+
+
+def _default_group(kind, key: str) -> dict | list:
+    """What a field holds where nobody says anything: its default list, or a group without keys."""
+    while typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = _inner(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
+    default = fields[key].default if key in fields else None
+    return plain(default) if isinstance(default, tuple) else {}
 
 
 def _field_type(kind, key: str):

@@ -97,7 +97,7 @@ def find_method(name: str) -> Path:
     if not _is_there(place) and place.parent == Path(METHODS) and (shipped := root() / place).is_file():
         return shipped
     if not _is_there(place):
-        raise PlaceError(f"method '{name}': no such file. Expected a YAML file, or one of {', '.join(methods())}.")
+        raise PlaceError(f"method {name}: no such file. Expected a YAML file, or one of {', '.join(methods())}.")
     return place
 
 
