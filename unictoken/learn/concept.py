@@ -157,5 +157,5 @@ def learn_concept(
 
 def signed(concept: ConceptTokens, source: Source, lesson: Lesson, *, run: str = "") -> ConceptTokens:
     """A learned concept with what its file says of where it comes from."""
-    origin = concept_file.digest_of_source(source.name, source.class_noun, source.pictures)
-    return replace(concept, notes=lesson.notes, source=origin, run=run)
+    learned_from = concept_file.digest_of_source(source.name, source.class_noun, source.pictures)
+    return replace(concept, notes=lesson.notes, source=learned_from, run=run)

@@ -30,7 +30,7 @@ def decibels_of(base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch
     return tuple(round_trip_psnr(base, [picture], ids_1K) for picture, ids_1K in pairs)
 
 
-def in_words(decibels: Sequence[float]) -> str:
+def say_decibels(decibels: Sequence[float]) -> str:
     """'16.5 dB (14.2 the worst)'."""
     return f"{sum(decibels) / len(decibels):.1f} dB ({min(decibels):.1f} the worst)"
 
@@ -41,6 +41,6 @@ def note_of(base: Base, decibels: Sequence[float]) -> str:
         return ""
     return (
         "These pictures lie outside this base's world: its image tokenizer gives them back at "
-        f"{in_words(decibels)}, those of its own world above {OUTSIDE_PSNR:.0f} dB. What it draws and says of "
+        f"{say_decibels(decibels)}, those of its own world above {OUTSIDE_PSNR:.0f} dB. What it draws and says of "
         "them is not to be believed. Use a base that knows photographs."
     )

@@ -251,7 +251,7 @@ def _found(
             f"{path}: {saved.step} steps are done, the config asks for {total}. Ask for {saved.step} or more, choose "
             "another `out:`, or begin anew with `--set resume=never`."
         )
-    if saved and saved.total != total and tell:
+    if saved and saved.step < total != saved.total and tell:
         told = "%s: a run of %d steps goes on from step %d to %d, its learning rate by the new schedule."
         logging.getLogger(__name__).warning(told, folder.parent, saved.total, saved.step, total)
     return saved

@@ -21,7 +21,7 @@ from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.concept import Lesson
 from unictoken.learn.observe import is_of_toy_world
-from unictoken.learn.outside import in_words
+from unictoken.learn.outside import say_decibels
 from unictoken.learn.settings import RunConfig
 from unictoken.measure import page
 from unictoken.measure.controls import controls_of
@@ -149,7 +149,7 @@ def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) ->
 def _world_note(lesson: Lesson) -> str:
     """How well the base sees the pictures; plainly, where they lie outside its world."""
     if not lesson.notes:
-        return f"Picture in, picture out: {in_words(lesson.decibels)}."
+        return f"Picture in, picture out: {say_decibels(lesson.decibels)}."
     return f"**{' '.join(lesson.notes)}** The second row above is all that it sees."
 
 

@@ -261,7 +261,8 @@ def load_base(
 def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
     """The safetensors files that `transformers` loads: one, or those that an index names.
 
-    Of a Hub name those in the snapshot that `config` came from.
+    Of a Hub name those in the snapshot that `config` came from; none where the Hub converted them on the
+    way, whose fingerprint is then that of the weights as they are loaded.
     """
     folder = Path(path)
     if not folder.is_dir():
