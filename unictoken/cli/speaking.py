@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
 from unictoken.cli.command import command
 from unictoken.concept import file as concept_file
-from unictoken.conditioning import Conditioning, with_tokens
+from unictoken.conditioning import Conditioning, of_each, with_tokens
 from unictoken.core.config import within
 from unictoken.core.disk import check_folder, make_folder
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import PictureError, read_picture
 from unictoken.data.source import picture_files
 from unictoken.model.base import load_base
 from unictoken.model.draw import Draw
@@ -56,21 +56,34 @@ def ask(options: argparse.Namespace) -> None:
 
 
 def caption(options: argparse.Namespace) -> None:
-    who = spoken(options)
-    files = _files(options.pictures)
-    for file, said in zip(files, who.caption(who.base.encode([read_picture(f) for f in files])), strict=True):
-        print(f"{file}: {said}")
+    files, who = _files(options.pictures), spoken(options)
+    _print_each("caption", of_each(who.base, files, who.caption))
 
 
 def recognize(options: argparse.Namespace) -> None:
-    who = spoken(options)
-    files = _files(options.pictures)
-    for file, p in zip(files, who.recognise(who.base.encode([read_picture(f) for f in files])), strict=True):
-        print(f"{file}: {'yes' if p > 0.5 else 'no'} ({p:.3f})")
+    files, who = _files(options.pictures), spoken(options)
+
+    def said(seen_NK) -> list[str]:
+        return [f"{'yes' if p > 0.5 else 'no'} ({p:.3f})" for p in who.recognise(seen_NK)]
+
+    _print_each("recognize", of_each(who.base, files, said))
 
 
 def _files(places: Sequence[str]) -> list[Path]:
     return [file for place in places for file in picture_files(place)]
+
+
+def _print_each(command: str, answers: Iterable[tuple[Path, str | PictureError]]) -> None:
+    """A line for each picture as soon as it is known; exit status 2 where one could not be read."""
+    broken = 0
+    for file, said in answers:
+        if isinstance(said, PictureError):
+            broken += 1
+            print(f"unictoken {command}: {said}", file=sys.stderr, flush=True)
+        else:
+            print(f"{file}: {said}", flush=True)
+    if broken:
+        sys.exit(2)
 
 
 def add(commands) -> None:
