@@ -7,8 +7,10 @@ description in words. Everything that is asked, recognised, captioned or drawn g
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -16,6 +18,7 @@ from PIL import Image
 from unictoken.concept.speaker import Speaker
 from unictoken.concept.tokens import ConceptTokens, Prompts
 from unictoken.core.config import within
+from unictoken.core.pictures import PictureError, read_shrunk
 from unictoken.core.text import ConceptError, mark, misspelt
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt
@@ -25,6 +28,8 @@ from unictoken.model.draw import Draw
 from unictoken.model.sampling import ANSWER_IDS, next_logits, sample_pictures, sample_text
 
 MOST_PREVIEWS = 1000  # of one picture
+PICTURES_AT_ONCE = 16  # whose answers are made together
+Answer = TypeVar("Answer")
 _POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
 
 
@@ -157,6 +162,37 @@ def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = 
     pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
     shown = base.vocab.encode(templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures})
     return Conditioning(base, name, Prompts(understanding=facts, generation=""), words={"{name}": name}, shown=tuple(shown))
+
+
+def of_each(
+    base: Base, files: Sequence[Path], answer: Callable[[torch.Tensor], Sequence[Answer]]
+) -> Iterator[tuple[Path, Answer | PictureError]]:
+    """Each picture file with its answer, or with the error of one that cannot be read, in order.
+
+    However many there are, one at a time is in memory at its full size, and the first answers are
+    there before the last picture is read.
+
+    Args:
+        base: What encodes the pictures.
+        files: Picture files.
+        answer: One answer for each row of image ids [N, K], such as `Conditioning.recognise`.
+    """
+    for start in range(0, len(files), PICTURES_AT_ONCE):
+        part = files[start : start + PICTURES_AT_ONCE]
+        refused: dict[int, PictureError] = {}
+        seen_NK = base.encode(_readable(part, refused))
+        answers = iter(answer(seen_NK) if len(seen_NK) else ())
+        for i, file in enumerate(part):
+            yield file, refused[i] if i in refused else next(answers)
+
+
+def _readable(files: Sequence[Path], refused: dict[int, PictureError]) -> Iterator[Image.Image]:
+    """The pictures that can be read; `refused` gets the errors of the others, by their number."""
+    for i, file in enumerate(files):
+        try:
+            yield read_shrunk(file)
+        except PictureError as error:
+            refused[i] = error
 
 
 def yes_probability(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:

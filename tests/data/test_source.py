@@ -101,6 +101,48 @@ def test_an_info_file_that_cannot_be_used_is_refused(folder, info, match):
     assert "info.json" in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("info", "match"),
+    [
+        ({"facts": ["<bo> sings."]}, "unknown key 'facts'; did you mean 'extra_info'"),
+        ({"class_noun": "dog"}, "unknown key 'class_noun'; did you mean 'class'"),
+        ({"Class": "dog"}, "unknown key 'Class'; did you mean 'class'"),
+        ({"extra-info": []}, "unknown key 'extra-info'; did you mean 'extra_info'"),
+        ({"extrainfo": []}, "unknown key 'extrainfo'; did you mean 'extra_info'"),
+        ({"question": []}, "unknown key 'question'; did you mean 'questions'"),
+        ({"colour": "red"}, "unknown key 'colour'; known keys: class, extra_info, questions, world"),
+        ({"world": {"furr": "brown"}}, "'world': unknown key 'furr'; did you mean 'fur'"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_one_that_was_meant(folder, info, match):
+    write_info(folder, info)
+    with pytest.raises(SourceError, match=rf"info\.json: {match}"):
+        read_source(folder, name="bo", class_noun="dog")
+
+
+@pytest.mark.parametrize(
+    ("question", "match"),
+    [
+        ({"question": "who?", "anwser": "<bo>"}, "unknown key 'anwser'; did you mean 'answer'"),
+        ({"q": "who?", "a": "<bo>"}, "unknown key 'q'; did you mean 'question'"),
+        (
+            {"question": "who?", "answer": "<bo>", "image": "0.png"},
+            "unknown key 'image'; known keys: question, answer",
+        ),
+    ],
+)
+def test_an_unknown_key_of_a_question_is_refused(folder, question, match):
+    write_info(folder, {"class": "dog", "questions": [question]})
+    with pytest.raises(SourceError, match=rf"info\.json: questions\[0\]: {match}"):
+        read_source(folder, name="bo")
+
+
+def test_the_keys_of_unifybench_pass(folder):
+    others = {"info": "<bo> is small.", "conversation_type": "animal", "generation_type": "object"}
+    write_info(folder, {"class": "dog", **others})
+    assert read_source(folder, name="bo").class_noun == "dog"
+
+
 @pytest.mark.parametrize("place", ["folder", "fifo", "dangling"])
 def test_an_info_file_that_is_none_is_refused_and_not_passed_over(folder, place):
     info = folder / "info.json"
@@ -128,6 +170,141 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
         picture_files(tmp_path)
     with pytest.raises(SourceError, match="no such file or folder"):
         picture_files(tmp_path / "nowhere")
+
+
+MORE = [".jfif", ".jpe", ".JPG", ".pjpeg", "", ".png", ".1", ".jpg.bak", ".txt"]
+
+
+@pytest.mark.parametrize("ending", MORE)
+def test_what_is_a_picture_in_a_folder_is_told_by_content(folder, ending, caplog):
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    noise.save(folder / f"1_more{ending}", format="JPEG")
+    names = ["0.png", "1.png", f"1_more{ending}", "2.png"]
+    assert [p.name for p in picture_files(folder)] == names
+    assert len(read_source(folder, name="bo", class_noun="dog").pictures) == 4
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "BMP", "GIF", "TIFF", "PNG"])
+def test_pictures_without_an_ending_are_found(kind, tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "photo", format=kind)
+    assert picture_files(tmp_path) == [tmp_path / "photo"]
+
+
+def test_what_is_no_picture_passes_without_a_word(folder, caplog):
+    for name in (".DS_Store", "._0.jpg", "Thumbs.db", "scores.json", "bo.safetensors", "BMX.md"):
+        (folder / name).write_bytes(b"BMX is my bike.")
+    (folder / "song.m4a").write_bytes(b"\0\0\0\x18ftypM4A " + bytes(20))
+    (folder / "page.html").write_text("<html><svg></svg></html>")
+    (folder / "empty").touch()
+    (folder / "deeper.mp4").mkdir()
+    os.mkfifo(folder / "pipe")
+    assert [p.name for p in picture_files(folder)] == ["0.png", "1.png", "2.png"]
+    assert not caplog.records
+
+
+UNREAD = {
+    "clip.mp4": b"\0\0\0\x18ftypisom" + bytes(20),
+    "clip": b"\0\0\0\x18ftypqt  " + bytes(20),
+    "movie.webm": b"\x1aE\xdf\xa3",
+    "logo.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "logo": b"<?xml version='1.0'?>\n<svg/>",
+    "scan.pdf": b"%PDF-1.7",
+    "scan": b"%PDF-1.7",
+    "draft.psd": b"8BPS\0\1",
+    "new.jxl": b"\xff\x0a",
+    "raw.dng": b"II*\0\x08\0\0\0",
+    "raw.CR2": b"II*\0\x10\0\0\0CR",
+    "raw.cr3": b"\0\0\0\x18ftypcrx " + bytes(20),
+    "old.tga": b"\0\0\2",
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_looks_like_a_picture_and_is_not_read_is_named(folder, name, caplog):
+    (folder / name).write_bytes(UNREAD[name])
+    assert len(picture_files(folder)) == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{folder}: left out, in a format that is not read here: {name}. "
+        "Save them as JPEG or PNG to use them."
+    ]
+
+
+def test_of_many_files_that_are_left_out_a_few_are_named(folder, caplog):
+    for i in range(9):
+        (folder / f"{i}.mov").write_bytes(b"\0\0\0\x08moov")
+    read_source(folder, name="bo", class_noun="dog")
+    assert "0.mov, 1.mov, 2.mov, 3.mov, 4.mov and 4 more." in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_negatives_that_are_left_out_are_named(folder, caplog):
+    (folder / "negative_example").mkdir()
+    Image.new("RGB", (16, 16)).save(folder / "negative_example" / "easy_0.jpe")
+    (folder / "negative_example" / "easy_1.svg").write_text("<svg/>")
+    assert len(read_source(folder, name="bo", class_noun="dog").negatives["easy"]) == 1
+    assert "negative_example: left out" in caplog.text and "easy_1.svg" in caplog.text
+
+
+def test_a_folder_of_what_cannot_be_read_says_so(tmp_path):
+    (tmp_path / "clip.mov").write_bytes(b"\0\0\0\x08moov")
+    with pytest.raises(SourceError, match=r"no pictures in it\. .*: left out, .*: clip\.mov\."):
+        picture_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["3.jpeg", "3.heic", "3.jfif"])
+def test_a_file_that_promises_a_picture_and_holds_none_is_an_error(folder, name):
+    (folder / name).write_bytes(b"%PDF-1.7")
+    with pytest.raises(PictureError, match=f"{name}: not a readable picture"):
+        read_source(folder, name="bo", class_noun="dog")
+
+
+def test_the_same_picture_three_times_is_learned_from_once_and_said_so(folder, caplog):
+    Image.open(folder / "0.png").save(folder / "3.bmp")
+    os.link(folder / "0.png", folder / "4.png")
+    source = read_source(folder, name="bo", class_noun="dog")
+    assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    same = " = ".join(str(folder / name) for name in ("0.png", "3.bmp", "4.png"))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The same picture more than once, learned from once: {same}."
+    ]
+
+
+def test_one_picture_given_three_times_is_one_picture(folder, caplog):
+    source = read_source([folder / "0.png"] * 3, name="bo", class_noun="dog")
+    assert len(source.pictures) == 1 and len(caplog.records) == 1
+
+
+def test_a_copy_that_its_exif_turns_back_is_the_same_picture(folder, caplog):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[274] = 3  # stored upside down
+    Image.fromarray(pixels).save(folder / "4.png")
+    Image.fromarray(pixels).rotate(180).save(folder / "5.png", exif=exif)
+    assert len(read_source(folder, name="bo", class_noun="dog").pictures) == 4
+    assert "5.png" in caplog.text
+
+
+def test_pictures_of_one_colour_and_other_sizes_are_not_the_same(folder, caplog):
+    Image.new("RGB", (32, 16), "red").save(folder / "3.png")
+    Image.new("RGB", (16, 32), "red").save(folder / "4.png")
+    assert len(read_source(folder, name="bo", class_noun="dog").pictures) == 5
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("own", ["1.png", "cropped/1.png"])
+def test_a_picture_that_is_a_negative_too_is_refused(folder, own):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    for part in ("cropped", "negative_example"):
+        (folder / part).mkdir()
+    Image.new("RGB", (16, 16), "pink").save(folder / "cropped" / "0.png")
+    for file in (own, "negative_example/hard_7.bmp"):
+        Image.fromarray(pixels).save(folder / file)
+    said = rf"{own}: the same picture as .*hard_7\.bmp, .* not show <bo>"
+    with pytest.raises(SourceError, match=said) as refused:
+        read_source(folder, name="bo", class_noun="dog")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_broken_picture_is_named(folder):

@@ -1,20 +1,22 @@
-import importlib.util
 import struct
+import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin, features
 
-from unictoken.core.pictures import LFS, MIN_SIDE, PictureError, check_picture, read_picture
+from unictoken.core.pictures import LFS, MIN_SIDE, PictureError, check_picture, read_picture, read_shrunk
 from unictoken.model.pixels import grid, prepare, psnr, to_picture, to_pixels
 from unictoken.world.drawing import draw, enlarge
 from unictoken.world.things import sample_pet, sample_scene
 
 pytestmark = pytest.mark.real
 
+CASE = Path(__file__).parents[3] / "shared" / "cases" / "08-heic-by-content"
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -145,11 +147,90 @@ def test_a_tiny_picture_is_refused(tmp_path):
     assert read_picture(tmp_path / "small.png").size == (MIN_SIDE, MIN_SIDE)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pillow_heif") is not None, reason="pillow-heif is installed, so HEIC is read")
-def test_heic_says_what_reads_it(tmp_path):
-    (tmp_path / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(PictureError, match=r"phone\.HEIC: HEIC is read by a plugin. `pip install pillow-heif`"):
-        read_picture(tmp_path / "phone.HEIC")
+def box(*brands: bytes) -> bytes:
+    """The beginning of an ISO media file that can be read as these."""
+    first, *others = brands
+    return struct.pack(">I", 16 + 4 * len(others)) + b"ftyp" + first + bytes(4) + b"".join(others)
+
+
+@pytest.fixture
+def decoders(monkeypatch):
+    """Pillow's decoders, which a test may add to."""
+    Image.init()
+    for name in ("OPEN", "ID"):
+        monkeypatch.setattr(Image, name, getattr(Image, name).copy())
+    return Image.OPEN
+
+
+@pytest.fixture
+def without_plugin(decoders, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    decoders.pop("HEIF", None)
+
+
+@pytest.fixture
+def with_plugin(decoders, monkeypatch):
+    """A plugin that reads every HEIC as the same red picture."""
+
+    def register():
+        Image.register_open("HEIF", lambda file, name: Image.new("RGB", (32, 32), RED))
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+    decoders.pop("HEIF", None)
+
+
+HEIC = [(b"heic", b"mif1", b"heic"), (b"heix",), (b"mif1", b"heic"), (b"msf1", b"hevc")]
+
+
+@pytest.mark.parametrize("name", ["phone.HEIC", "phone.jpg", "phone", "phone.jpeg.tmp"])
+@pytest.mark.parametrize("brands", HEIC)
+def test_heic_of_any_name_says_what_reads_it(brands, name, without_plugin, tmp_path):
+    (tmp_path / name).write_bytes(box(*brands) + bytes(100))
+    advice = f"{name}: HEIC is read by a plugin. `pip install pillow-heif`"
+    for look in (read_picture, check_picture):
+        with pytest.raises(PictureError, match=advice):
+            look(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["phone.HEIC", "phone.jpg", "phone"])
+@pytest.mark.parametrize("brands", HEIC)
+def test_heic_of_any_name_is_read_by_the_plugin(brands, name, with_plugin, tmp_path):
+    (tmp_path / name).write_bytes(box(*brands) + bytes(100))
+    assert read_picture(tmp_path / name).getpixel((3, 3)) == RED
+
+
+@pytest.mark.parametrize("plugin", ["with_plugin", "without_plugin"])
+def test_a_jpeg_that_is_called_heic_is_just_read(plugin, request, tmp_path):
+    request.getfixturevalue(plugin)
+    Image.new("RGB", (40, 40), BLUE).save(tmp_path / "phone.HEIC", format="JPEG")
+    assert read_picture(tmp_path / "phone.HEIC").size == (40, 40)
+
+
+def test_avif_is_not_taken_for_heic(with_plugin, tmp_path):
+    if not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    Image.new("RGB", (40, 40), BLUE).save(tmp_path / "photo.heic", format="AVIF")
+    assert read_picture(tmp_path / "photo.heic").size == (40, 40)
+
+
+def test_a_pillow_without_avif_is_named(decoders, tmp_path):
+    decoders.pop("AVIF", None)
+    (tmp_path / "photo.jpg").write_bytes(box(b"avif", b"mif1") + bytes(100))
+    with pytest.raises(PictureError, match=r"photo\.jpg: AVIF, which this Pillow does not read"):
+        read_picture(tmp_path / "photo.jpg")
+
+
+@pytest.mark.skipif(not CASE.is_dir(), reason=f"no files of a phone at {CASE}")
+def test_real_heic_is_told_by_content_in_any_order():
+    pytest.importorskip("pillow_heif")
+    names = ("heic_inside.jpg", "jpeg_inside.HEIC", "plain.heic", "heic_inside.jpg")
+    assert [read_picture(CASE / name).size for name in names] == [(320, 240)] * 4
+
+
+def test_the_preview_in_a_cameras_raw_file_is_not_taken_for_the_picture(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "0.dng", format="TIFF")
+    with pytest.raises(PictureError, match=r"0\.dng: a camera's raw file"):
+        read_picture(tmp_path / "0.dng")
 
 
 def test_a_text_that_unpacks_to_too_much_is_refused(tmp_path):
@@ -251,6 +332,23 @@ def test_a_picture_of_more_pixels_than_are_needed_can_be_shrunk_by_a_whole_numbe
     Image.new("RGB", size, RED).save(tmp_path / "1.png")
     assert read_picture(tmp_path / "1.png", at_least=60).size == read
     assert read_picture(tmp_path / "1.png").size == size
+
+
+@pytest.mark.parametrize("times", [64, 65, 96, 130])
+def test_large_pixel_art_that_is_shrunk_goes_back_exactly(times, tmp_path):
+    rng = np.random.default_rng(times)
+    drawn = draw(sample_pet(rng), sample_scene(rng))
+    enlarge(drawn, times).save(tmp_path / "0.png")
+    read = read_shrunk(tmp_path / "0.png")
+    assert np.array_equal(np.asarray(prepare(read, 32)), np.asarray(drawn))
+    whole = prepare(enlarge(drawn, times), 64)
+    assert np.array_equal(np.asarray(prepare(read, 64)), np.asarray(whole))
+
+
+def test_a_photo_is_held_no_larger_than_a_base_can_use(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((4000, 3000)).save(tmp_path / "0.jpg")
+    assert read_shrunk(tmp_path / "0.jpg").size == (2000, 1500)
 
 
 def test_a_grid_lays_pictures_side_by_side():

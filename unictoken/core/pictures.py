@@ -1,26 +1,82 @@
-"""Picture files as RGB pictures."""
+"""Picture files as RGB pictures in sRGB."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from unictoken.core.errors import UserError
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16  # pixels; nothing can be learned of less
 MAX_ASPECT = 8
+ENOUGH_SIDE = 1024  # pixels of the short side; the largest bases read 512
 LFS = b"version https://git-lfs"
-HEIC_ENDINGS = (".heic", ".heif")  # what iPhones write
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")  # no others: Pillow hands PostScript to a program, by content
+# No others: Pillow hands PostScript to a program, by content.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
 LONG_NAME = 300  # letters
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", *HEIC_ENDINGS)
+HEAD = 1024  # bytes of a file's beginning that tell what it is
+SAME_COLOUR = 2  # RGB distance that rounding makes: what changes colours by no more is sRGB
+
+# fmt: off
+# Endings that promise a picture: a file of such a name that cannot be read is an error.
+PICTURE_ENDINGS = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp", ".mpo",
+    ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics",
+    ".heif", ".heifs", ".hif",
+)
+# Of cameras' raw files. Many are TIFF inside, of which Pillow would read the small preview.
+RAW_ENDINGS = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25",
+    ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2",
+    ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)
+# Of what else holds pictures and is not read here: videos; documents and drawings; other formats.
+UNREAD_ENDINGS = (
+    ".3g2", ".3gp", ".avi", ".flv", ".insv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".ogv", ".webm", ".wmv",
+    ".ai", ".emf", ".eps", ".pdf", ".ps", ".svg", ".svgz", ".wmf", ".afphoto", ".kra", ".psb",
+    ".psd", ".xcf",
+    ".bpg", ".dds", ".exr", ".hdr", ".icns", ".ico", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl",
+    ".jxr", ".livp", ".pam", ".pbm", ".pgm", ".pnm", ".ppm", ".qoi", ".tga", ".wdp",
+)
+# fmt: on
+
+# How files begin, by format.
+_BEGINNINGS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # their sizes: "BM" begins a text as well
+_AVIF_BRANDS = {b"avif", b"avis"}
+# fmt: off
+_HEIC_BRANDS = {
+    b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1",
+}
+_SOUND_BRANDS = (b"M4A ", b"M4B ", b"F4A ", b"F4B ")
+_UNREAD_BEGINNINGS = (
+    b"%PDF", b"%!PS", b"8BPS", b"gimp xcf", b"v/1\x01", b"#?RADIANCE", b"DDS ", b"qoif", b"icns",
+    b"\0\0\0\x0cJXL ", b"\xff\x0a", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",  # JPEG XL, JPEG 2000
+    b"\x1aE\xdf\xa3", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11",  # videos
+    b"\0\0\x01\xba", b"\0\0\x01\xb3",  # MPEG's
+    b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb",  # cameras
+)
+# fmt: on
+
+Look = Literal["picture", "unread", "other"]
 
 
 class PictureError(UserError):
@@ -28,20 +84,91 @@ class PictureError(UserError):
 
 
 def read_picture(path: str | Path, *, at_least: int | None = None) -> Image.Image:
-    """A picture file as RGB: turned upright by its EXIF tag, transparency blended on white, first frame of an animation.
+    """A picture file as RGB, as a viewer shows it: turned upright by its EXIF tag, in sRGB by its
+    colour profile, transparency blended on white, the first frame of an animation.
 
-    `at_least`: pixels of the short side that are enough; what has twice as many, or more, is shrunk by a whole number.
+    `at_least`: pixels of the short side that are enough; what has twice as many, or more, is shrunk
+    by a whole number.
     """
     with _opened(Path(path)) as file:
         file.load()
         picture = to_rgb(ImageOps.exif_transpose(file))
-    return picture.reduce(max(1, min(picture.size) // at_least)) if at_least else picture
+    times = min(picture.size) // at_least if at_least else 1
+    return _shrunk(picture, times) if times > 1 else picture
+
+
+def read_shrunk(path: str | Path) -> Image.Image:
+    """The same, no larger than any base can use: what a base reads of a file is read with this."""
+    return read_picture(path, at_least=ENOUGH_SIDE)
 
 
 def check_picture(path: str | Path) -> None:
-    """Refuse what `read_picture` would refuse, as far as a file's header tells; nothing is decoded."""
+    """Refuse what `read_picture` would refuse, as far as a header tells; nothing is decoded."""
     with _opened(Path(path)):
         pass
+
+
+def looks_like(path: Path) -> Look:
+    """What a file of a folder is, by how it begins, and where that says nothing by its ending.
+
+    picture: to be read. unread: a picture, a document or a video in a format that is not read here.
+    other: none of these (texts, JSON, weights, hidden files).
+    """
+    if path.name.startswith("."):
+        return "other"
+    ending, head = path.suffix.lower(), _head(path)
+    kind = _format_of(head)
+    if ending in RAW_ENDINGS and kind == "TIFF":
+        return "unread"
+    if kind or ending in PICTURE_ENDINGS:
+        return "picture"
+    if head and (ending in RAW_ENDINGS + UNREAD_ENDINGS or _begins_unread(head)):
+        return "unread"
+    return "other"
+
+
+def _head(path: Path) -> bytes:
+    """How a plain file begins; nothing of what cannot be opened, or would wait for a writer."""
+    try:
+        if not path.is_file():
+            return b""
+        with open(path, "rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""
+
+
+def _format_of(head: bytes) -> str | None:
+    """Which of FORMATS a file is of that begins so, whatever its name."""
+    for beginning, kind in _BEGINNINGS.items():
+        if head.startswith(beginning):
+            return kind
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    brands = _brands(head)
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    return "HEIF" if brands & _HEIC_BRANDS else None
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """What an ISO media file says it can be read as."""
+    if head[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[i : i + 4] for i in (8, *range(16, end, 4))}
+
+
+def _begins_unread(head: bytes) -> bool:
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in _SOUND_BRANDS
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return True
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    is_svg = text.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in text
+    return is_svg or head.startswith(_UNREAD_BEGINNINGS)
 
 
 @contextlib.contextmanager
@@ -50,16 +177,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     name = _shown(path)
     try:
         if not path.is_file():
-            raise PictureError(f"{name}: {'found a folder' if path.is_dir() else 'no such file'}. Expected a picture.")
+            found = "found a folder" if path.is_dir() else "no such file"
+            raise PictureError(f"{name}: {found}. Expected a picture.")
     except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise PictureError(f"{name}: not a readable picture ({error.strerror}). Give it another name or place.") from None
-    if path.suffix.lower() in HEIC_ENDINGS:
-        _read_heic(name)
+        raise PictureError(
+            f"{name}: not a readable picture ({error.strerror}). Give it another name or place."
+        ) from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a damaged EXIF, which does no harm, and of many pixels, where the limit is ours
+            # Of a damaged EXIF, which does no harm, and of many pixels, where the limit is ours.
+            warnings.simplefilter("ignore")
             Image.init()
-            with Image.open(path, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as file:
+            with Image.open(path, formats=_formats(path, name)) as file:
                 _check_size(name, *file.size)
                 yield file
     except PictureError:
@@ -67,16 +196,47 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError:
         raise PictureError(f"{name}: more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
     except UnidentifiedImageError:
-        why = "a pointer of Git LFS; `git lfs pull` fetches it" if is_pointer(path) else "it begins like none of " + ", ".join(FORMATS)
-        raise PictureError(f"{name}: not a readable picture ({why}). Replace or remove it.") from None
+        why = "it begins like none of " + ", ".join(FORMATS)
+        if is_pointer(path):
+            why = "a pointer of Git LFS; `git lfs pull` fetches it"
+        raise _unreadable(name, why) from None
     except Exception as error:  # decoders meet arbitrary bytes, and raise whatever these lead to
-        raise PictureError(f"{name}: not a readable picture ({' '.join(str(error).split())}). Replace or remove it.") from None
+        raise _unreadable(name, " ".join(str(error).split())) from None
+
+
+def _unreadable(name: str, why: str) -> PictureError:
+    return PictureError(f"{name}: not a readable picture ({why}). Replace or remove it.")
+
+
+def _formats(path: Path, name: str) -> list[str]:
+    """The formats that a file is tried as, by its content alone: not by what was read before.
+
+    HEIC and AVIF begin alike, and each is one decoder's only.
+    """
+    kind = _format_of(_head(path))
+    if kind == "HEIF":
+        _read_heic(name)
+        return ["HEIF"]
+    if kind == "AVIF":
+        if "AVIF" not in Image.OPEN:
+            raise PictureError(
+                f"{name}: AVIF, which this Pillow does not read. `pip install -U pillow`, "
+                "or save the picture as JPEG."
+            )
+        return ["AVIF"]
+    if kind == "TIFF" and path.suffix.lower() in RAW_ENDINGS:
+        raise PictureError(
+            f"{name}: a camera's raw file, which is not read here. Save the picture as JPEG."
+        )
+    return [known for known in FORMATS if known in Image.OPEN]
 
 
 def _shown(path: Path) -> str:
     """The path as it stands in a message of one line."""
     name = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(path))
-    return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME // 2]}...{name[-LONG_NAME // 2 :]}"
+    if len(name) <= LONG_NAME:
+        return name
+    return f"{name[: LONG_NAME // 2]}...{name[-LONG_NAME // 2 :]}"
 
 
 def is_pointer(path: Path) -> bool:
@@ -87,40 +247,151 @@ def is_pointer(path: Path) -> bool:
 
 def _check_size(name: str, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise PictureError(f"{name}: {width} x {height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller.")
+        raise PictureError(
+            f"{name}: {width} x {height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller."
+        )
     if min(width, height) < MIN_SIDE:
-        raise PictureError(f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}. Use a larger picture.")
+        raise PictureError(
+            f"{name}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}. "
+            "Use a larger picture."
+        )
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise PictureError(f"{name}: {width} x {height} is a strip (over {MAX_ASPECT} to 1). Crop it.")
+        raise PictureError(
+            f"{name}: {width} x {height} is a strip (over {MAX_ASPECT} to 1). Crop it."
+        )
 
 
 def _read_heic(name: str) -> None:
     """Teach Pillow HEIC, if its plugin is installed."""
-    if importlib.util.find_spec("pillow_heif") is None:
-        raise PictureError(f"{name}: HEIC is read by a plugin. `pip install pillow-heif`, or save the picture as JPEG.")
-    import pillow_heif
-
+    try:
+        import pillow_heif
+    except ImportError:
+        raise PictureError(
+            f"{name}: HEIC is read by a plugin. `pip install pillow-heif`, "
+            "or save the picture as JPEG."
+        ) from None
     pillow_heif.register_heif_opener()
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB of any mode; 16-bit and floating grey are scaled to 8 bits, transparency blended on white."""
+    """RGB of any mode, in sRGB.
+
+    16-bit and floating grey are scaled to 8 bits, transparency is blended on white.
+    """
+    icc = picture.info.get("icc_profile")
+    colours, alpha = _parted(picture)
+    shown = (_to_srgb(colours, icc) if icc else None) or _plain_rgb(colours)
+    if alpha is not None:
+        shown.putalpha(alpha)
+        shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+    shown.info.pop("icc_profile", None)  # Pillow would save it with pixels that are in sRGB now
+    return shown
+
+
+def _parted(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """A picture's colours, and its transparency if it has any."""
+    clear = picture.info.get("transparency")
     if picture.mode[0] in "IF":
-        clear, values = picture.info.get("transparency"), np.asarray(picture)
-        picture = _to_bytes(picture)
-        if isinstance(clear, int):  # the one grey, in 16 bits, that a PNG calls transparent
-            picture.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return picture.convert("RGB")
+        if not isinstance(clear, int):
+            return picture, None
+        # The one grey, in 16 bits, that a PNG calls transparent.
+        alpha = np.where(np.asarray(picture) == clear, 0, 255)
+        return picture, Image.fromarray(alpha.astype(np.uint8))
+    if picture.mode not in ("RGBA", "LA", "PA") and clear is None:
+        return picture, None
+    rgba = picture.convert("RGBA")
+    return rgba.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"), rgba.getchannel("A")
 
 
-def _to_bytes(picture: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits as 8 bits: what is always 16 bits by its range, the rest by what values it holds."""
-    values = np.nan_to_num(np.asarray(picture, np.float64))
-    if picture.mode.startswith("I;16") or values.max() > 255:
-        values = values / 257
-    elif picture.mode == "F" and values.max() <= 1:
-        values = values * 255
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+def _plain_rgb(colours: Image.Image) -> Image.Image:
+    """RGB of numbers that are in sRGB."""
+    if colours.mode[0] in "IF":
+        colours = Image.fromarray(_scaled(colours).round().clip(0, 255).astype(np.uint8))
+    return colours.convert("RGB")
+
+
+def _scaled(grey: Image.Image) -> np.ndarray:
+    """Grey of 16 or 32 bits from 0 to 255.
+
+    What is always 16 bits is scaled by its range, the rest by what values it holds.
+    """
+    values = np.nan_to_num(np.asarray(grey, np.float64))
+    if grey.mode.startswith("I;16") or values.max() > 255:
+        return values / 257
+    return values * 255 if grey.mode == "F" and values.max() <= 1 else values
+
+
+def _to_srgb(colours: Image.Image, icc: bytes) -> Image.Image | None:
+    """RGB in sRGB of numbers that mean what an ICC profile says.
+
+    None where the numbers are to be taken as they are: the profile is sRGB's own, so that pixel art
+    keeps its colours exactly, or it is broken, or of another kind of colours than the picture.
+    """
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        meant = _as_meant(colours, profile.profile.xcolor_space.strip())
+        if meant is None:
+            return None
+        to_srgb = ImageCms.buildTransform(
+            profile, ImageCms.createProfile("sRGB"), meant.mode, "RGB"
+        )
+        return None if _changes_nothing(to_srgb, meant.mode) else to_srgb.apply(meant)
+    except (
+        ImageCms.PyCMSError,
+        OSError,
+        ImportError,
+    ):  # the last: a Pillow that was built without LittleCMS
+        return None
+
+
+def _as_meant(colours: Image.Image, space: str) -> Image.Image | None:
+    """The picture in the mode that a profile of `space` is for; None where it has other colours."""
+    if space == "CMYK":
+        return colours if colours.mode == "CMYK" else None
+    if space == "RGB":
+        return None if colours.mode == "CMYK" else _plain_rgb(colours)
+    if space != "GRAY":
+        return None
+    if (
+        colours.mode[0] in "IF"
+    ):  # in 16 bits: linear grey has most of its dark tones between two of 8 bits
+        return Image.fromarray((_scaled(colours) * 257).round().clip(0, 65535).astype(np.uint16))
+    return colours.convert("L") if colours.mode in ("1", "L") else None
+
+
+def _changes_nothing(to_srgb: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Whether a profile is sRGB's, whatever it is called: colours from all over stay the same."""
+    if mode == "CMYK":
+        return False
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    if mode == "RGB":
+        colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
+        before = Image.fromarray(colours)
+    else:
+        before = Image.fromarray(
+            levels[None] if mode == "L" else levels[None].astype(np.uint16) * 257
+        )
+    after = np.asarray(to_srgb.apply(before), np.float64)
+    return np.linalg.norm(after - np.asarray(_plain_rgb(before)), axis=-1).max() <= SAME_COLOUR
+
+
+def _shrunk(picture: Image.Image, times: int) -> Image.Image:
+    """The picture shrunk so many times.
+
+    Enlarged pixel art by what divides its blocks, so that `prepare` gives it back exactly.
+    """
+    for side in (64, 32):
+        block, rest = divmod(min(picture.size), side)
+        if not rest and not max(picture.size) % side and _is_of_blocks(picture, block):
+            times = max(n for n in range(1, times + 1) if block % n == 0)
+            break
+    return picture.reduce(times)
+
+
+def _is_of_blocks(picture: Image.Image, block: int) -> bool:
+    """Whether it is pixel art, each pixel shown as a square of `block` pixels."""
+    width, height = picture.size
+    if width % block or height % block:
+        return False
+    small = picture.resize((width // block, height // block), Image.Resampling.NEAREST)
+    return small.resize(picture.size, Image.Resampling.NEAREST).tobytes() == picture.tobytes()

@@ -18,9 +18,9 @@ from typing import Literal
 
 from unictoken.concept.file import check_free, check_name, check_noun
 from unictoken.core.disk import folder_aside, quoted, read_json, write_aside
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import read_shrunk
 from unictoken.core.text import ConceptError, mark, unmark
-from unictoken.data.source import Source, SourceError, check_consent
+from unictoken.data.source import Source, SourceError, check_consent, check_keys
 
 MAX_BYTES = 64 * 2**20
 _KEYS = {"name": str, "image": (str, list), "info": (str, dict), "category": str}
@@ -115,8 +115,7 @@ def _check_keys(found: object, kinds: Mapping[str, type | tuple[type, ...]], whe
     """A mapping with these keys and no other, each of its kind."""
     if not isinstance(found, dict):
         raise SourceError(f"{where}: found a {type(found).__name__}, expected a mapping with {', '.join(kinds)}.")
-    if strays := sorted(set(found) - set(kinds)):
-        raise SourceError(f"{where}: unknown key {quoted(strays[0])}. Known: {', '.join(kinds)}.")
+    check_keys(found, kinds, where)
     for key, kind in kinds.items():
         if not isinstance(found.get(key), kind):
             expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
@@ -143,7 +142,7 @@ def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, wh
     return Source(
         name=name,
         class_noun=entry["category"],
-        pictures=tuple(read_picture(_picture_file(file, folder, where)) for file in own),
+        pictures=tuple(read_shrunk(_picture_file(file, folder, where)) for file in own),
         facts=tuple(mark(fact, name, where=where) for fact in _facts(entry, where)),
         consent=consent,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import read_shrunk
 from unictoken.core.text import mark
 from unictoken.data.source import Source, SourceError, check_consent, read_negatives
 from unictoken.data.templates import NO, YES
@@ -121,8 +121,8 @@ class Concept:
         return Source(
             name=self.name,
             class_noun=noun,
-            pictures=tuple(map(read_picture, self.pictures)),
-            crops=tuple(map(read_picture, self.crops)),
+            pictures=tuple(map(read_shrunk, self.pictures)),
+            crops=tuple(map(read_shrunk, self.crops)),
             facts=tuple(map(marked, self.facts)),
             questions=tuple((marked(r.question), marked(r.answer)) for r in own if r.task == "text_qa"),
             about_pictures=tuple((self.pictures.index(r.pictures[0]), marked(r.question), marked(r.answer)) for r in shown),

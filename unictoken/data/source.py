@@ -8,10 +8,14 @@
 
 from __future__ import annotations
 
+import difflib
+import hashlib
+import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image
@@ -20,13 +24,25 @@ from unictoken.concept.file import check_name, check_noun
 from unictoken.core.config import MANY
 from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import PICTURE_ENDINGS, read_picture
+from unictoken.core.pictures import FORMATS, looks_like, read_shrunk
 from unictoken.core.text import mark
 from unictoken.world.attributes import PET_ATTRIBUTES
 from unictoken.world.things import Pet
 
 GRADES = ("easy", "hard", "twin")
-NEGATIVE_SIDE = 1024  # pixels of the short side; the largest bases read 512
+NAMED = 5  # files that a message names; of more it says how many
+# The keys of an info.json: ours, and those of UnifyBench that only its reader uses.
+INFO_KEYS = ("class", "extra_info", "questions", "world")
+INFO_KEYS_OF_OTHERS = ("info", "conversation_type", "generation_type")
+QUESTION_KEYS = ("question", "answer")
+# What people write in their place: the config's and the command line's words, and plain synonyms.
+MEANT = {
+    **dict.fromkeys(("class_noun", "noun", "category", "kind", "type"), "class"),
+    **dict.fromkeys(("facts", "fact", "extra", "extras", "description", "notes"), "extra_info"),
+    **dict.fromkeys(("qa", "qas", "q_and_a", "faq"), "questions"),
+    **dict.fromkeys(("q", "query", "human", "asked"), "question"),
+    **dict.fromkeys(("a", "ai", "gpt", "reply", "correct_answer"), "answer"),
+}
 # Words that make a class noun a person's: 'man', 'old man', 'the singer next door'. Their plurals do too.
 PEOPLE = {
     "person", "people", "human", "adult", "somebody", "someone", "celebrity", "pedestrian", "me", "myself", "self", "selfie", "man", "men",
@@ -57,6 +73,9 @@ _BY_TRADE = re.compile(r"\w+(?:mans?|men|persons?|people)")  # policeman, firewo
 _POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
 
 
+_LOG = logging.getLogger(__name__)
+
+
 class SourceError(UserError):
     """Concept data that cannot be used: where, what was found, what was expected."""
 
@@ -68,6 +87,7 @@ class Source:
     name: str
     class_noun: str
     pictures: tuple[Image.Image, ...]
+    """Photographs no larger than any base can use (`pictures.read_shrunk`), like the others here."""
     crops: tuple[Image.Image, ...] = ()
     """The same cut to the concept, where the folder has `cropped/`."""
     facts: tuple[str, ...] = ()
@@ -108,16 +128,30 @@ def check_consent(class_noun: str, consent: bool, *, where: str) -> None:
 
 
 def picture_files(path: str | Path) -> list[Path]:
-    """The picture files at a path, sorted by name: the file itself, or those in a folder."""
+    """The picture files at a path, sorted by name: the file itself, or those in a folder.
+
+    What begins like a picture is one, whatever its name. What is in a format that is not read here
+    (a video, a drawing, a camera's raw file) is left out, and said so in a warning of one line.
+    """
     path = Path(path)
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise SourceError(f"{path}: no such file or folder. Expected a picture, or a folder of pictures.")
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_ENDINGS and not p.name.startswith("."))
+    looks = {file: looks_like(file) for file in sorted(path.iterdir())}
+    files, unread = ([file for file in looks if looks[file] == look] for look in ("picture", "unread"))
+    left_out = f"{path}: left out, in a format that is not read here: {_names(unread)}."
     if not files:
-        raise SourceError(f"{path}: no pictures in it. Expected files ending in {', '.join(PICTURE_ENDINGS)}.")
+        found = f" {left_out}" if unread else ""
+        raise SourceError(f"{path}: no pictures in it.{found} Expected files in {', '.join(FORMATS)}.")
+    if unread:
+        _LOG.warning("%s Save them as JPEG or PNG to use them.", left_out)
     return files
+
+
+def _names(files: Sequence[Path]) -> str:
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    return ", ".join(file.name for file in files[:NAMED]) + more
 
 
 def read_source(
@@ -128,7 +162,17 @@ def read_source(
     facts: Sequence[str] = (),
     consent: bool = False,
 ) -> Source:
-    """A concept from a folder (with its `info.json` and `negative_example/`, where they are) or from picture files."""
+    """A concept from a folder (with its `info.json` and `negative_example/`) or from picture files.
+
+    Reference pictures of the same pixels count once, and a warning names them.
+
+    Args:
+        pictures: A folder, a picture file, or several of them; the first folder's texts are read.
+        name: What people then write as `<name>`.
+        class_noun: Its ordinary kind; None takes the one in `info.json`.
+        facts: Sentences about it, beside those in `info.json`.
+        consent: The person in the pictures agreed to be learned.
+    """
     check_name(name)
     places = [pictures] if isinstance(pictures, str | Path) else list(pictures)
     files = [file for place in places for file in picture_files(place)]
@@ -141,26 +185,79 @@ def read_source(
     def marked(text: str) -> str:
         return mark(text, name, where=str(folder / "info.json"))
 
+    crops = picture_files(folder / "cropped") if is_there(folder / "cropped") else []
+    graded = negative_files(folder / "negative_example")
+    shown, cut = ([(file, read_shrunk(file)) for file in some] for some in (files, crops))
+    negatives = {grade: read_negatives(found) for grade, found in graded.items()}
+    others = zip(chain(*graded.values()), chain(*negatives.values()), strict=True)
+    _refuse_contradictions([*shown, *cut], others, name)
     return Source(
         name=name,
         class_noun=noun,
-        pictures=tuple(map(read_picture, files)),
-        crops=tuple(map(read_picture, picture_files(folder / "cropped"))) if is_there(folder / "cropped") else (),
+        pictures=_each_once(shown),
+        crops=_each_once(cut),
         facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
         questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
-        negatives={grade: read_negatives(found) for grade, found in negative_files(folder / "negative_example").items()},
+        negatives=negatives,
         pet=pet_of(info),
         consent=consent,
     )
 
 
+def _each_once(pictures: Iterable[tuple[Path, Image.Image]]) -> tuple[Image.Image, ...]:
+    """The pictures without those that are the same as an earlier one; a warning names their files."""
+    alike: dict[str, list[Path]] = {}
+    kept = []
+    for file, picture in pictures:
+        files = alike.setdefault(_digest(picture), [])
+        files.append(file)
+        if len(files) == 1:
+            kept.append(picture)
+    if twice := [" = ".join(map(str, files)) for files in alike.values() if len(files) > 1]:
+        _LOG.warning("The same picture more than once, learned from once: %s.", "; ".join(twice))
+    return tuple(kept)
+
+
+def _refuse_contradictions(
+    own: Iterable[tuple[Path, Image.Image]], others: Iterable[tuple[Path, Image.Image]], name: str
+) -> None:
+    """Refuse a picture that stands among the concept's and among the negatives."""
+    files = {_digest(picture): file for file, picture in own}
+    for file, picture in others:
+        if same := files.get(_digest(picture)):
+            raise SourceError(
+                f"{same}: the same picture as {file}, which says that it does not show <{name}>. "
+                "Remove one of the two."
+            )
+
+
+def _digest(picture: Image.Image) -> str:
+    return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+
+
+def check_keys(found: Iterable[str], known: Collection[str], where: str) -> None:
+    """Refuse a key that is not known, and say which one was meant where that can be guessed.
+
+    For JSON that people write by hand: a key that is passed over takes what it says with it.
+    """
+    for key in found:
+        if key in known:
+            continue
+        plain = str(key).strip().lower().replace(" ", "_").replace("-", "_")
+        near = difflib.get_close_matches(plain, known, n=1)
+        meant = MEANT.get(plain) if MEANT.get(plain) in known else near[0] if near else None
+        hint = f"did you mean '{meant}'?" if meant else f"known keys: {', '.join(known)}."
+        raise SourceError(f"{where}: unknown key {quoted(key)}; {hint}")
+
+
 def read_info(path: Path) -> dict:
-    """A folder's `info.json`, each of its known keys of its type; {} where there is none."""
+    """A folder's `info.json`, its keys known and each of its type; {} where there is none."""
     if not is_there(path):
         return {}
     info = read_json(path, SourceError)
     if not isinstance(info, dict):
         raise SourceError(f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and 'extra_info'.")
+    check_keys([key for key in info if key not in INFO_KEYS_OF_OTHERS], INFO_KEYS, str(path))
     if not isinstance(info.get("class", ""), str):
         raise SourceError(f"{path}: 'class' is {quoted(info['class'])}, expected a word such as 'dog'.")
     if "class" in info:
@@ -171,18 +268,30 @@ def read_info(path: Path) -> dict:
     for i, fact in enumerate(info.get("extra_info", ())):
         if not isinstance(fact, str):
             raise SourceError(f"{path}: extra_info[{i}] is {quoted(fact)}, expected a sentence.")
-    if "world" in info and (not isinstance(info["world"], dict) or set(info["world"]) != {f.name for f in fields(Pet)}):
-        raise SourceError(f"{path}: 'world' is {quoted(info['world'])}, expected every attribute of a toy pet.")
     if "world" in info:
         _check_pet(info["world"], path)
     for i, question in enumerate(info.get("questions", ())):
-        if not isinstance(question, dict) or not all(isinstance(question.get(key), str) for key in ("question", "answer")):
-            raise SourceError(f"{path}: questions[{i}] is {quoted(question)}, expected {{'question': ..., 'answer': ...}}.")
+        where = f"{path}: questions[{i}]"
+        if isinstance(question, dict):
+            check_keys(question, QUESTION_KEYS, where)
+        if not isinstance(question, dict) or not all(
+            isinstance(question.get(key), str) for key in QUESTION_KEYS
+        ):
+            raise SourceError(
+                f"{where} is {quoted(question)}, expected {{'question': ..., 'answer': ...}}."
+            )
     return info
 
 
-def _check_pet(world: dict, path: Path) -> None:
+def _check_pet(world: object, path: Path) -> None:
     """Refuse a toy pet that nobody could draw."""
+    attributes = [f.name for f in fields(Pet)]
+    if isinstance(world, dict):
+        check_keys(world, attributes, f"{path}: 'world'")
+    if not isinstance(world, dict) or len(world) < len(attributes):
+        raise SourceError(
+            f"{path}: 'world' is {quoted(world)}, expected every attribute of a toy pet."
+        )
     for name, value in world.items():
         known = PET_ATTRIBUTES.get(name)
         if (known and value not in known) or (not known and (type(value) not in (int, float) or not abs(value) < MANY)):
@@ -196,8 +305,8 @@ def pet_of(info: dict) -> Pet | None:
 
 
 def read_negatives(files: Iterable[Path]) -> tuple[Image.Image, ...]:
-    """Pictures of others; there may be a thousand of them, and no base reads photographs at their full size."""
-    return tuple(read_picture(file, at_least=NEGATIVE_SIDE) for file in files)
+    """Pictures of others; there may be a thousand of them."""
+    return tuple(map(read_shrunk, files))
 
 
 def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:

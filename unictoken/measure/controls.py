@@ -9,7 +9,7 @@ import torch
 
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import read_shrunk
 from unictoken.data.records import Concept
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
@@ -48,7 +48,7 @@ def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = N
     """Every control of a dataset's concept."""
     said = [concept.description or f"<{concept.name}> is {language.a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
-    pictures = base.encode([read_picture(file) for file in concept.pictures])
+    pictures = base.encode(map(read_shrunk, concept.pictures))
     return controls(
         base, concept.name, class_noun=concept.class_noun, description=description, facts=facts, pictures_NK=pictures, wrong=wrong
     )

@@ -29,7 +29,7 @@ from PIL import Image
 
 from unictoken.conditioning import Conditioning
 from unictoken.core.disk import make_folder
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import read_shrunk
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.sequence import user_turn
@@ -67,8 +67,8 @@ class Subject:
 def make_ready(base: Base, concept: Concept, root: Path, truth: Truth | None = None) -> Subject:
     """Encode every picture that the concept's test shows."""
     files = list(dict.fromkeys(file for record in concept.records if record.split == "test" for file in record.pictures))
-    encoded = base.encode(map(read_picture, files)) if files else []
-    references = tuple(map(read_picture, concept.pictures))
+    encoded = base.encode(map(read_shrunk, files))
+    references = tuple(map(read_shrunk, concept.pictures))
     return Subject(concept=concept, root=root, ids=dict(zip(files, encoded, strict=True)), references=references, truth=truth)
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -167,11 +168,18 @@ class Base:
 
     @torch.no_grad()
     def encode(self, pictures: Iterable[Image.Image]) -> torch.Tensor:
-        """Image ids, LongTensor [N, K], of pictures of any size; each is needed only until the next is asked for."""
+        """Image ids, LongTensor [N, K], of pictures of any size.
+
+        Pictures may come from a stream: each is needed only until the next is asked for, and of
+        their pixels no more are kept than go through the image tokenizer at once.
+        """
         vq = self.model.model.vqmodel
-        pixels = torch.stack([to_pixels(prepare(picture, vq.config.resolution)) for picture in pictures])
-        parts = progress(pixels.split(self._pictures_at_once), "encoding pictures")
-        codes = [vq.to_codes(part.to(self.device, vq.quantize.embedding.weight.dtype)).cpu() for part in parts]
+        dtype = vq.quantize.embedding.weight.dtype
+        shown = progress(pictures, "encoding pictures", unit="picture")
+        pixels = (to_pixels(prepare(picture, vq.config.resolution)) for picture in shown)
+        codes = [torch.empty(0, self.codes_per_picture, dtype=torch.long)]
+        while part := list(islice(pixels, self._pictures_at_once)):
+            codes.append(vq.to_codes(torch.stack(part).to(self.device, dtype)).cpu())
         return self.vocab.image_ids[torch.cat(codes)]
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unictoken.core import disk
 from unictoken.core.disk import quoted
-from unictoken.core.pictures import check_picture
+from unictoken.core.pictures import check_picture, looks_like
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
 
@@ -49,6 +49,11 @@ def checked(files: Iterable[Path]) -> tuple[Path, ...]:
 def pictures_of(folder: Path) -> tuple[Path, ...]:
     """The pictures in a folder that must have some, looked at."""
     return checked(picture_files(folder))
+
+
+def has_pictures(folder: Path) -> bool:
+    """Whether a file of a folder is a picture, whatever its name."""
+    return folder.is_dir() and any(looks_like(file) == "picture" for file in folder.iterdir())
 
 
 def folders_of(root: Path) -> list[Path]:

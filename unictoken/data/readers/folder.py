@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unictoken.core.pictures import PICTURE_ENDINGS
 from unictoken.data.readers.examples import Place
-from unictoken.data.readers.files import checked, pictures_of
+from unictoken.data.readers.files import checked, has_pictures, pictures_of
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import negative_files, pet_of, read_info
@@ -20,7 +19,7 @@ LOOKS_FOR = "pictures"
 
 
 def fits(root: Path) -> bool:
-    return any(file.suffix.lower() in PICTURE_ENDINGS for file in root.iterdir())
+    return has_pictures(root)
 
 
 def read(root: Path) -> Dataset:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from unictoken.core.disk import is_there
 from unictoken.data.readers.examples import Place, notes
-from unictoken.data.readers.files import checked, pictures_of
+from unictoken.data.readers.files import checked, has_pictures, pictures_of
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, DataError, Dataset, Record
 from unictoken.data.source import picture_files
@@ -27,7 +27,7 @@ STRANGERS = "random-images"
 
 
 def fits(root: Path) -> bool:
-    return any(root.glob("*_concept/concept/train/*/*.png"))
+    return any(map(has_pictures, root.glob("*_concept/concept/train/*")))
 
 
 def read(root: Path) -> Dataset:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from unictoken.data.readers.examples import Place, notes
-from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
+from unictoken.data.readers.files import checked, expect, folders_of, has_pictures, pictures_of, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import is_picture
 from unictoken.data.records import Concept, Dataset, Record, Task
@@ -40,8 +40,7 @@ TRAINING: dict[str, tuple[Task, str | None]] = {
 
 
 def fits(root: Path) -> bool:
-    parts = [root / "train", root / "test"]
-    return all(part.is_dir() and any(any(part.glob(f"*/*.{ending}")) for ending in ("png", "jpg", "jpeg")) for part in parts)
+    return all(any(map(has_pictures, root.glob(f"{part}/*"))) for part in ("train", "test"))
 
 
 def read(root: Path) -> Dataset:
