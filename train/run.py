@@ -22,6 +22,9 @@ if __name__ == "__main__":
 import torch
 
 os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")  # read when DeepSpeed is imported
+# DeepSpeed 0.19 decorates an optimiser that is not used here with torch.compile, whose import takes a second and ends the
+# run where the locale is not UTF-8 (torch 2.13 reads its templates in the locale's encoding). Nothing here is compiled.
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 import deepspeed
 from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state, safe_set_full_fp32_param, safe_set_full_optimizer_state

@@ -6,6 +6,7 @@ What the user can mend is one line and status 2; an interruption is one line and
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -135,11 +136,15 @@ def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
 def _reader_has_left() -> bool:
     """Whether it is the standard output that nobody reads any more; then it is turned to nowhere."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        out = sys.stdout.fileno()
+    except (AttributeError, OSError):  # a test's or a notebook's
+        return False
+    watched = select.poll()
+    watched.register(out, 0)
+    if not watched.poll(0):  # an end that is gone is told unasked
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out)  # what is left in the buffer goes there when the interpreter ends
+    return True
 
 
 def _refusal(error: OSError) -> str:
