@@ -60,16 +60,16 @@ def learned(method: str, steps: tuple[int, ...], folder: Path) -> dict:
     """Losses, rows, answers and drawings of <bo> under a preset."""
     stages = [f"--set=method.stages.{i}.steps={n}" for i, n in enumerate(steps)]
     call(
-        "-m", "unictoken.cli", "learn", "data/bo", "--name", "bo", "--class", "dog",
+        "-m", "unictoken", "learn", "data/bo", "--name", "bo", "--class", "dog",
         "--method", f"configs/methods/{method}.yaml", "--out", str(folder / "run"),
         "--set", f"concepts={folder}", "--set", "judge=null", "--set", "prompts=[]",
         "--set", "dtype=fp32", *stages,
     )  # fmt: skip
     lines = (folder / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     concept = ["--concept", str(folder / "bo.safetensors")]
-    answers = [call("-m", "unictoken.cli", "ask", *concept, q).strip() for q in QUESTIONS]
-    seen = call("-m", "unictoken.cli", "caption", *concept, "data/bo").splitlines()
-    recognised = call("-m", "unictoken.cli", "recognize", *concept, "data/bo").splitlines()
+    answers = [call("-m", "unictoken", "ask", *concept, q).strip() for q in QUESTIONS]
+    seen = call("-m", "unictoken", "caption", *concept, "data/bo").splitlines()
+    recognised = call("-m", "unictoken", "recognize", *concept, "data/bo").splitlines()
     found = {
         "losses": [json.loads(line)["loss"] for line in lines],
         "rows": rows_of(folder / "bo.safetensors"),
@@ -80,7 +80,7 @@ def learned(method: str, steps: tuple[int, ...], folder: Path) -> dict:
     if method == "yollava":  # learns to understand only
         return found
     for prompt in PROMPTS:
-        call("-m", "unictoken.cli", "draw", *concept, prompt, "--num-images", "2", "--seed", "3",
+        call("-m", "unictoken", "draw", *concept, prompt, "--num-images", "2", "--seed", "3",
              "--out", str(folder / "drawn"))  # fmt: skip
     pictures = sorted((folder / "drawn").glob("*.png"))
     found["drawings"] = [sha256(np.asarray(Image.open(path)).tobytes()) for path in pictures]

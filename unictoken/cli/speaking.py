@@ -141,12 +141,13 @@ def _answer_each(
         answer: values for each row of image ids [N, K].
         form: how they are printed for people.
     """
-    from unictoken.conditioning import of_each
-
     header = checked_header(options)
     files = [file for place in options.pictures for file in picture_files(place)]
     if len(files) == 1:
         check_picture(files[0])  # before a base is read for it
+
+    from unictoken.conditioning import of_each
+
     who = speaker(options, header)
     broken = 0
     for file, values in of_each(who.base, files, lambda seen_NK: answer(who, seen_NK)):
