@@ -18,6 +18,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
+from unictoken.core import shipped
 from unictoken.core.disk import folder_aside
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import read_picture
@@ -30,14 +31,13 @@ from unictoken.world import language
 TAGS = ("unictoken", "concept-tokens", "personalization")
 CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}
 # Rows learned on a base come under its licence; by a part of the base's name, the first that fits.
-LICENCES = {"tiny-chameleon": {"license": "apache-2.0"}, "chameleon": CHAMELEON, "anole": CHAMELEON}
+LICENCES = {"chameleon": CHAMELEON, "anole": CHAMELEON}
 NO_CONCEPTS = ("model.safetensors", "model-*.safetensors")  # a base's weights: never fetched in a concept's place
 
 USE = '''```python
 from unictoken.conditioning import with_tokens
 from unictoken.hub import from_pretrained
 from unictoken.model.base import load_base
-from unictoken.core.errors import UserError
 
 base = load_base("{base}")
 concept = with_tokens(base, from_pretrained("{where}", base))
@@ -99,7 +99,7 @@ def save_card_folder(
     concept = concept_file.load(path)
     if base_model and _hub_name(base_model) is None:
         raise HubError(f"base model '{base_model}': no name on the Hub. Expected USER/NAME, such as facebook/chameleon-7b.")
-    if not base_model and _hub_name(concept.base_name) is None and not concept.base_name.startswith("checkpoints/"):
+    if not base_model and _hub_name(concept.base_name) is None and not _ships(concept.base_name):
         raise HubError(f"{path}: its base '{concept.base_name}' is no name on the Hub. Say it: --base-model USER/NAME.")
     concept = replace(concept, base_name=base_model or concept.base_name)
     header = concept_file.read_header(path) | {"base": concept.base_name}
@@ -145,10 +145,17 @@ def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = Non
 
 
 def _licence_of(base: str) -> dict[str, str]:
+    if _ships(base):
+        return {"license": "apache-2.0"}
     found = next((terms for part, terms in LICENCES.items() if part in base.lower()), None)
     if found is None:
         raise HubError(f"base '{base}': its licence is not known here, and the concept comes under it. Say it: --licence apache-2.0, for example.")
     return found
+
+
+def _ships(base: str) -> bool:
+    """Whether everybody who has this library has the base."""
+    return shipped.name_of_base(base) in shipped.BASES or base in shipped.BASES.values()
 
 
 def _hub_name(base: str) -> str | None:

@@ -70,7 +70,7 @@ def test_negatives_are_graded_by_their_names(folder):
 
 
 def test_a_class_noun_is_needed(folder):
-    with pytest.raises(SourceError, match="no class noun"):
+    with pytest.raises(SourceError, match="no class noun.*--class dog"):
         read_source(folder, name="bo")
 
 

@@ -180,7 +180,10 @@ def read_source(
     info = read_info(folder / "info.json") if folder.is_dir() else {}
     noun = info.get("class") if class_noun is None else class_noun
     if noun is None:
-        raise SourceError(f"{folder}: no class noun. Say what it is: `class_noun: dog` in the config, or `--set concept.class_noun=dog`.")
+        raise SourceError(
+            f"{folder}: no class noun. Say what it is: --class dog on the command line, "
+            "`class_noun: dog` in a config, or \"class\": \"dog\" in info.json."
+        )
 
     def marked(text: str) -> str:
         return mark(text, name, where=str(folder / "info.json"))
