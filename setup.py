@@ -26,7 +26,7 @@ setup(
         "tensorboard>=2.18",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "diffusers>=0.35"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "markdown-it-py>=3", "diffusers>=0.35"],
         "hub": ["accelerate>=1.5", "diffusers>=0.35", "peft>=0.17"],
         "heic": ["pillow-heif>=0.18"],
     },

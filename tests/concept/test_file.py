@@ -228,3 +228,8 @@ def test_a_file_that_names_a_climbing_concept_is_refused(path, base):
 @pytest.mark.parametrize("name", ["bo", "my-dog_2", "9", "x" * 64])
 def test_ordinary_names_are_kept_inside_the_folder(name, tmp_path):
     assert concept_file.path_of(name, tmp_path) == tmp_path / f"{name}.safetensors"
+
+
+def test_a_class_noun_is_written_without_its_article(bo, tmp_path):
+    path = concept_file.save(dataclasses.replace(bo, class_noun="a_dog"), tmp_path / "bo.safetensors")
+    assert concept_file.read_header(path)["class_noun"] == "dog"

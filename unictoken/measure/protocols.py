@@ -30,6 +30,7 @@ from PIL import Image
 from unictoken.conditioning import Conditioning
 from unictoken.core.disk import make_folder
 from unictoken.core.pictures import read_picture
+from unictoken.core.text import a
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.sequence import user_turn
@@ -43,7 +44,6 @@ from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
-from unictoken.world import language
 
 MAX_ANSWER = 24  # ids
 
@@ -270,7 +270,7 @@ def shuffled(record: Record, root: Path) -> metrics.Choice:
 
 def without_name(text: str, name: str, noun: str) -> str:
     """A text for who was never told of the concept: 'a <bo> by <bo>' becomes 'a dog by the dog'."""
-    with_article = re.sub(rf"\b(a|an|the) <{re.escape(name)}>", lambda found: f"the {noun}" if found[1] == "the" else language.a(noun), text)
+    with_article = re.sub(rf"\b(a|an|the) <{re.escape(name)}>", lambda found: f"the {noun}" if found[1] == "the" else a(noun), text)
     return with_article.replace(f"<{name}>", f"the {noun}")
 
 

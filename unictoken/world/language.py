@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unictoken.core.text import a
 from unictoken.world.attributes import ACCESSORIES, BRIGHT_COLOURS, NONE, PLACES
 from unictoken.world.things import Pet, Scene
 
@@ -23,11 +24,6 @@ HATS = tuple(kind for kind in ACCESSORIES if kind != "bow")
 TOYS = ("ball", "bone", "kite", "drum", "boat", "train")
 FOODS = ("fish", "carrots", "apples", "cheese", "soup", "cake")
 NAMES = ("tom", "mia", "max", "luna", "leo", "zoe", "sam", "ivy", "ben", "ada", "rex", "kim", "otto", "nora", "finn", "ella")
-
-
-def a(noun: str) -> str:
-    """The noun with its article."""
-    return ("an " if noun.startswith(tuple("aeiou")) else "a ") + noun
 
 
 def colours_of(pet: Pet) -> str:
