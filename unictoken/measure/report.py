@@ -13,7 +13,7 @@ import torch
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
-from unictoken.core.text import unmark
+from unictoken.core.text import a, markdown, unmark
 from unictoken.data import templates
 from unictoken.data.readers import read
 from unictoken.data.source import Source
@@ -31,7 +31,6 @@ from unictoken.measure.toy_dataset import read_truth, write_concept
 from unictoken.measure.verdict import WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
-from unictoken.world import language
 
 COMPARED = ("none", "class_noun", "text_prompt", "wrong_concept")  # controls in the report of a run
 COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt", "positive", "negatives", "psnr")
@@ -56,18 +55,18 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     (folder / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
-    sections = [f"# <{concept.name}>, {language.a(concept.class_noun)}", ""]
-    sections += [f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
+    sections = [f"# {markdown(f'<{concept.name}>, {a(concept.class_noun)}')}", ""]
+    sections += [markdown(f"Learned with {concept.method}, seed {concept.seed}, on {base.name}."), ""]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
         grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
         sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", "", _world_note(base, decibels), ""]
     if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
-    sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
-    sections += [page.table(rows, columns, controls=COMPARED), "", " ".join(_explained(source, settings)), ""]
+    sections += ["## Answers", "", *(_told(**answer) for answer in answers), "", "## Scores", ""]
+    sections += [page.table(rows, columns, controls=COMPARED), "", markdown(" ".join(_explained(source, settings))), ""]
     (folder / "report.md").write_text("\n".join(sections))
-    lines = [f"{a['question']}  {a['answer']}" for a in answers]
+    lines = [f"{said['question']}  {said['answer']}" for said in answers]
     return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", f"{path}", f"{folder / 'report.md'}"])
 
 
@@ -85,9 +84,14 @@ def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]
         pictures = spoken.draw([prompt] * 4, settings.drawing)
         sheets += pictures
         grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
-        lines += [f"{prompt}", "", f"![](drawn-{i}.png)", ""]
+        lines += [markdown(prompt), "", f"![](drawn-{i}.png)", ""]
     grid(sheets, columns=4).save(folder / "grid.png")
     return lines
+
+
+def _told(question: str, answer: str) -> str:
+    """A question and its answer as an item of a list."""
+    return f"- {markdown(question)} **{markdown(answer)}**" if answer.strip() else f"- {markdown(question)}"
 
 
 def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:
