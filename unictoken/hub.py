@@ -124,7 +124,8 @@ def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = Non
     data = ModelCardData(library_name="unictoken", tags=list(TAGS), base_model=base_model or _hub_name(base), **terms)
     rows = ", ".join(f"{count} {role}" for role, count in header["counts"].items() if count)
     title = f"<{name}>, {a(header['class_noun'])}"
-    learned = f"learned with {header['method']}, seed {header['seed']}, on the base of fingerprint {header['base_fingerprint'][:12]}"
+    fingerprint = header["base_fingerprint"][:12]
+    learned = f"learned with {header['method']}, seed {header['seed']}, on the base of fingerprint {fingerprint}"
     sections = [
         f"---\n{data.to_yaml()}\n---\n",
         f"# {markdown(title)}\n",
@@ -146,8 +147,14 @@ def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = Non
 
 
 def _example(name: str, base: str, where: str) -> str:
-    """The card's Python; what comes from the concept file stands in it as strings, whatever it says."""
-    texts = {"base": base, "where": where, "prompt": f"<{name}> in the snow", "picture": f"{name}.png", "question": f"what is <{name}>?"}
+    """The card's Python; what comes from the concept file stands in it as strings."""
+    texts = {
+        "base": base,
+        "where": where,
+        "prompt": f"<{name}> in the snow",
+        "picture": f"{name}.png",
+        "question": f"what is <{name}>?",
+    }
     return USE.format(**{key: python_literal(text) for key, text in texts.items()})
 
 
@@ -174,7 +181,8 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
     if not scores:
         return []
     note = [] if "recognition" in scores else [NO_TEST + "\n"]
-    return ["## Scores\n", *note, "| | |\n|---|---|", *(f"| {markdown(name)} | {value} |" for name, value in scores.items()), ""]
+    rows = [f"| {markdown(name)} | {value} |" for name, value in scores.items()]
+    return ["## Scores\n", *note, "| | |\n|---|---|", *rows, ""]
 
 
 def _consent(header: Mapping) -> str:

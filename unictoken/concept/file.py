@@ -50,7 +50,7 @@ def check_name(name: str) -> str:
 
 
 def check_noun(class_noun: str, *, where: str) -> str:
-    """The class noun as prompts say it ('a dog' gives 'dog'), if it can stand in one: one line with a noun in it."""
+    """The class noun as prompts say it ('a dog' gives 'dog'), if it is one line with a noun in it."""
     noun = clean_noun(class_noun)
     if not noun or not class_noun.isprintable():
         raise ConceptError(f"{where}: class noun {class_noun!r}. Expected an ordinary word for the concept, such as 'dog'.")

@@ -67,8 +67,8 @@ _DECLARING = (
 )
 _FILLER = (
     r"(?:[\s,:\"(-]|\b(?:the|an?|option|choice|letter|answer|number|probably|most|likely|"
-    r"definitely|clearly|certainly|simply|just|indeed|actually|therefore|thus|correct|right|best|of|"
-    r"course|then|is|be|to)\b)*"
+    r"definitely|clearly|certainly|simply|just|indeed|actually|therefore|thus|correct|right|best|"
+    r"of|course|then|is|be|to)\b)*"
 )
 _FINAL = re.compile(
     r"\bfinal(?:ly)?,?\s+(?:answer|choice|decision|option)\b"
@@ -98,7 +98,8 @@ _REFUTED = re.compile(
 # A clause is denied from such a word to its end.
 _DENIES = re.compile(
     r"\b(?:not|never|neither|nor|cannot|rather than|instead of|unlike|as opposed to|except|"
-    r"excluding|wrong|incorrect|(?:rul|eliminat|exclud|reject|discard)(?:e|es|ed|ing)?(?: out)?)\b|n't\b",
+    r"excluding|wrong|incorrect|"
+    r"(?:rul|eliminat|exclud|reject|discard)(?:e|es|ed|ing)?(?: out)?)\b|n't\b",
     re.IGNORECASE,
 )
 _CLAUSE_ENDS = re.compile(
@@ -216,4 +217,5 @@ def _is_listed(between: str, after: str, *, after_text: bool) -> bool:
     """Whether what stands between two letters makes them a list; 'B, A is wrong' is none."""
     if re.fullmatch(r"[ \t]*", between) or after_text and re.fullmatch(r"[\s.;)]*", between):
         return True
-    return bool(_LIST.fullmatch(between)) and (" or " in f"{between} ".lower() or not _SUBJECT.match(after))
+    is_either = re.search(r"\bor\b", between, re.IGNORECASE)
+    return bool(_LIST.fullmatch(between) and (is_either or not _SUBJECT.match(after)))

@@ -51,8 +51,8 @@ def _plain(text: str) -> str:
 def says(text: str, name: str, *, marked: bool = True) -> bool:
     """Whether a text says a concept's name.
 
-    Learned tokens say a marker, '<will>', so that nothing else is taken for the name. What is told of a concept in words can only
-    say its plain word: `marked=False` counts that, too, wherever it stands.
+    Learned tokens say a marker, '<will>', so that nothing else is taken for the name. Who was told of
+    the concept in words can only say the plain word: `marked=False` counts it wherever it stands.
 
         "<will>'s red hat"               says "will"
         "a man who will play football"   says "will" with marked=False alone
@@ -164,10 +164,12 @@ def constant_answers(expected: Sequence[str]) -> dict[str, float]:
 def chosen(answer: str, options: Sequence[str]) -> int | None:
     """The option that an answer means, by its letter, else by its text; None where that is none or several.
 
-    What is denied counts as not said, and so does an option inside another one that is said (`choices.py` has the forms).
+    What is denied counts as not said, and so does an option inside another one that is said. How
+    letters are read: `choices.py`.
 
-        options "red", "red hat":   "B"   "(b)"   "B. red"   "The answer is **B**."   "not A, but B"   "a red hat!"  ->  1
-                                    "red"  ->  0        "blue"  "A dog"  "A or B"  ->  None
+        options "red", "red hat":   "B"   "(b)"   "The answer is **B**."   "not A, but B"   ->  1
+                                    "a red hat!"  ->  1     "red"  ->  0
+                                    "blue"   "A dog"   "A or B"   ->  None
     """
     text = unformatted(answer)
     if letters := letters_meant(text, options):
@@ -179,20 +181,22 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
 
 
 def _affirms(text: str, phrase: str) -> bool:
-    """Whether a text has the words of a phrase and does not deny them: 'not red but blue' affirms 'blue'."""
+    """Whether a text has the words of a phrase and does not deny them ('not red but blue': blue)."""
     sought, plain = words(phrase), _plain(text)
     found = list(_WORD.finditer(plain))
     said = [word[0].removesuffix("'s") for word in found]
-    starts = [i for i in range(len(said) - len(sought) + 1) if sought and said[i : i + len(sought)] == sought]
-    spans = [(found[i].start(), found[i + len(sought) - 1].end()) for i in starts]
-    return any(not is_denied(plain[:start], plain[end:]) for start, end in spans)
+    for i in range(len(said) - len(sought) + 1) if sought else ():
+        start, end = found[i].start(), found[i + len(sought) - 1].end()
+        if said[i : i + len(sought)] == sought and not is_denied(plain[:start], plain[end:]):
+            return True
+    return False
 
 
 def attributes_said(captions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> dict[str, float]:
     """Share of the known attributes that each caption says in their own words: all of them, and by attribute.
 
     A truth maps an attribute to its phrase ("collar": "red collar"), so that one attribute's word is not taken for another's;
-    attributes that are not known are left out of it. Markers say no attribute: a concept named <red> wears no red hat for it.
+    attributes that are not known are left out of it. Markers say no attribute: '<red> hat' says no 'red hat'.
     Control: the same captions against another concept's truths.
 
         "a brown dog in the snow"   fur "brown dog", place "on the beach"    attributes .5, attribute_fur 1, attribute_place 0

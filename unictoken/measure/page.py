@@ -85,8 +85,8 @@ class Page:
 def table(scores: Scores, metrics: Sequence[str] | None = None, *, controls: Collection[str] = (), signed: bool = False) -> str:
     """A Markdown table, a row for each method, controls in italics; '-' where there is no such number.
 
-    Names of methods and metrics are seen as they are, whatever they say. `signed` is for differences. The number of concepts and
-    the kind of interval are said below, where there are intervals.
+    Names of methods and metrics are seen as they are, whatever they say. `signed` is for differences.
+    The number of concepts and the kind of interval are said below, where there are intervals.
 
         {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}   ->   | | vqa |
                                                                              |---|---|

@@ -7,7 +7,7 @@ recount. Tasks of predictions:
     vqa, text_qa, facts            free answers; facts are what the owner told and no picture shows
     vqa_judged, ...                how far they say what was expected, as a model behind an endpoint sees it
     choice, vqa_choice, text_qa_choice      the same with options
-    caption, caption_other         whether a caption names the concept: of its pictures, of others (without a score: it cannot be told)
+    caption, caption_other         whether a caption names the concept: of its pictures, of others (None: it cannot be told)
     attributes                     share of a scene's attributes that a caption says
     drawn                          a picture that was drawn, and its kind of prompt
     identity, prompt, palette, knowledge    what is drawn, as a judge sees it (palette: RGB distance, less is better)
@@ -144,8 +144,9 @@ class Trial:
         made = []
         for record, given, named in zip(asked, said, self._named(asked, said), strict=True):
             own = record.answer == YES
+            task = "caption" if own else "caption_other"
             score = None if named is None else float(named == own)
-            made.append(self._prediction("caption" if own else "caption_other", record, given=given, score=score, question="caption"))
+            made.append(self._prediction(task, record, given=given, score=score, question="caption"))
             if own and self.subject.truth:
                 phrases = self.subject.truth.said_in(record.pictures[0].name)
                 score, expected = metrics.attributes_said([given], [phrases])["attributes"], "; ".join(phrases.values())
@@ -155,8 +156,9 @@ class Trial:
     def _named(self, asked: list[Record], captions: list[str]) -> list[bool | None]:
         """Whether each caption names the concept.
 
-        Tokens say its marker. Who was told of it in words says the plain word of its name, which may be an ordinary word ('red',
-        'will'): where the base says that word of these pictures also when it was told of nobody, it cannot be told (None).
+        Tokens say its marker. Who was told of it in words says the plain word of its name, which may be
+        an ordinary one ('red', 'will'): where the base says that word of these pictures also when it was
+        told of nobody, it cannot be told (None).
         """
         name = self.subject.concept.name
         if self.spoken.concept is not None:

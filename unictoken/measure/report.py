@@ -91,7 +91,8 @@ def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]
 
 def _told(question: str, answer: str) -> str:
     """A question and its answer as an item of a list."""
-    return f"- {markdown(question)} **{markdown(answer)}**" if answer.strip() else f"- {markdown(question)}"
+    said = f" **{markdown(answer)}**" if answer.strip() else ""
+    return f"- {markdown(question)}{said}"
 
 
 def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:

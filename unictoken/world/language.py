@@ -123,6 +123,14 @@ SCENE_QUESTIONS = {
 }
 
 
+def taught_questions(it: str = "<bo>") -> dict[str, tuple[str, ...]]:
+    """What the tiny base was taught to answer: about a concept alone, and about a picture."""
+    alone = [form.format(it=it) for forms in PET_QUESTIONS.values() for form in forms]
+    alone += [form.format(name=it) for form in FACT_QUESTIONS.values()]
+    pictured = [form.format(it=it) for forms in SCENE_QUESTIONS.values() for form in forms]
+    return {"alone": tuple(alone), "about a picture": tuple(pictured)}
+
+
 def answer(attribute: str, pet: Pet, scene: Scene | None = None) -> str:
     """The true answer to a question about an attribute."""
     match attribute:
