@@ -79,7 +79,13 @@ setup(
         "tensorboard>=2.18,<3",
     ],
     extras_require={
-        "test": ["pytest>=8.3,<10", "pytest-xdist>=3.6.1,<4", "ruff>=0.17,<0.18", "diffusers>=0.35,<1"],
+        "test": [
+            "pytest>=8.3,<10",
+            "pytest-xdist>=3.6.1,<4",
+            "ruff>=0.17,<0.18",
+            "diffusers>=0.35,<1",
+            "markdown-it-py>=3,<5",
+        ],
         "heic": ["pillow-heif>=0.18"],
     },
     entry_points={"console_scripts": ["unictoken = unictoken.cli:main"]},

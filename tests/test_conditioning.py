@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unictoken.concept.tokens import Prompts
-from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
+from unictoken.conditioning import Conditioning, certainty, in_pictures, in_words, with_tokens
 from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
 from unictoken.model.draw import Draw
@@ -126,18 +126,68 @@ def test_reference_pictures_stand_before_what_is_asked(base, pictures):
     assert len(shown.draw(["<bo>"], QUICK)) == 1
 
 
-def test_what_a_prompt_points_at_is_asked_for(base, bo, monkeypatch):
-    spoken, asked = with_tokens(base, bo), []
-    monkeypatch.setattr(type(spoken), "ask", lambda self, questions, max_ids: asked.append(questions[0]) or ["a red cap"])
-    assert spoken.recaption("<bo> wearing its hat on this beach") == "<bo> wearing a red cap on this beach"
-    assert asked == ["what hat does <bo> have?"]
+def recaptioned(spoken, monkeypatch, prompt: str, known: str | None) -> tuple[str, list[str]]:
+    """A prompt where the model knows one answer to everything, and what it is asked."""
+    asked = []
+    monkeypatch.setattr(Conditioning, "known", lambda self, question: asked.append(question) or known)
+    return spoken.recaption(prompt), asked
 
 
-def test_a_prompt_stays_where_nothing_is_known(base, bo, monkeypatch):
-    spoken = with_tokens(base, bo)
-    monkeypatch.setattr(type(spoken), "ask", lambda self, questions, max_ids: [""])
-    assert spoken.recaption("<bo> wearing her hat") == "<bo> wearing her hat"
-    assert spoken.recaption("<bo> wearing a hat") == "<bo> wearing a hat"
+def test_what_a_prompt_points_at_is_asked_for(spoken, monkeypatch):
+    prompt, asked = recaptioned(spoken, monkeypatch, "<bo> wearing its hat, its  HAT on this beach", "a red cap")
+    assert prompt == "<bo> wearing a red cap, a red cap on this beach" and asked == ["what hat does <bo> have?"] * 2
+
+
+@pytest.mark.parametrize("known", ["a blue beanie", "pricked", None])
+@pytest.mark.parametrize(
+    "prompt", ["<bo> on its side in the snow", "a girl and her dog <bo> in the snow", "<bo> in her arms", "<bo> on his back", "<bo> in a hat"]
+)
+def test_a_prompt_stays_where_nothing_is_known(spoken, monkeypatch, prompt, known):
+    assert recaptioned(spoken, monkeypatch, prompt, known)[0] == prompt
+
+
+def test_an_answer_is_known_where_it_is_likelier_than_all_others(base, spoken, monkeypatch):
+    vocab, prompt = base.vocab, spoken.question("what hat does <bo> have?")
+    answer = vocab.encode("a red cap")
+    by_hand = 1.0
+    for said, following in zip(range(len(answer) + 1), [*answer, vocab.end_turn], strict=True):
+        by_hand *= float(next_logits(spoken.speaker, [[*prompt, *answer[:said]]]).softmax(-1)[0, following])
+    assert certainty(spoken.speaker, prompt, answer) == pytest.approx(by_hand, rel=1e-3)
+    monkeypatch.setattr("unictoken.conditioning.sample_text", lambda *_, **__: [answer])
+    for sure, known in ((0.51, "a red cap"), (0.49, None)):
+        monkeypatch.setattr("unictoken.conditioning.certainty", lambda *_, sure=sure: sure)
+        assert spoken.known("what hat does <bo> have?") == known
+
+
+def test_the_prompts_that_are_drawn_can_be_seen(spoken, monkeypatch):
+    prompts = ["photo of <bo> wearing its hat", "<bo> in gray", "A photo of <bo>."]
+    assert spoken.prompts_to_draw(prompts) == ["a photo of <bo> wearing its hat.", "a photo of <bo> in grey.", "A photo of <bo>."]
+    monkeypatch.setattr(Conditioning, "known", lambda self, question: "a red cap")
+    drawn = spoken.prompts_to_draw(prompts, recaption=True)
+    assert drawn[0] == "a photo of <bo> wearing a red cap." and spoken.prompts_to_draw(drawn) == drawn
+
+
+def test_a_photo_of_it_is_not_a_photo_of_a_photo(spoken):
+    assert torch.equal(spoken.draw_ids(["Photo of <bo>"], QUICK), spoken.draw_ids(["a photo of <bo>."], QUICK))
+
+
+@pytest.mark.parametrize(
+    ("american", "british"),
+    [("What Color is <bo>?", "What Colour is <bo>?"), ("is <bo> GRAY?", "is <bo> GREY?"), ("what is the favorite of <bo>?",) * 2],
+)
+def test_a_question_is_asked_in_the_spelling_of_the_base(spoken, american, british):
+    assert spoken.question(american) == spoken.question(british)
+
+
+def test_a_base_that_knows_both_spellings_hears_what_the_user_wrote(spoken, monkeypatch):
+    monkeypatch.setattr(type(spoken.base.vocab), "inside", lambda self, word: [1])
+    assert spoken.prompts_to_draw(["a gray photo of <bo>"]) == ["a gray photo of <bo>."]
+
+
+def test_a_concept_named_as_an_american_colour_keeps_its_name(base, make_concept):
+    named = with_tokens(base, make_concept("gray"))
+    assert named.question("is <gray> here?").count(named.speaker.ids["gray"][0]) == 2
+    assert named.prompts_to_draw(["<gray> in gray"]) == ["a photo of <gray> in grey."]
 
 
 def test_of_several_previews_the_best_recognised_is_kept(base, bo, monkeypatch):
@@ -148,10 +198,3 @@ def test_of_several_previews_the_best_recognised_is_kept(base, bo, monkeypatch):
     assert [p.tobytes() for p in kept] == [drawn[1].tobytes()]
     with pytest.raises(ConceptError, match="previews: found 0"):
         spoken.draw(["<bo>"], previews=0)
-
-
-def test_an_answer_that_no_prompt_can_say_is_not_put_into_one(base, bo, monkeypatch):
-    cases = {"a red cap": "a red cap", "cap>": "its hat", "<bo> cap": "<bo> cap", "": "its hat"}
-    for said, put in cases.items():
-        monkeypatch.setattr(Conditioning, "ask", lambda self, questions, said=said, **more: [said])
-        assert with_tokens(base, bo).recaption("<bo> wearing its hat") == f"<bo> wearing {put}"

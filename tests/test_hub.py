@@ -1,8 +1,10 @@
+import ast
 import json
 from dataclasses import replace
 
 import pytest
 from huggingface_hub import HfApi, ModelCard
+from markdown_it import MarkdownIt
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -68,7 +70,7 @@ def test_the_card_says_what_the_hub_and_a_reader_need(path, tmp_path):
     assert (card.data.license, card.data.library_name, card.data.base_model) == ("apache-2.0", "unictoken", None)
     assert card.data.tags == list(hub.TAGS)
     for said in (
-        "# <bo>, a dog", 'load_base("checkpoints/tiny-chameleon")', 'from_pretrained("user/bo", base)', "| recognition | 0.79 |",
+        "# &lt;bo&gt;, a dog", 'load_base("checkpoints/tiny-chameleon")', 'from_pretrained("user/bo", base)', "| recognition | 0.79 |",
         "1 name, 4 shared", "seed 7", "Not a person", "No picture that it was learned from",
     ):  # fmt: skip
         assert said in card.text
@@ -169,3 +171,36 @@ def test_no_connection_is_one_line(path, monkeypatch):
     monkeypatch.setattr(HfApi, "create_repo", unreachable)
     with pytest.raises(hub.HubError, match="'user/bo': the Hub refused it .*no route to host"):
         hub.push_to_hub(path, "user/bo")
+
+
+def rendered(markdown: str) -> str:
+    return MarkdownIt("commonmark").enable("table").render(markdown.split("---\n", 2)[2])
+
+
+@pytest.mark.parametrize("name", ["s", "b", "script", "title", "img", "a"])
+def test_a_name_that_is_a_tag_is_seen_in_the_card(path, name):
+    html = rendered(hub.card(concept_file.read_header(path) | {"name": name}, where="user/bo"))
+    assert f"<h1>&lt;{name}&gt;, a dog</h1>" in html and f"<{name}>" not in html
+
+
+def test_nothing_in_a_concept_file_is_markup_of_its_card(path):
+    hostile = "<img src=x> `*a*` [b](http://x.example) | #"
+    header = concept_file.read_header(path) | {
+        "class_noun": hostile, "method": hostile, "base_fingerprint": "`<b>`", "origin": hostile, "scores": {hostile: 1.0},
+    }  # fmt: skip
+    html = rendered(hub.card(header, where="user/bo"))
+    shown = "&lt;img src=x&gt; `*a*` [b](http://x.example) | #"
+    assert html.count(shown) == 4 and not any(tag in html for tag in ("<img", "<a ", "<em>", "<b>"))
+
+
+@pytest.mark.parametrize("crafted", ['checkpoints/tiny-chameleon")\nimport os\nos.system("echo', "checkpoints/tiny-chameleon'''\"\"\"\n```\n\\"])
+def test_a_crafted_base_never_becomes_code_or_a_key_of_the_card(path, crafted, tmp_path):
+    with_header(path, base=crafted)
+    card = (hub.save_card_folder(path, tmp_path / "shared", where='user/bo")') / "README.md").read_text(encoding="utf-8")
+    code = MarkdownIt("commonmark").parse(card.split("---\n", 2)[2])
+    example = next(token.content for token in code if token.type == "fence")
+    calls = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Call)]
+    called = {ast.unparse(call.func).split(".")[-1] for call in calls}
+    assert called == {"load_base", "with_tokens", "from_pretrained", "draw", "save", "print", "ask"}
+    assert crafted in [node.value for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Constant)]
+    assert ModelCard(card).data.base_model is None

@@ -19,8 +19,9 @@ from unictoken.concept.speaker import Speaker
 from unictoken.concept.tokens import ConceptTokens, Prompts
 from unictoken.core.config import within
 from unictoken.core.pictures import PictureError, read_shrunk
-from unictoken.core.text import ConceptError, mark, misspelt
+from unictoken.core.text import ConceptError, british, mark, picture_prompt
 from unictoken.data import templates
+from unictoken.data.pointing import pointings
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
@@ -29,8 +30,8 @@ from unictoken.model.sampling import ANSWER_IDS, next_logits, sample_pictures, s
 
 MOST_PREVIEWS = 1000  # of one picture
 PICTURES_AT_ONCE = 16  # whose answers are made together
+SURE = 0.5  # an answer is known where the model finds it likelier than all others together
 Answer = TypeVar("Answer")
-_POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Conditioning:
         """Prompt ids of a question about the concept, after a picture if there is one."""
         vocab, slots = self.base.vocab, self.slots
         seen = vocab.picture(image_ids) if image_ids is not None else []
-        asked = vocab.encode(f"{self.prompts.understanding} {mark(text, self.name, where='prompt')}", slots)
+        text = self._spelt(mark(text, self.name, where="prompt"))
+        asked = vocab.encode(f"{self.prompts.understanding} {text}", slots)
         return self._user([*self.shown, *seen, *asked], self.prompts.understanding_answer)
 
     def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = ANSWER_IDS) -> list[str]:
@@ -113,9 +115,10 @@ class Conditioning:
 
         Two ways in which understanding helps drawing (UniCTokens, knowledge-driven generation): with `recaption` the model is first asked for what a
         prompt only points at ('its hat' becomes 'a red party hat'); of several `previews` the one is kept that it recognises best.
+        `prompts_to_draw` gives the prompts as they are drawn.
         """
         within("previews", previews, 1, MOST_PREVIEWS)
-        texts = [self.recaption(prompt) for prompt in prompts] if recaption else list(prompts)
+        texts = self.prompts_to_draw(prompts, recaption=recaption)
         ids_NK = self.draw_ids([text for text in texts for _ in range(previews)], how)
         if previews > 1:
             likeness = torch.tensor(self.recognise(ids_NK)).view(-1, previews)
@@ -123,13 +126,34 @@ class Conditioning:
         return self.base.decode(ids_NK)
 
     def recaption(self, prompt: str) -> str:
-        """The prompt with what the model answers in the place of 'its hat' and the like; as it was where it answers nothing that a prompt can say."""
+        """The prompt with what the model knows in the place of 'its hat' and the like.
 
-        def known(found: re.Match) -> str:
-            said = self.ask([f"what {found[1]} does <{self.name}> have?"], max_ids=16)[0]
-            return found[0] if not said or misspelt(said.replace(f"<{self.name}>", "")) else said
+        Words stay where they are not surely the concept's ('a girl and her dog <bo>'), where the
+        model is not sure of its answer, and where that is not of the kind asked for ('its side').
+        """
+        for pointing in reversed(pointings(prompt, self.name)):
+            answer = self.known(pointing.question.format(it=f"<{self.name}>"))
+            if answer and (filled := pointing.filled(answer)):
+                prompt = prompt[: pointing.start] + filled + prompt[pointing.end :]
+        return prompt
 
-        return _POINTING.sub(known, prompt)
+    def known(self, question: str) -> str | None:
+        """The answer to a question without a picture; None where the model is not sure of it."""
+        prompt = self.question(question)
+        answer = sample_text(self.speaker, [prompt], max_ids=16)[0]
+        return self._read(answer) if certainty(self.speaker, prompt, answer) >= SURE else None
+
+    def prompts_to_draw(self, prompts: Sequence[str], *, recaption: bool = False) -> list[str]:
+        """Prompts as they are drawn: whole ('a photo of <bo>.') and in the spelling of the base.
+
+        With `recaption` what the model knows is said in them. A prompt that is given again stays.
+        """
+        asked = {prompt: self.recaption(prompt) if recaption else prompt for prompt in set(prompts)}
+        return [picture_prompt(self._spelt(asked[prompt])) for prompt in prompts]
+
+    def _spelt(self, text: str) -> str:
+        """A text in the spelling of the base: of two it has one word whole, the other in pieces."""
+        return british(text, lambda word: len(self.base.vocab.inside(word)) == 1)
 
     def draw_ids(self, prompts: Sequence[str], how: Draw | None = None) -> torch.Tensor:
         """Image ids [N, K] of a picture for each prompt."""
@@ -137,7 +161,7 @@ class Conditioning:
             raise ConceptError(f"'{self.name}': method '{self.concept.method}' learns to understand, not to draw. Learn it with 'joint'.")
         self.base.need_decoder()
         vocab = self.base.vocab
-        texts = [(p if p.lstrip().lower().startswith(("a ", "an ", "draw ")) else f"a photo of {p}").rstrip(". ") + "." for p in prompts]
+        texts = self.prompts_to_draw(prompts)
         ids = [[*self.shown, *drawing_prompt(vocab, self.prompts, self.slots, mark(text, self.name, where="prompt"))] for text in texts]
         whole = [self._user(i, self.prompts.generation_answer) for i in ids]
         return sample_pictures(self.speaker, whole, self.base.codes_per_picture, how or Draw())
@@ -193,6 +217,14 @@ def _readable(files: Sequence[Path], refused: dict[int, PictureError]) -> Iterat
             yield read_shrunk(file)
         except PictureError as error:
             refused[i] = error
+
+
+def certainty(speaker, prompt: Sequence[int], answer: Sequence[int]) -> float:
+    """The probability of an answer, and of its end, after a prompt."""
+    steps = [[*prompt, *answer[:said]] for said in range(len(answer) + 1)]
+    probabilities = next_logits(speaker, steps).softmax(-1)
+    ended = probabilities[-1, list(speaker.vocab.ends)].sum()
+    return float(probabilities[range(len(answer)), list(answer)].prod() * ended)
 
 
 def yes_probability(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -22,11 +22,11 @@ from unictoken.core import shipped
 from unictoken.core.disk import folder_aside
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import read_picture
+from unictoken.core.text import a, markdown, python_literal
 from unictoken.data.source import is_person
 from unictoken.measure.report import NO_TEST
 from unictoken.model.base import Base
 from unictoken.model.internals import HTTPError
-from unictoken.world import language
 
 TAGS = ("unictoken", "concept-tokens", "personalization")
 CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}
@@ -39,10 +39,10 @@ from unictoken.conditioning import with_tokens
 from unictoken.hub import from_pretrained
 from unictoken.model.base import load_base
 
-base = load_base("{base}")
-concept = with_tokens(base, from_pretrained("{where}", base))
-concept.draw(["<{name}> in the snow"])[0].save("{name}.png")
-print(concept.ask(["what is <{name}>?"])[0])
+base = load_base({base})
+concept = with_tokens(base, from_pretrained({where}, base))
+concept.draw([{prompt}])[0].save({picture})
+print(concept.ask([{question}])[0])
 ```'''
 
 
@@ -123,25 +123,40 @@ def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = Non
     terms = {"license": licence} if licence else _licence_of(base)
     data = ModelCardData(library_name="unictoken", tags=list(TAGS), base_model=base_model or _hub_name(base), **terms)
     rows = ", ".join(f"{count} {role}" for role, count in header["counts"].items() if count)
+    title = f"<{name}>, {a(header['class_noun'])}"
+    fingerprint = header["base_fingerprint"][:12]
+    learned = f"learned with {header['method']}, seed {header['seed']}, on the base of fingerprint {fingerprint}"
     sections = [
         f"---\n{data.to_yaml()}\n---\n",
-        f"# <{name}>, {language.a(header['class_noun'])}\n",
-        f"Concept tokens for `{base}`: `{name}.safetensors` answers about <{name}> and draws it.\n",
-        *(f"**{note}**\n" for note in header.get("notes", ())),
+        f"# {markdown(title)}\n",
+        markdown(f"Concept tokens for {base}: {name}.safetensors answers about <{name}> and draws it.") + "\n",
+        *(f"**{markdown(note)}**\n" for note in header.get("notes", ())),
         " ".join(f"![](drawings/{i}.png)" for i in range(num_drawings)) + "\n" * bool(num_drawings),
         "## Use\n",
-        USE.format(base=base, where=where, name=name) + "\n",
+        _example(name, base, where) + "\n",
         "## What is inside\n",
-        f"Rows ({rows}) learned with `{header['method']}`, seed {header['seed']}, on the base of fingerprint `{header['base_fingerprint'][:12]}`.",
-        f"They were imported: {header['origin']}." if header.get("origin") else "",
+        markdown(f"Rows ({rows}) {learned}."),
+        markdown(f"They were imported: {header['origin']}.") if header.get("origin") else "",
         "No picture that it was learned from is in the file or in this repository.\n",
         *_scores(header["scores"]),
         "## Consent\n",
         _consent(header) + "\n",
         "## Licence\n",
-        f"That of the base: {terms.get('license_name', terms['license'])}.\n",
+        markdown(f"That of the base: {terms.get('license_name', terms['license'])}.") + "\n",
     ]
     return "\n".join(section for section in sections if section)
+
+
+def _example(name: str, base: str, where: str) -> str:
+    """The card's Python; what comes from the concept file stands in it as strings."""
+    texts = {
+        "base": base,
+        "where": where,
+        "prompt": f"<{name}> in the snow",
+        "picture": f"{name}.png",
+        "question": f"what is <{name}>?",
+    }
+    return USE.format(**{key: python_literal(text) for key, text in texts.items()})
 
 
 def _licence_of(base: str) -> dict[str, str]:
@@ -174,7 +189,8 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
     if not scores:
         return []
     note = [] if "recognition" in scores else [NO_TEST + "\n"]
-    return ["## Scores\n", *note, "| | |\n|---|---|", *(f"| {name} | {value} |" for name, value in scores.items()), ""]
+    rows = [f"| {markdown(name)} | {value} |" for name, value in scores.items()]
+    return ["## Scores\n", *note, "| | |\n|---|---|", *rows, ""]
 
 
 def _consent(header: Mapping) -> str:

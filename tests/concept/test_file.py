@@ -244,6 +244,9 @@ def test_ordinary_names_are_kept_inside_the_folder(name, tmp_path):
     assert concept_file.path_of(name, tmp_path) == tmp_path / f"{name}.safetensors"
 
 
+def test_a_class_noun_is_written_without_its_article(bo, tmp_path):
+    path = concept_file.save(dataclasses.replace(bo, class_noun="a_dog"), tmp_path / "bo.safetensors")
+    assert concept_file.read_header(path)["class_noun"] == "dog"
 # ---- formats ----------------------------------------------------------------------------------------
 
 

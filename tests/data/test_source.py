@@ -352,6 +352,18 @@ def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):
     assert not read_source(folder, name="bo", class_noun=noun).consent
 
 
+@pytest.mark.parametrize(("noun", "said"), [("a dog", "dog"), ("An apple", "apple"), ("pink_sunglasses", "pink sunglasses"), (" my dog ", "dog")])
+def test_a_class_noun_is_kept_without_its_article(folder, noun, said):
+    write_info(folder, {"class": noun})
+    assert read_source(folder, name="bo").class_noun == read_source(folder, name="bo", class_noun=noun).class_noun == said
+
+
+@pytest.mark.parametrize("noun", ["a", "the", "_", "An "])
+def test_an_article_alone_is_no_class_noun(folder, noun):
+    with pytest.raises(ConceptError, match="'bo': class noun .* Expected an ordinary word"):
+        read_source(folder, name="bo", class_noun=noun)
+
+
 def test_no_picture_is_in_the_concept_file(base, short_method, tmp_path):
     """Neither a file's bytes, nor a row of pixels as numbers of any width, nor image ids."""
     rng = np.random.default_rng(0)

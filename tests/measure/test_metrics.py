@@ -19,7 +19,7 @@ COLOURS = Choice(("red", "blue", "green", "white"), 0)
     ],
 )  # fmt: skip
 def test_whole_words_are_found(text, phrase):
-    assert metrics.says(text, phrase)
+    assert metrics.has_words(text, phrase) and metrics.says(text, phrase, marked=False)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,26 @@ def test_whole_words_are_found(text, phrase):
     ],
 )  # fmt: skip
 def test_parts_of_words_are_not_found(text, phrase):
-    assert not metrics.says(text, phrase)
+    assert not metrics.has_words(text, phrase)
 
 
 def test_a_phrase_without_words_is_refused():
     with pytest.raises(MetricError, match="no words"):
-        metrics.says("a dog", "?!")
+        metrics.has_words("a dog", "?!")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "is_said"),
+    [
+        ("<will>, sitting on the left", "will", True), ("a man who will play football in the snow.", "will", False),
+        ("a red cap, sitting on the left", "red", False), ("<red>'s cap", "red", True), ("<Rose> and a rose", "rose", True),
+        ("a rose", "rose", False), ("<will-2>", "will", False), ("< will >", "will", False), ("<will>", "<will>", True), ("will", "<will>", False),
+        ("", "will", False),
+        ("<tom> will jump", "will", False), ("a dog in the snow", "dog", False), ("\uff1cbo\uff1e", "bo", True),
+    ],
+)  # fmt: skip
+def test_a_name_is_said_by_its_marker(text, name, is_said):
+    assert metrics.says(text, name) == is_said
 
 
 def test_words_are_as_the_docstring_says():
@@ -126,6 +140,7 @@ def test_attributes_are_read_in_the_captions_words():
     truths = [{"fur": "brown dog", "place": "on the beach"}, {"fur": "white cat"}]
     said = metrics.attributes_said(["a brown dog in the snow", "a white cat with a brown collar"], truths)
     assert said == {"attributes": pytest.approx(2 / 3), "attribute_fur": 1, "attribute_place": 0}
+    assert metrics.attributes_said(["<red> hat", "a red hat"], [{"hat": "red hat"}] * 2)["attributes"] == 0.5
 
 
 def test_similarities_of_features_are_as_computed_by_hand():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from unictoken.conditioning import Conditioning, in_words
+from unictoken.conditioning import Conditioning, in_words, with_tokens
 from unictoken.core import config
 from unictoken.core.config import ConfigError
 from unictoken.data.readers import read
@@ -269,6 +269,28 @@ def test_a_model_behind_an_endpoint_says_how_far_an_answer_is_what_was_expected(
     free = [p for p in made if not p.task.endswith("_judged")]
     assert heard == [(p.question, p.expected, p.given) for p in free]
     assert (scores(made)["text_qa_judged"], scores(made)["facts_judged"]) == (0.5, 0.5)
+
+
+def captioned(base, spoken, dataset, tmp_path, monkeypatch, *, told: str, untold: str) -> dict[str, float]:
+    """Scores of captions where every picture gets one of these, by whether the base was told of the concept."""
+    asked = trial(base, spoken, dataset, tmp_path)
+    plain = in_words(base, "tom", "")
+    monkeypatch.setattr(Conditioning, "caption", lambda self, images: [untold if self == plain else told] * len(images))
+    return scores(asked.caption())
+
+
+def test_tokens_name_a_concept_by_its_marker_and_words_by_its_word(base, dataset, make_concept, tmp_path, monkeypatch):
+    tokens, words = with_tokens(base, make_concept("tom")), in_words(base, "tom", "{name} is a dog.")
+    for spoken, told, recall in ((tokens, "<tom>, a dog", 1), (tokens, "tom, a dog", 0), (words, "tom, a dog", 1), (words, "a dog", 0)):
+        numbers = captioned(base, spoken, dataset, tmp_path, monkeypatch, told=told, untold="a dog in the snow")
+        assert numbers["name_recall"] == recall and numbers.get("name_precision") == (0.25 if recall else None)
+
+
+def test_a_name_that_is_a_word_of_the_base_is_not_counted_for_words(base, dataset, make_concept, tmp_path, monkeypatch):
+    words, tokens = in_words(base, "tom", "{name} is a dog."), with_tokens(base, make_concept("tom"))
+    said = {"told": "a tom in the snow", "untold": "a man beating a tom tom"}
+    assert captioned(base, words, dataset, tmp_path, monkeypatch, **said).keys().isdisjoint({"name_recall", "name_precision"})
+    assert captioned(base, tokens, dataset, tmp_path, monkeypatch, **said)["name_recall"] == 0
 
 
 def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tmp_path):

@@ -44,7 +44,7 @@ def test_the_concept_file_keeps_what_was_measured(base, finished):
 def test_the_report_shows_pictures_answers_and_scores(finished):
     settings, printed = finished
     report = (settings.folder / "report.md").read_text(encoding="utf-8")
-    for part in ("# <tom>, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is <tom>?", "| joint |"):
+    for part in ("# &lt;tom&gt;, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is &lt;tom&gt;?", "| joint |"):
         assert part in report
     assert "**These pictures lie outside this base's world: " in report  # an untrained base gives nothing back
     assert "tom.safetensors" in printed and "report.md" in printed

@@ -59,3 +59,9 @@ def test_the_same_seed_gives_the_same_facts():
 @pytest.mark.parametrize(("noun", "said"), [("orange cap", "an orange cap"), ("dog", "a dog"), ("amber eye", "an amber eye")])
 def test_a_noun_gets_its_article(noun, said):
     assert language.a(noun) == said
+
+
+def test_questions_that_the_tiny_base_was_taught_can_be_listed():
+    taught = language.taught_questions("<bo>")
+    assert "what colour is <bo>?" in taught["alone"] and "what hat does <bo> have?" in taught["alone"]
+    assert "where is <bo>?" in taught["about a picture"] and not any("{" in question for asked in taught.values() for question in asked)

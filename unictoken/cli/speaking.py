@@ -162,6 +162,14 @@ def _answer_each(
         sys.exit(REFUSED)
 
 
+def _taught() -> str:
+    """The questions that the tiny base understands, for `--help`."""
+    lines = ["The tiny base was taught these questions and no others (any name for <bo>):"]
+    for about, questions in taught_questions().items():
+        lines += ["", f"{about}:", *(f"  {question}" for question in questions)]
+    return "\n".join(lines)
+
+
 def add(commands) -> None:
     drawing = command(commands, "draw", draw, 'draw the concept: unictoken draw --concept FILE "<bo> wearing a hat"')
     drawing.add_argument("prompt")
@@ -175,7 +183,8 @@ def add(commands) -> None:
     drawing.add_argument("--recaption", action="store_true", help="ask the model first what 'its hat' and the like is, and draw that")
     drawing.add_argument("--previews", type=int, default=1, metavar="N", help="draw N for each picture and keep the one it recognises best")
     asking = command(commands, "ask", ask, "ask about the concept, with a picture or without one")
-    asking.epilog = "Questions that the tiny base was taught, where {it} is the concept, such as <bo>: " + " ".join(taught_questions())
+    asking.epilog = _taught()
+    asking.formatter_class = argparse.RawDescriptionHelpFormatter
     asking.add_argument("question")
     asking.add_argument("--image", metavar="PICTURE")
     captioning = command(commands, "caption", caption, "describe pictures")

@@ -33,7 +33,7 @@ from safetensors.numpy import save as to_bytes
 from unictoken.concept.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
 from unictoken.core.disk import check_file, check_folder, each_once, quoted, write_aside
 from unictoken.core.progress import bars_are_hidden
-from unictoken.core.text import ROLES, ConceptError
+from unictoken.core.text import ROLES, ConceptError, clean_noun
 
 if TYPE_CHECKING:
     import torch
@@ -61,10 +61,11 @@ def check_name(name: str) -> str:
 
 
 def check_noun(class_noun: str, *, where: str) -> str:
-    """The class noun itself, if it can stand in a prompt: one line with something in it."""
-    if not class_noun.strip() or not class_noun.isprintable():
+    """The class noun as prompts say it ('a dog' gives 'dog'), if it is one line with a noun in it."""
+    noun = clean_noun(class_noun)
+    if not noun or not class_noun.isprintable():
         raise ConceptError(f"{where}: class noun {class_noun!r}. Expected an ordinary word for the concept, such as 'dog'.")
-    return class_noun
+    return noun
 
 
 def path_of(name: str, folder: str | Path) -> Path:
@@ -97,7 +98,7 @@ def digest(tensors: Mapping[str, np.ndarray | torch.Tensor]) -> str:
 def save(concept: ConceptTokens, path: str | Path) -> Path:
     """Write the concept file; the same concept gives the same bytes."""
     check_name(concept.name)
-    check_noun(concept.class_noun, where=f"'{concept.name}'")
+    noun = check_noun(concept.class_noun, where=f"'{concept.name}'")
     tensors = {}
     for kind, rows in (("in", concept.rows_in), ("out", concept.rows_out), ("bias", concept.bias_out)):
         for role, part in role_slices(concept.counts).items():
@@ -108,7 +109,7 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
     header = {
         "format": FORMAT,
         "name": concept.name,
-        "class_noun": concept.class_noun,
+        "class_noun": noun,
         "counts": {role: concept.counts.get(role, 0) for role in ROLES},
         "prompts": dataclasses.asdict(concept.prompts),
         "method": concept.method,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from unictoken.concept.tokens import Prompts
+from unictoken.core.text import a
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.model.vocab import Vocab
-from unictoken.world import language
 
 
 def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str) -> list[int]:
@@ -19,7 +19,7 @@ def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]
 
 def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:
     """Ids of a whole turn that asks for a picture of the class noun: 'a photo of a dog.'"""
-    asked = templates.with_scene(templates.GENERATE[0], "").format(name=language.a(class_noun))
+    asked = templates.with_scene(templates.GENERATE[0], "").format(name=a(class_noun))
     return user_turn(vocab.encode(asked), vocab)
 
 

@@ -103,8 +103,9 @@ class Source:
     """The person in the pictures agreed to be learned."""
 
     def __post_init__(self):
-        check_noun(self.class_noun, where=f"'{self.name}'")
+        noun = check_noun(self.class_noun, where=f"'{self.name}'")
         check_consent(self.class_noun, self.consent, where=f"'{self.name}'")
+        object.__setattr__(self, "class_noun", noun)
 
 
 def is_person(class_noun: str) -> bool:

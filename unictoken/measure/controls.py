@@ -10,10 +10,10 @@ import torch
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core.pictures import read_shrunk
+from unictoken.core.text import a
 from unictoken.data.records import Concept
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
-from unictoken.world import language
 
 TEXT_BUDGETS = {"text_prompt_16": 16, "text_prompt": 64}  # ids of a text prompt; 64 hold all that words can say of a toy pet
 PICTURE_COUNTS = {"image_prompt_1": 1, "image_prompt_4": 4}  # reference pictures in context
@@ -34,7 +34,7 @@ def controls(
     """Every control by name. `description` and `facts` are sentences about '{name}'; `wrong`: another concept's tokens, asked under this name."""
     compared = {
         "none": in_words(base, name, ""),
-        "class_noun": in_words(base, name, f"{{name}} is {language.a(class_noun)}."),
+        "class_noun": in_words(base, name, f"{{name}} is {a(class_noun)}."),
     }
     for control, budget in TEXT_BUDGETS.items():
         described, *known = fitting([description, *facts], budget, base.vocab)
@@ -46,7 +46,7 @@ def controls(
 
 def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = None) -> dict[str, Conditioning]:
     """Every control of a dataset's concept."""
-    said = [concept.description or f"<{concept.name}> is {language.a(concept.class_noun)}.", *concept.facts]
+    said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
     pictures = base.encode(map(read_shrunk, concept.pictures))
     return controls(

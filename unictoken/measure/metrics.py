@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unictoken.core.errors import UserError
+from unictoken.measure.choices import LETTERS, is_denied, letters_meant, unformatted
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CONFIDENCE = 0.95
 BLEU_WEIGHTS = (0.7, 0.3)
 BLEU_EPSILON = 0.1  # stands for a count of nought: method 1 of Chen and Cherry 2014, with NLTK's value
@@ -40,19 +40,38 @@ def words(text: str) -> list[str]:
         "It's <bo>'s hat!"  ->  it bo hat
         "boy, bo-2 know"    ->  boy bo-2 know
     """
-    plain = _MARKER.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_PLAIN)).casefold()
-    return [word.removesuffix("'s") for word in _WORD.findall(plain)]
+    return [word.removesuffix("'s") for word in _WORD.findall(_plain(text))]
 
 
-def says(text: str, phrase: str) -> bool:
+def _plain(text: str) -> str:
+    """A text as its words are compared: one case, one apostrophe, no markers."""
+    return _MARKER.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_PLAIN)).casefold()
+
+
+def says(text: str, name: str, *, marked: bool = True) -> bool:
+    """Whether a text says a concept's name.
+
+    Learned tokens say a marker, '<will>', so that nothing else is taken for the name. Who was told of
+    the concept in words can only say the plain word: `marked=False` counts it wherever it stands.
+
+        "<will>'s red hat"               says "will"
+        "a man who will play football"   says "will" with marked=False alone
+    """
+    if not marked:
+        return has_words(text, name)
+    markers = map(str.casefold, _MARKER.findall(unicodedata.normalize("NFKC", text)))
+    return name.strip("<>").casefold() in markers
+
+
+def has_words(text: str, phrase: str) -> bool:
     """Whether the words of the phrase stand in the text, side by side and whole.
 
-        "<bo>'s red hat."  says  "bo", "red hat"
-        "a boy I know"     says  neither "bo" nor "no"
+        "<bo>'s red hat."  has  "bo", "red hat"
+        "a boy I know"     has  neither "bo" nor "no"
     """
     sought, found = words(phrase), words(text)
     if not sought:
-        raise MetricError(f"says: the phrase {phrase!r} has no words. Expected at least one.")
+        raise MetricError(f"words: the phrase {phrase!r} has no words. Expected at least one.")
     return any(found[i : i + len(sought)] == sought for i in range(len(found) - len(sought) + 1))
 
 
@@ -142,42 +161,50 @@ def constant_answers(expected: Sequence[str]) -> dict[str, float]:
     return {answer: count / len(expected) for answer, count in Counter(expected).most_common()}
 
 
-_LETTER = re.compile(
-    r"\s*[(\[]?([A-Za-z])[)\].:,!]*\s*"  # alone: "b", "(B)"
-    r"|\s*[(\[]?([A-Za-z])[)\].:]+\s.*"  # leading: "B. red"
-    r"|.*\b(?i:answer|option|choice)(?:\s+is)?:?\s*[(\[]?([A-Z])(?:[)\].:,!]*\s*|[)\].:,!]+\s.*)",  # announced: "The answer is B."
-    re.DOTALL,
-)
-
-
 def chosen(answer: str, options: Sequence[str]) -> int | None:
     """The option that an answer means, by its letter, else by its text; None where that is none or several.
 
-    An option inside another one that is said counts as not said.
+    What is denied counts as not said, and so does an option inside another one that is said. How
+    letters are read: `choices.py`.
 
-        options "red", "red hat":   "B"   "(b)"   "B. red"   "The answer is B."   "a red hat!"  ->  1
-                                    "red"  ->  0        "blue"  "A dog"  ->  None
+        options "red", "red hat":   "B"   "(b)"   "The answer is **B**."   "not A, but B"   ->  1
+                                    "a red hat!"  ->  1     "red"  ->  0
+                                    "blue"   "A dog"   "A or B"   ->  None
     """
-    if match := _LETTER.fullmatch(answer):
-        number = LETTERS.index(next(filter(None, match.groups())).upper())
-        return number if number < len(options) else None
-    said = [i for i, option in enumerate(options) if says(answer, option)]
-    whole = [i for i in said if not any(j != i and says(options[j], options[i]) for j in said)]
+    text = unformatted(answer)
+    if letters := letters_meant(text, options):
+        numbers = [LETTERS.index(letter) for letter in letters]
+        return numbers[0] if len(numbers) == 1 and numbers[0] < len(options) else None
+    said = [i for i, option in enumerate(options) if _affirms(text, option)]
+    whole = [i for i in said if not any(j != i and has_words(options[j], options[i]) for j in said)]
     return whole[0] if len(whole) == 1 else None
+
+
+def _affirms(text: str, phrase: str) -> bool:
+    """Whether a text has the words of a phrase and does not deny them ('not red but blue': blue)."""
+    sought, plain = words(phrase), _plain(text)
+    found = list(_WORD.finditer(plain))
+    said = [word[0].removesuffix("'s") for word in found]
+    for i in range(len(said) - len(sought) + 1) if sought else ():
+        start, end = found[i].start(), found[i + len(sought) - 1].end()
+        if said[i : i + len(sought)] == sought and not is_denied(plain[:start], plain[end:]):
+            return True
+    return False
 
 
 def attributes_said(captions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> dict[str, float]:
     """Share of the known attributes that each caption says in their own words: all of them, and by attribute.
 
     A truth maps an attribute to its phrase ("collar": "red collar"), so that one attribute's word is not taken for another's;
-    attributes that are not known are left out of it. Control: the same captions against another concept's truths.
+    attributes that are not known are left out of it. Markers say no attribute: '<red> hat' says no 'red hat'.
+    Control: the same captions against another concept's truths.
 
         "a brown dog in the snow"   fur "brown dog", place "on the beach"    attributes .5, attribute_fur 1, attribute_place 0
     """
     said: dict[str, list[bool]] = {}
     for caption, truth in zip(captions, truths, strict=True):
         for attribute, phrase in truth.items():
-            said.setdefault(attribute, []).append(says(caption, phrase))
+            said.setdefault(attribute, []).append(has_words(_MARKER.sub(" | ", caption), phrase))
     every = [flag for flags in said.values() for flag in flags]
     return {"attributes": mean(every), **{f"attribute_{name}": mean(flags) for name, flags in said.items()}}
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from unictoken.core.disk import write_aside
 from unictoken.core.pictures import read_picture
+from unictoken.core.text import markdown
 from unictoken.measure.metrics import Estimate
 from unictoken.measure.predictions import Prediction
 
@@ -84,7 +85,8 @@ class Page:
 def table(scores: Scores, metrics: Sequence[str] | None = None, *, controls: Collection[str] = (), signed: bool = False) -> str:
     """A Markdown table, a row for each method, controls in italics; '-' where there is no such number.
 
-    `signed` is for differences. The number of concepts and the kind of interval are said below, where there are intervals.
+    Names of methods and metrics are seen as they are, whatever they say. `signed` is for differences.
+    The number of concepts and the kind of interval are said below, where there are intervals.
 
         {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}   ->   | | vqa |
                                                                              |---|---|
@@ -92,10 +94,11 @@ def table(scores: Scores, metrics: Sequence[str] | None = None, *, controls: Col
                                                                              | *none* | 0.400 |
     """
     metrics = _metrics(scores) if metrics is None else metrics
-    lines = [_markdown_row(["", *metrics]), "|---" * (len(metrics) + 1) + "|"]
+    lines = [_markdown_row(["", *map(markdown, metrics)]), "|---" * (len(metrics) + 1) + "|"]
     for method, numbers in scores.items():
         cells = [_number(numbers.get(metric), metric, signed=signed) for metric in metrics]
-        lines.append(_markdown_row([f"*{method}*" if method in controls else method, *cells]))
+        name = markdown(method)
+        lines.append(_markdown_row([f"*{name}*" if method in controls else name, *cells]))
     return "\n".join([*lines, *(["", note] if (note := _interval_note(scores)) else [])])
 
 
@@ -133,7 +136,7 @@ def _interval_note(scores: Scores) -> str:
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells).strip() + " |"
+    return "| " + " | ".join(cells).strip() + " |"
 
 
 def _score_table(page: Page) -> str:

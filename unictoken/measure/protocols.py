@@ -7,7 +7,7 @@ recount. Tasks of predictions:
     vqa, text_qa, facts            free answers; facts are what the owner told and no picture shows
     vqa_judged, ...                how far they say what was expected, as a model behind an endpoint sees it
     choice, vqa_choice, text_qa_choice      the same with options
-    caption, caption_other         whether a caption names the concept: of its pictures, of others
+    caption, caption_other         whether a caption names the concept: of its pictures, of others (None: it cannot be told)
     attributes                     share of a scene's attributes that a caption says
     drawn                          a picture that was drawn, and its kind of prompt
     identity, prompt, palette, knowledge    what is drawn, as a judge sees it (palette: RGB distance, less is better)
@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.conditioning import Conditioning
+from unictoken.conditioning import Conditioning, in_words
 from unictoken.core.disk import make_folder
 from unictoken.core.pictures import read_shrunk
+from unictoken.core.text import a
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.sequence import user_turn
@@ -43,7 +44,6 @@ from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
-from unictoken.world import language
 
 MAX_ANSWER = 24  # ids
 
@@ -142,15 +142,33 @@ class Trial:
         asked = self._pictured()
         said = self.spoken.caption(self.subject.images(asked)) if asked else []
         made = []
-        for record, given in zip(asked, said, strict=True):
-            named = metrics.says(given, self.subject.concept.name)
+        for record, given, named in zip(asked, said, self._named(asked, said), strict=True):
             own = record.answer == YES
-            made.append(self._prediction("caption" if own else "caption_other", record, given=given, score=float(named == own), question="caption"))
+            task = "caption" if own else "caption_other"
+            score = None if named is None else float(named == own)
+            made.append(self._prediction(task, record, given=given, score=score, question="caption"))
             if own and self.subject.truth:
                 phrases = self.subject.truth.said_in(record.pictures[0].name)
                 score, expected = metrics.attributes_said([given], [phrases])["attributes"], "; ".join(phrases.values())
                 made.append(self._prediction("attributes", record, given=given, score=score, question="caption", expected=expected))
         return made
+
+    def _named(self, asked: list[Record], captions: list[str]) -> list[bool | None]:
+        """Whether each caption names the concept.
+
+        Tokens say its marker. Who was told of it in words says the plain word of its name, which may be
+        an ordinary one ('red', 'will'): where the base says that word of these pictures also when it was
+        told of nobody, it cannot be told (None).
+        """
+        name = self.subject.concept.name
+        if self.spoken.concept is not None:
+            return [metrics.says(caption, name) for caption in captions]
+        named = [metrics.says(caption, name, marked=False) for caption in captions]
+        if not any(named):
+            return named
+        untold = in_words(self.spoken.base, name, "").caption(self.subject.images(asked))
+        is_ordinary = any(metrics.says(caption, name, marked=False) for caption in untold)
+        return [None] * len(captions) if is_ordinary else named
 
     def draw(self) -> list[Prediction]:
         """One picture for each prompt, kept as a file, and what the judge says of it."""
@@ -270,7 +288,7 @@ def shuffled(record: Record, root: Path) -> metrics.Choice:
 
 def without_name(text: str, name: str, noun: str) -> str:
     """A text for who was never told of the concept: 'a <bo> by <bo>' becomes 'a dog by the dog'."""
-    with_article = re.sub(rf"\b(a|an|the) <{re.escape(name)}>", lambda found: f"the {noun}" if found[1] == "the" else language.a(noun), text)
+    with_article = re.sub(rf"\b(a|an|the) <{re.escape(name)}>", lambda found: f"the {noun}" if found[1] == "the" else a(noun), text)
     return with_article.replace(f"<{name}>", f"the {noun}")
 
 

@@ -16,7 +16,7 @@ from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
 from unictoken.core.disk import write_aside
 from unictoken.core.progress import progress
-from unictoken.core.text import unmark
+from unictoken.core.text import a, markdown, unmark
 from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.concept import Lesson
@@ -34,7 +34,6 @@ from unictoken.measure.toy_dataset import read_truth, write_concept
 from unictoken.measure.verdict import WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
-from unictoken.world import language
 
 COMPARED = ("none", "class_noun", "text_prompt", "wrong_concept")  # controls in the report of a run
 COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt", "positive", "negatives", "psnr")
@@ -58,8 +57,8 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
     write_aside(folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode())
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
-    sections = [f"# <{concept.name}>, {language.a(concept.class_noun)}", ""]
-    sections += [f"Learned with `{concept.method}`, seed {concept.seed}, on {base.name}.", ""]
+    sections = [f"# {markdown(f'<{concept.name}>, {a(concept.class_noun)}')}", ""]
+    sections += [markdown(f"Learned with {concept.method}, seed {concept.seed}, on {base.name}."), ""]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
         grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
@@ -67,10 +66,10 @@ def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Sour
         sections += [_world_note(lesson), ""]
     if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
-    sections += ["## Answers", "", *(f"- {a['question']} **{a['answer']}**" for a in answers), "", "## Scores", ""]
-    sections += [page.table(rows, columns, controls=COMPARED), "", " ".join(_explained(source, settings)), ""]
+    sections += ["## Answers", "", *(_told(**answer) for answer in answers), "", "## Scores", ""]
+    sections += [page.table(rows, columns, controls=COMPARED), "", markdown(" ".join(_explained(source, settings))), ""]
     write_aside(folder / "report.md", "\n".join(sections).encode())
-    lines = [f"{a['question']}  {a['answer']}" for a in answers]
+    lines = [f"{said['question']}  {said['answer']}" for said in answers]
     return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", *lesson.notes, f"{path}", f"{folder / 'report.md'}"])
 
 
@@ -82,9 +81,15 @@ def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]
         pictures = spoken.draw([prompt] * 4, settings.drawing)
         sheets += pictures
         grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
-        lines += [f"{prompt}", "", f"![](drawn-{i}.png)", ""]
+        lines += [markdown(prompt), "", f"![](drawn-{i}.png)", ""]
     grid(sheets, columns=4).save(folder / "grid.png")
     return lines
+
+
+def _told(question: str, answer: str) -> str:
+    """A question and its answer as an item of a list."""
+    said = f" **{markdown(answer)}**" if answer.strip() else ""
+    return f"- {markdown(question)}{said}"
 
 
 def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unictoken.core.disk import write_aside
+from unictoken.core.text import markdown
 from unictoken.data.records import Concept
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark
@@ -68,11 +69,11 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
                "difference_half_width": _each(compared, "half_width"), "rows": rows}
     out = Path(settings.out)
     write_aside(out, (json.dumps({**header, "notes": benchmark.notes(), **numbers}, indent=1) + "\n").encode())
-    made = f"`{command}` at {commits}, scored at {benchmark.commit}, seed {settings.seed}, {len(benchmark.concepts)} concepts."
+    made = f"{command} at {commits}, scored at {benchmark.commit}, seed {settings.seed}, {len(benchmark.concepts)} concepts."
     notes = (made, *benchmark.notes())
     shown = page.table(means, columns, controls=settings.controls)
     paired = page.table(compared, columns, signed=True)
-    told = [*notes, shown, "Paired over concepts (palette is a distance: less is better):", paired, ""]
+    told = [*map(markdown, notes), shown, "Paired over concepts (palette is a distance: less is better):", paired, ""]
     write_aside(out.with_suffix(".md"), "\n\n".join(told).encode())
     if settings.page:
         sheets = tuple(sheet(benchmark, concept) for concept in benchmark.concepts)

@@ -54,8 +54,12 @@ def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
 
 
 def _naming(by_task: Mapping[str, list[Prediction]], numbers: Mapping[str, float]) -> dict[str, float]:
-    """How captions use the concept's name: recall over its pictures (MyVLM), and of all that name it the share where it is there."""
-    if "caption" not in by_task:
+    """How captions use the concept's name: recall over its pictures (MyVLM), and of all that name it the share where it is there.
+
+    Learned tokens name it by its marker, controls in words by the plain word; no numbers where that
+    is a word which the base says of these pictures anyway.
+    """
+    if "caption" not in numbers:
         return {}
     named, wrongly = (sum(p.score == wanted for p in by_task.get(task, ())) for task, wanted in (("caption", 1), ("caption_other", 0)))
     precision = {"name_precision": named / (named + wrongly)} if named + wrongly else {}

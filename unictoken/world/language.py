@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unictoken.core.text import a
 from unictoken.world.attributes import ACCESSORIES, BRIGHT_COLOURS, NONE, PLACES
 from unictoken.world.things import Pet, Scene
 
@@ -23,11 +24,6 @@ HATS = tuple(kind for kind in ACCESSORIES if kind != "bow")
 TOYS = ("ball", "bone", "kite", "drum", "boat", "train")
 FOODS = ("fish", "carrots", "apples", "cheese", "soup", "cake")
 NAMES = ("tom", "mia", "max", "luna", "leo", "zoe", "sam", "ivy", "ben", "ada", "rex", "kim", "otto", "nora", "finn", "ella")
-
-
-def a(noun: str) -> str:
-    """The noun with its article."""
-    return ("an " if noun.startswith(tuple("aeiou")) else "a ") + noun
 
 
 def colours_of(pet: Pet) -> str:
@@ -127,6 +123,14 @@ SCENE_QUESTIONS = {
 }
 
 
+def taught_questions(it: str = "<bo>") -> dict[str, tuple[str, ...]]:
+    """What the tiny base was taught to answer: about a concept alone, and about a picture."""
+    alone = [form.format(it=it) for forms in PET_QUESTIONS.values() for form in forms]
+    alone += [form.format(name=it) for form in FACT_QUESTIONS.values()]
+    pictured = [form.format(it=it) for forms in SCENE_QUESTIONS.values() for form in forms]
+    return {"alone": tuple(alone), "about a picture": tuple(pictured)}
+
+
 def answer(attribute: str, pet: Pet, scene: Scene | None = None) -> str:
     """The true answer to a question about an attribute."""
     match attribute:
@@ -187,9 +191,3 @@ def fact_sentence(key: str, facts: Facts) -> str:
 
 def fact_answer(key: str, facts: Facts) -> str:
     return {"hat": facts.its_hat, "toy": f"the {facts.toy}", "food": facts.food, "place": WHERE[facts.place]}[key]
-
-
-def taught_questions() -> list[str]:
-    """One form of every question that the tiny base was taught to answer; {it} is the concept."""
-    asked = [forms[0] for forms in (*PET_QUESTIONS.values(), *SCENE_QUESTIONS.values())]
-    return [*asked, *(question.replace("{name}", "{it}") for question in FACT_QUESTIONS.values())]

@@ -45,7 +45,7 @@ def import_concept(
     """
     kept = form_of(form)
     check_name(name)
-    check_noun(class_noun, where=f"'{name}'")
+    class_noun = check_noun(class_noun, where=f"'{name}'")
     places = kept.places(files)
     rows = _read(places)
     counts = kept.counts(len(rows["in"]), counts, where=str(places["in"]))
