@@ -138,7 +138,7 @@ def test_the_newest_versions_are_installed_without_the_lock(checkout, tmp_path):
 @pytest.mark.slow
 def test_a_command_says_nothing_but_its_answer_even_to_who_asks_for_every_warning():
     """In a process of its own, as a user starts it: what libraries say while they are imported."""
-    command = [sys.executable, "-m", "unictoken.cli", "ask", "what colour is <mia>?", "--concept"]
+    command = [sys.executable, "-m", "unictoken", "ask", "what colour is <mia>?", "--concept"]
     command.append(str(ROOT / "checkpoints" / "tiny-chameleon" / "mia.safetensors"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -19,7 +19,7 @@ from huggingface_hub.utils import validate_repo_id
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.core import shipped
-from unictoken.core.disk import folder_aside
+from unictoken.core.disk import folder_aside, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import read_picture
 from unictoken.core.text import a, markdown, python_literal
@@ -100,7 +100,7 @@ def save_card_folder(
     if base_model and _hub_name(base_model) is None:
         raise HubError(f"base model '{base_model}': no name on the Hub. Expected USER/NAME, such as facebook/chameleon-7b.")
     if not base_model and _hub_name(concept.base_name) is None and not _ships(concept.base_name):
-        raise HubError(f"{path}: its base '{concept.base_name}' is no name on the Hub. Say it: --base-model USER/NAME.")
+        raise HubError(f"{path}: its base {quoted(concept.base_name)} is no name on the Hub. Say it: --base-model USER/NAME.")
     concept = replace(concept, base_name=base_model or concept.base_name)
     header = concept_file.read_header(path) | {"base": concept.base_name}
     if is_person(concept.class_noun) and not header.get("consent"):

@@ -23,7 +23,6 @@ from transformers import (
     ChameleonForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
-from transformers.utils import cached_file
 
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
@@ -31,7 +30,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
 from unictoken.model import fingerprint
 from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.internals import CACHE_KEYWORD, holds_cache, quiet_loading
+from unictoken.model.internals import CACHE_KEYWORD, cached_file, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.vocab import Vocab, VocabError
 from unictoken.model.vq_decoder import add_decoder

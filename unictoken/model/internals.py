@@ -20,6 +20,7 @@ from transformers.models.chameleon.modeling_chameleon import (
     ChameleonVQVAEEncoderAttnBlock,
     ChameleonVQVAEEncoderResnetBlock,
 )
+from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "HTTPError",
     "KeysAndValues",
     "cache_of",
+    "cached_file",
     "holds_cache",
     "keys_and_values",
     "quiet_loading",

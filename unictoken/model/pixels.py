@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from unictoken.core.pictures import read_picture as read_picture  # files are read there; many look for it here
+
 
 def prepare(picture: Image.Image, side: int) -> Image.Image:
     """Short side to `side`, then the middle square: RGB, side x side.
