@@ -196,7 +196,7 @@ def test_nothing_in_a_concept_file_is_markup_of_its_card(path):
 @pytest.mark.parametrize("crafted", ['checkpoints/tiny-chameleon")\nimport os\nos.system("echo', "checkpoints/tiny-chameleon'''\"\"\"\n```\n\\"])
 def test_a_crafted_base_never_becomes_code_or_a_key_of_the_card(path, crafted, tmp_path):
     with_header(path, base=crafted)
-    with pytest.raises(HubError, match="is no name on the Hub") as refused:
+    with pytest.raises(hub.HubError, match="is no name on the Hub") as refused:
         hub.save_card_folder(path, tmp_path / "shared")
     assert "\n" not in str(refused.value)
     card = hub.card(concept_file.read_header(path), licence="apache-2.0", where='user/bo")')
