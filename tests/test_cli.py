@@ -1,8 +1,10 @@
 import dataclasses
 import json
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -305,3 +307,37 @@ def test_learning_twice_keeps_the_file_and_another_animal_of_its_name_is_refused
         learn("fox", "run-2")
     assert stopped.value.code == 2 and (tmp_path / "rex.safetensors").read_bytes() == first and not (tmp_path / "run-2").exists()
     assert learn("fox", "run-2", "--set", "replace=true") != first
+
+
+def test_a_concept_is_learned_in_a_thread_of_another_program(base_folder, toy_folder, tmp_path):
+    asked = ["learn", str(toy_folder), "--name", "tom", "--base", str(base_folder), "--out", str(tmp_path / "run"), "--set", f"concepts={tmp_path}"]
+    thread = threading.Thread(target=cli.main, args=([*asked, *SHORT],))
+    thread.start()
+    thread.join()
+    assert (tmp_path / "tom.safetensors").is_file() and (tmp_path / "run" / "report.md").is_file()
+
+
+def test_ctrl_c_while_the_report_is_measured_is_one_line_and_the_concept_is_kept(base_folder, toy_folder, tmp_path, monkeypatch, capsys):
+    asked = ["learn", str(toy_folder), "--name", "tom", "--base", str(base_folder), "--out", str(tmp_path / "run"), "--set", f"concepts={tmp_path}"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
+    monkeypatch.setattr("unictoken.measure.report._answers", lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*asked, *SHORT])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    said = f"unictoken: interrupted; the concept is kept in {tmp_path / 'tom.safetensors'}, and the same command goes on with the report."
+    assert ended.value.code == 130 and said in capsys.readouterr().err.splitlines()
+    assert concept_file.load(tmp_path / "tom.safetensors").name == "tom" and not (tmp_path / "run" / "report.md").exists()
+    monkeypatch.undo()
+    cli.main([*asked, *SHORT])
+    assert (tmp_path / "run" / "report.md").is_file()
+
+
+@pytest.mark.parametrize("left_over", [{"RANK": "1"}, {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "3"}, {"OMPI_COMM_WORLD_RANK": "1"}])
+def test_a_left_over_rank_silences_nothing(left_over, monkeypatch, capsys):
+    for name, value in left_over.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        cli.main(["show", "nosuch.safetensors"])
+    assert capsys.readouterr().err.startswith("unictoken: nosuch.safetensors: no such file.")

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from unictoken.measure import toy, toy_dataset
 from unictoken.measure.judge import Judge
+from unictoken.measure.toy_dataset import write_dataset
 
 METHOD = "method:\n  tokens: {shared: 2}\n  stages: [{steps: 1, batch: 2}]\n"
 
@@ -50,6 +51,18 @@ def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys
     shown = capsys.readouterr().out
     assert "| joint |" in shown and shown.strip() in config_file.with_name("toy.md").read_text(encoding="utf-8")
     assert "<figure>" in config_file.with_name("toy.html").read_text(encoding="utf-8")
+
+
+def test_one_concept_is_measured_without_a_wrong_one(program, config_file):
+    write_dataset(data := config_file.with_name("one"), seed=5, num_concepts=1)
+    for settings in ((f"data={data}",), ("num_concepts=1",)):
+        program.main(["--config", str(config_file), *(part for key in settings for part in ("--set", key))])
+        result = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
+        assert list(result["mean"]) == ["joint", "none", "text_prompt"] and len(result["rows"]) == 3
+        assert any(note.startswith("wrong_concept: left out, as there is one concept") for note in result["notes"])
+        assert set(result["half_width"]["joint"].values()) == {None}
+        table = config_file.with_name("toy.md").read_text(encoding="utf-8")
+        assert "| joint |" in table and "*wrong_concept*" not in table and "±" not in table
 
 
 def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program, config_file):

@@ -1,8 +1,11 @@
 import signal
+import threading
 
 import pytest
 
-from unictoken.learn.stop import StopSignal
+from unictoken.learn import checkpoint
+from unictoken.learn.settings import ConceptConfig, RunConfig
+from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 
 
 @pytest.fixture
@@ -44,3 +47,32 @@ def test_when_it_is_restored_signals_are_what_they_were():
     signal.raise_signal(signal.SIGINT)
     made.restore()
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_as_a_context_it_restores_them_whatever_happens():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyError), StopSignal():
+        assert signal.getsignal(signal.SIGTERM) != before
+        raise KeyError
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_thread_of_another_program_gets_no_signals_and_needs_none():
+    asked = []
+
+    def learn() -> None:
+        with StopSignal() as stop:
+            asked.append(stop())
+
+    thread = threading.Thread(target=learn)
+    thread.start()
+    thread.join()
+    assert asked == [False]
+
+
+def test_what_is_kept_of_a_run_is_said(tmp_path, monkeypatch):
+    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=("photos",)), out=str(tmp_path / "run"), concepts=str(tmp_path))
+    assert kept_of_learning(settings) == "nothing is kept: no checkpoint was saved."
+    assert kept_of_measuring(settings) == f"the concept is kept in {tmp_path / 'bo.safetensors'}, and the same command goes on with the report."
+    monkeypatch.setattr(checkpoint, "newest", lambda folder: folder / "step-50")
+    assert kept_of_learning(settings) == f"the same command goes on from {tmp_path / 'run' / 'checkpoints' / 'step-50'}."

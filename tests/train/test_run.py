@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -33,12 +34,6 @@ strangers: {{world: 10}}
 judge: null
 save_every: 10
 """
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 class Launches:
@@ -127,12 +122,22 @@ def test_a_stopped_run_goes_on_to_the_same_file_bit_for_bit(launches):
     assert launches.concept("stopped").read_bytes() == launches.concept("one").read_bytes()
 
 
-def in_two_processes() -> tuple[str, ...]:
-    return ("-m", "deepspeed.launcher.runner", "--num_accelerators", "2", "--master_port", str(free_port()))
+IN_TWO = ("-m", "deepspeed.launcher.runner", "--num_accelerators", "2")
 
 
-def test_two_processes_that_share_the_base_have_the_losses_of_one(launches, base_folder):
-    printed = launches.finish(launches.start("two", *in_two_processes(), more=("zero_stage=3", "gradient_checkpointing=true")))
+@pytest.fixture(scope="module")
+def port_taken():
+    """What every DeepSpeed launch on this machine is told, held by another."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # somebody holds it already
+            other.bind(("", 29500))
+            other.listen()
+        yield
+
+
+def test_two_processes_that_share_the_base_have_the_losses_of_one(launches, base_folder, port_taken):
+    printed = launches.finish(launches.start("two", *IN_TWO, more=("zero_stage=3", "gradient_checkpointing=true")))
     assert launches.losses("two") == pytest.approx(launches.losses("one"), abs=1e-4)
     assert "report.md" in printed and concept_file.load(launches.concept("two"), load_base(base_folder, device="cpu")).name == "tom"
 
@@ -141,7 +146,7 @@ def test_two_processes_that_share_the_base_have_the_losses_of_one(launches, base
 def engines(launches, base_folder) -> dict[str, dict]:
     """A few steps in two processes with each way of spreading the base, and without DeepSpeed, in one launch (engines.py)."""
     out = launches.folder / "ways.json"
-    command = [sys.executable, *in_two_processes(), str(Path(__file__).with_name("engines.py")), str(base_folder), str(out)]
+    command = [sys.executable, *IN_TWO, str(Path(__file__).with_name("engines.py")), str(base_folder), str(out)]
     launches.finish(launches.call(command))
     return json.loads(out.read_text(encoding="utf-8"))
 
@@ -184,3 +189,46 @@ def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
 
 def test_no_operator_is_compiled(launches, ways):
     assert not launches.compiled.exists()  # a compiler that is killed leaves a lock for which every later launch would wait
+
+
+def said_by_us(printed: str) -> list[str]:
+    """What the program says, without its launcher's words."""
+    return [line for line in printed.splitlines() if line.startswith("train/run.py: ")]
+
+
+def test_a_mistake_that_every_process_meets_is_said_once(launches, port_taken):
+    printed = launches.finish(launches.start("wrong-two", *IN_TWO, more=("sede=1",)), status=2)
+    assert len(said_by_us(printed)) == 1 and "did you mean 'seed'" in said_by_us(printed)[0] and "Traceback" not in printed
+
+
+def test_torch_s_own_launcher_starts_what_was_asked(launches):
+    """It writes --local-rank with a dash."""
+    launches.finish(launches.start("torch", "-m", "torch.distributed.launch", "--nproc_per_node", "2", "--standalone"))
+    assert launches.losses("torch") == pytest.approx(launches.losses("one"), abs=1e-4)
+
+
+@pytest.mark.parametrize("left_over", [{"RANK": "1"}, {"RANK": "first", "WORLD_SIZE": "2"}, {"WORLD_SIZE": "2"}])
+def test_a_rank_without_its_world_is_said_in_one_line(launches, left_over):
+    command = [sys.executable, str(ROOT / "train" / "run.py"), "--config", "toy.yaml"]
+    printed = launches.finish(launches.call(command, **left_over), status=2)
+    assert len(said_by_us(printed)) == 1 and "unset RANK" in printed and "Traceback" not in printed
+
+
+def test_rank_0_alone_is_one_process_and_ctrl_c_while_it_measures_is_one_line(launches):
+    settings = [f"out={launches.folder / 'halted'}", f"concepts={launches.folder / 'halted'}", "prompts=[]"]
+    command = [sys.executable, "-c", HEARS_CTRL_C, "--config", "toy.yaml", *(word for s in settings for word in ("--set", s))]
+    printed = launches.finish(launches.call(command, RANK="0"), status=130)
+    kept = f"the concept is kept in {launches.concept('halted')}, and the same command goes on with the report."
+    assert said_by_us(printed) == [f"train/run.py: interrupted; {kept}"] and "Traceback" not in printed
+    assert launches.concept("halted").is_file() and not (launches.folder / "halted" / "report.md").exists()
+
+
+HEARS_CTRL_C = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
+sys.path.insert(0, {str(ROOT / "train")!r})
+import run
+from unictoken.measure import report
+report._answers = lambda *_: signal.raise_signal(signal.SIGINT)
+run.main()
+"""

@@ -130,9 +130,11 @@ def _number(value: float | Estimate | None, metric: str, *, signed: bool = False
 
 
 def _interval_note(scores: Scores) -> str:
-    counts = {value.n for numbers in scores.values() for value in numbers.values() if isinstance(value, Estimate)}
-    said = " or ".join(map(str, sorted(counts)))
-    return f"±: half-width of the 95 % t interval over {said} concepts." if counts else ""
+    estimates = [value for numbers in scores.values() for value in numbers.values() if isinstance(value, Estimate)]
+    if all(estimate.half_width is None for estimate in estimates):  # as where there is one concept
+        return ""
+    said = " or ".join(map(str, sorted({estimate.n for estimate in estimates})))
+    return f"±: half-width of the 95 % t interval over {said} concepts."
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
