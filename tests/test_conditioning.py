@@ -2,9 +2,11 @@ import dataclasses
 
 import pytest
 import torch
+from PIL import Image
 
 from unictoken.concept.tokens import Prompts
-from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
+from unictoken.conditioning import Conditioning, in_pictures, in_words, of_each, with_tokens
+from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
 from unictoken.model.draw import Draw
@@ -155,3 +157,36 @@ def test_an_answer_that_no_prompt_can_say_is_not_put_into_one(base, bo, monkeypa
     for said, put in cases.items():
         monkeypatch.setattr(Conditioning, "ask", lambda self, questions, said=said, **more: [said])
         assert with_tokens(base, bo).recaption("<bo> wearing its hat") == f"<bo> wearing {put}"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Seven pictures, answered three at a time, of which the third and the seventh are broken."""
+    monkeypatch.setattr("unictoken.conditioning.PICTURES_AT_ONCE", 3)
+    made = [tmp_path / f"{i}.png" for i in range(7)]
+    for i, file in enumerate(made):
+        Image.new("RGB", (32, 32), (30 * i, 90, 200)).save(file)
+    for i in (2, 6):
+        made[i].write_text("no picture")
+    return made
+
+
+def test_each_picture_has_its_own_answer_and_a_broken_one_its_error(base, files):
+    def codes(seen_NK):
+        return [ids.tolist() for ids in seen_NK]
+
+    answers = list(of_each(base, files, codes))
+    assert [file for file, _ in answers] == files
+    for i, (file, said) in enumerate(answers):
+        if i in (2, 6):
+            assert isinstance(said, PictureError) and str(file) in str(said)
+        else:
+            assert said == base.encode([Image.open(file)])[0].tolist()
+
+
+def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeypatch):
+    read = []
+    whole = Image.new("RGB", (32, 32))
+    monkeypatch.setattr("unictoken.conditioning.read_shrunk", lambda file: read.append(file) or whole)
+    next(of_each(base, files, lambda seen_NK: [0] * len(seen_NK)))
+    assert read == files[:3]
