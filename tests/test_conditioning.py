@@ -162,7 +162,7 @@ def test_an_answer_that_no_prompt_can_say_is_not_put_into_one(base, bo, monkeypa
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Seven pictures, answered three at a time, of which the third and the seventh are broken."""
-    monkeypatch.setattr("unictoken.conditioning.PICTURES_AT_ONCE", 3)
+    monkeypatch.setattr("unictoken.conditioning.ANSWERED_AT_ONCE", 3)
     made = [tmp_path / f"{i}.png" for i in range(7)]
     for i, file in enumerate(made):
         Image.new("RGB", (32, 32), (30 * i, 90, 200)).save(file)

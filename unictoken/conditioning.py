@@ -26,7 +26,7 @@ from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits, sample_pictures, sample_text
 
-PICTURES_AT_ONCE = 16  # whose answers are made together
+ANSWERED_AT_ONCE = 16  # pictures
 Answer = TypeVar("Answer")
 _POINTING = re.compile(r"\b(?:its|his|her|their) (\w+)\b")
 
@@ -176,8 +176,8 @@ def of_each(
         files: Picture files.
         answer: One answer for each row of image ids [N, K], such as `Conditioning.recognise`.
     """
-    for start in range(0, len(files), PICTURES_AT_ONCE):
-        part = files[start : start + PICTURES_AT_ONCE]
+    for start in range(0, len(files), ANSWERED_AT_ONCE):
+        part = files[start : start + ANSWERED_AT_ONCE]
         refused: dict[int, PictureError] = {}
         seen_NK = base.encode(_readable(part, refused))
         answers = iter(answer(seen_NK) if len(seen_NK) else ())
@@ -189,9 +189,11 @@ def _readable(files: Sequence[Path], refused: dict[int, PictureError]) -> Iterat
     """The pictures that can be read; `refused` gets the errors of the others, by their number."""
     for i, file in enumerate(files):
         try:
-            yield read_shrunk(file)
+            picture = read_shrunk(file)
         except PictureError as error:
             refused[i] = error
+        else:
+            yield picture
 
 
 def yes_probability(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
