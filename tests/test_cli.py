@@ -172,6 +172,20 @@ def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder)
     assert said("caption", "--concept", concept, str(toy_folder / "1.png")).startswith(f"{toy_folder / '1.png'}: ")
 
 
+@pytest.mark.parametrize("command", ["recognize", "caption"])
+def test_a_broken_picture_costs_only_its_own_answer(command, concept, tmp_path, capsys):
+    for i in range(3):
+        Image.new("RGB", (32, 32), (90 * i, 90, 200)).save(tmp_path / f"{i}.png")
+    (tmp_path / "1.png").write_text("no picture")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, "--concept", concept, str(tmp_path)])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert [line.split(": ")[0] for line in printed.out.splitlines()] == [str(tmp_path / f"{i}.png") for i in (0, 2)]
+    assert printed.err.startswith(f"unictoken {command}: {tmp_path / '1.png'}: not a readable picture")
+    assert printed.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

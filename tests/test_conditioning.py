@@ -2,10 +2,12 @@ import dataclasses
 
 import pytest
 import torch
+from PIL import Image
 
 from unictoken.concept.tokens import Prompts
-from unictoken.conditioning import Conditioning, certainty, in_pictures, in_words, with_tokens
+from unictoken.conditioning import Conditioning, certainty, in_pictures, in_words, of_each, with_tokens
 from unictoken.core.errors import UserError
+from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
 from unictoken.model.draw import Draw
@@ -199,3 +201,36 @@ def test_of_several_previews_the_best_recognised_is_kept(base, bo, monkeypatch):
     assert [p.tobytes() for p in kept] == [drawn[1].tobytes()]
     with pytest.raises(UserError, match="previews: found 0"):
         spoken.draw(["<bo>"], previews=0)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Seven pictures, answered three at a time, of which the third and the seventh are broken."""
+    monkeypatch.setattr("unictoken.conditioning.ANSWERED_AT_ONCE", 3)
+    made = [tmp_path / f"{i}.png" for i in range(7)]
+    for i, file in enumerate(made):
+        Image.new("RGB", (32, 32), (30 * i, 90, 200)).save(file)
+    for i in (2, 6):
+        made[i].write_text("no picture", encoding="utf-8")
+    return made
+
+
+def test_each_picture_has_its_own_answer_and_a_broken_one_its_error(base, files):
+    def codes(seen_NK):
+        return [ids.tolist() for ids in seen_NK]
+
+    answers = list(of_each(base, files, codes))
+    assert [file for file, _ in answers] == files
+    for i, (file, said) in enumerate(answers):
+        if i in (2, 6):
+            assert isinstance(said, PictureError) and str(file) in str(said)
+        else:
+            assert said == base.encode([Image.open(file)])[0].tolist()
+
+
+def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeypatch):
+    read = []
+    whole = Image.new("RGB", (32, 32))
+    monkeypatch.setattr("unictoken.conditioning.read_shrunk", lambda file: read.append(file) or whole)
+    next(of_each(base, files, lambda seen_NK: [0] * len(seen_NK)))
+    assert read == files[:3]

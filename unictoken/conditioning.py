@@ -29,7 +29,7 @@ from unictoken.model.draw import Draw
 from unictoken.model.sampling import ANSWER_IDS, next_logits, sample_pictures, sample_text
 
 MOST_PREVIEWS = 1000  # of one picture
-PICTURES_AT_ONCE = 16  # whose answers are made together
+ANSWERED_AT_ONCE = 16  # pictures
 SURE = 0.5  # an answer is known where the model finds it likelier than all others together
 Answer = TypeVar("Answer")
 
@@ -201,8 +201,8 @@ def of_each(
         files: Picture files.
         answer: One answer for each row of image ids [N, K], such as `Conditioning.recognise`.
     """
-    for start in range(0, len(files), PICTURES_AT_ONCE):
-        part = files[start : start + PICTURES_AT_ONCE]
+    for start in range(0, len(files), ANSWERED_AT_ONCE):
+        part = files[start : start + ANSWERED_AT_ONCE]
         refused: dict[int, PictureError] = {}
         seen_NK = base.encode(_readable(part, refused))
         answers = iter(answer(seen_NK) if len(seen_NK) else ())
@@ -214,9 +214,11 @@ def _readable(files: Sequence[Path], refused: dict[int, PictureError]) -> Iterat
     """The pictures that can be read; `refused` gets the errors of the others, by their number."""
     for i, file in enumerate(files):
         try:
-            yield read_shrunk(file)
+            picture = read_shrunk(file)
         except PictureError as error:
             refused[i] = error
+        else:
+            yield picture
 
 
 def certainty(speaker, prompt: Sequence[int], answer: Sequence[int]) -> float:

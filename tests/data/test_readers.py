@@ -33,6 +33,31 @@ def test_every_layout_is_told_from_the_others(layout, tmp_path):
     assert read(root).layout == read(root, layout).layout == layout
 
 
+@pytest.mark.parametrize("ending", [".jfif", ".jpe", ".webp", ".PNG", ""])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_is_told_whatever_its_pictures_end_in(layout, ending, tmp_path):
+    root = made(layout, tmp_path)
+    for file in [f for f in root.rglob("*") if f.suffix in (".png", ".jpg")]:
+        file.rename(file.with_suffix(ending))
+    assert next(name for name, reader in LAYOUTS.items() if reader.fits(root)) == layout
+
+
+def test_a_row_may_name_a_picture_of_any_ending(tmp_path):
+    layouts.yollava(tmp_path)
+    for file in (tmp_path / "test" / "bo").glob("*.png"):
+        file.rename(file.with_suffix(".jfif"))
+    asked = tmp_path / "yollava-visual-qa.json"
+    asked.write_text(asked.read_text().replace("1.png", "1.jfif"))
+    assert names(read(tmp_path).concepts["bo"].select("choice", split="test")[0].pictures) == ["bo/1.jfif"]
+
+
+def test_what_a_dataset_leaves_out_is_named(tmp_path, caplog):
+    root = layouts.folder(tmp_path / "bo")
+    (root / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    read(root)
+    assert f"{root}: left out, in a format that is not read here: clip.mp4." in caplog.text
+
+
 @pytest.mark.parametrize("said", ["is this<sks wearing a hat?", "what is sks>wearing?", "photo of<Bo", "5>sks>4"])
 def test_a_name_with_one_bracket_is_a_mistake_wherever_it_stands(said):
     with pytest.raises(DataError, match="has one bracket"):

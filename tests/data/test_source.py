@@ -239,6 +239,15 @@ def test_of_many_files_that_are_left_out_a_few_are_named(folder, caplog):
     assert len(caplog.records) == 1
 
 
+def test_a_name_with_a_line_break_is_said_in_one_line(folder, caplog):
+    for copy in ("two\nlines.png", "0.png"):
+        Image.new("RGB", (16, 16), "red").save(folder / copy)
+    (folder / "two\nlines.mov").write_bytes(b"\0\0\0\x08moov")
+    read_source(folder, name="bo", class_noun="dog")
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2 and not any("\n" in line for line in said)
+
+
 def test_negatives_that_are_left_out_are_named(folder, caplog):
     (folder / "negative_example").mkdir()
     Image.new("RGB", (16, 16)).save(folder / "negative_example" / "easy_0.jpe")

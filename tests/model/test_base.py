@@ -1,5 +1,6 @@
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,29 @@ def test_pictures_become_image_ids_and_image_ids_become_pictures(base, toy):
     assert ids.shape == (5, 64) and (base.vocab.code_of_id[ids] >= 0).all()
     pictures = base.decode(ids)
     assert [(p.mode, p.size) for p in pictures] == [("RGB", (32, 32))] * 5
+
+
+def test_pictures_are_encoded_as_they_come(base, toy, monkeypatch):
+    monkeypatch.setattr("unictoken.model.base.PICTURES_AT_ONCE", 2)
+    alive: list[weakref.ref] = []
+    most = 0
+
+    def stream():
+        nonlocal most
+        for picture in toy.source.pictures:
+            copy = picture.copy()
+            alive.append(weakref.ref(copy))
+            yield copy
+            del copy
+            most = max(most, sum(one() is not None for one in alive))
+
+    assert torch.equal(base.encode(stream()), base.encode(toy.source.pictures))
+    assert len(alive) == 5 and most <= 1
+
+
+def test_no_pictures_have_no_image_ids(base):
+    ids = base.encode(iter(()))
+    assert ids.shape == (0, base.codes_per_picture) and ids.dtype == torch.long
 
 
 def test_a_picture_of_any_size_can_be_encoded(base):

@@ -174,7 +174,7 @@ def _begins_unread(head: bytes) -> bool:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The file, of a size that can be used. Whatever goes wrong with it is a `PictureError`."""
-    name = _shown(path)
+    name = shown_path(path)
     try:
         if not path.is_file():
             found = "found a folder" if path.is_dir() else "no such file"
@@ -231,7 +231,7 @@ def _formats(path: Path, name: str) -> list[str]:
     return [known for known in FORMATS if known in Image.OPEN]
 
 
-def _shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """The path as it stands in a message of one line."""
     name = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(path))
     if len(name) <= LONG_NAME:

@@ -24,10 +24,12 @@ from unictoken.concept.file import check_name, check_noun
 from unictoken.core.config import MANY
 from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import FORMATS, looks_like, read_shrunk
+from unictoken.core.pictures import FORMATS, looks_like, read_shrunk, shown_path
 from unictoken.core.text import mark
 from unictoken.world.attributes import PET_ATTRIBUTES
 from unictoken.world.things import Pet
+
+_LOG = logging.getLogger(__name__)
 
 GRADES = ("easy", "hard", "twin")
 NAMED = 5  # files that a message names; of more it says how many
@@ -71,9 +73,6 @@ _THINGS = re.compile(
 _OF_A_FAMILY = re.compile(r"(?:great|grand|step|half|foster|god)+(?=.)")  # before another word: grandson, stepmother, godchild
 _BY_TRADE = re.compile(r"\w+(?:mans?|men|persons?|people)")  # policeman, firewomen, spokesperson
 _POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
-
-
-_LOG = logging.getLogger(__name__)
 
 
 class SourceError(UserError):
@@ -152,7 +151,7 @@ def picture_files(path: str | Path) -> list[Path]:
 
 def _names(files: Sequence[Path]) -> str:
     more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return ", ".join(file.name for file in files[:NAMED]) + more
+    return ", ".join(shown_path(Path(file.name)) for file in files[:NAMED]) + more
 
 
 def read_source(
@@ -217,7 +216,7 @@ def _each_once(pictures: Iterable[tuple[Path, Image.Image]]) -> tuple[Image.Imag
         files.append(file)
         if len(files) == 1:
             kept.append(picture)
-    if twice := [" = ".join(map(str, files)) for files in alike.values() if len(files) > 1]:
+    if twice := [" = ".join(map(shown_path, files)) for files in alike.values() if len(files) > 1]:
         _LOG.warning("The same picture more than once, learned from once: %s.", "; ".join(twice))
     return tuple(kept)
 
@@ -230,7 +229,8 @@ def _refuse_contradictions(
     for file, picture in others:
         if same := files.get(_digest(picture)):
             raise SourceError(
-                f"{same}: the same picture as {file}, which says that it does not show <{name}>. "
+                f"{shown_path(same)}: the same picture as {shown_path(file)}, "
+                f"which says that it does not show <{name}>. "
                 "Remove one of the two."
             )
 
