@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 
 from unictoken.concept import file as concept_file
@@ -37,6 +38,13 @@ def test_the_report_shows_pictures_answers_and_scores(finished):
         assert part in report
     assert "These pictures lie outside this base's world" in report  # an untrained base gives nothing back
     assert "tom.safetensors" in printed and "report.md" in printed
+
+
+def test_the_name_is_seen_in_the_rendered_report(finished):
+    settings, _ = finished
+    html = MarkdownIt("commonmark").enable("table").render((settings.folder / "report.md").read_text(encoding="utf-8"))
+    assert "<h1>&lt;tom&gt;, a " in html and "<p>&lt;tom&gt; wearing a hat</p>" in html and "<li>what is &lt;tom&gt;?" in html
+    assert "<tom>" not in html and html.count("<img ") == 3
 
 
 def test_every_picture_that_the_report_names_is_there(finished):
