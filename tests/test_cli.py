@@ -117,7 +117,7 @@ try:
 except SystemExit:
     pass
 print(sorted({HEAVY!r} & set(sys.modules)))"""
-    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -176,7 +176,7 @@ def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder)
 def test_a_broken_picture_costs_only_its_own_answer(command, concept, tmp_path, capsys):
     for i in range(3):
         Image.new("RGB", (32, 32), (90 * i, 90, 200)).save(tmp_path / f"{i}.png")
-    (tmp_path / "1.png").write_text("no picture")
+    (tmp_path / "1.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(SystemExit) as stopped:
         cli.main([command, "--concept", concept, str(tmp_path)])
     printed = capsys.readouterr()

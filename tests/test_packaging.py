@@ -21,7 +21,7 @@ STRICT = (sys.executable, "-X", "warn_default_encoding", "-W", "error::EncodingW
 
 
 def setup_py(*arguments: str) -> str:
-    run = subprocess.run([*STRICT, "setup.py", *arguments], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([*STRICT, "setup.py", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -94,7 +94,7 @@ def executable(path: Path, text: str) -> None:
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """`make`, as if no other one had started this test."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, encoding="utf-8")
 
 
 @pytest.fixture
@@ -141,5 +141,5 @@ def test_a_command_says_nothing_but_its_answer_even_to_who_asks_for_every_warnin
     command = [sys.executable, "-m", "unictoken", "ask", "what colour is <mia>?", "--concept"]
     command.append(str(ROOT / "checkpoints" / "tiny-chameleon" / "mia.safetensors"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8")
     assert (run.stdout, run.stderr, run.returncode) == ("cream\n", "", 0)

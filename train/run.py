@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -245,6 +246,8 @@ def learn_from(settings: RunConfig) -> None:
     keep_freed_memory()
     rank = start_processes()
     hide_bars(rank > 0)
+    if rank:  # of what all processes would say, the first one says it
+        logging.getLogger("unictoken").setLevel(logging.ERROR)
     for stage in settings.method.stages:
         if stage.batch % world_size():
             raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")

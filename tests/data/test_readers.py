@@ -47,7 +47,7 @@ def test_a_row_may_name_a_picture_of_any_ending(tmp_path):
     for file in (tmp_path / "test" / "bo").glob("*.png"):
         file.rename(file.with_suffix(".jfif"))
     asked = tmp_path / "yollava-visual-qa.json"
-    asked.write_text(asked.read_text().replace("1.png", "1.jfif"))
+    asked.write_text(asked.read_text(encoding="utf-8").replace("1.png", "1.jfif"), encoding="utf-8")
     assert names(read(tmp_path).concepts["bo"].select("choice", split="test")[0].pictures) == ["bo/1.jfif"]
 
 

@@ -196,7 +196,7 @@ def test_what_is_no_picture_passes_without_a_word(folder, caplog):
     for name in (".DS_Store", "._0.jpg", "Thumbs.db", "scores.json", "bo.safetensors", "BMX.md"):
         (folder / name).write_bytes(b"BMX is my bike.")
     (folder / "song.m4a").write_bytes(b"\0\0\0\x18ftypM4A " + bytes(20))
-    (folder / "page.html").write_text("<html><svg></svg></html>")
+    (folder / "page.html").write_text("<html><svg></svg></html>", encoding="utf-8")
     (folder / "empty").touch()
     (folder / "deeper.mp4").mkdir()
     os.mkfifo(folder / "pipe")
@@ -251,7 +251,7 @@ def test_a_name_with_a_line_break_is_said_in_one_line(folder, caplog):
 def test_negatives_that_are_left_out_are_named(folder, caplog):
     (folder / "negative_example").mkdir()
     Image.new("RGB", (16, 16)).save(folder / "negative_example" / "easy_0.jpe")
-    (folder / "negative_example" / "easy_1.svg").write_text("<svg/>")
+    (folder / "negative_example" / "easy_1.svg").write_text("<svg/>", encoding="utf-8")
     assert len(read_source(folder, name="bo", class_noun="dog").negatives["easy"]) == 1
     assert "negative_example: left out" in caplog.text and "easy_1.svg" in caplog.text
 

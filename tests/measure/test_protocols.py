@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 
 from unictoken.conditioning import Conditioning, in_words, with_tokens
@@ -192,6 +193,14 @@ def test_results_can_be_recounted(measured, settings):
     html = (measured.folder.parents[1] / "out" / "report.html").read_text(encoding="utf-8")
     assert html.count("<figure>") == 2 * (5 + 8 * 3) and "text_prompt (control)" in html
     assert shown in (measured.folder.parents[1] / "out" / "table.md").read_text(encoding="utf-8")
+
+
+def test_notes_are_seen_in_the_results_as_they_are(measured, settings, tmp_path, monkeypatch):
+    noted = dataclasses.replace(settings, notes=("# <b> is *not* | bold",), out=str(tmp_path / "table.json"), page=None)
+    monkeypatch.setattr(measured, "settings", noted)
+    write_results(measured, command="python `eval`/run.py --set a_=1")
+    html = MarkdownIt("commonmark").enable("table").render((tmp_path / "table.md").read_text(encoding="utf-8"))
+    assert "<p># &lt;b&gt; is *not* | bold</p>" in html and "<p>python `eval`/run.py --set a_=1 at abc" in html
 
 
 def test_no_concept_is_too_few():

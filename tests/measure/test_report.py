@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 
 from unictoken import hub
@@ -48,6 +49,13 @@ def test_the_report_shows_pictures_answers_and_scores(finished):
         assert part in report
     assert "**These pictures lie outside this base's world: " in report  # an untrained base gives nothing back
     assert "tom.safetensors" in printed and "report.md" in printed
+
+
+def test_the_name_is_seen_in_the_rendered_report(finished):
+    settings, _ = finished
+    html = MarkdownIt("commonmark").enable("table").render((settings.folder / "report.md").read_text(encoding="utf-8"))
+    assert "<h1>&lt;tom&gt;, a " in html and "<p>&lt;tom&gt; wearing a hat</p>" in html and "<li>what is &lt;tom&gt;?" in html
+    assert "<tom>" not in html and html.count("<img ") == 3
 
 
 def test_every_picture_that_the_report_names_is_there(finished):
@@ -109,7 +117,7 @@ def test_pictures_outside_the_bases_world_are_said_before_learning_and_everywher
     (note,) = concept_file.read_header(settings.folder.parent / "concepts" / "tom.safetensors")["notes"]
     assert note.startswith(OUTSIDE) and "\n" not in note
     assert note in printed.splitlines()[-3:]
-    assert f"**{note}**" in (settings.folder / "report.md").read_text()
+    assert f"**{note}**" in (settings.folder / "report.md").read_text(encoding="utf-8")
     told = {"base_model": "user/tiny", "licence": "mit"}
     folder = hub.save_card_folder(concept_file.path_of("tom", settings.concepts), tmp_path / "card", **told)
     assert note in (folder / "README.md").read_text(encoding="utf-8")
@@ -125,7 +133,7 @@ def test_pictures_of_the_bases_world_need_no_note(base, settings, caplog, monkey
     printed = finish(base, settings, *run(base, settings))
     assert OUTSIDE not in caplog.text + printed
     assert "notes" not in concept_file.read_header(concept_file.path_of("tom", settings.concepts))
-    assert "Picture in, picture out: 25.0 dB (25.0 the worst)." in (settings.folder / "report.md").read_text()
+    assert "Picture in, picture out: 25.0 dB (25.0 the worst)." in (settings.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_one_picture_outside_is_enough(base, settings, monkeypatch):

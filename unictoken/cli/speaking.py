@@ -15,7 +15,7 @@ from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MANY, within
 from unictoken.core.disk import check_folder, make_folder
 from unictoken.core.errors import REFUSED, UserError
-from unictoken.core.pictures import PictureError, check_picture, read_picture
+from unictoken.core.pictures import PictureError, check_picture, read_shrunk
 from unictoken.core.text import mark
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
@@ -102,7 +102,7 @@ def _saved(pictures: Sequence, folder: Path) -> Iterable[Path]:
 def ask(options: argparse.Namespace) -> None:
     header = checked_header(options)
     mark(options.question, header["name"], where="question")
-    picture = read_picture(options.image) if options.image else None
+    picture = read_shrunk(options.image) if options.image else None
     who = speaker(options, header)
     seen = who.base.encode([picture]) if picture else None
     answer = who.ask([options.question], seen)[0]
