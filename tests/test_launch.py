@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unictoken.core.config import ConfigError
-from unictoken.core.launch import Launch, asked_of_accelerate, read_launch
+from unictoken.core.launch import Launch, asked_of_accelerate, free_port, read_launch
 
 ROOT = Path(__file__).parents[1]
 BY_HAND = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "10.0.0.7", "MASTER_PORT": "29501"}
@@ -112,6 +113,14 @@ def test_a_line_is_said_by_one_process_and_another_line_too():
     for running in reversed(started):
         running.communicate("\n", timeout=60)
     assert sorted(both for both, _ in said) == ["False", "True"] and [mine for _, mine in said] == ["False", "True"]
+
+
+def test_a_free_port_is_one_that_can_be_listened_on():
+    ports = {free_port() for _ in range(20)}
+    assert len(ports) > 1
+    for port in ports:
+        with socket.socket() as other:
+            other.bind(("", port))
 
 
 def test_who_is_alone_says_everything():
