@@ -55,8 +55,10 @@ def test_every_launcher_is_understood(told, local_size):
     assert (found.rank, found.world_size, found.local_rank, found.local_size) == (1, 2, 1, local_size)
 
 
-def test_a_launch_over_machines_meets_where_it_is_told():
-    for told in (BY_HAND, DEEPSPEED | {"CROSS_SIZE": "2", "LOCAL_SIZE": "1"}, SRUN | {"SLURM_STEP_NUM_NODES": "2", **BY_HAND}):
+def test_a_launch_over_machines_or_by_torchrun_meets_where_it_is_told():
+    torchrun = BY_HAND | {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2"}
+    alone = torchrun | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    for told in (torchrun, alone, BY_HAND, DEEPSPEED | {"CROSS_SIZE": "2", "LOCAL_SIZE": "1"}, SRUN | {"SLURM_STEP_NUM_NODES": "2", **BY_HAND}):
         joined = read_launch(told).join()
         assert (joined["MASTER_ADDR"], joined["MASTER_PORT"]) == (told["MASTER_ADDR"], told["MASTER_PORT"])
 

@@ -44,7 +44,7 @@ class Launcher:
 
 DEEPSPEED = Launcher(local_size="LOCAL_SIZE", machines="CROSS_SIZE", mark="CROSS_SIZE")
 TORCHRUN = Launcher(local_size="LOCAL_WORLD_SIZE", mark="TORCHELASTIC_RUN_ID")  # accelerate's too
-BY_HAND = Launcher()
+BY_HAND = Launcher(local_size="LOCAL_WORLD_SIZE")
 OPEN_MPI = Launcher(
     rank="OMPI_COMM_WORLD_RANK",
     world_size="OMPI_COMM_WORLD_SIZE",
@@ -158,7 +158,7 @@ def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
     rank, size = (_number(told, name) for name in (launcher.rank, launcher.world_size))
     if rank >= size:
         raise ConfigError(f"{launcher.rank}={rank}, {launcher.world_size}={size}: expected a rank from 0 to {size - 1}. {START}, {UNSET}")
-    if size == 1:
+    if size == 1 and launcher is not TORCHRUN:  # which listens on the port that it says, and is to be met there
         return Launch(local_rank=_number(told, launcher.local_rank) if launcher.local_rank in told else 0)
     _need(told, launcher, launcher.local_rank)
     local_size = _number(told, launcher.local_size) if launcher.local_size in told else 1
