@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unictoken.core.config import ConfigError
-from unictoken.core.launch import Launch, asked_of_accelerate, read_launch
+from unictoken.core.launch import Launch, asked_of_accelerate, free_port, read_launch
 
 ROOT = Path(__file__).parents[1]
 BY_HAND = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "10.0.0.7", "MASTER_PORT": "29501"}
@@ -54,8 +55,10 @@ def test_every_launcher_is_understood(told, local_size):
     assert (found.rank, found.world_size, found.local_rank, found.local_size) == (1, 2, 1, local_size)
 
 
-def test_a_launch_over_machines_meets_where_it_is_told():
-    for told in (BY_HAND, DEEPSPEED | {"CROSS_SIZE": "2", "LOCAL_SIZE": "1"}, SRUN | {"SLURM_STEP_NUM_NODES": "2", **BY_HAND}):
+def test_a_launch_over_machines_or_by_torchrun_meets_where_it_is_told():
+    torchrun = BY_HAND | {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2"}
+    alone = torchrun | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    for told in (torchrun, alone, BY_HAND, DEEPSPEED | {"CROSS_SIZE": "2", "LOCAL_SIZE": "1"}, SRUN | {"SLURM_STEP_NUM_NODES": "2", **BY_HAND}):
         joined = read_launch(told).join()
         assert (joined["MASTER_ADDR"], joined["MASTER_PORT"]) == (told["MASTER_ADDR"], told["MASTER_PORT"])
 
@@ -112,6 +115,14 @@ def test_a_line_is_said_by_one_process_and_another_line_too():
     for running in reversed(started):
         running.communicate("\n", timeout=60)
     assert sorted(both for both, _ in said) == ["False", "True"] and [mine for _, mine in said] == ["False", "True"]
+
+
+def test_a_free_port_is_one_that_can_be_listened_on():
+    ports = {free_port() for _ in range(20)}
+    assert len(ports) > 1
+    for port in ports:
+        with socket.socket() as other:
+            other.bind(("", port))
 
 
 def test_who_is_alone_says_everything():

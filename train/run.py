@@ -256,27 +256,28 @@ def learn_from(settings: RunConfig) -> None:
     if rank == 0:
         print(config.to_yaml(settings), flush=True)
     bar = Bar(settings.method)
-    with keeping(lambda: kept_of_learning(settings)), StopEverywhere() as stop, closing(bar):
-        learned = run(
-            base,
-            settings,
-            source=source,
-            engine=OneEngine(settings),
-            share=slice(rank, None, world_size()),
-            first_process=rank == 0,
-            stop_asked=stop,
-            show=bar.show,
-            show_drawings=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
-        )
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()  # the others need not wait for the report, which may take longer than they would
-    launch().leave()
-    if rank == 0:
-        if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
-            drop_shards(base)
-            base = base_of(settings)
-        with keeping(lambda: kept_of_measuring(settings)):
-            print(finish(base, settings, *learned), flush=True)
+    with keeping(lambda: kept_of_learning(settings)):
+        with StopEverywhere() as stop, closing(bar):
+            learned = run(
+                base,
+                settings,
+                source=source,
+                engine=OneEngine(settings),
+                share=slice(rank, None, world_size()),
+                first_process=rank == 0,
+                stop_asked=stop,
+                show=bar.show,
+                show_drawings=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
+            )
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()  # the others need not wait for the report, which may take longer than they would
+        launch().leave()
+        if rank == 0:
+            if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
+                drop_shards(base)
+                base = base_of(settings)
+            with keeping(lambda: kept_of_measuring(settings)):
+                print(finish(base, settings, *learned), flush=True)
 
 
 if __name__ == "__main__":

@@ -117,3 +117,4 @@ if __name__ == "__main__":
         Path(options.out).write_text(json.dumps(found), encoding="utf-8")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    program.launch().leave()

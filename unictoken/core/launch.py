@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import tempfile
@@ -15,9 +17,10 @@ from functools import cached_property
 from pathlib import Path
 
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import make_folder, quoted, write_aside
+from unictoken.core.disk import quoted, write_aside
 
 HERE = "127.0.0.1"
+PORTS, TRIES = range(20_000, 32_000), 100
 PORT = "port"  # file in which rank 0 says which port it found
 LAST_PORT = 65535
 PATIENCE = 300.0  # seconds that the first process may take to come: it reads torch from a slow disk
@@ -41,7 +44,7 @@ class Launcher:
 
 DEEPSPEED = Launcher(local_size="LOCAL_SIZE", machines="CROSS_SIZE", mark="CROSS_SIZE")
 TORCHRUN = Launcher(local_size="LOCAL_WORLD_SIZE", mark="TORCHELASTIC_RUN_ID")  # accelerate's too
-BY_HAND = Launcher()
+BY_HAND = Launcher(local_size="LOCAL_WORLD_SIZE")
 OPEN_MPI = Launcher(
     rank="OMPI_COMM_WORLD_RANK",
     world_size="OMPI_COMM_WORLD_SIZE",
@@ -95,10 +98,9 @@ class Launch:
 
     def _find_port(self) -> int:
         if self.rank == 0:
-            with socket.socket() as free:
-                free.bind((HERE, 0))
-                port = free.getsockname()[1]
+            port = free_port()
             if self.meeting:
+                self.meeting.mkdir(mode=0o700, exist_ok=True)
                 write_aside(self.meeting / PORT, str(port).encode())
             return port
         until = time.monotonic() + PATIENCE
@@ -118,7 +120,7 @@ class Launch:
         """Whether this process prints a line that others may have to print too: of those that are here, the first that asks."""
         if not self.meeting:
             return True
-        make_folder(self.meeting)
+        self.meeting.mkdir(mode=0o700, exist_ok=True)
         said = self.meeting / hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]
         try:
             said.open("x", encoding="utf-8").close()
@@ -137,6 +139,16 @@ class Launch:
             shutil.rmtree(self.meeting, ignore_errors=True)
 
 
+def free_port() -> int:
+    """A port that nobody listens on, below those that systems give to connections: it may be some time until it is used."""
+    for _ in range(TRIES):
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("", port))
+            return port
+    raise ConfigError(f"no free port between {PORTS[0]} and {PORTS[-1]} in {TRIES} tries. End what holds them.")
+
+
 def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
     """This process's place. Raises `ConfigError` where what is told of it is not whole; a world of one where nothing is told."""
     told = {name: value.strip() for name, value in environment.items() if value.strip()}
@@ -146,7 +158,7 @@ def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
     rank, size = (_number(told, name) for name in (launcher.rank, launcher.world_size))
     if rank >= size:
         raise ConfigError(f"{launcher.rank}={rank}, {launcher.world_size}={size}: expected a rank from 0 to {size - 1}. {START}, {UNSET}")
-    if size == 1:
+    if size == 1 and launcher is not TORCHRUN:  # which listens on the port that it says, and is to be met there
         return Launch(local_rank=_number(told, launcher.local_rank) if launcher.local_rank in told else 0)
     _need(told, launcher, launcher.local_rank)
     local_size = _number(told, launcher.local_size) if launcher.local_size in told else 1
