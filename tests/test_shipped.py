@@ -55,6 +55,9 @@ def test_a_concept_that_was_learned_here_is_found_by_name(elsewhere):
     (elsewhere / shipped.LEARNED).mkdir(parents=True)
     (elsewhere / shipped.LEARNED / "rex.safetensors").write_bytes(b"")
     assert shipped.find_concept("rex") == shipped.LEARNED / "rex.safetensors"
+    (elsewhere / "rex").mkdir()
+    assert shipped.find_concept("rex") == shipped.LEARNED / "rex.safetensors"
+    (elsewhere / "rex").rmdir()
     (elsewhere / "rex").write_bytes(b"")
     assert shipped.find_concept("rex") == Path("rex")
 

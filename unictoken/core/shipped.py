@@ -85,7 +85,8 @@ def find_concept(name: str | Path) -> Path:
     if (shipped := _shipped(str(name), CONCEPTS)) is not None:
         return shipped
     learned = LEARNED / f"{name}.safetensors"
-    return learned if not _is_there(place) and place.name == str(name) and learned.is_file() else place
+    is_name = place.name == str(name) and not place.is_file()  # a folder of pictures may have it too
+    return learned if is_name and learned.is_file() else place
 
 
 def find_method(name: str) -> Path:
