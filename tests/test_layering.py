@@ -71,6 +71,11 @@ def test_only_programs_know_deepspeed_and_nothing_knows_the_programs(path):
     assert not tops & {"deepspeed", "train", "eval", "tests"}
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "core").glob("*.py")), ids=name_of)
+def test_the_core_imports_no_torch(path):
+    assert not {module.split(".")[0] for module in imported(path)} & {"torch", "transformers"}
+
+
 @pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
 def test_programs_are_leaves(path):
     assert not {module.split(".")[0] for module in imported(path)} & {"train", "eval", "tests", "run", "base"}
