@@ -1,6 +1,7 @@
 """Imports point one way: programs -> cli -> pretrain -> measure -> learn -> conditioning -> data -> concept -> model -> world -> core."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,11 @@ def test_only_programs_know_deepspeed_and_nothing_knows_the_programs(path):
     assert not tops & {"deepspeed", "train", "eval", "tests"}
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "core").glob("*.py")), ids=name_of)
+def test_the_core_imports_no_torch(path):
+    assert not {module.split(".")[0] for module in imported(path)} & {"torch", "transformers"}
+
+
 @pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
 def test_programs_are_leaves(path):
     assert not {module.split(".")[0] for module in imported(path)} & {"train", "eval", "tests", "run", "base"}
@@ -77,3 +83,11 @@ def test_programs_are_leaves(path):
 
 def test_only_train_knows_deepspeed():
     assert [name_of(p) for p in PROGRAMS if "deepspeed" in imported(p)] == ["train.run"]
+
+
+def test_readme_lists_the_parts_in_this_order():
+    readme = ROOT / "README.md"
+    if not readme.is_file():
+        pytest.skip("README.md is not in this archive")
+    listed = re.findall(r"^(unictoken/\w+)", readme.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [part.replace("/", ".") for part in listed] == [name for name in LAYERS if name.count(".") == 1]

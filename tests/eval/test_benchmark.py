@@ -84,11 +84,23 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
     assert "\n" not in str(stopped.value) and stopped.value.code == 2
 
 
+def test_the_page_shows_so_many_concepts_and_says_what_it_left_out(program, config_file):
+    command = ["--config", str(config_file), "--set", "controls=[none]"]
+    shown = {}
+    for number in (3, 1):
+        program.main([*command, "--set", f"page_concepts={number}"])
+        shown[number] = config_file.with_name("toy.html").read_text(encoding="utf-8")
+    assert [html.count("<section") for html in shown.values()] == [2, 1]
+    said = "The scores are of 2 concepts; the first 1 are shown below."
+    assert said not in shown[3] and said in shown[1]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (("--set", "num_concepts=0"), "num_concepts: found 0, expected 1 to 1000000"),
         (("--set", "workers=0"), "workers: found 0, expected 1 or more"),
+        (("--set", "page_concepts=-1"), "page_concepts: found -1, expected 0 or more"),
         (("--set", f"references={10**30}"), "references: found 100000"),
         (("--set", "sede=1"), "unknown key 'sede'; did you mean 'seed'"),
         (("--set", "controls=[nothing]"), "controls: unknown 'nothing'; known: none, class_noun"),

@@ -94,6 +94,9 @@ class BenchmarkConfig:
     """The numbers, every row of them; the table goes beside it as .md."""
     page: str | None = None
     """An HTML page of references, drawings and answers; null: none."""
+    page_concepts: int | None = 3
+    """How many concepts the page shows, the first ones: a drawing takes 3 kB, and each method makes 12 of
+    a concept. null: all. The scores on it are of all concepts in any case."""
 
     def __post_init__(self):
         if self.num_concepts is not None:
@@ -102,6 +105,8 @@ class BenchmarkConfig:
             config.within("references", self.references, 1, config.MANY)
         config.within("workers", self.workers, 1)
         config.within("previews", self.previews, 1, MOST_PREVIEWS)
+        if self.page_concepts is not None:
+            config.within("page_concepts", self.page_concepts)
         config.check_seed(self.seed)
         if self.endpoint and self.workers > 1:
             raise ConfigError(f"workers: {self.workers}, and verdicts of an endpoint are kept in one file. Use workers: 1.")

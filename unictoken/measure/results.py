@@ -76,10 +76,27 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
     told = [*map(markdown, notes), shown, "Paired over concepts (palette is a distance: less is better):", paired, ""]
     write_aside(out.with_suffix(".md"), "\n\n".join(told).encode())
     if settings.page:
-        sheets = tuple(sheet(benchmark, concept) for concept in benchmark.concepts)
-        shown_page = page.Page(title=out.stem, notes=notes, scores=means, metrics=columns, controls=settings.controls, concepts=sheets)
+        sheets = tuple(sheet(benchmark, c) for c in benchmark.concepts[: settings.page_concepts])
+        shown_page = page.Page(
+            title=out.stem,
+            notes=(*notes, *_left_out(len(sheets), len(benchmark.concepts))),
+            scores=means,
+            metrics=columns,
+            controls=settings.controls,
+            concepts=sheets,
+        )
         page.write(shown_page, settings.page)
     return shown
+
+
+def _left_out(shown: int, measured: int) -> tuple[str, ...]:
+    """A note where the page shows fewer concepts than the scores are of."""
+    if shown == measured:
+        return ()
+    return (
+        f"The scores are of {measured} concepts; the first {shown} are shown below. "
+        "With page_concepts: null in the config, all are.",
+    )
 
 
 def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
