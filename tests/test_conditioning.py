@@ -5,6 +5,7 @@ import torch
 
 from unictoken.concept.tokens import Prompts
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
+from unictoken.core.config import ConfigError
 from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
 from unictoken.model.draw import Draw
@@ -146,7 +147,7 @@ def test_of_several_previews_the_best_recognised_is_kept(base, bo, monkeypatch):
     monkeypatch.setattr(type(spoken), "recognise", lambda self, ids: [0.2, 0.9, 0.4])
     kept = spoken.draw(["<bo>"], previews=3)
     assert [p.tobytes() for p in kept] == [drawn[1].tobytes()]
-    with pytest.raises(ConceptError, match="previews: found 0"):
+    with pytest.raises(ConfigError, match="previews: found 0"):
         spoken.draw(["<bo>"], previews=0)
 
 

@@ -162,3 +162,18 @@ def test_the_main_config_has_every_key_it_should():
     settings = config.load(RunConfig, ROOT / "configs" / "bo.yaml", ["seed=5", "method.stages=[{steps: 2}]"])
     assert (settings.concept.name, settings.seed, settings.folder, settings.method.stages[0].steps) == ("bo", 5, Path("runs/bo"), 2)
     assert settings.named("a <{name}> {place}") == "a <bo> {place}"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 1e400])
+def test_what_is_no_finite_number_is_within_no_bounds(value):
+    for bounds in ({}, {"low": 1}, {"low": 0, "above": True}, {"low": -5, "high": 5}):
+        with pytest.raises(ConfigError, match="^rate: found "):
+            config.within("rate", value, **bounds)
+    config.within("rate", 1e300)
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "-1" + "0" * 30, "9223372036854775808"])
+def test_a_whole_number_that_no_library_takes_is_refused(load, number):
+    with pytest.raises(ConfigError, match="seed: found .*, expected a whole number of at most 64 bits"):
+        load(f"seed: {number}")
+    assert load("seed: 9223372036854775807").seed == 2**63 - 1

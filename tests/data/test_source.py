@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,14 @@ def test_an_info_file_that_cannot_be_used_is_refused(folder, info, match):
     with pytest.raises(ValueError, match=match) as refused:
         read_source(folder, name="bo")
     assert "info.json" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "1" + "0" * 30])
+def test_a_toy_pet_whose_numbers_cannot_be_drawn_is_refused(folder, toy, number):
+    pet = asdict(toy.pet) | {"girth": "GIRTH"}
+    write_info(folder, json.dumps({"class": "dog", "world": pet}).replace('"GIRTH"', number))
+    with pytest.raises(SourceError, match=r"info\.json: 'girth' of 'world' is .*, expected a number"):
+        read_source(folder, name="bo")
 
 
 @pytest.mark.parametrize("place", ["folder", "fifo", "dangling"])

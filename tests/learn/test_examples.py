@@ -174,7 +174,7 @@ def test_rows_know_their_roles():
         ({"tasks": {"vqa": 0.0}}, "every task's share is 0"),
         ({"moves": ("head",)}, "unknown role 'head'"),
         ({"steps": -1}, "expected 0 or more"),
-        ({"batch": 0}, "batch: found 0, expected 1 or more"),
+        ({"batch": 0}, "batch: found 0, expected 1 to"),
         ({"lr": 0.0}, "lr: found 0.0, expected above 0"),
         ({"generation_weight": float("nan")}, "generation_weight: found nan"),
     ],

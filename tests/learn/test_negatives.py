@@ -92,7 +92,7 @@ def test_likeness_is_the_cosine_with_the_mean_of_the_pictures():
 
 
 def test_fewer_than_none_are_refused():
-    with pytest.raises(ConfigError, match="strangers: world -1"):
+    with pytest.raises(ConfigError, match="strangers: world: found -1"):
         Strangers(world=-1)
 
 
