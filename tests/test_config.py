@@ -239,3 +239,16 @@ def test_a_name_that_ships_is_no_file(tmp_path):
 def test_a_method_that_ships_can_be_extended_by_its_name(tmp_path):
     (tmp_path / "a.yaml").write_text("extends: yollava\nconcept: {name: bo, pictures: x}", encoding="utf-8")
     assert config.load(RunConfig, tmp_path / "a.yaml").method.name == "yollava"
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 1e400])
+def test_what_is_no_finite_number_is_within_no_bounds(value):
+    for bounds in ({}, {"low": 1}, {"low": 0, "above": True}, {"low": -5, "high": 5}):
+        with pytest.raises(ConfigError, match="^rate: found "):
+            config.within("rate", value, **bounds)
+    config.within("rate", 1e300)
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "-1" + "0" * 30, "9223372036854775808"])
+def test_a_whole_number_that_no_library_takes_is_refused(load, number):
+    with pytest.raises(ConfigError, match="seed: found .*, expected a whole number of at most 64 bits"):
+        load(f"seed: {number}")
+    assert load("seed: 9223372036854775807").seed == 2**63 - 1

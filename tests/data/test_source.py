@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,14 @@ def test_the_keys_of_unifybench_pass(folder):
     others = {"info": "<bo> is small.", "conversation_type": "animal", "generation_type": "object"}
     write_info(folder, {"class": "dog", **others})
     assert read_source(folder, name="bo").class_noun == "dog"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "1" + "0" * 30])
+def test_a_toy_pet_whose_numbers_cannot_be_drawn_is_refused(folder, toy, number):
+    pet = asdict(toy.pet) | {"girth": "GIRTH"}
+    write_info(folder, json.dumps({"class": "dog", "world": pet}).replace('"GIRTH"', number))
+    with pytest.raises(SourceError, match=r"info\.json: 'girth' of 'world' is .*, expected a number"):
+        read_source(folder, name="bo")
 
 
 @pytest.mark.parametrize("place", ["folder", "fifo", "dangling"])

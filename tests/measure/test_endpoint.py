@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from unictoken.core.config import ConfigError
 from unictoken.measure.endpoint import EndpointConfig, EndpointError, EndpointJudge
 from unictoken.measure.judge import Reading
 from unictoken.measure.verdict import Claim, Verdict, WorldJudge
@@ -156,6 +157,12 @@ def test_a_server_that_is_not_there_is_one_line(server, tmp_path):
 def test_an_address_without_a_scheme_is_refused():
     with pytest.raises(EndpointError, match="url 'localhost:8000', expected http://"):
         EndpointConfig(url="localhost:8000", model="grader")
+
+
+@pytest.mark.parametrize("wrong", [{"timeout_s": 0}, {"timeout_s": 1e30}, {"pause_s": -1.0}, {"retries": -1}, {"temperature": float("inf")}])
+def test_times_and_tries_that_nobody_can_wait_for_are_refused(wrong):
+    with pytest.raises(ConfigError, match=f"endpoint: {next(iter(wrong))}: found"):
+        EndpointConfig(url="http://localhost:8000", model="grader", **wrong)
 
 
 def test_the_toy_world_judges_by_its_attributes():

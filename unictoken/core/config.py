@@ -58,7 +58,8 @@ class Parser(argparse.ArgumentParser):
                 self.error("found an empty argument, expected a name, a place or a text")
             if any("\ud800" <= letter <= "\udfff" for letter in argument):  # bytes that Python could not read
                 read_as = sys.getfilesystemencoding()
-                self.error(f"{argument!a} holds bytes that are no text in {read_as}. Set PYTHONUTF8=1, or rename the file")
+                advice = "Set PYTHONUTF8=1, or rename the file"
+                self.error(f"{argument!a} holds bytes that are no text in {read_as}. {advice}")
         return super().parse_args(arguments, namespace)
 
     def error(self, message: str) -> typing.NoReturn:
@@ -66,11 +67,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def within(where: str, value: float, low: float = 0, high: float = math.inf, *, above: bool = False) -> None:
-    """Refuse a number outside [low, high], or ]low, high] with `above`, and one that is infinite or no number."""
+    """Refuse a number outside [low, high], or ]low, high] with `above`; infinity and nan always."""
     if not (low < value if above else low <= value) or value > high or value == math.inf:
         least = f"above {low}" if above else f"{low} or more" if high == math.inf else f"{low}"
         most = "" if high == math.inf else f" {'up ' if above else ''}to {high}"
-        raise ConfigError(f"{where}: found {value}, expected {least}{most or ' and finite' * (value == math.inf)}.")
+        finite = " and finite" if value == math.inf and not most else ""
+        raise ConfigError(f"{where}: found {value}, expected {least}{most}{finite}.")
 
 
 def one_or_more(settings, *names: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 REFUSED = 2  # exit status after a mistake of the user's, as argparse has it
-STOPPED = 75  # EX_TEMPFAIL: of a run that was stopped and can go on, so that what stands after it is not begun
+STOPPED = 75  # EX_TEMPFAIL: the run can go on, and what stands after it in a script is not begun
 
 
 class UserError(ValueError):
@@ -39,7 +39,7 @@ class Stopped(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that ends the program now. `str()` says what is kept of its work, where somebody knows (`keeping`)."""
+    """A signal that ends the program now. `str()` says what is kept of its work (`program.keeping`)."""
 
     def __init__(self, number: signal.Signals = signal.SIGINT):
         self.number = number

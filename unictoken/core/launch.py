@@ -1,4 +1,7 @@
-"""Which of several processes this one is, as launchers say it in the environment: deepspeed, torchrun, accelerate, mpirun, srun."""
+"""Which of several processes this one is.
+
+Launchers say it in the environment: deepspeed, torchrun, accelerate, mpirun, srun.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -39,7 +42,7 @@ class Launcher:
     """Number of processes on this machine."""
     machines: str = ""
     mark: str = ""
-    """A variable that its processes have and it has not itself; '': the processes may have no launcher in common."""
+    """A variable that its processes have and it does not; '': there may be no common launcher."""
 
 
 DEEPSPEED = Launcher(local_size="LOCAL_SIZE", machines="CROSS_SIZE", mark="CROSS_SIZE")
@@ -61,7 +64,7 @@ MPICH = Launcher(
 )
 SRUN = Launcher(
     rank="SLURM_PROCID",
-    world_size="SLURM_STEP_NUM_TASKS",  # of srun alone: sbatch sets SLURM_NTASKS for its one process too
+    world_size="SLURM_STEP_NUM_TASKS",  # srun's; sbatch sets SLURM_NTASKS for its one process too
     local_rank="SLURM_LOCALID",
     machines="SLURM_STEP_NUM_NODES",
     mark="SLURM_STEP_NUM_TASKS",
@@ -78,7 +81,8 @@ class Launch:
         world_size: how many there are.
         local_rank: its number on this machine, which is the number of its GPU.
         local_size: how many are on this machine; 1 where nobody says it.
-        address: host of the first process, and `port` on it, where all meet; None: they are all here, and find a port.
+        address: host of the first process; None: all are on this machine, and agree on a port.
+        port: where they meet on that host.
         mark: `Launcher.mark`.
     """
 
@@ -91,10 +95,18 @@ class Launch:
     mark: str = ""
 
     def join(self) -> dict[str, str]:
-        """The variables that torch and DeepSpeed read. Of processes that are all here, the first finds a port that is free."""
+        """The variables that torch and DeepSpeed read.
+
+        Of processes that are all on this machine, rank 0 finds a free port and tells it to the others.
+        """
         address, port = (self.address, self.port) if self.port else (HERE, self._find_port())
-        found = {"RANK": self.rank, "WORLD_SIZE": self.world_size, "LOCAL_RANK": self.local_rank}
-        return {name: str(value) for name, value in (found | {"MASTER_ADDR": address, "MASTER_PORT": port}).items()}
+        return {
+            "RANK": str(self.rank),
+            "WORLD_SIZE": str(self.world_size),
+            "LOCAL_RANK": str(self.local_rank),
+            "MASTER_ADDR": str(address),
+            "MASTER_PORT": str(port),
+        }
 
     def _find_port(self) -> int:
         if self.rank == 0:
@@ -106,18 +118,18 @@ class Launch:
         until = time.monotonic() + PATIENCE
         while not (self.meeting / PORT).is_file():
             if time.monotonic() > until:
-                raise ConfigError(f"rank {self.rank}: waited {PATIENCE:.0f} s for rank 0, and it has not come.")
+                raise ConfigError(f"rank {self.rank}: waited {PATIENCE:.0f} s for rank 0 in vain.")
             time.sleep(0.02)
         return int((self.meeting / PORT).read_text(encoding="utf-8"))
 
     @cached_property
     def meeting(self) -> Path | None:
-        """A folder that the processes of this launch on this machine have in common; None where their launcher is not known."""
+        """A folder that this launch's processes on this machine share; None: no known launcher."""
         launcher = _launcher(self.mark) if self.world_size > 1 and self.mark else None
         return Path(tempfile.gettempdir()) / f"unictoken-{launcher}" if launcher else None
 
     def says(self, line: str) -> bool:
-        """Whether this process prints a line that others may have to print too: of those that are here, the first that asks."""
+        """Whether this process prints a line. Of those on this machine, the first that asks does."""
         if not self.meeting:
             return True
         self.meeting.mkdir(mode=0o700, exist_ok=True)
@@ -131,7 +143,9 @@ class Launch:
     @property
     def somebody_ended(self) -> bool:
         """Whether a process of this launch on this machine has printed why it ends."""
-        return bool(self.meeting) and self.meeting.is_dir() and any(said.name != PORT for said in self.meeting.iterdir())
+        if not self.meeting or not self.meeting.is_dir():
+            return False
+        return any(said.name != PORT for said in self.meeting.iterdir())
 
     def leave(self) -> None:
         """The first process takes away what `meeting` held, when nobody needs it any more."""
@@ -140,48 +154,58 @@ class Launch:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, below those that systems give to connections: it may be some time until it is used."""
+    """A port that nobody listens on.
+
+    It lies below those that systems give to connections, which could take it before it is used.
+    """
     for _ in range(TRIES):
         port = PORTS[secrets.randbelow(len(PORTS))]
         with socket.socket() as found, contextlib.suppress(OSError):
             found.bind(("", port))
             return port
-    raise ConfigError(f"no free port between {PORTS[0]} and {PORTS[-1]} in {TRIES} tries. End what holds them.")
+    held = f"no free port between {PORTS[0]} and {PORTS[-1]} in {TRIES} tries"
+    raise ConfigError(f"{held}. End what holds them.")
 
 
 def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
-    """This process's place. Raises `ConfigError` where what is told of it is not whole; a world of one where nothing is told."""
+    """This process's place; a world of one where nothing is said.
+
+    Raises `ConfigError` where a part is missing or no number.
+    """
     told = {name: value.strip() for name, value in environment.items() if value.strip()}
     launcher = _told_by(told)
     if launcher is None:
         return _alone(told)
     rank, size = (_number(told, name) for name in (launcher.rank, launcher.world_size))
     if rank >= size:
-        raise ConfigError(f"{launcher.rank}={rank}, {launcher.world_size}={size}: expected a rank from 0 to {size - 1}. {START}, {UNSET}")
-    if size == 1 and launcher is not TORCHRUN:  # which listens on the port that it says, and is to be met there
-        return Launch(local_rank=_number(told, launcher.local_rank) if launcher.local_rank in told else 0)
+        found = f"{launcher.rank}={rank}, {launcher.world_size}={size}"
+        raise ConfigError(f"{found}: expected a rank from 0 to {size - 1}. {START}, {UNSET}")
+    local_rank = _number(told, launcher.local_rank) if launcher.local_rank in told else 0
+    if size == 1 and launcher is not TORCHRUN:  # torchrun listens itself on the port that it says
+        return Launch(local_rank=local_rank)
     _need(told, launcher, launcher.local_rank)
     local_size = _number(told, launcher.local_size) if launcher.local_size in told else 1
     one_machine = local_size == size or told.get(launcher.machines) == "1"
-    place = {"rank": rank, "world_size": size, "local_rank": _number(told, launcher.local_rank), "mark": launcher.mark}
-    place["local_size"] = size if one_machine else local_size
-    if one_machine and (launcher is DEEPSPEED or (launcher in OTHERS and "MASTER_PORT" not in told)):
-        found = Launch(**place)  # DeepSpeed says port 29500 to every launch
-        if found.meeting:
-            return found
+    local_size = size if one_machine else local_size
+    place = Launch(rank, size, local_rank, local_size, mark=launcher.mark)
+    says_no_port = launcher is DEEPSPEED or (launcher in OTHERS and "MASTER_PORT" not in told)
+    if one_machine and says_no_port and place.meeting:  # DeepSpeed says 29500 to every launch
+        return place
     _need(told, launcher, "MASTER_ADDR", "MASTER_PORT")
-    return Launch(**place, address=told["MASTER_ADDR"], port=_number(told, "MASTER_PORT", 1, LAST_PORT))
+    port = _number(told, "MASTER_PORT", 1, LAST_PORT)
+    return replace(place, address=told["MASTER_ADDR"], port=port)
 
 
 def _told_by(told: Mapping[str, str]) -> Launcher | None:
     """Who told this process its rank and the number of all; None: nobody told both."""
     if "RANK" in told and "WORLD_SIZE" in told:
-        return next((launcher for launcher in (DEEPSPEED, TORCHRUN) if launcher.mark in told), BY_HAND)
-    return next((launcher for launcher in OTHERS if launcher.rank in told and launcher.world_size in told), None)
+        return next((found for found in (DEEPSPEED, TORCHRUN) if found.mark in told), BY_HAND)
+    whole = (found for found in OTHERS if found.rank in told and found.world_size in told)
+    return next(whole, None)
 
 
 def _alone(told: Mapping[str, str]) -> Launch:
-    """A world of one, if what is told does not speak of others: notebooks and clusters set RANK=0 alone."""
+    """A world of one, if nothing speaks of others: notebooks and clusters set RANK=0 alone."""
     if told.get("RANK", "0") != "0":
         _need(told, BY_HAND, "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
     if told.get("WORLD_SIZE", "1") != "1":
@@ -198,14 +222,17 @@ def _alone(told: Mapping[str, str]) -> Launch:
 
 
 def _of_accelerate(told: Mapping[str, str]) -> bool:
-    """Whether `accelerate launch` was asked for several processes on a CPU: it starts one, and says an address to it."""
+    """Whether `accelerate launch` was asked for several processes on a CPU.
+
+    It starts one then, and gives it an address.
+    """
     return "ACCELERATE_USE_CPU" in told and "MASTER_ADDR" in told and "RANK" not in told
 
 
 def asked_of_accelerate(environment: Mapping[str, str] = os.environ) -> int | None:
-    """How many processes `accelerate launch` should have started, where it started this one alone; None: nothing of the kind.
+    """How many processes `accelerate launch` was asked for, if it started this one alone; else None.
 
-    It tells that number to nobody (accelerate 1.15, `simple_launcher`), so it is read from its command line.
+    It tells that number to nobody (accelerate 1.15, `simple_launcher`): it is read from its command.
     """
     import psutil
 
@@ -218,21 +245,25 @@ def asked_of_accelerate(environment: Mapping[str, str] = os.environ) -> int | No
 def _need(told: Mapping[str, str], launcher: Launcher, *names: str) -> None:
     missing = [name for name in names if name not in told]
     if missing:
-        found = [f"{name}={told[name]}" for name in (launcher.rank, launcher.world_size) if name in told]
-        raise ConfigError(f"the environment says {', '.join(found)} and no {', '.join(missing)}. {START}, {UNSET}")
+        names = (launcher.rank, launcher.world_size)
+        found = ", ".join(f"{name}={told[name]}" for name in names if name in told)
+        without = ", ".join(missing)
+        raise ConfigError(f"the environment says {found} and no {without}. {START}, {UNSET}")
 
 
 def _number(told: Mapping[str, str], name: str, low: int = 0, high: int = 2**31) -> int:
     text = told[name]
     if not (text.isascii() and text.isdigit() and len(text) < 11 and low <= int(text) <= high):
-        raise ConfigError(f"{name}={quoted(text)} in the environment: expected a whole number from {low}. {START}, {UNSET}")
+        found = f"{name}={quoted(text)} in the environment"
+        raise ConfigError(f"{found}: expected a whole number from {low}. {START}, {UNSET}")
     return int(text)
 
 
 def _launcher(mark: str) -> str | None:
-    """What names the process that started this launch: the nearest above this one that has not the variable `mark`.
+    """What names the process that started this launch.
 
-    Not simply the parent: between them may stand a shell script, or numactl.
+    It is the nearest above this one without the variable `mark`: not simply the parent, as a shell
+    script or numactl may stand between them.
     """
     import psutil  # DeepSpeed's; a program without it has one process
 
@@ -247,7 +278,10 @@ def _launcher(mark: str) -> str | None:
 
 
 def _start_of(process) -> str:
-    """When a process began, in ticks: numbers of processes are given again. psutil's seconds move when the clock is set."""
+    """When a process began, as process numbers are used again.
+
+    In ticks since the machine began: seconds move when its clock is set.
+    """
     try:
         status = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

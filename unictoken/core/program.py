@@ -1,6 +1,7 @@
 """How our programs begin and end.
 
-What the user can mend is one line and status 2; an interruption is one line and status 130; a bug keeps its traceback.
+What the user can mend is one line and status 2, an interruption one line and status 130; a bug
+keeps its traceback.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from unictoken.core.errors import REFUSED, STOPPED, Interrupted, Refused, Stopped, UsageError, UserError
+from unictoken.core.errors import (
+    REFUSED,
+    STOPPED,
+    Interrupted,
+    Refused,
+    Stopped,
+    UsageError,
+    UserError,
+)
 
 DEBUG = "UNICTOKEN_DEBUG"
 SIGNALLED = 128  # a shell adds the number of the signal: 130 after Ctrl-C
@@ -28,7 +37,7 @@ def run_program(
     *,
     says: Callable[[str], bool] = lambda line: True,
 ) -> None:
-    """Call `action(arguments)` as the program `name`. Ends by `SystemExit` in every case that is no bug.
+    """Call `action(arguments)` as the program `name`; what is no bug ends by `SystemExit`.
 
     Args:
         name: what each line begins with, such as 'train/run.py'.
@@ -44,7 +53,7 @@ def run_program(
         try:
             action(given)
             if sys.stdout:
-                sys.stdout.flush()  # a reader that has left is noticed here, not by the interpreter's end
+                sys.stdout.flush()  # notices here a reader that has left, not at the interpreter's end
         except (Stopped, UserError, OSError, KeyboardInterrupt) as reason:
             status, line = _end(name, reason)
             if status is None or (debug and not isinstance(reason, Stopped)):
@@ -60,7 +69,9 @@ def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
     if isinstance(reason, Stopped):
         status, line = STOPPED, f"{name}: {reason}"
     elif isinstance(reason, UserError):
-        status, line = REFUSED, str(reason) if isinstance(reason, UsageError) else f"{name}: {reason}"
+        status, line = REFUSED, f"{name}: {reason}"
+        if isinstance(reason, UsageError):
+            line = str(reason)
     elif isinstance(reason, KeyboardInterrupt):
         number = getattr(reason, "number", signal.SIGINT)
         status = SIGNALLED + number
@@ -77,7 +88,7 @@ def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
 
 @contextmanager
 def keeping(what: Callable[[], str]) -> Iterator[None]:
-    """In this block an interruption says what is kept of the work, in whole sentences without a capital at first."""
+    """In this block an interruption says what is kept of the work: the end of 'interrupted; ...'."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -86,29 +97,30 @@ def keeping(what: Callable[[], str]) -> Iterator[None]:
 
 
 def print_any_letter() -> None:
-    """From here on a letter that the terminal's encoding lacks is printed as its number, and ends nothing."""
+    """From here on a letter that the terminal's encoding lacks is printed as its number."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not where a test or a notebook has put something of its own
+        if hasattr(stream, "reconfigure"):  # a notebook may have put something of its own there
             stream.reconfigure(errors="backslashreplace")
 
 
 def interruptible(name: str) -> None:
-    """Until `run_program`, Ctrl-C ends this process with one line: for the seconds that heavy imports take."""
+    """Until `run_program` begins, Ctrl-C ends this process with one line: imports take seconds."""
 
     def leave(number: int, _: FrameType | None) -> None:
         os.write(2, f"{name}: interrupted.\n".encode())
         os._exit(SIGNALLED + number)
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # who starts us in the background may ignore it
+    in_foreground = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if in_foreground:  # else it is ignored, and stays so
         signal.signal(signal.SIGINT, leave)
 
 
 @contextmanager
 def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
-    """SIGINT and SIGTERM raise `Interrupted` in this block, in the main thread: no other may set a handler, or gets a signal.
+    """SIGINT and SIGTERM raise `Interrupted` in this block; threads but the main one get no signals.
 
-    After a Ctrl-C a launcher sends SIGTERM to its processes, which got the Ctrl-C themselves: that one is let pass.
-    With `for_good` the process ends after an interruption, and another Ctrl-C meanwhile ends it at once.
+    After a Ctrl-C a launcher sends SIGTERM to its processes, which got the Ctrl-C too: it is ignored.
+    `for_good`: the process ends after an interruption; another Ctrl-C meanwhile ends it at once.
     """
     ending = False
 
@@ -123,7 +135,8 @@ def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
         yield
         return
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    kept = (signal.SIG_IGN, None)
+    before = {number: handler for number, handler in handlers.items() if handler not in kept}
     for number in before:
         signal.signal(number, interrupt)
     try:
@@ -134,7 +147,7 @@ def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
 
 
 def _reader_has_left() -> bool:
-    """Whether it is the standard output that nobody reads any more; then it is turned to nowhere."""
+    """Whether it is the standard output that nobody reads any more; its rest then goes nowhere."""
     try:
         out = sys.stdout.fileno()
     except (AttributeError, OSError):  # a test's or a notebook's
@@ -143,7 +156,7 @@ def _reader_has_left() -> bool:
     watched.register(out, 0)
     if not watched.poll(0):  # an end that is gone is told unasked
         return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), out)  # what is left in the buffer goes there when the interpreter ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out)  # for what is left in Python's buffer
     return True
 
 

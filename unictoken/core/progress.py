@@ -23,7 +23,13 @@ def bars_are_hidden() -> bool:
     return _hidden
 
 
-def progress(items: Iterable[Item], what: str, *, total: int | None = None, unit: str = "") -> Iterator[Item]:
+def progress(
+    items: Iterable[Item],
+    what: str,
+    *,
+    total: int | None = None,
+    unit: str = "",
+) -> Iterator[Item]:
     """The items, and meanwhile a bar on stderr where that is a terminal; nothing stays of it.
 
     Args:
@@ -34,4 +40,12 @@ def progress(items: Iterable[Item], what: str, *, total: int | None = None, unit
     """
     hidden = True if _hidden else None  # None: tqdm hides it where stderr is no terminal
     counted = f" {unit}" if unit else "it"
-    yield from tqdm(items, desc=what, total=total, unit=counted, disable=hidden, delay=A_MOMENT, leave=False)
+    yield from tqdm(
+        items,
+        desc=what,
+        total=total,
+        unit=counted,
+        disable=hidden,
+        delay=A_MOMENT,
+        leave=False,
+    )

@@ -14,7 +14,7 @@ class Bar:
 
     def __init__(self, method: Method):
         self.steps = sum(stage.steps for stage in method.stages)
-        self.drawn: tqdm | None = None  # from the first step on: before it, other bars show what is prepared
+        self.drawn: tqdm | None = None  # until the first step other bars show what is prepared
 
     def show(self, progress: Progress) -> None:
         if self.drawn is None:

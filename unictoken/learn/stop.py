@@ -13,10 +13,12 @@ from unictoken.learn.settings import RunConfig
 
 
 class StopSignal:
-    """Notes SIGTERM and SIGINT, and lets a second SIGINT (Ctrl-C) through; calling it says whether one came.
+    """Notes SIGTERM and SIGINT, and lets a second SIGINT (Ctrl-C) through.
 
-    SIGTERM is only ever noted: a launcher sends it to its processes, maybe twice, when it gets a Ctrl-C that they got already.
-    In a thread of another program it notes nothing: only the main thread gets signals, and may say what they do.
+    Calling it says whether one came.
+
+    SIGTERM is only ever noted: a launcher sends it to its processes, maybe twice, when it gets a Ctrl-C
+    that they got already. In another thread than the main one it notes nothing: no signals come there.
     """
 
     def __init__(self):
@@ -55,5 +57,8 @@ def kept_of_learning(settings: RunConfig) -> str:
 
 def kept_of_measuring(settings: RunConfig) -> str:
     """What is there of a run that has learned, and is interrupted before its report is written."""
-    goes_on = "its report is not written" if settings.resume == "never" else "the same command goes on with the report"
-    return f"the concept is kept in {concept_file.path_of(settings.concept.name, settings.concepts)}, and {goes_on}."
+    path = concept_file.path_of(settings.concept.name, settings.concepts)
+    goes_on = "the same command goes on with the report"
+    if settings.resume == "never":
+        goes_on = "its report is not written"
+    return f"the concept is kept in {path}, and {goes_on}."

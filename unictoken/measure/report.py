@@ -120,10 +120,10 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
     how = {"judge": WorldJudge(load_judge(settings.judge)), "drawings": root / "drawings", "seed": settings.seed}
     how["list_options"] = not is_of_toy_world(base)  # that base was never taught to read them
     compared = {concept.method: with_tokens(base, concept), **controls_of(base, shown, wrong=_another_concept(base, settings))}
+    shown = [(name, c) for name, c in compared.items() if name in (concept.method, *COMPARED)]
     return {
         name: scores(Trial(method=name, spoken=c, subject=subject, **how).predictions())
-        for name, c in progress(compared.items(), "measuring", total=len(compared))
-        if name in (concept.method, *COMPARED)
+        for name, c in progress(shown, "measuring", unit="row")
     }
 
 
