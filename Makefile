@@ -32,12 +32,13 @@ export TOKENIZERS_PARALLELISM ?= false
 
 .PHONY: demo test base eval test-latest test-lowest lock clean
 
+# pip is told -qq: -q still prints warnings of its own, about how this machine is set up.
 $(VENV)/ready: setup.py $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "unictoken needs Python 3.11 or newer; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -z '$(CPU_TORCH)' || $(BIN)/python -m pip install -q $(LOCKED) '$(CPU_TORCH)' 2>/dev/null \
+	test -z '$(CPU_TORCH)' || $(BIN)/python -m pip install -qq $(LOCKED) '$(CPU_TORCH)' 2>/dev/null \
 		|| echo 'pip finds no CPU build of torch $(TORCH) here; it takes the default build.'
-	$(LOCKED_BUILDS) $(BIN)/python -m pip install -q $(LOCKED) -e '.[test]'
+	$(LOCKED_BUILDS) $(BIN)/python -m pip install -qq $(LOCKED) -e '.[test]'
 	touch $@
 
 # The runner is started as a module: the #! line of DeepSpeed's script is cut at a space in the path.
@@ -80,7 +81,7 @@ lock: $(UV)
 
 $(UV):
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install -q uv
+	.venv-lock/bin/python -m pip install -qq uv
 
 clean:
 	rm -rf .venv .venv-latest .venv-lowest .venv-lock runs
