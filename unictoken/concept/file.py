@@ -226,7 +226,17 @@ def is_of_base(fingerprint: str, base: Base) -> bool:
     return fingerprint == base.fingerprint
 
 
-def _check_base(header: Mapping, base: Base, path: Path) -> None:
+def check_base(concept: ConceptTokens, base: Base) -> None:
+    """Refuse a concept that was learned on another base."""
+    known = {
+        "base": concept.base_name,
+        "base_fingerprint": concept.base_fingerprint,
+        "origin": concept.origin,
+    }
+    _check_base(known, base, concept.marker)
+
+
+def _check_base(header: Mapping, base: Base, path: str | Path) -> None:
     """Refuse a concept of another base, and say in one line what format 1 cannot tell."""
     check_base_known(header, path)
     found = header["base_fingerprint"]
