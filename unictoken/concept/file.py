@@ -53,7 +53,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 def check_name(name: str) -> str:
     """The name itself, if it can be a concept's and a file's."""
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConceptError(
             f"concept name {name!r}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit, such as 'bo'."
         )

@@ -116,7 +116,7 @@ def as_picture(given: object, *, where: str = "image") -> Image.Image:
         where: What names the picture in an error.
     """
     if isinstance(given, str | os.PathLike):
-        return read_shrunk(Path(given).expanduser())
+        return read_shrunk(os.path.expanduser(given))
     if isinstance(given, np.ndarray):
         if given.dtype != np.uint8 or given.ndim != 3 or given.shape[-1] != 3:
             found = f"an array of {given.dtype}, {list(given.shape)}"

@@ -99,8 +99,8 @@ class Session:
         Returns:
             A text; a list of them where a list was given.
         """
-        questions, many_questions = _texts(question, "question")
-        _check_count("max_ids", max_ids)
+        questions, many_questions = texts_of(question, "question")
+        config.check_count("max_ids", max_ids)
         seen_NK, many_images = None, False
         if image is not None:
             seen_NK, many_images = self._seen(image)
@@ -174,13 +174,13 @@ class Session:
             A `Drawing`, which is a PIL image; `Drawings`, a list, where a list was given or
             `num_images`.
         """
-        prompts, many = _texts(prompt, "prompt")
+        prompts, many = texts_of(prompt, "prompt")
         asked = {"seed": seed, "guidance": guidance, "temperature": temperature, "top_p": top_p}
         how = config.build(Draw, asked, "draw")
         if num_images is not None:
-            _check_count("num_images", num_images)
+            config.check_count("num_images", num_images)
             prompts, many = [text for text in prompts for _ in range(num_images)], True
-        _check_count("previews", previews)
+        config.check_count("previews", previews)
 
         introduced = {i: self._named(text) for i, text in enumerate(prompts)}
 
@@ -260,7 +260,7 @@ class Session:
         return self.base.encode(as_picture(one, where=said) for one, said in zip(given, where, strict=True)), many
 
 
-def _texts(given: Texts, what: str) -> tuple[list[str], bool]:
+def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
     """Texts, and whether a list was given."""
     many = isinstance(given, list | tuple)
     texts = list(given) if many else [given]
@@ -272,12 +272,6 @@ def _texts(given: Texts, what: str) -> tuple[list[str], bool]:
         if not text.strip():
             raise UserError(f"{where}: found an empty text.")
     return texts, many
-
-
-def _check_count(what: str, count: int) -> None:
-    if type(count) is not int:
-        raise UserError(f"{what}: found {quoted(count)}, expected a whole number.")
-    config.within(what, count, 1, config.MANY)
 
 
 def _by_key(
