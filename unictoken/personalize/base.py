@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class PersonalBase(Base):
         >>> base.with_words("<bo> is a brown dog.").ask("what animal is <bo>?")
         'a dog'
         """
-        return Session(self, described(self, texts))
+        return Session(self, described(self, sentences_by_name(texts)))
 
     def with_pictures(
         self, name: str, pictures: Picture | Sequence[Picture], *, facts: Sequence[str] = ()
@@ -75,10 +75,9 @@ def learned(base: Base, concept: str | PathLike | ConceptTokens) -> Conditioning
     return with_tokens(base, concept_file.load(shipped.find_concept(concept), base))
 
 
-def described(base: Base, texts: Iterable[str]) -> list[Conditioning]:
-    """Concepts that are told in words, one for each name in the texts."""
-    said = sentences_by_name(texts)
-    return [in_words(base, name, " ".join(sentences)) for name, sentences in said.items()]
+def described(base: Base, sentences: Mapping[str, Sequence[str]]) -> list[Conditioning]:
+    """Concepts that are told in words: sentences about '{name}', by name."""
+    return [in_words(base, name, " ".join(said)) for name, said in sentences.items()]
 
 
 def shown(
