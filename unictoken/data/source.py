@@ -187,6 +187,7 @@ def read_source(
     given = _listed(pictures)
     folder = _folder_of(given)
     info = read_info(folder / "info.json") if folder else {}
+    shown = list(_named_pictures(given, "picture"))
     noun = info.get("class") if class_noun is None else class_noun
     if noun is None:
         where = given[0] if given and isinstance(given[0], str | PathLike) else f"'{name}'"
@@ -198,7 +199,6 @@ def read_source(
     def marked(text: str) -> str:
         return mark(text, name, where=str((folder or Path()) / "info.json"))
 
-    shown = list(_named_pictures(given, "picture"))
     cut = list(_named_pictures(_inside(folder, "cropped"), "crop"))
     graded = _by_grade([_inside(folder, "negative_example"), negatives])
     _refuse_contradictions([*shown, *cut], chain(*graded.values()), name)
