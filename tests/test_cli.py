@@ -63,10 +63,10 @@ def test_answers_are_json_for_other_programs(said, concept, toy_folder):
     assert "caption" in json.loads(said("caption", "--concept", concept, places[0], "--json"))
 
 
-@pytest.mark.parametrize("flag", [("--concept", "other.safetensors"), ("--seed", "2"), ("--out", "x")])
+@pytest.mark.parametrize("flag", [("--base", "other"), ("--seed", "2"), ("--out", "x")])
 def test_a_flag_that_is_given_twice_is_refused(concept, flag):
     with pytest.raises(SystemExit, match=f"{flag[0]} is given twice"):
-        cli.main(["draw", "--concept", concept, "--seed", "1", "--out", "y", "<bo>", *flag])
+        cli.main(["draw", "--concept", concept, "--base", "tiny", "--seed", "1", "--out", "y", "<bo>", *flag])
 
 
 def test_a_bug_of_ours_keeps_its_traceback(concept, monkeypatch):

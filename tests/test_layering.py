@@ -1,4 +1,8 @@
-"""Imports point one way: programs -> cli -> pretrain -> measure -> learn -> conditioning -> data -> concept -> model -> world -> core."""
+"""Imports point one way, up this list:
+
+programs -> cli -> api -> pretrain -> measure -> learn -> personalize -> conditioning -> data
+-> concept -> model -> world -> core
+"""
 
 import ast
 import re
@@ -24,10 +28,12 @@ LAYERS = (
     "unictoken.concept",
     "unictoken.data",
     "unictoken.conditioning",
+    "unictoken.personalize",
     "unictoken.learn",
     "unictoken.measure",
     "unictoken.pretrain",
     "unictoken.hub",
+    "unictoken.api",
     "unictoken.cli",
 )
 TOP = ("__init__.py", "__main__.py")  # of the package: they stand above every layer

@@ -53,8 +53,17 @@ class Conditioning:
 
     @property
     def slots(self) -> dict[str, list[int]]:
-        learned = self.speaker.slots(self.concept) if self.concept else {}
-        return {**learned, **{slot: self.base.vocab.encode(text) for slot, text in self.words.items()}}
+        return self.slots_on(self.speaker)
+
+    def slots_on(self, speaker: Speaker) -> dict[str, list[int]]:
+        """The ids of each slot, where `speaker` may hold other concepts too."""
+        learned = speaker.slots(self.concept) if self.concept else {}
+        said = {slot: self.base.vocab.encode(text) for slot, text in self.words.items()}
+        return {**learned, **said}
+
+    def marked(self, text: str) -> str:
+        """A user's text with a slot where the concept's marker stands."""
+        return mark(text, self.name, where="prompt")
 
     @property
     def can_draw(self) -> bool:
@@ -73,7 +82,7 @@ class Conditioning:
         """Prompt ids of a question about the concept, after a picture if there is one."""
         vocab, slots = self.base.vocab, self.slots
         seen = vocab.picture(image_ids) if image_ids is not None else []
-        text = self._spelt(mark(text, self.name, where="prompt"))
+        text = self._spelt(self.marked(text))
         asked = vocab.encode(f"{self.prompts.understanding} {text}", slots)
         return self._user([*self.shown, *seen, *asked], self.prompts.understanding_answer)
 
@@ -84,16 +93,17 @@ class Conditioning:
         return [self._read(answer) for answer in sample_text(self.speaker, prompts, max_ids=max_ids)]
 
     def _read(self, ids: list[int]) -> str:
-        """An answer as text, with the concept's marker where the model said its name."""
-        if self.concept is None:
+        """An answer as text, with a concept's marker where the model said its name."""
+        speaker = self.speaker
+        if not speaker.concepts:
             return self.base.vocab.decode(ids)
-        own = set(self.speaker.ids[self.concept.name])
-        name = self.slots["{name}"][0]
+        own = {i for given in speaker.ids.values() for i in given}
+        marker_of = {speaker.slots(c)["{name}"][0]: c.marker for c in speaker.concepts}
         pieces, words = [], []
         for i in [*ids, None]:
             if i is None or i in own:
                 pieces.append(self.base.vocab.decode(words))
-                pieces.append(self.concept.marker if i == name else "")
+                pieces.append(marker_of.get(i, ""))
                 words = []
             else:
                 words.append(i)
@@ -157,14 +167,23 @@ class Conditioning:
 
     def draw_ids(self, prompts: Sequence[str], how: Draw | None = None) -> torch.Tensor:
         """Image ids [N, K] of a picture for each prompt."""
+        self.need_drawing()
+        texts = self.prompts_to_draw(prompts)
+        whole = [
+            self._user([*self.shown, *self._drawing(text)], self.prompts.generation_answer)
+            for text in texts
+        ]
+        return sample_pictures(self.speaker, whole, self.base.codes_per_picture, how or Draw())
+
+    def need_drawing(self) -> None:
+        """Nothing, where this can draw; else an error that says what cannot."""
         if self.prompts.generation is None:
             raise ConceptError(f"'{self.name}': method '{self.concept.method}' learns to understand, not to draw. Learn it with 'joint'.")
         self.base.need_decoder()
-        vocab = self.base.vocab
-        texts = self.prompts_to_draw(prompts)
-        ids = [[*self.shown, *drawing_prompt(vocab, self.prompts, self.slots, mark(text, self.name, where="prompt"))] for text in texts]
-        whole = [self._user(i, self.prompts.generation_answer) for i in ids]
-        return sample_pictures(self.speaker, whole, self.base.codes_per_picture, how or Draw())
+
+    def _drawing(self, text: str) -> list[int]:
+        """Ids of a prompt for a picture, after its introduction."""
+        return drawing_prompt(self.base.vocab, self.prompts, self.slots, self.marked(text))
 
 
 def with_tokens(base: Base, concept: ConceptTokens) -> Conditioning:

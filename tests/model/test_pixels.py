@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin, features
 
-from unictoken.core.pictures import LFS, MIN_SIDE, PictureError, check_picture, read_picture, read_shrunk
+from unictoken.core.pictures import LFS, MIN_SIDE, PictureError, check_picture, enlarge, large_enough, read_picture, read_shrunk
 from unictoken.model.pixels import grid, prepare, psnr, to_picture, to_pixels
-from unictoken.world.drawing import draw, enlarge
+from unictoken.world.drawing import draw
 from unictoken.world.things import sample_pet, sample_scene
 
 pytestmark = pytest.mark.real
@@ -369,3 +369,10 @@ def test_a_grid_keeps_the_shape_of_a_picture():
 
 def test_psnr_of_half_the_range_is_six_decibels():
     assert psnr(torch.zeros(3), torch.ones(3)) == pytest.approx(6.02, abs=0.01)
+
+
+def test_small_pictures_are_shown_with_each_pixel_a_square():
+    small = Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3))
+    assert np.array_equal(np.asarray(large_enough(small)), np.asarray(small).repeat(8, 0).repeat(8, 1))
+    assert large_enough(Image.new("RGB", (100, 40))).size == (700, 280)
+    assert large_enough(Image.new("RGB", (256, 300))).size == (256, 300)

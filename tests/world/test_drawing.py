@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unictoken.world.attributes import FUR_SHADES, PLACES, POSES, POSITIONS, SPECIES, shade
-from unictoken.world.drawing import SIDE, draw, enlarge
+from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import Pet, Scene, sample_pet, sample_scene
 
 PET = Pet(
@@ -56,11 +56,6 @@ def test_every_scene_looks_different():
     scenes = [of(Scene, SCENE, place=place, time=time, pose=pose, position=position)
               for place in PLACES for time in ("day", "night") for pose in POSES for position in POSITIONS]
     assert len({draw(PET, scene).tobytes() for scene in scenes}) == len(scenes) == 108
-
-
-def test_an_enlarged_picture_repeats_each_pixel():
-    small = draw(PET, SCENE)
-    assert np.array_equal(np.asarray(enlarge(small, 3)), np.asarray(small).repeat(3, 0).repeat(3, 1))
 
 
 def test_a_shade_lies_on_the_segment_of_its_name():

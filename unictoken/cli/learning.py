@@ -18,22 +18,12 @@ def learn(options: argparse.Namespace) -> None:
 
 
 def _learn(settings: RunConfig, source) -> None:
-    from contextlib import closing
-
-    from unictoken.core.program import keeping
-    from unictoken.learn.bar import Bar
-    from unictoken.learn.run import base_of, run
-    from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
-    from unictoken.measure.report import finish
+    from unictoken.learn.run import base_of
+    from unictoken.measure.report import learn_and_report
     from unictoken.model.memory import keep_freed_memory
 
     keep_freed_memory()
-    base = base_of(settings)
-    bar = Bar(settings.method)
-    with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
-        learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
-    with keeping(lambda: kept_of_measuring(settings)):
-        print(finish(base, settings, *learned))
+    print(learn_and_report(base_of(settings), settings, source))
 
 
 def _settings(options: argparse.Namespace) -> dict:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,32 +13,74 @@ from unictoken.cli.command import add_json, command, print_json
 from unictoken.concept import file as concept_file
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MANY, within
-from unictoken.core.disk import check_folder, make_folder
+from unictoken.core.disk import check_folder
 from unictoken.core.errors import REFUSED, UserError
 from unictoken.core.pictures import PictureError, check_picture, read_shrunk
-from unictoken.core.text import mark
+from unictoken.core.text import check_markers, markers
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
+from unictoken.personalize.words import sentences_by_name
 from unictoken.world.language import taught_questions
 
 if TYPE_CHECKING:
     import torch
 
-    from unictoken.conditioning import Conditioning
+    from unictoken.personalize.session import Session
 
-SHOWN_SIDE = 256  # pixels; small pictures are saved enlarged to at least this
+BASE_OF_WORDS = "tiny"  # where nothing that is given says which
 
 
-def checked_header(options: argparse.Namespace) -> dict:
-    """The header of the command line's concept, when all is there that speaking with it needs."""
-    path = shipped.find_concept(options.concept)
-    header = concept_file.read_header(path)
-    concept_file.check_base_known(header, path)
-    if options.base:
-        shipped.find_base(options.base)
-    elif not isinstance(_find_base_of(header, path), Path):
-        raise UserError(_no_base(header, path))
-    return header
+@dataclass(frozen=True)
+class Given:
+    """The concepts of a command line, and their base."""
+
+    base: str
+    files: list[Path]
+    sentences: Mapping[str, list[str]]
+    """Of concepts that are told in words, by name."""
+    shown: Mapping[str, list[Path]]
+    """Reference pictures of a concept that is shown in context, by name."""
+    names: list[str]
+
+
+def checked(options: argparse.Namespace, text: str = "") -> Given:
+    """What the command line gives, when all is there that using it needs.
+
+    Args:
+        options: The command line.
+        text: Its question or prompt, which may say whose pictures are given.
+    """
+    files = [shipped.find_concept(place) for place in options.concept]
+    headers = [concept_file.read_header(file) for file in files]
+    names = [header["name"] for header in headers]
+    sentences = sentences_by_name(options.words)
+    shown = _shown(options, [*sentences, *(n for n in markers(text) if n not in names)])
+    names += dict.fromkeys([*sentences, *shown])
+    if not names:
+        raise UserError("found no concept. Give --concept FILE, --words TEXT or --pictures FOLDER.")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"two concepts are named '{twice}'. Give each its own name.")
+    for header, file in zip(headers, files, strict=True):
+        concept_file.check_base_known(header, file)
+        if not options.base and not isinstance(_find_base_of(header, file), Path):
+            raise UserError(_no_base(header, file))
+    base = options.base or (headers[0]["base"] if headers else BASE_OF_WORDS)
+    shipped.find_base(base)
+    return Given(base, files, sentences, shown, names)
+
+
+def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path]]:
+    """The reference pictures, by the name of their concept: what --name says, or the first of `names`, or their folder."""
+    if not options.pictures_of:
+        if options.name:
+            raise UserError(f"--name {options.name}: names what --pictures shows. Give it too.")
+        return {}
+    place = Path(options.pictures_of)
+    files = picture_files(place)
+    for file in files:
+        check_picture(file)
+    name = options.name or next(iter(names), place.resolve().name.lower())
+    return {concept_file.check_name(name): files}
 
 
 def _find_base_of(header: dict, path: Path) -> str | Path:
@@ -55,14 +97,26 @@ def _no_base(header: dict, path: Path) -> str:
     )
 
 
-def speaker(options: argparse.Namespace, header: dict) -> Conditioning:
-    """The concept of the command line, on the base that it was learned on (or `--base`)."""
-    from unictoken.conditioning import with_tokens
+def session(options: argparse.Namespace, given: Given) -> Session:
+    """The base of the command line with its concepts."""
     from unictoken.model.base import dtype_named, load_base
+    from unictoken.personalize.base import described, learned, shown
+    from unictoken.personalize.session import Session
 
     dtype = dtype_named(options.dtype)
-    base = load_base(options.base or header["base"], vq_decoder=options.vq_decoder, dtype=dtype)
-    return with_tokens(base, concept_file.load(shipped.find_concept(options.concept), base))
+    base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype)
+    told = {name: said for name, said in given.sentences.items() if name not in given.shown}
+    return Session(
+        base,
+        [
+            *(learned(base, file) for file in given.files),
+            *described(base, told),
+            *(
+                shown(base, name, files, given.sentences.get(name, ()))
+                for name, files in given.shown.items()
+            ),
+        ],
+    )
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -74,90 +128,97 @@ def draw(options: argparse.Namespace) -> None:
         guidance=options.guidance,
         seed=options.seed,
     )
-    header = checked_header(options)
-    name = header["name"]
-    mark(options.prompt, name, where="prompt")
-    if f"<{name}>" not in options.prompt and not options.quiet:
-        print(f"unictoken draw: the prompt does not name <{name}>; it is drawn as it stands.", file=sys.stderr)
-    who = speaker(options, header)
+    given = checked(options, options.prompt)
+    named = check_markers(options.prompt, given.names, where="prompt")
+    if not named and not options.quiet:
+        known = _marked(given.names)
+        does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
+        print(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.", file=sys.stderr)
+    who = session(options, given)
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
         print(f"unictoken draw: drawing '{prompt}'", file=sys.stderr)
-    pictures = who.draw([prompt] * options.num_images, how, previews=options.previews)
-    for path in _saved(pictures, Path(options.out)):
-        print(path)
+    pictures = who.draw([prompt] * options.num_images, **asdict(how), previews=options.previews)
+    print(*pictures.save(options.out), sep="\n")
 
 
-def _saved(pictures: Sequence, folder: Path) -> Iterable[Path]:
-    """The files that the pictures are written to, enlarged; what is in the folder stays."""
-    from unictoken.world.drawing import enlarge
-
-    make_folder(folder)
-    free = (path for i in count() if not (path := folder / f"{i}.png").exists())
-    for path, picture in zip(free, pictures, strict=False):
-        enlarge(picture, -(-SHOWN_SIDE // min(picture.size))).save(path)
-        yield path
+def _marked(names: list[str]) -> str:
+    return ", ".join(f"<{name}>" for name in names)
 
 
 def ask(options: argparse.Namespace) -> None:
-    header = checked_header(options)
-    mark(options.question, header["name"], where="question")
+    given = checked(options, options.question)
+    check_markers(options.question, given.names, where="question")
     picture = read_shrunk(options.image) if options.image else None
-    who = speaker(options, header)
-    seen = who.base.encode([picture]) if picture else None
-    answer = who.ask([options.question], seen)[0]
+    answer = session(options, given).ask(options.question, picture)
     if options.json:
-        print_json(concept=who.name, question=options.question, image=options.image, answer=answer)
+        asked = {"question": options.question, "image": options.image}
+        print_json(concept=_one_or_all(given.names), **asked, answer=answer)
     else:
         print(answer)
 
 
+def _one_or_all(names: list[str]) -> str | list[str]:
+    return names[0] if len(names) == 1 else names
+
+
 def caption(options: argparse.Namespace) -> None:
-    def said(who: Conditioning, seen_NK: torch.Tensor) -> list[dict]:
-        return [{"caption": text} for text in who.caption(seen_NK)]
+    def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
+        concept = _one_or_all(who.names)
+        return [[{"concept": concept, "caption": text}] for text in who.caption(seen_NK)]
 
     _answer_each("caption", options, said, "{caption}")
 
 
 def recognize(options: argparse.Namespace) -> None:
-    def said(who: Conditioning, seen_NK: torch.Tensor) -> list[dict]:
-        found = who.recognise(seen_NK)
-        return [{"answer": "yes" if p > 0.5 else "no", "probability": round(p, 6)} for p in found]
+    def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
+        found = [[_verdict(name, p) for p in who.recognise(seen_NK, name)] for name in who.names]
+        return [list(each) for each in zip(*found, strict=True)]
 
     _answer_each("recognize", options, said, "{answer} ({probability:.3f})")
+
+
+def _verdict(name: str, probability: float) -> dict:
+    answer = "yes" if probability > 0.5 else "no"
+    return {"concept": name, "answer": answer, "probability": round(probability, 6)}
 
 
 def _answer_each(
     name: str,
     options: argparse.Namespace,
-    answer: Callable[[Conditioning, torch.Tensor], list[dict]],
+    answer: Callable[[Session, torch.Tensor], list[list[dict]]],
     form: str,
 ) -> None:
-    """A line for each picture as soon as it is known; exit status 2 where one could not be read.
+    """The lines of each picture as soon as they are known; exit status 2 where one could not be read.
 
     Args:
         name: the command's own, for its messages.
         options: the command line.
-        answer: values for each row of image ids [N, K].
-        form: how they are printed for people.
+        answer: for each row of image ids [N, K], the values of its lines; of several lines, each
+            says which concept it is about.
+        form: how values are printed for people.
     """
-    header = checked_header(options)
+    given = checked(options)
     files = [file for place in options.pictures for file in picture_files(place)]
     if len(files) == 1:
         check_picture(files[0])  # before a base is read for it
 
     from unictoken.conditioning import of_each
 
-    who = speaker(options, header)
+    who = session(options, given)
     broken = 0
-    for file, values in of_each(who.base, files, lambda seen_NK: answer(who, seen_NK)):
-        if isinstance(values, PictureError):
+    for file, lines in of_each(who.base, files, lambda seen_NK: answer(who, seen_NK)):
+        if isinstance(lines, PictureError):
             broken += 1
-            print(f"unictoken {name}: {values}", file=sys.stderr, flush=True)
-        elif options.json:
-            print_json(concept=who.name, image=str(file), **values)
-        else:
-            print(f"{file}: {form.format(**values)}", flush=True)
+            print(f"unictoken {name}: {lines}", file=sys.stderr, flush=True)
+            continue
+        for values in lines:
+            if options.json:
+                about = {"concept": values.pop("concept"), "image": str(file)}
+                print_json(**about, **values)
+            else:
+                which = f"<{values['concept']}> " if len(lines) > 1 else ""
+                print(f"{file}: {which}{form.format(**values)}", flush=True)
     if broken:
         sys.exit(REFUSED)
 
@@ -194,7 +255,38 @@ def add(commands) -> None:
     for made in (asking, captioning, recognizing):
         add_json(made)
     for made in (drawing, asking, captioning, recognizing):
-        made.add_argument("--concept", required=True, metavar="FILE", help="a concept file, or the name of one in checkpoints/concepts; mia ships")
-        made.add_argument("--base", metavar="NAME", help="the base it was learned on, if not where its header says")
+        _add_concepts(made)
         made.add_argument("--vq-decoder", metavar="FROM", help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt")
         made.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of the base; auto: bf16 on a GPU, fp32 without one")
+
+
+def _add_concepts(made: argparse.ArgumentParser) -> None:
+    """The flags that say which concepts are used, and on which base."""
+    made.add_argument(
+        "--concept",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a concept file, or the name of one in checkpoints/concepts; mia ships. Once for each concept",
+    )
+    made.add_argument(
+        "--words",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help='in place of a file, a concept in words: "<bo> is a brown dog."',
+    )
+    made.add_argument(
+        "--pictures",
+        dest="pictures_of",
+        metavar="FOLDER",
+        help="in place of a file, reference pictures of a concept, which stand before what is asked",
+    )
+    made.add_argument(
+        "--name", help="of the concept in --pictures; by default the name in the text, or the folder's"
+    )
+    made.add_argument(
+        "--base",
+        metavar="NAME",
+        help="the base it was learned on, if not where its header says; of words and pictures: tiny",
+    )

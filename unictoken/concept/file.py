@@ -53,7 +53,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 def check_name(name: str) -> str:
     """The name itself, if it can be a concept's and a file's."""
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConceptError(
             f"concept name {name!r}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit, such as 'bo'."
         )
@@ -227,7 +227,17 @@ def is_of_base(fingerprint: str, base: Base) -> bool:
     return fingerprint == base.fingerprint
 
 
-def _check_base(header: Mapping, base: Base, path: Path) -> None:
+def check_base(concept: ConceptTokens, base: Base) -> None:
+    """Refuse a concept that was learned on another base."""
+    known = {
+        "base": concept.base_name,
+        "base_fingerprint": concept.base_fingerprint,
+        "origin": concept.origin,
+    }
+    _check_base(known, base, concept.marker)
+
+
+def _check_base(header: Mapping, base: Base, path: str | Path) -> None:
     """Refuse a concept of another base, and say in one line what format 1 cannot tell."""
     check_base_known(header, path)
     found = header["base_fingerprint"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from unictoken.core.text import ROLES, ConceptError
@@ -38,7 +39,7 @@ class Prompts:
     """What the model says first when it draws (Yo'Chameleon: '{generation}')."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ConceptTokens:
     """A learned concept: name, rows by role, and where they come from.
 
@@ -76,6 +77,18 @@ class ConceptTokens:
     def marker(self) -> str:
         """How people write the concept in a prompt: '<bo>'."""
         return f"<{self.name}>"
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{count} {role}" for role, count in self.counts.items() if count)
+        learned = f"learned by '{self.method}'" if not self.origin else f"from {self.origin}"
+        return f"<Concept {self.marker} ({self.class_noun}): {rows}; {learned} on '{self.base_name}'>"
+
+    def save(self, path: str | Path) -> Path:
+        """Write the concept file; in a folder it is called after the concept."""
+        from unictoken.concept import file  # which imports this module
+
+        place = Path(path).expanduser()
+        return file.save(self, file.path_of(self.name, place) if place.is_dir() else place)
 
 
 def role_slices(counts: Mapping[str, int]) -> dict[str, slice]:

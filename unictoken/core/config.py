@@ -75,6 +75,13 @@ def within(where: str, value: float, low: float = 0, high: float = math.inf, *, 
         raise ConfigError(f"{where}: found {value}, expected {least}{most}{finite}.")
 
 
+def check_count(where: str, count: int) -> None:
+    """Refuse what is no whole number from 1 to MANY."""
+    if type(count) is not int:
+        raise ConfigError(f"{where}: found {disk.quoted(count)}, expected a whole number.")
+    within(where, count, 1, MANY)
+
+
 def one_or_more(settings, *names: str) -> None:
     """Refuse settings whose fields of these names are below 1."""
     for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 16  # pixels; nothing can be learned of less
 MAX_ASPECT = 8
 ENOUGH_SIDE = 1024  # pixels of the short side; the largest bases read 512
+SHOWN_SIDE = 256  # pixels; small pictures are shown and saved enlarged to at least this
 LFS = b"version https://git-lfs"
 # No others: Pillow hands PostScript to a program, by content.
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
@@ -91,8 +93,12 @@ def read_picture(path: str | Path, *, at_least: int | None = None) -> Image.Imag
     by a whole number.
     """
     with _opened(Path(path)) as file:
-        file.load()
-        picture = to_rgb(ImageOps.exif_transpose(file))
+        return _as_viewed(file, at_least)
+
+
+def _as_viewed(picture: Image.Image, at_least: int | None) -> Image.Image:
+    picture.load()
+    picture = to_rgb(ImageOps.exif_transpose(picture))
     times = min(picture.size) // at_least if at_least else 1
     return _shrunk(picture, times) if times > 1 else picture
 
@@ -100,6 +106,43 @@ def read_picture(path: str | Path, *, at_least: int | None = None) -> Image.Imag
 def read_shrunk(path: str | Path) -> Image.Image:
     """The same, no larger than any base can use: what a base reads of a file is read with this."""
     return read_picture(path, at_least=ENOUGH_SIDE)
+
+
+def as_picture(given: object, *, where: str = "image") -> Image.Image:
+    """One picture, however it is given: a path, a PIL image, or an array, as `read_shrunk` reads a file.
+
+    Args:
+        given: A path; a PIL image of any mode; or a numpy array of uint8, [height, width, 3].
+        where: What names the picture in an error.
+    """
+    if isinstance(given, str | os.PathLike):
+        return read_shrunk(os.path.expanduser(given))
+    if isinstance(given, np.ndarray):
+        if given.dtype != np.uint8 or given.ndim != 3 or given.shape[-1] != 3:
+            found = f"an array of {given.dtype}, {list(given.shape)}"
+            raise PictureError(f"{where}: found {found}, expected uint8 [height, width, 3].")
+        given = Image.fromarray(np.ascontiguousarray(given))
+    if not isinstance(given, Image.Image):
+        raise PictureError(
+            f"{where}: found {type(given).__name__}, expected a path, a PIL image, or a numpy array "
+            "of uint8 [height, width, 3]."
+        )
+    _check_size(where, *given.size)
+    try:
+        return _as_viewed(given, ENOUGH_SIDE)
+    except Exception as error:  # of a file that is closed or damaged: see `_opened`
+        raise _unreadable(where, " ".join(str(error).split())) from None
+
+
+def enlarge(picture: Image.Image, factor: int) -> Image.Image:
+    """Each pixel a square of `factor` pixels, the way pixel art is shown."""
+    size = picture.width * factor, picture.height * factor
+    return picture.resize(size, Image.Resampling.NEAREST)
+
+
+def large_enough(picture: Image.Image) -> Image.Image:
+    """The picture, enlarged if its short side has less than SHOWN_SIDE pixels."""
+    return enlarge(picture, -(-SHOWN_SIDE // min(picture.size)))
 
 
 def check_picture(path: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -17,6 +18,17 @@ def hide_bars(hidden: bool = True) -> None:
     """Show none from here on: in every process of a launch but the first."""
     global _hidden
     _hidden = hidden
+
+
+@contextmanager
+def bars(shown: bool) -> Iterator[None]:
+    """In this block bars are shown as before, or not at all."""
+    before = _hidden
+    hide_bars(before or not shown)
+    try:
+        yield
+    finally:
+        hide_bars(before)
 
 
 def bars_are_hidden() -> bool:

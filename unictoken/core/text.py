@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from unictoken.core.errors import UserError
@@ -28,12 +28,30 @@ def mark(text: str, name: str, *, where: str) -> str:
 
     '{name}' may stand in it already: what was marked once can be marked again.
     """
-    text = text.replace(f"<{name}>", "{name}")
-    if stray := _MARKER.search(text):
-        raise ConceptError(f"{where}: '{stray[0]}' is not a concept that is loaded. Loaded: '<{name}>'.")
-    if wrong := misspelt(text, [name]):
-        raise ConceptError(f"{where}: {wrong}. Expected '<{name}>'.")
-    return text
+    check_markers(text, [name], where=where)
+    return text.replace(f"<{name}>", "{name}")
+
+
+def check_markers(text: str, names: Sequence[str], *, where: str) -> tuple[str, ...]:
+    """Those of `names` that a user's text names, in the order of `names`; any other marker is a mistake."""
+    named = markers(text)
+    known = ", ".join(f"'<{name}>'" for name in names)
+    if stray := next((name for name in named if name not in names), None):
+        raise ConceptError(
+            f"{where}: '<{stray}>' is not a concept that is loaded. Loaded: {known or 'none'}."
+        )
+    if wrong := misspelt(_MARKER.sub("{name}", text), names):
+        raise ConceptError(f"{where}: {wrong}. Expected {known or 'a text without markers'}.")
+    return tuple(name for name in names if name in named)
+
+
+def markers(text: str) -> tuple[str, ...]:
+    """The names that stand in markers, each once, in the text's order.
+
+    >>> markers("<bo> and <mia>, but mostly <bo>")
+    ('bo', 'mia')
+    """
+    return tuple(dict.fromkeys(found[1:-1] for found in _MARKER.findall(text)))
 
 
 def unmark(text: str, name: str) -> str:

@@ -11,20 +11,23 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
+import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from unictoken.concept.file import check_name, check_noun
 from unictoken.core.config import MANY
 from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import FORMATS, looks_like, read_shrunk, shown_path
+from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
 from unictoken.core.text import mark
 from unictoken.world.attributes import PET_ATTRIBUTES
 from unictoken.world.things import Pet
@@ -154,46 +157,51 @@ def _names(files: Sequence[Path]) -> str:
     return ", ".join(shown_path(Path(file.name)) for file in files[:NAMED]) + more
 
 
+Given = str | PathLike | Image.Image | np.ndarray
+"""A folder, a picture file, or a picture in memory (`pictures.as_picture`)."""
+
+
 def read_source(
-    pictures: str | Path | Sequence[str | Path],
+    pictures: Given | Sequence[Given],
     *,
     name: str,
     class_noun: str | None = None,
     facts: Sequence[str] = (),
     consent: bool = False,
+    negatives: Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]] = (),
 ) -> Source:
-    """A concept from a folder (with its `info.json` and `negative_example/`) or from picture files.
+    """A concept from a folder (with its `info.json` and `negative_example/`) or from pictures.
 
     Reference pictures of the same pixels count once, and a warning names them.
 
     Args:
-        pictures: A folder, a picture file, or several of them; the first folder's texts are read.
+        pictures: A folder, a picture, or several of them; the first folder's texts are read.
         name: What people then write as `<name>`.
         class_noun: Its ordinary kind; None takes the one in `info.json`.
         facts: Sentences about it, beside those in `info.json`.
         consent: The person in the pictures agreed to be learned.
+        negatives: Pictures of others, beside those in `negative_example/`: by grade, or a file by
+            the beginning of its name, and what has none is hard.
     """
     check_name(name)
-    places = [pictures] if isinstance(pictures, str | Path) else list(pictures)
-    files = [file for place in places for file in picture_files(place)]
-    folder = Path(places[0])
-    info = read_info(folder / "info.json") if folder.is_dir() else {}
+    given = _listed(pictures)
+    folder = _folder_of(given)
+    info = read_info(folder / "info.json") if folder else {}
+    shown = list(_named_pictures(given, "picture"))
     noun = info.get("class") if class_noun is None else class_noun
     if noun is None:
+        where = given[0] if given and isinstance(given[0], str | PathLike) else f"'{name}'"
         raise SourceError(
-            f"{folder}: no class noun. Say what it is: --class dog on the command line, "
+            f"{where}: no class noun. Say what it is: --class dog on the command line, "
             "`class_noun: dog` in a config, or \"class\": \"dog\" in info.json."
         )
 
     def marked(text: str) -> str:
-        return mark(text, name, where=str(folder / "info.json"))
+        return mark(text, name, where=str((folder or Path()) / "info.json"))
 
-    crops = picture_files(folder / "cropped") if is_there(folder / "cropped") else []
-    graded = negative_files(folder / "negative_example")
-    shown, cut = ([(file, read_shrunk(file)) for file in some] for some in (files, crops))
-    negatives = {grade: read_negatives(found) for grade, found in graded.items()}
-    others = zip(chain(*graded.values()), chain(*negatives.values()), strict=True)
-    _refuse_contradictions([*shown, *cut], others, name)
+    cut = list(_named_pictures(_inside(folder, "cropped"), "crop"))
+    graded = _by_grade([_inside(folder, "negative_example"), negatives])
+    _refuse_contradictions([*shown, *cut], chain(*graded.values()), name)
     return Source(
         name=name,
         class_noun=noun,
@@ -201,10 +209,51 @@ def read_source(
         crops=_each_once(cut),
         facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
         questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
-        negatives=negatives,
+        negatives={grade: tuple(p for _, p in found) for grade, found in graded.items()},
         pet=pet_of(info),
         consent=consent,
     )
+
+
+def _listed(given: Given | Sequence[Given]) -> list[Given]:
+    """What is given, one by one, '~' said in full."""
+    listed = given if isinstance(given, list | tuple) else [given]
+    return [Path(os.path.expanduser(one)) if isinstance(one, str) else one for one in listed]
+
+
+def _folder_of(given: Sequence[Given]) -> Path | None:
+    """The folder whose texts belong to the pictures: the first place, if it is one."""
+    place = Path(given[0]) if given and isinstance(given[0], str | PathLike) else None
+    return place if place and place.is_dir() else None
+
+
+def _inside(folder: Path | None, name: str) -> list[Path]:
+    """A folder's own folder of this name, if it is there."""
+    return [folder / name] if folder and is_there(folder / name) else []
+
+
+def _named_pictures(given: Iterable[Given], what: str) -> Iterator[tuple[Path, Image.Image]]:
+    """Each picture with its file, or with what messages call it."""
+    for i, one in enumerate(given):
+        if isinstance(one, str | PathLike):
+            yield from ((file, read_shrunk(file)) for file in picture_files(one))
+        else:
+            name = f"{what} {i}"
+            yield Path(name), as_picture(one, where=name)
+
+
+def _by_grade(given: Iterable) -> dict[str, list[tuple[Path, Image.Image]]]:
+    """Named pictures of others by grade, of everything that gives some."""
+    graded: dict[str, list[tuple[Path, Image.Image]]] = {}
+    for some in given:
+        for grade, pictures in some.items() if isinstance(some, Mapping) else [(None, some)]:
+            if grade not in (None, *GRADES):
+                raise SourceError(
+                    f"negatives: unknown grade {quoted(grade)}; known grades: {', '.join(GRADES)}."
+                )
+            for file, picture in _named_pictures(_listed(pictures), "negative"):
+                graded.setdefault(grade or grade_of(file), []).append((file, picture))
+    return graded
 
 
 def _each_once(pictures: Iterable[tuple[Path, Image.Image]]) -> tuple[Image.Image, ...]:

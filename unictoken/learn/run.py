@@ -134,6 +134,7 @@ def run(
     stop_asked: Callable[[], bool] = lambda: False,
     show: Callable[[Progress], None] = lambda progress: None,
     show_drawings: bool = True,
+    keep_files: bool = True,
 ) -> tuple[ConceptTokens, Source, Lesson]:
     """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so.
 
@@ -151,24 +152,27 @@ def run(
         stop_asked: Asked after each step.
         show: Called after each step.
         show_drawings: Whether the config's prompts are drawn on the way.
+        keep_files: Whether there is a run folder; without one nothing is written, and nothing resumed.
     """
     source, folder = source or source_of(settings), settings.folder
     identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
     draws = base.can_draw and settings.method.prompts.generation is not None
-    show_drawings = show_drawings and draws and bool(settings.prompts and settings.show_every)
+    show_drawings = show_drawings and keep_files and draws and bool(settings.prompts and settings.show_every)
     total = sum(stage.steps for stage in settings.method.stages)
-    saved = _found(settings, folder / "checkpoints", identity_, total, tell=first_process)
+    writes = first_process and keep_files
+    saved = _found(settings, folder / "checkpoints", identity_, total, tell=first_process) if keep_files else None
     lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
     drawn = settings.prompts if draws else ()
     lesson.lengths.check_config(list(map(settings.named, settings.questions)), list(map(settings.named, drawn)))
     signature = _signature(identity_, total)
     before = _signature(identity_, saved.total) if saved else signature
-    for line in (*lesson.warnings, *_replaced(settings, source, {signature, before})) if first_process else ():
+    replaced = _replaced(settings, source, {signature, before}) if writes else []
+    for line in (*lesson.warnings, *replaced) if first_process else ():
         logging.getLogger(__name__).warning("%s", line)
     learner, engines = lesson.learner, []
     if settings.zero_stage == 3 or settings.gradient_checkpointing:
         learner.picture_cache = None
-    recorder = Recorder(folder, first_process)
+    recorder = Recorder(folder, writes)
     if saved:
         _restore_rows(learner, saved, _within_stage(settings.method, saved.step))
 
@@ -183,7 +187,7 @@ def run(
         tensors = {**engines[-1].state(), "held": learner.held, "moves": learner.moves}
         if not tensors["rows"].isfinite().all():
             raise _diverged(step, "rows are not finite")
-        if first_process:
+        if writes:
             checkpoint.save(checkpoint.Checkpoint(step, total, identity_, tensors), folder / "checkpoints")
 
     first_step = saved.step if saved else 0

@@ -110,28 +110,39 @@ def source_of(settings: RunConfig) -> Source:
     """The concept as its owner gives it. Everything that would fail after learning is looked at here, before it."""
     c = settings.concept
     source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent)
+    check_written(settings, source)
+    check_used(settings, source)
+    return source
+
+
+def check_written(settings: RunConfig, source: Source) -> None:
+    """Refuse a run whose folder or concept file could not be written, or would lose another concept."""
     check_folder(settings.folder, ConfigError, where="out")
     check_folder(settings.concepts, ConfigError, where="concepts")
-    for place in filter(os.path.isdir, c.pictures):
+    for place in filter(os.path.isdir, settings.concept.pictures):
         if settings.folder.resolve().is_relative_to(Path(place).resolve()):
             raise ConfigError(f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose another folder.")
-    for text in (*settings.prompts, *settings.questions):
-        mark(settings.named(text), c.name, where=f"'{settings.named(text)}'")
-    path = concept_file.path_of(c.name, settings.concepts)
+    path = concept_file.path_of(source.name, settings.concepts)
     if path.is_file() and not settings.replace:
         _check_same_concept(path, source)
+    start = settings.method.start_file
+    if start and start.resolve() == path.resolve():
+        raise ConfigError(
+            f"method.start: {start} is the file that this run writes. Copy it first and start from the copy, or "
+            "give the run that learned it more steps."
+        )
+
+
+def check_used(settings: RunConfig, source: Source) -> None:
+    """Refuse what a run reads beside its pictures, where it cannot be used."""
+    for text in (*settings.prompts, *settings.questions):
+        mark(settings.named(text), source.name, where=f"'{settings.named(text)}'")
     if start := settings.method.start_file:
         concept_file.check_counts(start, settings.method.tokens.counts, where="method.start")
-        if start.resolve() == path.resolve():
-            raise ConfigError(
-                f"method.start: {start} is the file that this run writes. Copy it first and start from the copy, or "
-                "give the run that learned it more steps."
-            )
     if source.pet and settings.judge:
         check_file(shipped.find_judge(settings.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
     if settings.other not in (None, OTHER):
         concept_file.read_header(shipped.find_concept(settings.other))
-    return source
 
 
 def _check_same_concept(path: Path, source: Source) -> None:

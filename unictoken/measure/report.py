@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +16,18 @@ from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
 from unictoken.core.disk import write_aside
+from unictoken.core.program import keeping
 from unictoken.core.progress import progress
 from unictoken.core.text import a, markdown, unmark
 from unictoken.data.readers import read
 from unictoken.data.source import Source
+from unictoken.learn.bar import Bar
 from unictoken.learn.concept import Lesson
 from unictoken.learn.observe import is_of_toy_world
 from unictoken.learn.outside import say_decibels
+from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
+from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
 from unictoken.measure.controls import controls_of
 from unictoken.measure.judge import load_judge, own_accuracy
@@ -40,6 +45,15 @@ COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "ident
 HELD_OUT_SEED = 999  # of the pictures that a run is measured on, beside its own seed
 SOME = 64  # of the training negatives
 NO_TEST = "Measured on the reference pictures and the training negatives themselves: a check that learning worked, not a test."
+
+
+def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
+    """Learn the config's concept in this process and write its report; gives what to print."""
+    bar = Bar(settings.method)
+    with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
+        learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
+    with keeping(lambda: kept_of_measuring(settings)):
+        return finish(base, settings, *learned)
 
 
 def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, lesson: Lesson) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -106,6 +107,12 @@ class Base:
         self.name = name
         self.can_draw = can_draw
         self.stored = fingerprint.StoredWeights(files) if files else None
+
+    def __repr__(self) -> str:
+        draws = "draws" if self.can_draw else "cannot draw"
+        loaded = f"on {self.device}, {str(self.model.dtype).removeprefix('torch.')}"
+        made = f"width {self.width}, {self.codes_per_picture} ids a picture, {draws}; {loaded}"
+        return f"<{type(self).__name__} '{self.name}': {made}>"
 
     @property
     def device(self) -> torch.device:
@@ -206,6 +213,9 @@ class Base:
             )
 
 
+AnyBase = TypeVar("AnyBase", bound=Base)
+
+
 def usual_device() -> str:
     """Where models go where nobody says it: the GPU, if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -225,12 +235,17 @@ def dtype_named(said: str, device: str | None = None) -> torch.dtype:
 
 
 def load_base(
-    path: str | Path, *, vq_decoder: str | Path | None = None, device: str | None = None, dtype: torch.dtype | None = None
-) -> Base:
+    path: str | Path,
+    *,
+    vq_decoder: str | Path | None = None,
+    device: str | None = None,
+    dtype: torch.dtype | None = None,
+    kind: type[AnyBase] = Base,
+) -> AnyBase:
     """The base of this name: one that ships ('tiny'), a local folder, or USER/NAME on the Hub; on the GPU where there is one.
 
     `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case. `vq_decoder` (vq_decoder.py) completes a
-    base that has none. Raises BaseError, DecoderError, PlaceError, VocabError.
+    base that has none. `kind`: the class of what is given. Raises BaseError, DecoderError, PlaceError, VocabError.
     """
     if not str(path).strip():
         raise BaseError("base: found an empty name. Expected tiny, which ships, a local folder, or USER/NAME on the Hub.")
@@ -260,7 +275,7 @@ def load_base(
     _check_numbers(model, path)
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
         can_draw, files = not lacking or bool(vq_decoder), weight_files(path, config)
-        base = Base(model, tokenizer, name, can_draw=can_draw, files=files)
+        base = kind(model, tokenizer, name, can_draw=can_draw, files=files)
     _check_sizes(base)
     return base
 

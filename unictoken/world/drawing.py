@@ -30,11 +30,6 @@ def draw(pet: Pet, scene: Scene) -> Image.Image:
     return Image.fromarray(canvas.clip(0, 255).astype(np.uint8))
 
 
-def enlarge(picture: Image.Image, factor: int = 8) -> Image.Image:
-    """Nearest-neighbour enlargement by a whole factor, the way pixel art is shown."""
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-
-
 # ---- places ---------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,162 @@
+"""What `import unictoken` gives: a base, learning a concept on it, and what goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from unictoken.concept import file as concept_file
+from unictoken.concept.tokens import ConceptTokens
+from unictoken.core import config, shipped
+from unictoken.core.disk import quoted
+from unictoken.core.errors import UserError
+from unictoken.core.progress import bars
+from unictoken.data.source import Given, Source, read_source
+from unictoken.learn.bar import Bar
+from unictoken.learn.methods import Method, MethodFile
+from unictoken.learn.run import run
+from unictoken.learn.settings import RunConfig, check_used, check_written
+from unictoken.measure.report import learn_and_report
+from unictoken.model.base import Base, dtype_named, load_base
+from unictoken.model.memory import keep_freed_memory
+from unictoken.personalize.base import PersonalBase
+from unictoken.personalize.session import texts_of
+
+
+def load(
+    name: str | PathLike = "tiny",
+    *,
+    vq_decoder: str | PathLike | None = None,
+    device: str | None = None,
+    dtype: Literal["auto", "fp32", "bf16"] = "auto",
+) -> PersonalBase:
+    """A frozen base, on the GPU where there is one.
+
+    Args:
+        name: 'tiny', which ships; a local folder; or USER/NAME on the Hub, such as
+            'leloy/Anole-7b-v0.1-hf'.
+        vq_decoder: What completes a base that cannot draw: a Hub name, a folder, or a file such as
+            vqgan.ckpt.
+        device: Of torch, such as 'cpu' or 'cuda:1'; None: the GPU, if there is one.
+        dtype: 'auto': bf16 on a GPU, fp32 on a CPU.
+
+    >>> load("tiny")
+    <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on cpu, float32>
+    """
+    if not isinstance(name, str | PathLike):
+        raise UserError(f"load: found {type(name).__name__}, expected the name of a base, such as 'tiny'.")
+    chosen = dtype_named(dtype, device)
+    return load_base(name, vq_decoder=vq_decoder, device=device, dtype=chosen, kind=PersonalBase)
+
+
+def learn(
+    base: Base,
+    pictures: Given | Sequence[Given],
+    *,
+    name: str,
+    class_noun: str | None = None,
+    facts: str | Sequence[str] = (),
+    negatives: Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]] = (),
+    consent: bool = False,
+    method: str | PathLike | Method = "joint",
+    steps: int | None = None,
+    seed: int = 0,
+    out: str | PathLike | None = None,
+    overwrite: bool = False,
+    verbose: bool = True,
+) -> ConceptTokens:
+    """Learn a concept from three to five pictures, in this process.
+
+    The same pictures, texts, method and seed give the same concept. Without `out` nothing is
+    written: keep the concept with its `save`.
+
+    Args:
+        base: What `unictoken.load` gave; it stays as it is.
+        pictures: A folder, or a list of files, PIL images or arrays. A folder may hold
+            `info.json` (class noun, facts, questions) and `negative_example/`.
+        name: What people then write as `<name>`.
+        class_noun: Its ordinary kind: dog, mug. None: as the folder's info.json says.
+        facts: Sentences about `<name>` that no picture shows.
+        negatives: Pictures of others, beside those in the folder: given as `pictures` are, or by
+            grade, {'easy': ..., 'hard': ..., 'twin': ...}.
+        consent: Of a person: they agreed to be learned.
+        method: The name of one that ships ('joint', 'unictokens', 'yochameleon', 'yollava'), a YAML
+            file, or a `Method`.
+        steps: Of the method's last stage; None: as the method says.
+        seed: Of everything that is drawn by lot.
+        out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints, and
+            the concept file too. A run that was interrupted goes on when it is called again.
+        overwrite: Whether another concept of this name in `out` may go.
+        verbose: Whether bars are shown.
+
+    >>> bo = learn(base, "data/bo", name="bo", class_noun="dog", steps=1, verbose=False)
+    >>> bo
+    <Concept <bo> (dog): 1 name, 32 shared; learned by 'joint' on 'tiny'>
+    """
+    if not isinstance(base, Base):
+        found = quoted(base)
+        raise UserError(f"learn: found {found} as the base, expected what unictoken.load gives.")
+    facts, _ = texts_of(facts, "fact")
+    source = read_source(
+        pictures,
+        name=name,
+        class_noun=class_noun,
+        facts=facts,
+        consent=consent,
+        negatives=negatives,
+    )
+    given = pictures if isinstance(pictures, list | tuple) else [pictures]
+    places = [str(one) for one in given if isinstance(one, str | PathLike)]
+    asked = {
+        "concept": {"name": name, "pictures": places, "facts": facts, "consent": consent},
+        "base": base.name,
+        "method": config.plain(_method(method, steps)),
+        "seed": seed,
+        "replace": overwrite,
+    }
+    keep_freed_memory()
+    with bars(shown=verbose):
+        if out is None:
+            return _learn_in_memory(base, asked, source)
+        return _learn_into(Path(out).expanduser(), base, asked, source)
+
+
+def _learn_in_memory(base: Base, asked: dict, source: Source) -> ConceptTokens:
+    """What is learned, and nothing written, asked or measured."""
+    nothing = {"prompts": [], "questions": [], "judge": None, "other": None}
+    settings = config.build(RunConfig, asked | nothing, "learn")
+    check_used(settings, source)
+    with closing(Bar(settings.method)) as bar:
+        concept, *_ = run(base, settings, source=source, show=bar.show, keep_files=False)
+    return concept
+
+
+def _learn_into(folder: Path, base: Base, asked: dict, source: Source) -> ConceptTokens:
+    """What is learned, with its report and its file in a run folder."""
+    places = {"out": str(folder), "concepts": str(folder)}
+    settings = config.build(RunConfig, asked | places, "learn")
+    check_written(settings, source)
+    check_used(settings, source)
+    learn_and_report(base, settings, source)
+    return concept_file.load(concept_file.path_of(source.name, folder), base)
+
+
+def _method(method: str | PathLike | Method, steps: int | None) -> Method:
+    """The method that is meant; `steps` are those of its last stage."""
+    if not isinstance(method, str | PathLike | Method):
+        known = ", ".join(shipped.methods())
+        found = type(method).__name__
+        raise UserError(f"method: found {found}, expected one of {known}, a YAML file, or a Method.")
+    if not isinstance(method, Method):
+        method = config.load(MethodFile, shipped.find_method(str(method))).method
+    if steps is None:
+        return method
+    config.check_count("steps", steps)
+    last = max(i for i, stage in enumerate(method.stages) if stage.steps)
+    stages = list(method.stages)
+    stages[last] = replace(stages[last], steps=steps)
+    return replace(method, stages=tuple(stages))

@@ -1,0 +1,89 @@
+"""Drawn pictures as people look at them: large enough, shown by notebooks, saved by name or into a folder."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+
+from PIL import Image
+
+from unictoken.core.disk import check_folder, make_folder, write_aside
+from unictoken.core.errors import UserError
+from unictoken.core.pictures import large_enough
+
+
+class Drawing(Image.Image):
+    """A drawn picture: a PIL image in which each pixel of a small one is a square.
+
+    Attributes: `original`, the picture pixel by pixel, as the base decoded it; `prompt`, what was drawn.
+    """
+
+    original: Image.Image
+    prompt: str
+
+    @classmethod
+    def of(cls, original: Image.Image, prompt: str) -> Drawing:
+        drawing = cls()
+        drawing.__setstate__(large_enough(original).__getstate__())  # as PIL's own copies are made
+        drawing.original, drawing.prompt = original, prompt
+        return drawing
+
+    def __repr__(self) -> str:
+        return f"<Drawing {self.prompt!r}, {self.width} x {self.height}>"
+
+    def save(self, fp, format=None, **params) -> Path | None:
+        """Save it into a file, or into a folder under the next number that is free; gives the file.
+
+        Args:
+            fp: A file such as 'hat.png'; a folder, or a name without an ending, which becomes one;
+                or an open file, as PIL takes it.
+            format: PIL's; None: by the file's ending.
+            **params: PIL's, of that format.
+        """
+        if not isinstance(fp, str | Path):
+            super().save(fp, format, **params)
+            return None
+        path = Path(fp).expanduser()
+        if path.is_dir() or not path.suffix:
+            path = _free(path)
+        kind = format or Image.registered_extensions().get(path.suffix.lower())
+        if kind not in Image.SAVE:
+            raise UserError(f"{path}: pictures are not saved as '{path.suffix}'. Expected .png or .jpg.")
+        data = io.BytesIO()
+        super().save(data, kind, **params)
+        write_aside(path, data.getvalue())
+        return path
+
+
+class Drawings(list[Drawing]):
+    """Several drawings. A notebook shows them as a row; `save` writes them into a folder."""
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Save each under the next number that is free; what is in the folder stays."""
+        folder = Path(folder).expanduser()
+        check_folder(folder, UserError)
+        return [drawing.save(_free(folder)) for drawing in self]
+
+    def _repr_html_(self) -> str:
+        return "".join(map(_shown, self))
+
+
+def drawings_of(pictures: Iterable[Image.Image], prompts: Iterable[str]) -> Drawings:
+    return Drawings(map(Drawing.of, pictures, prompts))
+
+
+def _free(folder: Path) -> Path:
+    make_folder(folder)
+    return next(path for i in count() if not (path := folder / f"{i}.png").exists())
+
+
+def _shown(drawing: Drawing) -> str:
+    data = io.BytesIO()
+    drawing.save(data, "PNG")
+    source = base64.b64encode(data.getvalue()).decode("ascii")
+    said = html.escape(drawing.prompt)
+    return f'<img src="data:image/png;base64,{source}" alt="{said}" title="{said}" style="margin: 2px">'

@@ -1,0 +1,297 @@
+"""Asking and drawing: a base with one concept or several, as people use it.
+
+    one text in, one answer out; a list in, a list out
+    a picture is a path, a PIL image or a numpy array of uint8, [height, width, 3]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from unictoken.conditioning import Conditioning
+from unictoken.core import config
+from unictoken.core.disk import quoted
+from unictoken.core.errors import UserError
+from unictoken.core.pictures import PictureError, as_picture
+from unictoken.core.text import ConceptError, check_markers
+from unictoken.data import templates
+from unictoken.model.base import Base
+from unictoken.model.draw import Draw
+from unictoken.model.sampling import ANSWER_IDS
+from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
+from unictoken.personalize.several import together
+
+Found = TypeVar("Found")
+Texts = str | Sequence[str]
+Picture = str | PathLike | Image.Image | np.ndarray
+Pictures = Picture | Sequence[Picture] | torch.Tensor
+"""One picture or a list; or image ids [N, K], as `base.encode` gives them, which count as a list."""
+_WHO = re.compile(r"\s*who\b", re.IGNORECASE)
+NOBODY = "nobody that I know"
+RECOGNISED = 0.5  # probability from which on a concept counts as seen
+
+
+class Session:
+    """A base with concepts on it: `base.with_concepts(...)` makes one.
+
+    >>> chat = base.with_concepts("mia")
+    >>> chat
+    <Session on 'tiny' with <mia>>
+    >>> chat.ask("what animal is <mia>?")
+    'a fox'
+    >>> chat.ask(["what colour is <mia>?", "what animal is <mia>?"])[1]
+    'a fox'
+    >>> hat = chat.draw("<mia> wearing a hat", seed=3)
+    >>> hat
+    <Drawing '<mia> wearing a hat', 256 x 256>
+    >>> chat.recognise(hat, "mia") > 0.5
+    True
+
+    Of several concepts a prompt introduces those that its text names, so that what is said of one is
+    what is said with it alone. A text that names none:
+
+    - with a picture: those are introduced that the base recognises in it; 'who is in the photo?'
+      is answered by their names
+    - without a picture, a question: all of them
+    - a drawing: none, as the base alone draws it
+
+    A session of one concept introduces it always.
+
+    The tiny base was never taught two concepts in one prompt: about two at once its answers are poor,
+    and of two names in a prompt it mostly draws one.
+    """
+
+    def __init__(self, base: Base, members: Sequence[Conditioning]):
+        self.base = base
+        self.members: dict[str, Conditioning] = {}
+        for member in members:
+            if member.name in self.members:
+                raise ConceptError(f"two concepts are named '{member.name}'. Give each its own name.")
+            self.members[member.name] = member
+        if not self.members:
+            raise ConceptError("no concept is given. Expected at least one.")
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.members)
+
+    def __repr__(self) -> str:
+        return f"<Session on '{self.base.name}' with {', '.join(f'<{name}>' for name in self.names)}>"
+
+    def ask(
+        self, question: Texts, image: Pictures | None = None, *, max_ids: int = ANSWER_IDS
+    ) -> str | list[str]:
+        """The answer to a question, about a picture or about none. The likeliest words are taken.
+
+        Args:
+            question: A text that may name concepts ('what colour is <bo>?'), or a list of them.
+            image: A picture, or a list of them. One picture goes with each question, one question
+                with each picture; of two lists, each question has its own picture.
+            max_ids: Ids that an answer may have.
+
+        Returns:
+            A text; a list of them where a list was given.
+        """
+        questions, many_questions = texts_of(question, "question")
+        config.check_count("max_ids", max_ids)
+        seen_NK, many_images = None, False
+        if image is not None:
+            seen_NK, many_images = self._seen(image)
+            if not many_questions:
+                questions = questions * len(seen_NK)
+            elif not many_images:
+                seen_NK = seen_NK.expand(len(questions), -1)
+            if len(questions) != len(seen_NK):
+                raise UserError(
+                    f"ask: found {len(questions)} questions and {len(seen_NK)} pictures. "
+                    "Give as many of both, or one of either."
+                )
+        answers = self._answers(questions, seen_NK, max_ids)
+        return answers if many_questions or many_images else answers[0]
+
+    def caption(self, image: Pictures) -> str | list[str]:
+        """What a picture shows; concepts that are recognised in it are called by their names.
+
+        Args:
+            image: A picture, or a list of them.
+
+        Returns:
+            A text; a list of them where a list was given.
+        """
+        seen_NK, many = self._seen(image)
+        captions = self._answers([templates.CAPTION[0]] * len(seen_NK), seen_NK, ANSWER_IDS)
+        return captions if many else captions[0]
+
+    def recognise(self, image: Pictures, name: str | None = None) -> float | list[float]:
+        """The probability that a picture shows the concept.
+
+        Args:
+            image: A picture, or a list of them.
+            name: Which concept; None: the only one.
+
+        Returns:
+            A number from 0 to 1; a list of them where a list was given.
+        """
+        member = self._member(name)
+        seen_NK, many = self._seen(image)
+        found = member.recognise(seen_NK) if len(seen_NK) else []
+        return found if many else found[0]
+
+    def draw(
+        self,
+        prompt: Texts,
+        *,
+        num_images: int | None = None,
+        seed: int = Draw.seed,
+        guidance: float = Draw.guidance,
+        temperature: float = Draw.temperature,
+        top_p: float = Draw.top_p,
+        recaption: bool = False,
+        previews: int = 1,
+    ) -> Drawing | Drawings:
+        """A picture of a prompt such as '<bo> wearing a hat'.
+
+        The same seed draws the same pictures. Pictures of one prompt in a list differ.
+
+        Args:
+            prompt: A text that may name concepts, or a list of them.
+            num_images: So many pictures of each prompt, as a list; None: one.
+            seed: Of the sampling.
+            guidance: How closely a picture follows its prompt; 1 turns guidance off.
+            temperature: Of the sampling; 0 takes the likeliest id at every place.
+            top_p: Ids are sampled from the smallest set that holds this much of the probability.
+            recaption: Ask the model first what 'its hat' is, and draw that.
+            previews: Draw so many for each picture and keep the one that is recognised best.
+
+        Returns:
+            A `Drawing`, which is a PIL image; `Drawings`, a list, where a list was given or
+            `num_images`.
+        """
+        prompts, many = texts_of(prompt, "prompt")
+        asked = {"seed": seed, "guidance": guidance, "temperature": temperature, "top_p": top_p}
+        how = config.build(Draw, asked, "draw")
+        if num_images is not None:
+            config.check_count("num_images", num_images)
+            prompts, many = [text for text in prompts for _ in range(num_images)], True
+        config.check_count("previews", previews)
+
+        introduced = {i: self._named(text) for i, text in enumerate(prompts)}
+
+        def draw(names: tuple[str, ...], places: list[int]) -> Sequence[Image.Image]:
+            texts = [prompts[i] for i in places]
+            return self._together(names).draw(texts, how, recaption=recaption, previews=previews)
+
+        drawn = drawings_of(_by_key(introduced, draw), prompts)
+        return drawn if many else drawn[0]
+
+    def recaption(self, prompt: str) -> str:
+        """The prompt with what the model answers in the place of 'its hat' and the like."""
+        return self._together(self._named(prompt)).recaption(prompt)
+
+    def _named(self, prompt: str) -> tuple[str, ...]:
+        """The concepts to introduce before a prompt for a picture."""
+        named = check_markers(prompt, self.names, where="prompt")
+        return tuple(self.names) if len(self.names) == 1 else named
+
+    def _together(self, names: Sequence[str]) -> Conditioning:
+        return together(self.base, [self.members[name] for name in names])
+
+    def _member(self, name: str | None) -> Conditioning:
+        known = ", ".join(self.names)
+        if name is None and len(self.names) > 1:
+            raise ConceptError(f"recognise: which concept? Give the name of one: {known}.")
+        if name is not None and name not in self.members:
+            raise ConceptError(f"recognise: {quoted(name)} is not a concept that is loaded. Loaded: {known}.")
+        return self.members[name or self.names[0]]
+
+    def _answers(
+        self, questions: Sequence[str], seen_NK: torch.Tensor | None, max_ids: int
+    ) -> list[str]:
+        """An answer to each question, each about its own picture or all about none."""
+        named = [check_markers(text, self.names, where="question") for text in questions]
+        who = [not names and bool(_WHO.match(text)) for names, text in zip(named, questions, strict=True)]
+        by_sight: dict[int, tuple[str, ...]] = {}
+        if seen_NK is not None:
+            alone = len(self.names) == 1
+            unnamed = [i for i, names in enumerate(named) if not names and (who[i] or not alone)]
+            by_sight = dict(zip(unnamed, self._recognised(seen_NK[unnamed]), strict=True))
+        answers = {i: _listed(names) for i, names in by_sight.items() if who[i]}
+        introduced = {
+            i: names or by_sight.get(i, tuple(self.names))
+            for i, names in enumerate(named)
+            if i not in answers
+        }
+
+        def answer(names: tuple[str, ...], places: list[int]) -> Sequence[str]:
+            seen = None if seen_NK is None else seen_NK[places]
+            asked = [questions[i] for i in places]
+            return self._together(names).ask(asked, seen, max_ids=max_ids)
+
+        answers |= dict(zip(introduced, _by_key(introduced, answer), strict=True))
+        return [answers[i] for i in range(len(questions))]
+
+    def _recognised(self, seen_NK: torch.Tensor) -> list[tuple[str, ...]]:
+        """The concepts that each picture shows."""
+        if not len(seen_NK):
+            return []
+        found = [member.recognise(seen_NK) for member in self.members.values()]
+        return [
+            tuple(name for name, p in zip(self.names, each, strict=True) if p > RECOGNISED)
+            for each in zip(*found, strict=True)
+        ]
+
+    def _seen(self, image: Pictures) -> tuple[torch.Tensor, bool]:
+        """Image ids [N, K], and whether a list was given."""
+        if isinstance(image, torch.Tensor):
+            if image.dtype != torch.long or image.ndim != 2:
+                found = f"a tensor of {image.dtype}, {list(image.shape)}"
+                raise PictureError(f"image: found {found}, expected image ids [N, K], a path or a PIL image.")
+            return image, True
+        many = isinstance(image, list | tuple)
+        given = image if many else [image]
+        where = (f"image {i}" if many else "image" for i in range(len(given)))
+        return self.base.encode(as_picture(one, where=said) for one, said in zip(given, where, strict=True)), many
+
+
+def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
+    """Texts, and whether a list was given."""
+    many = isinstance(given, list | tuple)
+    texts = list(given) if many else [given]
+    for i, text in enumerate(texts):
+        where = f"{what} {i}" if many else what
+        if not isinstance(text, str):
+            expected = "a text" if many else "a text, or a list of texts"
+            raise UserError(f"{where}: found {type(text).__name__}, expected {expected}.")
+        if not text.strip():
+            raise UserError(f"{where}: found an empty text.")
+    return texts, many
+
+
+def _by_key(
+    key_of: Mapping[int, tuple[str, ...]],
+    make: Callable[[tuple[str, ...], list[int]], Sequence[Found]],
+) -> list[Found]:
+    """What `make(key, places)` gives for all places of each key, in the order of `key_of`.
+
+    >>> _by_key({0: ("bo",), 1: (), 2: ("bo",)}, lambda key, places: [(key, i) for i in places])
+    [(('bo',), 0), ((), 1), (('bo',), 2)]
+    """
+    made: dict[int, Found] = {}
+    for key in dict.fromkeys(key_of.values()):
+        places = [i for i in key_of if key_of[i] == key]
+        made |= zip(places, make(key, places), strict=True)
+    return [made[i] for i in key_of]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as an answer: '<bo>', '<bo> and <mia>', '<bo>, <mia> and <rex>'."""
+    marked = [f"<{name}>" for name in names]
+    first = ", ".join(marked[:-1])
+    return f"{first} and {marked[-1]}" if first else marked[0] if marked else NOBODY
