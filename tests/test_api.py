@@ -342,9 +342,10 @@ def test_which_concept_is_recognised_is_asked_for(both, photos):
 
 
 def test_its_hat_is_that_of_who_was_named_last(both, monkeypatch):
-    monkeypatch.setattr(Conditioning, "ask", lambda self, asked, **more: [f"the hat of {self.name}"])
+    hats = {"bo": "a red hat", "mia": "a blue cap"}
+    monkeypatch.setattr(Conditioning, "known", lambda self, question: hats[self.name])
     prompt = "in the snow <bo> wearing its hat beside <mia> in her hat"
-    assert both.recaption(prompt) == "in the snow <bo> wearing the hat of bo beside <mia> in the hat of mia"
+    assert both.recaption(prompt) == "in the snow <bo> wearing a red hat beside <mia> in a blue cap"
 
 
 def test_of_previews_of_two_the_one_is_kept_that_shows_both(both, monkeypatch):
