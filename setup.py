@@ -1,6 +1,7 @@
 """Builds the package: its ranges of requirements, and what ships inside it.
 
-`constraints.txt` holds the exact versions that `make demo` and `make test` install (CONTRIBUTING.md).
+`constraints.txt` holds the exact versions that `make demo` and `make test` install
+(CONTRIBUTING.md).
 """
 
 import atexit

@@ -1,10 +1,11 @@
-"""What a base of 7B's true shapes costs: ids a second when learning, seconds a picture, memory. Random weights; nothing is fetched.
+"""What a base of 7B's true shapes costs: ids a second when learning, seconds a picture, memory.
+Random weights; nothing is fetched.
 
     python benchmarks/seven_b.py --out results/seven_b.json          (one GPU of 24 GB or more)
     python benchmarks/seven_b.py --size tiny --out tiny.json         (any machine; shows only that it runs)
 
-The same `Learner`, `Speaker` and sampling as everywhere else, one process, no DeepSpeed. Speed and memory do not depend on the
-weights; what is drawn is noise.
+The same `Learner`, `Speaker` and sampling as everywhere else, one process, no DeepSpeed. Speed and
+memory do not depend on the weights; what is drawn is noise.
 """
 
 from __future__ import annotations
@@ -39,22 +40,50 @@ from unictoken.model.draw import Draw
 from unictoken.model.sampling import sample_pictures
 from unictoken.model.vocab import image_token_name
 
-TINY_VQ = {"codes": 64, "side": 32, "vq_channels": 32, "vq_multipliers": (1, 1, 2), "vq_width": 8, "vq_blocks": 0}
-SIZES = {"7b": Shape(), "tiny": Shape(width=64, layers=2, heads=2, ffn_width=128, vocabulary=512, **TINY_VQ)}
+TINY_VQ = {
+    "codes": 64,
+    "side": 32,
+    "vq_channels": 32,
+    "vq_multipliers": (1, 1, 2),
+    "vq_width": 8,
+    "vq_blocks": 0,
+}
+SIZES = {
+    "7b": Shape(),
+    "tiny": Shape(width=64, layers=2, heads=2, ffn_width=128, vocabulary=512, **TINY_VQ),
+}
 
 
 def tokenizer_of(shape: Shape) -> PreTrainedTokenizerFast:
-    """Words without meaning in the published layout: special, image tokens, `<eoss>`, `<racm3:break>`, reserved, `<image>`."""
-    names = ["<s>", "<pad>", "</s>", "<unk>", *map(image_token_name, range(shape.codes)), "<eoss>", "<racm3:break>", "<reserved08706>", "<image>"]
+    """Words without meaning in the published layout: special, image tokens, `<eoss>`,
+    `<racm3:break>`, reserved, `<image>`.
+    """
+    names = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        *map(image_token_name, range(shape.codes)),
+        "<eoss>",
+        "<racm3:break>",
+        "<reserved08706>",
+        "<image>",
+    ]
     names += [f"<reserved{i:05d}>" for i in range(8708, 8708 + shape.vocabulary // 8)]
     names += [f"word{i}" for i in range(shape.vocabulary - len(names))]
-    words = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>"))
+    words = Tokenizer(
+        models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>")
+    )
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", pad_token="<pad>", sep_token="<reserved08706>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, bos_token="<s>", pad_token="<pad>", sep_token="<reserved08706>"
+    )
 
 
 def random_base(shape: Shape, device: str) -> Base:
-    """A base of these shapes, in bf16 with the image tokenizer in fp32, as a published one is held."""
+    """A base of these shapes, in bf16 with the image tokenizer in fp32, as a published one is
+    held.
+    """
     tokenizer = tokenizer_of(shape)
     config = ChameleonConfig(
         hidden_size=shape.width,
@@ -88,14 +117,24 @@ def random_base(shape: Shape, device: str) -> Base:
 
 def random_concept(base: Base, rows: int) -> ConceptTokens:
     values = torch.randn(2, rows, base.width) / 50
-    return ConceptTokens(name="bo", class_noun="word0", counts={"name": 1, "shared": rows - 1}, rows_in=values[0], rows_out=values[1])
+    return ConceptTokens(
+        name="bo",
+        class_noun="word0",
+        counts={"name": 1, "shared": rows - 1},
+        rows_in=values[0],
+        rows_out=values[1],
+    )
 
 
 def random_batch(base: Base, job: Job) -> Batch:
-    """Drawings, every image id supervised, and as long sequences with 16 ids supervised, as many as a short answer has."""
+    """Drawings, every image id supervised, and as long sequences with 16 ids supervised, as many as
+    a short answer has.
+    """
     ids = torch.randint(base.vocab.words[0], base.vocab.size, (job.batch, job.length))
     picture = base.codes_per_picture
-    ids[:, -picture:] = base.vocab.image_ids[torch.randint(len(base.vocab.image_ids), (job.batch, picture))]
+    ids[:, -picture:] = base.vocab.image_ids[
+        torch.randint(len(base.vocab.image_ids), (job.batch, picture))
+    ]
     ids[:, 1 : 1 + job.rows] = torch.tensor(base.vocab.reserved[: job.rows])
     labels = torch.full_like(ids, IGNORE)
     labels[: job.drawings, -picture:] = ids[: job.drawings, -picture:]
@@ -104,7 +143,9 @@ def random_batch(base: Base, job: Job) -> Batch:
 
 
 def measured(device: str, run: Callable[[], None]) -> tuple[float, float]:
-    """Seconds, and the peak of memory in GiB: of the GPU, or of this process so far where there is none."""
+    """Seconds, and the peak of memory in GiB: of the GPU, or of this process so far where there is
+    none.
+    """
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
@@ -113,17 +154,26 @@ def measured(device: str, run: Callable[[], None]) -> tuple[float, float]:
     if device == "cuda":
         torch.cuda.synchronize()
     seconds = time.perf_counter() - began
-    peak = torch.cuda.max_memory_allocated() if device == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = (
+        torch.cuda.max_memory_allocated()
+        if device == "cuda"
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
     return seconds, peak / GIB
 
 
 def measure_learning(base: Base, shape: Shape, job: Job, steps: int) -> dict:
     concept = random_concept(base, job.rows)
     learner = Learner(base, base.vocab.reserved[: job.rows], concept.rows_in, concept.rows_out)
-    engine, batch = TorchEngine(learner, Stage(steps=steps, batch=job.batch)), random_batch(base, job)
+    engine, batch = (
+        TorchEngine(learner, Stage(steps=steps, batch=job.batch)),
+        random_batch(base, job),
+    )
     weights = torch.ones(job.batch)
     engine.step(batch, weights, 1e-3)  # the first one warms up
-    seconds, peak = measured(str(base.device.type), lambda: [engine.step(batch, weights, 1e-3) for _ in range(steps)])
+    seconds, peak = measured(
+        str(base.device.type), lambda: [engine.step(batch, weights, 1e-3) for _ in range(steps)]
+    )
     return {
         "batch": job.batch,
         "recompute": job.recompute,
@@ -136,10 +186,18 @@ def measure_learning(base: Base, shape: Shape, job: Job, steps: int) -> dict:
 
 def measure_drawing(base: Base, shape: Shape, job: Job) -> dict:
     speaker = Speaker(base, [random_concept(base, job.rows)])
-    prompt = [base.vocab.bos, *speaker.ids["bo"], *base.vocab.words[: job.prompt - job.rows - 2], base.vocab.end_turn]
+    prompt = [
+        base.vocab.bos,
+        *speaker.ids["bo"],
+        *base.vocab.words[: job.prompt - job.rows - 2],
+        base.vocab.end_turn,
+    ]
     length = base.codes_per_picture
     seconds, peak = measured(
-        str(base.device.type), lambda: base.decode(sample_pictures(speaker, [prompt] * job.pictures, length, Draw(seed=0)))
+        str(base.device.type),
+        lambda: base.decode(
+            sample_pictures(speaker, [prompt] * job.pictures, length, Draw(seed=0))
+        ),
     )
     return {
         "pictures": job.pictures,
@@ -150,16 +208,26 @@ def measure_drawing(base: Base, shape: Shape, job: Job) -> dict:
 
 
 def as_table(found: dict) -> str:
-    lines = ["| | at once | ids a second | seconds | peak GiB | by arithmetic |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| | at once | ids a second | seconds | peak GiB | by arithmetic |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in found["learning"]:
         name = "a step, layers recomputed" if row["recompute"] else "a step"
-        lines.append(_line(name, row["batch"], f"{row['ids_per_second']:.0f}", row["seconds_per_step"], row))
+        lines.append(
+            _line(name, row["batch"], f"{row['ids_per_second']:.0f}", row["seconds_per_step"], row)
+        )
     drawn = found["drawing"]
-    return "\n".join([*lines, _line("a picture", drawn["pictures"], "", drawn["seconds_per_picture"], drawn)])
+    return "\n".join(
+        [*lines, _line("a picture", drawn["pictures"], "", drawn["seconds_per_picture"], drawn)]
+    )
 
 
 def _line(name: str, at_once: int, speed: str, seconds: float, row: dict) -> str:
-    return f"| {name} | {at_once} | {speed} | {seconds:.2f} | {row['peak_gib']:.1f} | {row['counted_gib']:.1f} |"
+    return (
+        f"| {name} | {at_once} | {speed} | {seconds:.2f} | {row['peak_gib']:.1f} |"
+        f" {row['counted_gib']:.1f} |"
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -167,19 +235,28 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=SIZES, default="7b")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--out", metavar="FILE", default="results/seven_b.json")
     options = parser.parse_args(arguments)
     if options.batch < 1 or options.steps < 1:
-        raise UserError(f"--batch {options.batch}, --steps {options.steps}; expected 1 or more of each.")
+        raise UserError(
+            f"--batch {options.batch}, --steps {options.steps}; expected 1 or more of each."
+        )
     device = usual_device()
     if options.size == "7b" and device == "cpu":
-        sys.exit("benchmarks/seven_b.py: no GPU found; 7B needs one of 24 GB or more. `--size tiny` runs anywhere.\n\n" + budget.table())
+        sys.exit(
+            "benchmarks/seven_b.py: no GPU found; 7B needs one of 24 GB or more. `--size tiny` runs"
+            " anywhere.\n\n" + budget.table()
+        )
     shape = SIZES[options.size]
-    job = Job(batch=options.batch, drawings=-(-options.batch * 3 // 4), length=shape.ids_per_picture + 102)
+    job = Job(
+        batch=options.batch, drawings=-(-options.batch * 3 // 4), length=shape.ids_per_picture + 102
+    )
     base = random_base(shape, device)
     plain = measure_learning(base, shape, job, options.steps)
     base.model.recompute_activations()

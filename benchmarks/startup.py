@@ -3,9 +3,9 @@
     python benchmarks/startup.py                        (about two minutes)
     python benchmarks/startup.py --runs 1 --only help   (one command, once)
 
-Seconds depend on the machine and on what else it does, so each command is divided by `python -c pass` and
-by imports that were timed in the same minutes. A program that imports torch cannot be faster than
-`import torch`; one that answers without it can.
+Seconds depend on the machine and on what else it does, so each command is divided by `python -c
+pass` and by imports that were timed in the same minutes. A program that imports torch cannot be
+faster than `import torch`; one that answers without it can.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class StartupError(UserError):
 
 
 def seconds(command: Command, folder: Path) -> float:
-    """Wall time of the whole process, started in `folder`. Raises `StartupError` for another exit status."""
+    """Wall time of the whole process, started in `folder`. Raises `StartupError` for another exit
+    status.
+    """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     began = time.perf_counter()
@@ -99,7 +101,9 @@ def seconds(command: Command, folder: Path) -> float:
 
 
 def measure(commands: Mapping[str, Command], runs: int) -> dict[str, list[float]]:
-    """Seconds of every run, by name. One run of each command follows another, so that a busy minute slows them all."""
+    """Seconds of every run, by name. One run of each command follows another, so that a busy minute
+    slows them all.
+    """
     taken: dict[str, list[float]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory(prefix="unictoken-startup-") as folder:
         for _ in range(runs):
@@ -109,7 +113,9 @@ def measure(commands: Mapping[str, Command], runs: int) -> dict[str, list[float]
 
 
 def table(commands: Mapping[str, Command], taken: Mapping[str, Sequence[float]]) -> str:
-    """A Markdown table: least and median seconds, then the least divided by each reference's least."""
+    """A Markdown table: least and median seconds, then the least divided by each reference's
+    least.
+    """
     references = [name for name in REFERENCES if name in taken]
     heads = ["command", "min s", "median s", *(f"/ {name}" for name in references)]
     lines = [heads, ["---"] * len(heads)]
@@ -134,16 +140,23 @@ def _main(arguments: Sequence[str]) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--runs", type=int, default=5, metavar="N", help="runs of each; 5 by default")
+    parser.add_argument(
+        "--runs", type=int, default=5, metavar="N", help="runs of each; 5 by default"
+    )
     parser.add_argument("--only", choices=COMMANDS, help="this command and the bare imports")
-    parser.add_argument("--debug", action="store_true", help="show where in the code an error arose")
+    parser.add_argument(
+        "--debug", action="store_true", help="show where in the code an error arose"
+    )
     options = parser.parse_args(arguments)
     within("--runs", options.runs, 1)
     chosen = {options.only: COMMANDS[options.only]} if options.only else COMMANDS
     commands = {**REFERENCES, **chosen}
     taken = measure(commands, options.runs)
     print(table(commands, taken))
-    print(f"\nRuns of each: {options.runs}; cores: {os.cpu_count()}. The ratios are of the least times.")
+    print(
+        f"\nRuns of each: {options.runs}; cores: {os.cpu_count()}. The ratios are of the least"
+        " times."
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Golden values: what the shipped base learns, draws and answers for fixed seeds, to the last digit.
+"""Golden values: what the shipped base learns, draws and answers for fixed seeds, to the last
+digit.
 
     python dev/golden.py record      writes dev/golden.json (on the commit before code is moved)
     python dev/golden.py check       runs the same again and prints every difference; exit status 1 if there is one
 
-Everything goes through the commands, so that the same script runs before and after the code is moved. Five minutes on two cores.
-Values belong to one kind of machine and one set of locked packages: record and check on the same.
+Everything goes through the commands, so that the same script runs before and after the code is
+moved. Five minutes on two cores. Values belong to one kind of machine and one set of locked
+packages: record and check on the same.
 """
 
 from __future__ import annotations
@@ -39,7 +41,11 @@ def call(*arguments: str) -> str:
     """What a Python program of the repository prints."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, encoding="utf-8"
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
     )
     if done.returncode:
         sys.exit(f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}")

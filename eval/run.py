@@ -30,7 +30,9 @@ def chosen(settings: BenchmarkConfig, names: str) -> dict:
     methods = load_methods(settings.methods)
     wanted = list(methods) if names == "all" else names.split(",")
     if strange := [name for name in wanted if name not in methods]:
-        raise config.ConfigError(f"--methods: '{strange[0]}' is not among the config's: {', '.join(methods)}.")
+        raise config.ConfigError(
+            f"--methods: '{strange[0]}' is not among the config's: {', '.join(methods)}."
+        )
     return {name: methods[name] for name in wanted}
 
 
@@ -39,17 +41,31 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(arguments: Sequence[str]) -> None:
-    parser = config.Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = config.Parser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", required=True)
-    parser.add_argument("--methods", default="all", metavar="all|NAME,NAME", help="which of the config's methods")
+    parser.add_argument(
+        "--methods", default="all", metavar="all|NAME,NAME", help="which of the config's methods"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     settings = config.load(BenchmarkConfig, options.config, options.set)
     methods = chosen(settings, options.methods)
     keep_freed_memory()
-    with keeping(lambda: f"what was finished is kept in {settings.work}, and the same command goes on from there."):
-        benchmark = Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods, commit=commit())
+    with keeping(
+        lambda: (
+            f"what was finished is kept in {settings.work}, and the same command goes on from"
+            " there."
+        )
+    ):
+        benchmark = Benchmark(
+            settings,
+            load_base(settings.base, vq_decoder=settings.vq_decoder),
+            methods,
+            commit=commit(),
+        )
         benchmark.learn()
         benchmark.measure()
         print(write_results(benchmark, command=" ".join(["python", PROGRAM, *arguments])))

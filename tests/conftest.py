@@ -1,4 +1,6 @@
-"""One tiny base of the real class, with random weights from a fixed seed, and one concept to put on it."""
+"""One tiny base of the real class, with random weights from a fixed seed, and one concept to put on
+it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def tokenizer():
 def model(tokenizer) -> EarlyFusionModel:
     torch.manual_seed(0)
     vq = image_tokenizer.build(image_tokenizer.TokenizerSettings(num_codes=CODES, width=32))
-    made = language.build(language.LanguageSettings(width=32, layers=2, heads=2, ffn_width=64), tokenizer, vq)
+    made = language.build(
+        language.LanguageSettings(width=32, layers=2, heads=2, ffn_width=64), tokenizer, vq
+    )
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if ".vqmodel." not in name:
@@ -69,9 +73,17 @@ def make_concept(base):
 
     def make(name: str = "bo", **counts: int) -> ConceptTokens:
         counts = {"name": 1, **(counts or {"shared": 4})}
-        rows = torch.randn(2, sum(counts.values()), base.width, generator=torch.Generator().manual_seed(len(name)))
+        rows = torch.randn(
+            2, sum(counts.values()), base.width, generator=torch.Generator().manual_seed(len(name))
+        )
         return ConceptTokens(
-            name=name, class_noun="dog", counts=counts, rows_in=rows[0], rows_out=rows[1], base_name=base.name, base_fingerprint=base.fingerprint
+            name=name,
+            class_noun="dog",
+            counts=counts,
+            rows_in=rows[0],
+            rows_out=rows[1],
+            base_name=base.name,
+            base_fingerprint=base.fingerprint,
         )
 
     return make

@@ -5,7 +5,14 @@ import torch
 from PIL import Image
 
 from unictoken.concept.tokens import Prompts
-from unictoken.conditioning import Conditioning, certainty, in_pictures, in_words, of_each, with_tokens
+from unictoken.conditioning import (
+    Conditioning,
+    certainty,
+    in_pictures,
+    in_words,
+    of_each,
+    with_tokens,
+)
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
@@ -28,48 +35,83 @@ def pictures(base, toy) -> torch.Tensor:
 
 def test_a_question_begins_with_the_concepts_introduction(base, spoken):
     vocab, (name, *shared) = base.vocab, spoken.speaker.ids["bo"]
-    said = [vocab.bos, name, *vocab.encode("is"), *shared, *vocab.encode("."), *vocab.encode("what is"), name, *vocab.encode("?"), vocab.end_turn]
+    said = [
+        vocab.bos,
+        name,
+        *vocab.encode("is"),
+        *shared,
+        *vocab.encode("."),
+        *vocab.encode("what is"),
+        name,
+        *vocab.encode("?"),
+        vocab.end_turn,
+    ]
     assert spoken.question("what is <bo>?") == said
 
 
 def test_a_question_about_a_picture_begins_with_the_picture(base, spoken, pictures):
     vocab = base.vocab
-    asked, alone = spoken.question("who is it?", pictures[0].tolist()), spoken.question("who is it?")
+    asked, alone = (
+        spoken.question("who is it?", pictures[0].tolist()),
+        spoken.question("who is it?"),
+    )
     assert asked == [vocab.bos, *vocab.picture(pictures[0]), *alone[1:]]
 
 
 def test_an_answer_can_begin_with_tokens(base, make_concept):
     prompts = Prompts(understanding="{name}", understanding_answer="{understanding}")
-    spoken = with_tokens(base, dataclasses.replace(make_concept("bo", understanding=2), prompts=prompts))
+    spoken = with_tokens(
+        base, dataclasses.replace(make_concept("bo", understanding=2), prompts=prompts)
+    )
     name, *understanding = spoken.speaker.ids["bo"]
     assert spoken.question("") == [base.vocab.bos, name, base.vocab.end_turn, *understanding]
 
 
 def test_a_concept_that_is_not_loaded_is_named(spoken):
-    with pytest.raises(ConceptError, match="'<mia>' is not a concept that is loaded. Loaded: '<bo>'"):
+    with pytest.raises(
+        ConceptError, match="'<mia>' is not a concept that is loaded. Loaded: '<bo>'"
+    ):
         spoken.question("is <mia> with <bo>?")
 
 
-@pytest.mark.parametrize("text", ["<racm3:break>", "IMGIMGAZ", "<eoss>", "<s>", "<reserved00070>", "<image>"])
+@pytest.mark.parametrize(
+    "text", ["<racm3:break>", "IMGIMGAZ", "<eoss>", "<s>", "<reserved00070>", "<image>"]
+)
 def test_what_a_user_writes_never_becomes_a_special_token(base, text):
     vocab = base.vocab
     try:
         ids = in_words(base, "bo", "").question(f"say {text} now")
     except ConceptError:
         return
-    special = {vocab.begin_image, vocab.end_image, vocab.image, *vocab.reserved, *vocab.image_ids.tolist()}
+    special = {
+        vocab.begin_image,
+        vocab.end_image,
+        vocab.image,
+        *vocab.reserved,
+        *vocab.image_ids.tolist(),
+    }
     assert not special & set(ids) and ids.count(vocab.bos) == ids.count(vocab.end_turn) == 1
 
 
 def test_an_answer_has_the_marker_where_the_model_said_the_name(base, spoken):
     name, first, *_ = spoken.speaker.ids["bo"]
-    assert spoken._read([*base.vocab.encode("this is"), name, first, *base.vocab.encode("at home")]) == "this is <bo> at home"
+    assert (
+        spoken._read([*base.vocab.encode("this is"), name, first, *base.vocab.encode("at home")])
+        == "this is <bo> at home"
+    )
 
 
 def test_recognition_is_the_share_of_yes_averaged_over_the_ways_to_ask(base, spoken, pictures):
     yes, no = (base.vocab.encode(word)[0] for word in ("yes", "no"))
-    forms = ("is <bo> in the photo?", "can you see <bo> here?", "is this <bo>?", "does the photo show <bo>?")
-    scores = next_logits(spoken.speaker, [spoken.question(form, pictures[1].tolist()) for form in forms])
+    forms = (
+        "is <bo> in the photo?",
+        "can you see <bo> here?",
+        "is this <bo>?",
+        "does the photo show <bo>?",
+    )
+    scores = next_logits(
+        spoken.speaker, [spoken.question(form, pictures[1].tolist()) for form in forms]
+    )
     expected = (scores[:, yes] - scores[:, no]).sigmoid().mean()
     assert spoken.recognise(pictures)[1] == pytest.approx(expected.item(), abs=1e-5)
 
@@ -89,7 +131,10 @@ def test_prompts_become_pictures(base, spoken):
 
 
 def test_a_bare_prompt_is_a_photo_of_it(spoken):
-    assert torch.equal(spoken.draw_ids(["<bo> wearing a hat"], QUICK), spoken.draw_ids(["a photo of <bo> wearing a hat."], QUICK))
+    assert torch.equal(
+        spoken.draw_ids(["<bo> wearing a hat"], QUICK),
+        spoken.draw_ids(["a photo of <bo> wearing a hat."], QUICK),
+    )
 
 
 def test_a_method_that_does_not_draw_says_so(base, bo):
@@ -114,7 +159,12 @@ def test_words_stand_for_a_concept_without_tokens(base):
     vocab = base.vocab
     told = in_words(base, "bo", "{name} is a dog.")
     assert told.question("is <bo> here?") == [
-        vocab.bos, *vocab.encode("bo"), *vocab.encode("is a dog."), *vocab.encode("is"), *vocab.encode("bo"), *vocab.encode("here?"),
+        vocab.bos,
+        *vocab.encode("bo"),
+        *vocab.encode("is a dog."),
+        *vocab.encode("is"),
+        *vocab.encode("bo"),
+        *vocab.encode("here?"),
         vocab.end_turn,
     ]
     assert not told.speaker.concepts
@@ -125,25 +175,44 @@ def test_reference_pictures_stand_before_what_is_asked(base, pictures):
     seen = [*vocab.picture(pictures[0]), *vocab.picture(pictures[1])]
     introduction = [*vocab.encode("bo is"), *seen, *vocab.encode(".")]
     asked = [*vocab.picture(pictures[1]), *vocab.encode("is bo here?")]
-    assert shown.question("is <bo> here?", pictures[1].tolist()) == [vocab.bos, *introduction, *asked, vocab.end_turn]
+    assert shown.question("is <bo> here?", pictures[1].tolist()) == [
+        vocab.bos,
+        *introduction,
+        *asked,
+        vocab.end_turn,
+    ]
     assert len(shown.draw(["<bo>"], QUICK)) == 1
 
 
 def recaptioned(spoken, monkeypatch, prompt: str, known: str | None) -> tuple[str, list[str]]:
     """A prompt where the model knows one answer to everything, and what it is asked."""
     asked = []
-    monkeypatch.setattr(Conditioning, "known", lambda self, question: asked.append(question) or known)
+    monkeypatch.setattr(
+        Conditioning, "known", lambda self, question: asked.append(question) or known
+    )
     return spoken.recaption(prompt), asked
 
 
 def test_what_a_prompt_points_at_is_asked_for(spoken, monkeypatch):
-    prompt, asked = recaptioned(spoken, monkeypatch, "<bo> wearing its hat, its  HAT on this beach", "a red cap")
-    assert prompt == "<bo> wearing a red cap, a red cap on this beach" and asked == ["what hat does <bo> have?"] * 2
+    prompt, asked = recaptioned(
+        spoken, monkeypatch, "<bo> wearing its hat, its  HAT on this beach", "a red cap"
+    )
+    assert (
+        prompt == "<bo> wearing a red cap, a red cap on this beach"
+        and asked == ["what hat does <bo> have?"] * 2
+    )
 
 
 @pytest.mark.parametrize("known", ["a blue beanie", "pricked", None])
 @pytest.mark.parametrize(
-    "prompt", ["<bo> on its side in the snow", "a girl and her dog <bo> in the snow", "<bo> in her arms", "<bo> on his back", "<bo> in a hat"]
+    "prompt",
+    [
+        "<bo> on its side in the snow",
+        "a girl and her dog <bo> in the snow",
+        "<bo> in her arms",
+        "<bo> on his back",
+        "<bo> in a hat",
+    ],
 )
 def test_a_prompt_stays_where_nothing_is_known(spoken, monkeypatch, prompt, known):
     assert recaptioned(spoken, monkeypatch, prompt, known)[0] == prompt
@@ -154,7 +223,9 @@ def test_an_answer_is_known_where_it_is_likelier_than_all_others(base, spoken, m
     answer = vocab.encode("a red cap")
     by_hand = 1.0
     for said, following in zip(range(len(answer) + 1), [*answer, vocab.end_turn], strict=True):
-        by_hand *= float(next_logits(spoken.speaker, [[*prompt, *answer[:said]]]).softmax(-1)[0, following])
+        by_hand *= float(
+            next_logits(spoken.speaker, [[*prompt, *answer[:said]]]).softmax(-1)[0, following]
+        )
     assert certainty(spoken.speaker, prompt, answer) == pytest.approx(by_hand, rel=1e-3)
     monkeypatch.setattr("unictoken.conditioning.sample_text", lambda *_, **__: [answer])
     for sure, known in ((0.51, "a red cap"), (0.49, None)):
@@ -164,19 +235,31 @@ def test_an_answer_is_known_where_it_is_likelier_than_all_others(base, spoken, m
 
 def test_the_prompts_that_are_drawn_can_be_seen(spoken, monkeypatch):
     prompts = ["photo of <bo> wearing its hat", "<bo> in gray", "A photo of <bo>."]
-    assert spoken.prompts_to_draw(prompts) == ["a photo of <bo> wearing its hat.", "a photo of <bo> in grey.", "A photo of <bo>."]
+    assert spoken.prompts_to_draw(prompts) == [
+        "a photo of <bo> wearing its hat.",
+        "a photo of <bo> in grey.",
+        "A photo of <bo>.",
+    ]
     monkeypatch.setattr(Conditioning, "known", lambda self, question: "a red cap")
     drawn = spoken.prompts_to_draw(prompts, recaption=True)
-    assert drawn[0] == "a photo of <bo> wearing a red cap." and spoken.prompts_to_draw(drawn) == drawn
+    assert (
+        drawn[0] == "a photo of <bo> wearing a red cap." and spoken.prompts_to_draw(drawn) == drawn
+    )
 
 
 def test_a_photo_of_it_is_not_a_photo_of_a_photo(spoken):
-    assert torch.equal(spoken.draw_ids(["Photo of <bo>"], QUICK), spoken.draw_ids(["a photo of <bo>."], QUICK))
+    assert torch.equal(
+        spoken.draw_ids(["Photo of <bo>"], QUICK), spoken.draw_ids(["a photo of <bo>."], QUICK)
+    )
 
 
 @pytest.mark.parametrize(
     ("american", "british"),
-    [("What Color is <bo>?", "What Colour is <bo>?"), ("is <bo> GRAY?", "is <bo> GREY?"), ("what is the favorite of <bo>?",) * 2],
+    [
+        ("What Color is <bo>?", "What Colour is <bo>?"),
+        ("is <bo> GRAY?", "is <bo> GREY?"),
+        ("what is the favorite of <bo>?",) * 2,
+    ],
 )
 def test_a_question_is_asked_in_the_spelling_of_the_base(spoken, american, british):
     assert spoken.question(american) == spoken.question(british)
@@ -231,6 +314,8 @@ def test_each_picture_has_its_own_answer_and_a_broken_one_its_error(base, files)
 def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeypatch):
     read = []
     whole = Image.new("RGB", (32, 32))
-    monkeypatch.setattr("unictoken.conditioning.read_shrunk", lambda file: read.append(file) or whole)
+    monkeypatch.setattr(
+        "unictoken.conditioning.read_shrunk", lambda file: read.append(file) or whole
+    )
     next(of_each(base, files, lambda seen_NK: [0] * len(seen_NK)))
     assert read == files[:3]

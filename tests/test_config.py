@@ -47,12 +47,19 @@ def test_what_is_not_written_is_the_default(load):
 
 def test_every_type_is_read_as_its_field_says(load):
     read = load(
-        "seed: 7\ntext: 12\nflag: true\nlimit: null\nkind: large\nstage: 1\npart: {rate: 1e-4, names: [a, 1]}\n"
-        "parts: [{rate: 2}, {}]\nshares: {a: 1, b: .5}"
+        "seed: 7\ntext: 12\nflag: true\nlimit: null\nkind: large\nstage: 1\npart: {rate: 1e-4,"
+        " names: [a, 1]}\nparts: [{rate: 2}, {}]\nshares: {a: 1, b: .5}"
     )
     assert read == Settings(
-        seed=7, text="12", flag=True, limit=None, kind="large", stage=1, part=Part(rate=0.0001, names=("a", "1")),
-        parts=(Part(rate=2.0), Part()), shares={"a": 1.0, "b": 0.5},
+        seed=7,
+        text="12",
+        flag=True,
+        limit=None,
+        kind="large",
+        stage=1,
+        part=Part(rate=0.0001, names=("a", "1")),
+        parts=(Part(rate=2.0), Part()),
+        shares={"a": 1.0, "b": 0.5},
     )
 
 
@@ -94,7 +101,10 @@ def test_one_item_is_a_list_of_one(load):
         ("seed: 1\ntext: \x07", "not valid YAML"),
         ("seed: 1\n? [a, b]\n: 1", "unknown key|not valid YAML"),
         ("extends: a.yaml\nseed: 1", "extends"),
-        ("extends: nowhere.yaml\nseed: 1", r"a\.yaml: extends '.*nowhere\.yaml', and there is no such file"),
+        (
+            "extends: nowhere.yaml\nseed: 1",
+            r"a\.yaml: extends '.*nowhere\.yaml', and there is no such file",
+        ),
         ("extends: [b.yaml]\nseed: 1", "extends: found .*, expected one file name"),
         ("seed: 1\npart: {rate: nan}", "rate: found 'nan', expected a finite number"),
         ("seed: " + "[" * 5000, "not valid YAML"),
@@ -113,7 +123,12 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 def test_the_command_line_lies_on_top(load):
     read = load("seed: 1\npart: {rate: 1}", "seed=2", "part.names=[a, b]", "shares.x=3", "text=")
-    assert (read.seed, read.part, read.shares, read.text) == (2, Part(rate=1.0, names=("a", "b")), {"x": 3.0}, "")
+    assert (read.seed, read.part, read.shares, read.text) == (
+        2,
+        Part(rate=1.0, names=("a", "b")),
+        {"x": 3.0},
+        "",
+    )
 
 
 def test_the_command_line_picks_an_item_of_a_list_by_its_number(load):
@@ -140,27 +155,48 @@ def test_a_mistake_on_the_command_line_is_said(load, override, match):
 
 def test_a_file_can_extend_another(tmp_path, load):
     (tmp_path / "below").mkdir()
-    (tmp_path / "below" / "b.yaml").write_text("seed: 1\ntext: kept\npart: {rate: 1, names: [a]}\nparts: [{}, {}]", encoding="utf-8")
+    (tmp_path / "below" / "b.yaml").write_text(
+        "seed: 1\ntext: kept\npart: {rate: 1, names: [a]}\nparts: [{}, {}]", encoding="utf-8"
+    )
     read = load("extends: below/b.yaml\nseed: 2\npart: {rate: 9}\nparts: [{rate: 3}]")
-    assert read == Settings(seed=2, text="kept", part=Part(rate=9.0, names=("a",)), parts=(Part(rate=3.0),))
+    assert read == Settings(
+        seed=2, text="kept", part=Part(rate=9.0, names=("a",)), parts=(Part(rate=3.0),)
+    )
 
 
 def test_written_settings_are_read_back(load):
     settings = Settings(
-        seed=3, text="no", flag=True, limit=None, stage=1, part=Part(rate=1e-7, names=("1", "null", "é: #")), parts=(Part(),), shares={"on": 0.1}
+        seed=3,
+        text="no",
+        flag=True,
+        limit=None,
+        stage=1,
+        part=Part(rate=1e-7, names=("1", "null", "é: #")),
+        parts=(Part(),),
+        shares={"on": 0.1},
     )
     assert load(config.to_yaml(settings)) == settings
 
 
 def test_the_settings_of_a_run_are_read_back(tmp_path):
-    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=("data/bo",), facts=("<bo>: it sings",)), method=Method(start="k_means"))
+    settings = RunConfig(
+        concept=ConceptConfig(name="bo", pictures=("data/bo",), facts=("<bo>: it sings",)),
+        method=Method(start="k_means"),
+    )
     (tmp_path / "run.yaml").write_text(config.to_yaml(settings), encoding="utf-8")
     assert config.load(RunConfig, tmp_path / "run.yaml") == settings
 
 
 def test_the_main_config_has_every_key_it_should():
-    settings = config.load(RunConfig, ROOT / "configs" / "bo.yaml", ["seed=5", "method.stages=[{steps: 2}]"])
-    assert (settings.concept.name, settings.seed, settings.folder, settings.method.stages[0].steps) == ("bo", 5, Path("runs/bo"), 2)
+    settings = config.load(
+        RunConfig, ROOT / "configs" / "bo.yaml", ["seed=5", "method.stages=[{steps: 2}]"]
+    )
+    assert (
+        settings.concept.name,
+        settings.seed,
+        settings.folder,
+        settings.method.stages[0].steps,
+    ) == ("bo", 5, Path("runs/bo"), 2)
     assert settings.named("a <{name}> {place}") == "a <bo> {place}"
 
 
@@ -189,11 +225,17 @@ def test_a_text_of_the_command_line_is_taken_letter_by_letter(load, text):
 
 def test_a_list_of_the_command_line_is_yaml(load):
     assert load("seed: 1", 'part.names=["a #1", b]').part.names == ("a #1", "b")
-    assert load("seed: 1", "part.names=[]").part.names == load("seed: 1", "part.names=").part.names == ()
+    assert (
+        load("seed: 1", "part.names=[]").part.names
+        == load("seed: 1", "part.names=").part.names
+        == ()
+    )
     assert load("seed: 1", "part.names=null", "limit=~").limit is None
 
 
-@pytest.mark.parametrize("said", ["seed=1 #2", "part.names=[a, b #1, c]", "part={rate: 2} # x", "shares={a: 1 #2}"])
+@pytest.mark.parametrize(
+    "said", ["seed=1 #2", "part.names=[a, b #1, c]", "part={rate: 2} # x", "shares={a: 1 #2}"]
+)
 def test_nothing_of_the_command_line_is_cut_off_as_a_comment(load, said):
     with pytest.raises(ConfigError):
         load("seed: 1", said)
@@ -216,8 +258,8 @@ def test_places_in_a_file_are_relative_to_that_file(tmp_path, monkeypatch):
         (tmp_path / name).write_text("", encoding="utf-8")
     (folder / "sub" / "below.yaml").write_text("maybe: own", encoding="utf-8")
     (folder / "a.yaml").write_text(
-        "extends: sub/below.yaml\none: own\nmany: [own, here, ../here, nowhere]\nby_name: {a: own}\n"
-        "lines: [own x=1, joint y=2]\ntext: own",
+        "extends: sub/below.yaml\none: own\nmany: [own, here, ../here, nowhere]\nby_name: {a:"
+        " own}\nlines: [own x=1, joint y=2]\ntext: own",
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
@@ -225,7 +267,8 @@ def test_places_in_a_file_are_relative_to_that_file(tmp_path, monkeypatch):
     assert (read.one, read.many) == ("configs/own", ("configs/own", "here", "here", "nowhere"))
     assert (read.maybe, read.by_name, read.text) == ("configs/sub/own", {"a": "configs/own"}, "own")
     assert read.lines == ("configs/own x=1", "joint y=2")
-    assert config.load(Places, "configs/a.yaml", ["one=own"]).one == "own"  # the command line means the current folder
+    # the command line means the current folder
+    assert config.load(Places, "configs/a.yaml", ["one=own"]).one == "own"
     monkeypatch.chdir(folder / "sub")
     assert config.load(Places, tmp_path / "configs" / "a.yaml").one == str(folder / "own")
 
@@ -237,8 +280,12 @@ def test_a_name_that_ships_is_no_file(tmp_path):
 
 
 def test_a_method_that_ships_can_be_extended_by_its_name(tmp_path):
-    (tmp_path / "a.yaml").write_text("extends: yollava\nconcept: {name: bo, pictures: x}", encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(
+        "extends: yollava\nconcept: {name: bo, pictures: x}", encoding="utf-8"
+    )
     assert config.load(RunConfig, tmp_path / "a.yaml").method.name == "yollava"
+
+
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 1e400])
 def test_what_is_no_finite_number_is_within_no_bounds(value):
     for bounds in ({}, {"low": 1}, {"low": 0, "above": True}, {"low": -5, "high": 5}):
@@ -249,6 +296,8 @@ def test_what_is_no_finite_number_is_within_no_bounds(value):
 
 @pytest.mark.parametrize("number", ["1" + "0" * 30, "-1" + "0" * 30, "9223372036854775808"])
 def test_a_whole_number_that_no_library_takes_is_refused(load, number):
-    with pytest.raises(ConfigError, match="seed: found .*, expected a whole number of at most 64 bits"):
+    with pytest.raises(
+        ConfigError, match="seed: found .*, expected a whole number of at most 64 bits"
+    ):
         load(f"seed: {number}")
     assert load("seed: 9223372036854775807").seed == 2**63 - 1

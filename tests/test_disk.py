@@ -12,8 +12,15 @@ def test_a_folder_that_could_be_made_is_let_through_and_not_made(tmp_path):
 
 def test_a_folder_below_a_file_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    for action in (lambda p: disk.check_folder(p, ValueError), disk.make_folder, lambda p: disk.write_aside(p / "x", b""), aside):
-        with pytest.raises(ValueError, match="file is a file, expected a folder. Choose another place") as refused:
+    for action in (
+        lambda p: disk.check_folder(p, ValueError),
+        disk.make_folder,
+        lambda p: disk.write_aside(p / "x", b""),
+        aside,
+    ):
+        with pytest.raises(
+            ValueError, match="file is a file, expected a folder. Choose another place"
+        ) as refused:
             action(tmp_path / "file" / "deeper")
         assert "\n" not in str(refused.value)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

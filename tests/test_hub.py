@@ -18,7 +18,13 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def path(bo, tmp_path):
     """<bo> as learned on the tiny base that is shipped."""
-    learned = replace(bo, base_name="checkpoints/tiny-chameleon", method="joint", seed=7, scores={"recognition": 0.79, "vqa": 1.0})
+    learned = replace(
+        bo,
+        base_name="checkpoints/tiny-chameleon",
+        method="joint",
+        seed=7,
+        scores={"recognition": 0.79, "vqa": 1.0},
+    )
     return concept_file.save(learned, tmp_path / "concepts" / "bo.safetensors")
 
 
@@ -37,10 +43,18 @@ def sent(monkeypatch):
     repositories = {}
 
     def upload(self, *, repo_id, folder_path, commit_message):
-        repositories[repo_id] |= {str(f.relative_to(folder_path)): f.read_bytes() for f in folder_path.rglob("*") if f.is_file()}
+        repositories[repo_id] |= {
+            str(f.relative_to(folder_path)): f.read_bytes()
+            for f in folder_path.rglob("*")
+            if f.is_file()
+        }
         return f"commit of {repo_id}"
 
-    monkeypatch.setattr(HfApi, "create_repo", lambda self, repo_id, *, private, exist_ok: repositories.setdefault(repo_id, {}))
+    monkeypatch.setattr(
+        HfApi,
+        "create_repo",
+        lambda self, repo_id, *, private, exist_ok: repositories.setdefault(repo_id, {}),
+    )
     monkeypatch.setattr(HfApi, "upload_folder", upload)
     return repositories
 
@@ -56,7 +70,9 @@ def test_a_shared_folder_holds_the_file_its_card_and_the_drawings(path, drawing,
         "README.md", "bo.safetensors", "drawings/0.png", "drawings/1.png",
     ]  # fmt: skip
     assert (folder / "bo.safetensors").read_bytes() == path.read_bytes()
-    assert not Image.open(folder / "drawings" / "0.png").getexif(), "no metadata of the drawing goes with it"
+    assert not Image.open(folder / "drawings" / "0.png").getexif(), (
+        "no metadata of the drawing goes with it"
+    )
 
 
 def test_a_shared_concept_comes_back(path, base, bo, tmp_path):
@@ -66,8 +82,14 @@ def test_a_shared_concept_comes_back(path, base, bo, tmp_path):
 
 
 def test_the_card_says_what_the_hub_and_a_reader_need(path, tmp_path):
-    card = ModelCard.load(hub.save_card_folder(path, tmp_path / "shared", where="user/bo") / "README.md")
-    assert (card.data.license, card.data.library_name, card.data.base_model) == ("apache-2.0", "unictoken", None)
+    card = ModelCard.load(
+        hub.save_card_folder(path, tmp_path / "shared", where="user/bo") / "README.md"
+    )
+    assert (card.data.license, card.data.library_name, card.data.base_model) == (
+        "apache-2.0",
+        "unictoken",
+        None,
+    )
     assert card.data.tags == list(hub.TAGS)
     for said in (
         "# &lt;bo&gt;, a dog", 'load_base("checkpoints/tiny-chameleon")', 'from_pretrained("user/bo", base)', "| recognition | 0.79 |",
@@ -78,7 +100,9 @@ def test_the_card_says_what_the_hub_and_a_reader_need(path, tmp_path):
 
 
 def test_the_example_of_the_card_is_python(path, tmp_path):
-    text = (hub.save_card_folder(path, tmp_path / "shared") / "README.md").read_text(encoding="utf-8")
+    text = (hub.save_card_folder(path, tmp_path / "shared") / "README.md").read_text(
+        encoding="utf-8"
+    )
     compile(text.split("```python")[1].split("```")[0], "card", "exec")
 
 
@@ -89,16 +113,36 @@ def test_a_concept_comes_under_the_licence_of_its_base(path):
     assert anole.data.base_model == "leloy/Anole-7b-v0.1-hf"
     with pytest.raises(hub.HubError, match="base 'mine/own': its licence is not known here"):
         hub.card(header | {"base": "mine/own"}, where="user/bo")
-    assert ModelCard(hub.card(header | {"base": "mine/own"}, licence="mit", where="user/bo")).data.license == "mit"
+    assert (
+        ModelCard(
+            hub.card(header | {"base": "mine/own"}, licence="mit", where="user/bo")
+        ).data.license
+        == "mit"
+    )
 
 
 def test_a_base_in_a_folder_can_be_named_as_on_the_hub(path):
     header = concept_file.read_header(path) | {"base": "/weights/anole"}
     assert ModelCard(hub.card(header, where="user/bo")).data.base_model is None
-    assert ModelCard(hub.card(header, base_model="leloy/Anole-7b-v0.1-hf", where="user/bo")).data.base_model == "leloy/Anole-7b-v0.1-hf"
+    assert (
+        ModelCard(
+            hub.card(header, base_model="leloy/Anole-7b-v0.1-hf", where="user/bo")
+        ).data.base_model
+        == "leloy/Anole-7b-v0.1-hf"
+    )
 
 
-@pytest.mark.parametrize("folder", ["/weights/anole", "../jane/anole", "./anole", "~/anole", "weights/jane/anole", r"C:\weights\anole"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "/weights/anole",
+        "../jane/anole",
+        "./anole",
+        "~/anole",
+        "weights/jane/anole",
+        r"C:\weights\anole",
+    ],
+)
 def test_a_folder_of_this_machine_is_not_published(path, bo, folder, tmp_path):
     concept_file.save(replace(bo, base_name=folder), path)
     with pytest.raises(hub.HubError, match="is no name on the Hub. Say it: --base-model USER/NAME"):
@@ -110,8 +154,13 @@ def test_a_folder_of_this_machine_is_not_published(path, bo, folder, tmp_path):
 
 def test_a_person_is_published_with_consent_only(path, sent, tmp_path):
     with_header(path, class_noun="old man")
-    for publish in (lambda: hub.push_to_hub(path, "user/bo"), lambda: hub.save_card_folder(path, tmp_path / "shared")):
-        with pytest.raises(hub.HubError, match=r"<bo> is a person \(old man\) who, by its header, was not asked"):
+    for publish in (
+        lambda: hub.push_to_hub(path, "user/bo"),
+        lambda: hub.save_card_folder(path, tmp_path / "shared"),
+    ):
+        with pytest.raises(
+            hub.HubError, match=r"<bo> is a person \(old man\) who, by its header, was not asked"
+        ):
             publish()
     assert not sent and not (tmp_path / "shared").exists()
     with_header(path, consent=True)
@@ -153,7 +202,10 @@ def test_a_folder_that_is_there_is_kept(path, tmp_path):
 
 
 def test_the_hub_is_not_asked_in_vain(tmp_path):
-    with pytest.raises(hub.HubError, match="'user/nobody': no such file or folder here, and not to be had from the Hub") as refused:
+    with pytest.raises(
+        hub.HubError,
+        match="'user/nobody': no such file or folder here, and not to be had from the Hub",
+    ) as refused:
         hub.from_pretrained("user/nobody")
     assert "\n" not in str(refused.value)
 
@@ -193,7 +245,13 @@ def test_nothing_in_a_concept_file_is_markup_of_its_card(path):
     assert html.count(shown) == 4 and not any(tag in html for tag in ("<img", "<a ", "<em>", "<b>"))
 
 
-@pytest.mark.parametrize("crafted", ['checkpoints/tiny-chameleon")\nimport os\nos.system("echo', "checkpoints/tiny-chameleon'''\"\"\"\n```\n\\"])
+@pytest.mark.parametrize(
+    "crafted",
+    [
+        'checkpoints/tiny-chameleon")\nimport os\nos.system("echo',
+        "checkpoints/tiny-chameleon'''\"\"\"\n```\n\\",
+    ],
+)
 def test_a_crafted_base_never_becomes_code_or_a_key_of_the_card(path, crafted, tmp_path):
     with_header(path, base=crafted)
     with pytest.raises(hub.HubError, match="is no name on the Hub") as refused:
@@ -205,5 +263,7 @@ def test_a_crafted_base_never_becomes_code_or_a_key_of_the_card(path, crafted, t
     calls = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Call)]
     called = {ast.unparse(call.func).split(".")[-1] for call in calls}
     assert called == {"load_base", "with_tokens", "from_pretrained", "draw", "save", "print", "ask"}
-    assert crafted in [node.value for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Constant)]
+    assert crafted in [
+        node.value for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Constant)
+    ]
     assert ModelCard(card).data.base_model is None

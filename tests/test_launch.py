@@ -1,4 +1,6 @@
-"""What launchers say in the environment, and how processes of one launch find each other. Without torch."""
+"""What launchers say in the environment, and how processes of one launch find each other. Without
+torch.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,29 @@ from unictoken.core.config import ConfigError
 from unictoken.core.launch import Launch, asked_of_accelerate, free_port, read_launch
 
 ROOT = Path(__file__).parents[1]
-BY_HAND = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "10.0.0.7", "MASTER_PORT": "29501"}
-DEEPSPEED = BY_HAND | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "CROSS_SIZE": "1", "LOCAL_SIZE": "2"}
-OPEN_MPI = {f"OMPI_COMM_WORLD_{name}": value for name, value in (("RANK", "1"), ("SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_SIZE", "2"))}
-SRUN = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "1", "SLURM_STEP_NUM_NODES": "1"}
+BY_HAND = {
+    "RANK": "1",
+    "WORLD_SIZE": "2",
+    "LOCAL_RANK": "1",
+    "MASTER_ADDR": "10.0.0.7",
+    "MASTER_PORT": "29501",
+}
+DEEPSPEED = BY_HAND | {
+    "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "29500",
+    "CROSS_SIZE": "1",
+    "LOCAL_SIZE": "2",
+}
+OPEN_MPI = {
+    f"OMPI_COMM_WORLD_{name}": value
+    for name, value in (("RANK", "1"), ("SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_SIZE", "2"))
+}
+SRUN = {
+    "SLURM_PROCID": "1",
+    "SLURM_STEP_NUM_TASKS": "2",
+    "SLURM_LOCALID": "1",
+    "SLURM_STEP_NUM_NODES": "1",
+}
 
 
 @pytest.mark.parametrize(
@@ -52,21 +73,38 @@ def test_one_process_is_a_world_of_one_whatever_is_left_out(told):
 )
 def test_every_launcher_is_understood(told, local_size):
     found = read_launch(told)
-    assert (found.rank, found.world_size, found.local_rank, found.local_size) == (1, 2, 1, local_size)
+    assert (found.rank, found.world_size, found.local_rank, found.local_size) == (
+        1,
+        2,
+        1,
+        local_size,
+    )
 
 
 def test_a_launch_over_machines_or_by_torchrun_meets_where_it_is_told():
     torchrun = BY_HAND | {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2"}
     alone = torchrun | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
-    for told in (torchrun, alone, BY_HAND, DEEPSPEED | {"CROSS_SIZE": "2", "LOCAL_SIZE": "1"}, SRUN | {"SLURM_STEP_NUM_NODES": "2", **BY_HAND}):
+    for told in (
+        torchrun,
+        alone,
+        BY_HAND,
+        DEEPSPEED | {"CROSS_SIZE": "2", "LOCAL_SIZE": "1"},
+        SRUN | {"SLURM_STEP_NUM_NODES": "2", **BY_HAND},
+    ):
         joined = read_launch(told).join()
-        assert (joined["MASTER_ADDR"], joined["MASTER_PORT"]) == (told["MASTER_ADDR"], told["MASTER_PORT"])
+        assert (joined["MASTER_ADDR"], joined["MASTER_PORT"]) == (
+            told["MASTER_ADDR"],
+            told["MASTER_PORT"],
+        )
 
 
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"RANK": "1"}, "says RANK=1 and no WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT. .*unset RANK"),
+        (
+            {"RANK": "1"},
+            "says RANK=1 and no WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT. .*unset RANK",
+        ),
         ({"RANK": "1", "WORLD_SIZE": "2"}, "and no LOCAL_RANK"),
         ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}, "and no MASTER_ADDR, MASTER_PORT"),
         ({"WORLD_SIZE": "2"}, "says WORLD_SIZE=2 and no RANK"),
@@ -80,7 +118,10 @@ def test_a_launch_over_machines_or_by_torchrun_meets_where_it_is_told():
         (BY_HAND | {"MASTER_PORT": "0"}, "MASTER_PORT='0'"),
         (SRUN | {"SLURM_STEP_NUM_NODES": "2"}, "and no MASTER_ADDR, MASTER_PORT"),
         ({"SLURM_PROCID": "1"}, "says SLURM_PROCID=1 and no SLURM_STEP_NUM_TASKS"),
-        ({"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}, "starts one process on a CPU.*--num_processes N"),
+        (
+            {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"},
+            "starts one process on a CPU.*--num_processes N",
+        ),
     ],
 )
 def test_what_is_not_whole_is_said_in_one_line(told, said):
@@ -93,13 +134,22 @@ def processes(script: str, *told: dict[str, str]) -> list[subprocess.Popen]:
     """The script, started by this process once for each environment, as a launcher does."""
     lines = f"from unictoken.core.launch import read_launch\nlaunch = read_launch()\n{script}"
     talking = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
-    return [subprocess.Popen([sys.executable, "-c", lines], cwd=ROOT, env=os.environ | own, **talking) for own in told]
+    return [
+        subprocess.Popen([sys.executable, "-c", lines], cwd=ROOT, env=os.environ | own, **talking)
+        for own in told
+    ]
 
 
 @pytest.mark.parametrize("told", [DEEPSPEED, OPEN_MPI], ids=["deepspeed", "mpirun"])
 def test_processes_on_one_machine_agree_on_a_port_that_is_free(told):
-    ranks = [{name: str(rank) if name.endswith("RANK") else value for name, value in told.items()} for rank in (1, 0)]
-    script = "print(launch.join()['MASTER_PORT'], flush=True)\ninput()\nlaunch.leave()\nprint(launch.meeting.exists())"
+    ranks = [
+        {name: str(rank) if name.endswith("RANK") else value for name, value in told.items()}
+        for rank in (1, 0)
+    ]
+    script = (
+        "print(launch.join()['MASTER_PORT'],"
+        " flush=True)\ninput()\nlaunch.leave()\nprint(launch.meeting.exists())"
+    )
     started = processes(script, *ranks)
     ports = {running.stdout.readline() for running in started}
     assert len(ports) == 1 and ports != {"29500\n"}
@@ -109,12 +159,18 @@ def test_processes_on_one_machine_agree_on_a_port_that_is_free(told):
 
 def test_a_line_is_said_by_one_process_and_another_line_too():
     ranks = [DEEPSPEED | {"RANK": str(rank)} for rank in (0, 1)]
-    script = "mine = launch.rank == 1 and launch.says('only rank 1')\nprint(launch.says('all ranks'), mine, flush=True)\ninput()\nlaunch.leave()"
+    script = (
+        "mine = launch.rank == 1 and launch.says('only rank 1')\nprint(launch.says('all ranks'),"
+        " mine, flush=True)\ninput()\nlaunch.leave()"
+    )
     started = processes(script, *ranks)
     said = [running.stdout.readline().split() for running in started]
     for running in reversed(started):
         running.communicate("\n", timeout=60)
-    assert sorted(both for both, _ in said) == ["False", "True"] and [mine for _, mine in said] == ["False", "True"]
+    assert sorted(both for both, _ in said) == ["False", "True"] and [mine for _, mine in said] == [
+        "False",
+        "True",
+    ]
 
 
 def test_a_free_port_is_one_that_can_be_listened_on():
@@ -131,9 +187,14 @@ def test_who_is_alone_says_everything():
 
 def test_what_accelerate_was_asked_for_is_read_from_its_command_line():
     told = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
-    launcher = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', sys.argv[1]]))"
+    launcher = (
+        "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', sys.argv[1]]))"
+    )
     script = "from unictoken.core.launch import asked_of_accelerate; print(asked_of_accelerate())"
     for asked in (["--num_processes", "3"], ["--num-processes=3"]):
         command = [sys.executable, "-c", launcher, script, *asked]
-        assert subprocess.check_output(command, cwd=ROOT, env=os.environ | told, encoding="utf-8") == "3\n"
+        assert (
+            subprocess.check_output(command, cwd=ROOT, env=os.environ | told, encoding="utf-8")
+            == "3\n"
+        )
     assert asked_of_accelerate({}) is None and asked_of_accelerate(told | {"RANK": "0"}) is None

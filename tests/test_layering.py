@@ -38,11 +38,15 @@ LAYERS = (
 )
 TOP = ("__init__.py", "__main__.py")  # of the package: they stand above every layer
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name not in TOP)
-PROGRAMS = sorted(file for folder in ("train", "eval", "benchmarks") for file in (ROOT / folder).glob("*.py"))
+PROGRAMS = sorted(
+    file for folder in ("train", "eval", "benchmarks") for file in (ROOT / folder).glob("*.py")
+)
 
 
 def imported(path: Path) -> set[str]:
-    """Every module that a file imports, at its top or inside a function; `from a import b` counts as a and a.b."""
+    """Every module that a file imports, at its top or inside a function; `from a import b` counts
+    as a and a.b.
+    """
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -84,7 +88,13 @@ def test_the_core_imports_no_torch(path):
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
 def test_programs_are_leaves(path):
-    assert not {module.split(".")[0] for module in imported(path)} & {"train", "eval", "tests", "run", "base"}
+    assert not {module.split(".")[0] for module in imported(path)} & {
+        "train",
+        "eval",
+        "tests",
+        "run",
+        "base",
+    }
 
 
 def test_only_train_knows_deepspeed():
@@ -96,4 +106,6 @@ def test_readme_lists_the_parts_in_this_order():
     if not readme.is_file():
         pytest.skip("README.md is not in this archive")
     listed = re.findall(r"^(unictoken/\w+)", readme.read_text(encoding="utf-8"), re.MULTILINE)
-    assert [part.replace("/", ".") for part in listed] == [name for name in LAYERS if name.count(".") == 1]
+    assert [part.replace("/", ".") for part in listed] == [
+        name for name in LAYERS if name.count(".") == 1
+    ]

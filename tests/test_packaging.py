@@ -21,7 +21,9 @@ STRICT = (sys.executable, "-X", "warn_default_encoding", "-W", "error::EncodingW
 
 
 def setup_py(*arguments: str) -> str:
-    run = subprocess.run([*STRICT, "setup.py", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
+    run = subprocess.run(
+        [*STRICT, "setup.py", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -33,7 +35,9 @@ def lines_of(name: str) -> list[str]:
 
 def ranges() -> dict[str, Requirement]:
     """What setup.py asks for, extras included, by name."""
-    found = re.findall(r'"([A-Za-z0-9_-]+>=[^"]+)"', (ROOT / "setup.py").read_text(encoding="utf-8"))
+    found = re.findall(
+        r'"([A-Za-z0-9_-]+>=[^"]+)"', (ROOT / "setup.py").read_text(encoding="utf-8")
+    )
     asked = [Requirement(text) for text in found if not text.startswith("pillow-heif")]
     return {canonicalize_name(requirement.name): requirement for requirement in asked}
 
@@ -94,7 +98,9 @@ def executable(path: Path, text: str) -> None:
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """`make`, as if no other one had started this test."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, encoding="utf-8")
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+    )
 
 
 @pytest.fixture
@@ -121,7 +127,10 @@ def test_make_demo_and_make_test_run_in_a_folder_of_any_name(checkout, tmp_path,
         run = make(checkout, goal, "PYTHON=" + sys.executable)
         assert run.returncode == 0, run.stderr
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
-    runner = "-m deepspeed.launcher.runner --quiet --num_accelerators 1 train/run.py --config configs/bo.yaml"
+    runner = (
+        "-m deepspeed.launcher.runner --quiet --num_accelerators 1 train/run.py --config"
+        " configs/bo.yaml"
+    )
     assert runner in calls
     assert any("-c constraints.txt -e .[test]" in call for call in calls)
     assert "-m pytest -n 2 --dist loadfile" in calls

@@ -1,4 +1,6 @@
-"""How programs end: one line for a mistake, an interruption or a full disk; a traceback for a bug. Small programs, without torch."""
+"""How programs end: one line for a mistake, an interruption or a full disk; a traceback for a bug.
+Small programs, without torch.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def program(body: str, *arguments: str, **more: str) -> subprocess.Popen:
-    """A program of this body, `action(arguments)`; it hears Ctrl-C even where the tests run in the background."""
-    lines = ["import os, signal, sys, time", "from unictoken.core.program import *", "from unictoken.core.errors import *"]
+    """A program of this body, `action(arguments)`; it hears Ctrl-C even where the tests run in the
+    background.
+    """
+    lines = [
+        "import os, signal, sys, time",
+        "from unictoken.core.program import *",
+        "from unictoken.core.errors import *",
+    ]
     lines += ["signal.signal(signal.SIGINT, signal.default_int_handler)", "def action(arguments):"]
     lines += [f"    {line}" for line in body.splitlines()] + ["run_program('prog', action)"]
     environment = {name: value for name, value in os.environ.items() if name != "UNICTOKEN_DEBUG"}
@@ -47,8 +55,16 @@ def end_of(running: subprocess.Popen) -> tuple[int, str]:
     [
         (UserError("bo.yaml: found\n  two lines"), 2, "prog: bo.yaml: found two lines"),
         (UsageError("prog draw: no such flag"), 2, "prog draw: no such flag"),
-        (OSError(errno.ENOSPC, "No space left on device", "out/x"), 2, "prog: out/x: No space left on device (OSError)."),
-        (PermissionError(errno.EACCES, "Permission denied"), 2, "prog: Permission denied (PermissionError)."),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/x"),
+            2,
+            "prog: out/x: No space left on device (OSError).",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            2,
+            "prog: Permission denied (PermissionError).",
+        ),
         (KeyboardInterrupt(), 130, "prog: interrupted."),
         (Stopped(3, 9), 75, "prog: stopped at step 3 of 9; the same command goes on from there."),
     ],
@@ -62,7 +78,10 @@ def test_what_is_no_bug_ends_in_one_line(reason, status, line, capsys):
     assert (ended.value.code, capsys.readouterr().err) == (status, line + "\n")
 
 
-@pytest.mark.parametrize("bug", [ValueError("zip() argument 2 is shorter"), KeyError("x"), OSError("a library's own words")])
+@pytest.mark.parametrize(
+    "bug",
+    [ValueError("zip() argument 2 is shorter"), KeyError("x"), OSError("a library's own words")],
+)
 def test_a_bug_keeps_its_traceback(bug):
     def action(arguments):
         raise bug
@@ -72,7 +91,9 @@ def test_a_bug_keeps_its_traceback(bug):
     assert ended.value is bug
 
 
-@pytest.mark.parametrize("reason", [UserError("x"), OSError(errno.EACCES, "x"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "reason", [UserError("x"), OSError(errno.EACCES, "x"), KeyboardInterrupt()]
+)
 def test_debugging_shows_the_traceback_of_everything(reason, monkeypatch):
     def action(arguments):
         raise reason
@@ -112,14 +133,20 @@ def test_a_program_runs_in_a_thread_too():
 
 
 def test_the_sigterm_with_which_a_launcher_follows_a_ctrl_c_does_not_cut_the_line_off():
-    running = program("try:\n    print('ready', flush=True); time.sleep(60)\nfinally:\n    os.kill(os.getpid(), signal.SIGTERM); time.sleep(.1)")
+    running = program(
+        "try:\n    print('ready', flush=True); time.sleep(60)\nfinally:\n    os.kill(os.getpid(),"
+        " signal.SIGTERM); time.sleep(.1)"
+    )
     running.stdout.readline()
     running.send_signal(signal.SIGINT)
     assert end_of(running) == (130, "prog: interrupted.\n")
 
 
 def test_sigterm_alone_ends_it_without_a_word_and_lets_it_clean_up():
-    running = program("try:\n    print('ready', flush=True); time.sleep(60)\nfinally:\n    print('clean', file=sys.stderr)")
+    running = program(
+        "try:\n    print('ready', flush=True); time.sleep(60)\nfinally:\n    print('clean',"
+        " file=sys.stderr)"
+    )
     running.stdout.readline()
     running.send_signal(signal.SIGTERM)
     assert end_of(running) == (143, "clean\n")
@@ -143,7 +170,9 @@ def test_an_argument_that_is_no_text_is_refused_in_one_line():
     body = "from unictoken.core.config import Parser\nParser(prog='prog').parse_args(arguments)"
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     status, said = end_of(program(body, "Käse", **locale))
-    assert status == 2 and len(said.splitlines()) == 1 and "no text in ascii. Set PYTHONUTF8=1" in said
+    assert (
+        status == 2 and len(said.splitlines()) == 1 and "no text in ascii. Set PYTHONUTF8=1" in said
+    )
 
 
 class Terminal(io.StringIO):
@@ -158,7 +187,11 @@ def test_bars_are_drawn_on_a_terminal_and_nowhere_else(monkeypatch):
         monkeypatch.setattr(sys, "stderr", stream)
         assert list(bars.progress(range(3), "encoding pictures")) == [0, 1, 2]
         shown[name] = stream.getvalue()
-    assert "encoding pictures" in shown["terminal"] and "/3" in shown["terminal"] and shown["file"] == ""
+    assert (
+        "encoding pictures" in shown["terminal"]
+        and "/3" in shown["terminal"]
+        and shown["file"] == ""
+    )
 
 
 def test_hidden_bars_are_not_drawn(monkeypatch):

@@ -1,4 +1,6 @@
-"""What a stranger reads and downloads: README's commands and places, and the size of what is in git."""
+"""What a stranger reads and downloads: README's commands and places, and the size of what is in
+git.
+"""
 
 import re
 import shlex
@@ -30,9 +32,13 @@ def size_of(folder: str, but: str = "") -> int:
 
 
 def commands_of(text: str) -> list[list[str]]:
-    """The words of every `unictoken ...` that stands on a line of its own; \\ at its end goes on in the next one."""
+    """The words of every `unictoken ...` that stands on a line of its own; \\ at its end goes on in
+    the next one.
+    """
     lines = re.sub(r"\\\n\s*", "", text).split("\n")
-    return [shlex.split(line, comments=True)[1:] for line in lines if re.match(r" {4}unictoken ", line)]
+    return [
+        shlex.split(line, comments=True)[1:] for line in lines if re.match(r" {4}unictoken ", line)
+    ]
 
 
 def anchors_of(text: str) -> set[str]:
@@ -97,13 +103,20 @@ def test_every_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_program_and_config_that_a_page_names_is_there(page):
-    named = set(re.findall(r"\b(?:configs|train|eval|benchmarks|unictoken|tests)/[\w/-]+\.(?:py|yaml)\b", text_of(page)))
+    named = set(
+        re.findall(
+            r"\b(?:configs|train|eval|benchmarks|unictoken|tests)/[\w/-]+\.(?:py|yaml)\b",
+            text_of(page),
+        )
+    )
     assert {name for name in named if not (ROOT / name).is_file()} == set()
 
 
 def test_readme_names_everything_that_ships():
     text = text_of("README.md")
-    assert all(f"`{name}`" in text for name in (*shipped.BASES, *shipped.CONCEPTS, *shipped.methods()))
+    assert all(
+        f"`{name}`" in text for name in (*shipped.BASES, *shipped.CONCEPTS, *shipped.methods())
+    )
 
 
 def test_the_python_of_readme_is_python():

@@ -36,7 +36,17 @@ def test_a_folder_here_is_taken_and_a_name_of_the_hub_is_left_alone(elsewhere):
 
 @pytest.mark.parametrize(
     "name",
-    ["checkpoints/other", "./base", "/no/such/folder", "a/b/c", "runs/x", "~/nowhere", "../up", "base dir", "gpt2"]
+    [
+        "checkpoints/other",
+        "./base",
+        "/no/such/folder",
+        "a/b/c",
+        "runs/x",
+        "~/nowhere",
+        "../up",
+        "base dir",
+        "gpt2",
+    ]
     + ["x" * 5000, "me/" + "x" * 200],
 )
 def test_a_path_that_is_not_there_is_never_asked_of_the_hub(name):

@@ -16,7 +16,10 @@ HOSTILE = (
     "---", "===", "***", "- - -", "a|b|c", "|---|---|", "\\", "\\*", "\\|", "a\\", "$x$", "$$", "!", "![", "é <ö> 犬", "(0.5)", "-0.5", "|",
     "a\\\\|b", "::", "<", ">", "&", "5>3", "`", "*", "_", "a_", "_a", "\ttab", "%%", "{#id}", "<bo>'s \"hat\"",
 )  # fmt: skip
-PARSERS = {"commonmark": MarkdownIt("commonmark").enable("table"), "gfm": MarkdownIt("gfm-like", {"linkify": False})}
+PARSERS = {
+    "commonmark": MarkdownIt("commonmark").enable("table"),
+    "gfm": MarkdownIt("gfm-like", {"linkify": False}),
+}
 
 
 class Seen(HTMLParser):
@@ -39,7 +42,10 @@ class Seen(HTMLParser):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_text_in_markdown_is_seen_as_it_is(text, parser):
     safe, said = markdown(text), " ".join(text.split())
-    page = f"# {safe}\n\n{safe}\n\n- {safe} **{safe}**\n\n| | {safe} |\n|---|---|\n| *{safe}* | 0.5 |\n| {safe} | - |\n"
+    page = (
+        f"# {safe}\n\n{safe}\n\n- {safe} **{safe}**\n\n| | {safe} |\n|---|---|\n| *{safe}* | 0.5"
+        f" |\n| {safe} | - |\n"
+    )
     seen = Seen(PARSERS[parser].render(page))
     assert seen.tags == [
         "h1", "p", "ul", "li", "strong", "table", "thead", "tr", "th", "th", "tbody", "tr", "td", "em", "td", "tr", "td", "td",
@@ -53,7 +59,16 @@ def test_a_text_in_markdown_is_one_line():
 
 
 def test_a_text_in_code_is_a_string_and_nothing_else():
-    for text in (*HOSTILE, '")\nimport os #', "a'b\"c", "\u202e", "\U0001f98a", "\ud800", "\\u0041", "```\n"):
+    for text in (
+        *HOSTILE,
+        '")\nimport os #',
+        "a'b\"c",
+        "\u202e",
+        "\U0001f98a",
+        "\ud800",
+        "\\u0041",
+        "```\n",
+    ):
         literal = python_literal(text)
         assert ast.literal_eval(literal) == text and literal.isascii() and "\n" not in literal
     assert python_literal("user/bo") == '"user/bo"'
@@ -83,8 +98,17 @@ def test_a_noun_has_the_article_that_it_is_said_with(noun, said):
 
 
 def test_a_class_noun_loses_its_article_and_underscores():
-    assert [clean_noun(noun) for noun in ("a dog", "An apple.", "the  dog", "their a_dog")] == ["dog", "apple", "dog", "dog"]
-    assert clean_noun("A-frame house") == "A-frame house" and clean_noun("theatre") == "theatre" and clean_noun(" the ") == ""
+    assert [clean_noun(noun) for noun in ("a dog", "An apple.", "the  dog", "their a_dog")] == [
+        "dog",
+        "apple",
+        "dog",
+        "dog",
+    ]
+    assert (
+        clean_noun("A-frame house") == "A-frame house"
+        and clean_noun("theatre") == "theatre"
+        and clean_noun(" the ") == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,7 +129,8 @@ def test_a_prompt_is_a_whole_one_and_not_twice(text, prompt):
 
 def test_american_words_are_said_as_the_base_was_taught_them():
     taught = {"colour", "grey"}.__contains__
-    assert british("What COLOR and Colors, gray-haired <gray> {color} favorite?", taught) == (
-        "What COLOUR and Colours, grey-haired <gray> {color} favorite?"
+    assert (
+        british("What COLOR and Colors, gray-haired <gray> {color} favorite?", taught)
+        == "What COLOUR and Colours, grey-haired <gray> {color} favorite?"
     )
     assert british("what color?", {"color", "colour"}.__contains__) == "what color?"

@@ -1,4 +1,5 @@
-"""Make the tiny base: image tokenizer, judge (a minute or two, from its beginning), transformer. Resumable; logs what it reached.
+"""Make the tiny base: image tokenizer, judge (a minute or two, from its beginning), transformer.
+Resumable; logs what it reached.
 
     python train/base.py --config configs/base.yaml [--parts tokenizer judge language measure] [--set language.steps=100]
 """
@@ -44,7 +45,9 @@ class BaseConfig:
     judge_out: str = "checkpoints/judge"
     work: str = "runs/base"
     seed: int = 0
-    tokenizer: image_tokenizer.TokenizerSettings = field(default_factory=image_tokenizer.TokenizerSettings)
+    tokenizer: image_tokenizer.TokenizerSettings = field(
+        default_factory=image_tokenizer.TokenizerSettings
+    )
     language: language.LanguageSettings = field(default_factory=language.LanguageSettings)
     judge: judge.JudgeSettings = field(default_factory=judge.JudgeSettings)
 
@@ -54,7 +57,12 @@ def logger(part: str, work: Path):
     work.mkdir(parents=True, exist_ok=True)
 
     def log(step: int, **numbers) -> None:
-        line = {"part": part, "step": step, "time": round(time.time()), **{k: round(v, 4) for k, v in numbers.items()}}
+        line = {
+            "part": part,
+            "step": step,
+            "time": round(time.time()),
+            **{k: round(v, 4) for k, v in numbers.items()},
+        }
         print(" ".join(f"{k}={v}" for k, v in line.items() if k != "time"), flush=True)
         with open(work / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -65,7 +73,11 @@ def logger(part: str, work: Path):
 def make_tokenizer(settings: BaseConfig, device: str) -> None:
     work = Path(settings.work)
     made = image_tokenizer.train(
-        settings.tokenizer, seed=settings.seed, device=device, work=work, log=logger("tokenizer", work)
+        settings.tokenizer,
+        seed=settings.seed,
+        device=device,
+        work=work,
+        log=logger("tokenizer", work),
     )
     made.cpu().save_pretrained(work / "image_tokenizer")
 
@@ -81,15 +93,21 @@ def make_judge(settings: BaseConfig) -> None:
     tokenizer, work, out = made_tokenizer(settings), Path(settings.work), Path(settings.judge_out)
     made = judge.train(settings.judge, tokenizer, seed=settings.seed, log=logger("judge", work))
     held_out = judge.draw_labelled(2000, seed=settings.seed + 1)
-    judge.save(made, out, drawn=judge.accuracy(made, held_out.pixels, held_out),
-               round_trip=judge.accuracy(made, judge.round_trip(tokenizer, held_out.pixels), held_out))
+    judge.save(
+        made,
+        out,
+        drawn=judge.accuracy(made, held_out.pixels, held_out),
+        round_trip=judge.accuracy(made, judge.round_trip(tokenizer, held_out.pixels), held_out),
+    )
 
 
 def make_language(settings: BaseConfig, device: str) -> None:
     """Train the transformer; every 5th save watches what it can do on a few held-out pets."""
     work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
     tokenizer = made_tokenizer(settings).to(device)
-    lessons = language.make_lessons(settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work)
+    lessons = language.make_lessons(
+        settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work
+    )
     keep_freed_memory()
     torch.manual_seed(settings.seed)
     model = language.build(settings.language, words, tokenizer)
@@ -101,8 +119,15 @@ def make_language(settings: BaseConfig, device: str) -> None:
 
     with StopSignal() as stop:
         language.train(
-            model, settings.language, lessons, seed=settings.seed, device=device, progress=work / "language.safetensors",
-            log=logger("language", work), watch=watch, stop_asked=stop,
+            model,
+            settings.language,
+            lessons,
+            seed=settings.seed,
+            device=device,
+            progress=work / "language.safetensors",
+            log=logger("language", work),
+            watch=watch,
+            stop_asked=stop,
         )
     language.save(model, words, Path(settings.out))
 
@@ -110,10 +135,18 @@ def make_language(settings: BaseConfig, device: str) -> None:
 def measure(settings: BaseConfig) -> None:
     """Write what the base reached beside its weights."""
     base, judged_by = load_base(settings.out), Path(settings.judge_out) / "model.safetensors"
-    numbers = measure_base(base, load_judge(judged_by), count=300, seed=settings.seed + 1, drawings=96)
+    numbers = measure_base(
+        base, load_judge(judged_by), count=300, seed=settings.seed + 1, drawings=96
+    )
     logger("measure", Path(settings.work))(0, **numbers)
     command = f"python {' '.join(sys.argv)}"
-    write_card(Path(settings.out), numbers, command, fingerprint=base.fingerprint, notes=own_accuracy(judged_by))
+    write_card(
+        Path(settings.out),
+        numbers,
+        command,
+        fingerprint=base.fingerprint,
+        notes=own_accuracy(judged_by),
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -121,14 +154,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def make_from(arguments: Sequence[str]) -> None:
-    parser = config.Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = config.Parser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", default="configs/base.yaml")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     settings = config.load(BaseConfig, options.config, options.set)
-    with keeping(lambda: f"the parts that were finished are kept in {settings.work} and {settings.out}."):
+    with keeping(
+        lambda: f"the parts that were finished are kept in {settings.work} and {settings.out}."
+    ):
         make(settings, options.parts)
 
 

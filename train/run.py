@@ -1,7 +1,7 @@
 """Learn a concept with DeepSpeed, on one process or many, CPU or GPU.
 
-    deepspeed train/run.py --config configs/bo.yaml [--set seed=1] [--set concept.pictures=photos/ --set concept.class_noun=dog]
-    python train/run.py --config configs/bo.yaml          (one process, the same)
+deepspeed train/run.py --config configs/bo.yaml [--set seed=1] [--set concept.pictures=photos/ --set concept.class_noun=dog]
+python train/run.py --config configs/bo.yaml          (one process, the same)
 """
 
 from __future__ import annotations
@@ -22,13 +22,20 @@ if __name__ == "__main__":
 
 import torch
 
-os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")  # read when DeepSpeed is imported
-# DeepSpeed 0.19 decorates an optimiser that is not used here with torch.compile, whose import takes a second and ends the
-# run where the locale is not UTF-8 (torch 2.13 reads its templates in the locale's encoding). Nothing here is compiled.
+# read when DeepSpeed is imported
+os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
+# DeepSpeed 0.19 decorates an optimiser that is not used here with torch.compile, whose import takes
+# a second and ends the run where the locale is not UTF-8 (torch 2.13 reads its templates in the
+# locale's encoding). Nothing here is compiled.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 import deepspeed
-from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state, safe_set_full_fp32_param, safe_set_full_optimizer_state
+from deepspeed.utils import (
+    safe_get_full_fp32_param,
+    safe_get_full_optimizer_state,
+    safe_set_full_fp32_param,
+    safe_set_full_optimizer_state,
+)
 
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
@@ -50,7 +57,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class DeepSpeedEngine(TorchEngine):
-    """One optimiser step over all processes. The optimiser holds the concept's rows and nothing else."""
+    """One optimiser step over all processes. The optimiser holds the concept's rows and nothing
+    else.
+    """
 
     def __init__(self, learner: Learner, stage: Stage, settings: RunConfig):
         super().__init__(learner, stage)
@@ -66,7 +75,9 @@ class DeepSpeedEngine(TorchEngine):
     def step(self, batch, weights_B: torch.Tensor, lr: float) -> float:
         self._set_lr(lr)
         device = self.engine.device
-        loss = self.engine(batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device))
+        loss = self.engine(
+            batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device)
+        )
         self.engine.backward(loss)
         self.engine.step()
         return everywhere(loss.detach().float(), torch.distributed.ReduceOp.SUM) / world_size()
@@ -79,16 +90,23 @@ class DeepSpeedEngine(TorchEngine):
         if not self.sharded:
             return super().state()
         rows = self.learner.rows
-        return {"rows": safe_get_full_fp32_param(rows), **{m: safe_get_full_optimizer_state(rows, m) for m in MOMENTS}}
+        return {
+            "rows": safe_get_full_fp32_param(rows),
+            **{m: safe_get_full_optimizer_state(rows, m) for m in MOMENTS},
+        }
 
     def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
-        """Put rows and moments back: a step of nothing creates Adam's state, then everything is overwritten."""
+        """Put rows and moments back: a step of nothing creates Adam's state, then everything is
+        overwritten.
+        """
         if not self.sharded:
             return super().load(tensors, steps)
         rows = self.learner.rows
         nothing = torch.zeros(1, 2, dtype=torch.long, device=self.engine.device)
         self._set_lr(0.0)
-        self.engine.backward(self.engine(nothing, nothing, torch.zeros(1, device=self.engine.device)))
+        self.engine.backward(
+            self.engine(nothing, nothing, torch.zeros(1, device=self.engine.device))
+        )
         self.engine.step()
         safe_set_full_fp32_param(rows, tensors["rows"])
         for moment in MOMENTS:
@@ -107,7 +125,9 @@ class DeepSpeedEngine(TorchEngine):
 
 
 class OneEngine:
-    """Gives every stage the same engine: the hooks of one that is left behind would stay on the rows, and gather their gradients too."""
+    """Gives every stage the same engine: the hooks of one that is left behind would stay on the
+    rows, and gather their gradients too.
+    """
 
     def __init__(self, settings: RunConfig):
         self.settings, self.engine = settings, None
@@ -121,14 +141,17 @@ class OneEngine:
 
 
 def set_image_tokenizer_apart(learner: Learner) -> None:
-    """Learning does not use it, and an engine would round it to bf16 and shard it: it stays in reach, but not among the parts."""
+    """Learning does not use it, and an engine would round it to bf16 and shard it: it stays in
+    reach, but not among the parts.
+    """
     model = learner.model.model
     if "vqmodel" in model._modules:
         object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
 
 
 def drop_shards(base: Base) -> None:
-    """Give back the memory of a sharded base that nobody needs any more; DeepSpeed itself keeps the modules.
+    """Give back the memory of a sharded base that nobody needs any more; DeepSpeed itself keeps the
+    modules.
 
     A parameter's shard is its `ds_tensor` (DeepSpeed 0.19.8; it has no way to drop one).
     tests/train/test_run.py sees it move.
@@ -140,8 +163,14 @@ def drop_shards(base: Base) -> None:
 
 
 def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
-    """DeepSpeed's settings, from ours, once. Buckets are for the rows, `rows_size` values; at stage 3 the base is sharded and they stay whole."""
-    zero = {"stage": settings.zero_stage, "reduce_bucket_size": rows_size, "stage3_param_persistence_threshold": rows_size + 1}
+    """DeepSpeed's settings, from ours, once. Buckets are for the rows, `rows_size` values; at stage
+    3 the base is sharded and they stay whole.
+    """
+    zero = {
+        "stage": settings.zero_stage,
+        "reduce_bucket_size": rows_size,
+        "stage3_param_persistence_threshold": rows_size + 1,
+    }
     if settings.offload == "cpu":
         zero["offload_param"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     return {
@@ -161,33 +190,55 @@ def world_size() -> int:
 
 def everywhere(value, how) -> float:
     """A number reduced over all processes."""
-    tensor = torch.as_tensor(value, dtype=torch.float32, device=deepspeed.accelerator.get_accelerator().current_device_name())
+    tensor = torch.as_tensor(
+        value,
+        dtype=torch.float32,
+        device=deepspeed.accelerator.get_accelerator().current_device_name(),
+    )
     torch.distributed.all_reduce(tensor, how)
     return tensor.item()
 
 
 @cache
 def launch() -> Launch:
-    """This process among those that were started with it. Read once: joining them writes into the environment."""
+    """This process among those that were started with it. Read once: joining them writes into the
+    environment.
+    """
     return read_launch()
 
 
 def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
     """Become torchrun, which starts this program so many times."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("MASTER_ADDR", "MASTER_PORT")}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MASTER_ADDR", "MASTER_PORT")
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc_per_node={count}",
+    ]
     os.execve(sys.executable, [*command, __file__, *arguments], environment)
 
 
 def start_processes() -> int:
-    """Join the other processes; a plain `python train/run.py` is a world of one. Gives this process's rank."""
+    """Join the other processes; a plain `python train/run.py` is a world of one. Gives this
+    process's rank.
+    """
     here = launch()
     os.environ.update(here.join())
-    if here.local_size > 1 and "OMP_NUM_THREADS" not in os.environ:  # each would take every core, and all would wait for each other
+    # each would take every core, and all would wait for each other
+    if here.local_size > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // here.local_size))
     if torch.cuda.is_available() and here.local_rank >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise config.ConfigError(f"LOCAL_RANK={here.local_rank}: this machine has {found} GPU. Start one process for each.")
+        raise config.ConfigError(
+            f"LOCAL_RANK={here.local_rank}: this machine has {found} GPU. Start one process for"
+            " each."
+        )
     # DeepSpeed (0.19.8) would compile an operator that only its inference uses; a process that is
     # killed meanwhile leaves a lock behind, for which every later one waits forever. There is no
     # switch for it. Until DeepSpeed stops; tests/train/test_deepspeed_insides.py sees it move.
@@ -195,16 +246,22 @@ def start_processes() -> int:
     try:
         deepspeed.init_distributed(verbose=False)
     except torch.distributed.DistNetworkError as error:
-        place, why = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", str(error).splitlines()[0]
+        place, why = (
+            f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
+            str(error).splitlines()[0],
+        )
         raise config.ConfigError(
-            f"the processes cannot meet at {place} ({why}). Give the launcher another port (--master_port N), and the first machine's address."
+            f"the processes cannot meet at {place} ({why}). Give the launcher another port"
+            " (--master_port N), and the first machine's address."
         ) from None
     deepspeed.accelerator.get_accelerator().set_device(here.local_rank)
     return torch.distributed.get_rank()
 
 
 class StopEverywhere(StopSignal):
-    """The same, agreed on by all processes at the end of a step: signals reach ranks one after another."""
+    """The same, agreed on by all processes at the end of a step: signals reach ranks one after
+    another.
+    """
 
     def __call__(self) -> bool:
         return everywhere(float(self.seen), torch.distributed.ReduceOp.MAX) > 0
@@ -215,7 +272,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def says(line: str) -> bool:
-    """Whether this process prints what ends it. Only who really is one of several leaves it to another."""
+    """Whether this process prints what ends it. Only who really is one of several leaves it to
+    another.
+    """
     try:
         return launch().says(line)
     except config.ConfigError:
@@ -223,7 +282,9 @@ def says(line: str) -> bool:
 
 
 def learn(arguments: Sequence[str]) -> None:
-    parser = config.Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = config.Parser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", required=True)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--local_rank", "--local-rank", metavar="N", help="given by launchers")
@@ -242,7 +303,9 @@ def learn(arguments: Sequence[str]) -> None:
 
 
 def learn_from(settings: RunConfig) -> None:
-    """Learn, then (on the first process) write the concept file, the pictures, the answers and the report."""
+    """Learn, then (on the first process) write the concept file, the pictures, the answers and the
+    report.
+    """
     keep_freed_memory()
     rank = start_processes()
     hide_bars(rank > 0)
@@ -250,7 +313,10 @@ def learn_from(settings: RunConfig) -> None:
         logging.getLogger("unictoken").setLevel(logging.ERROR)
     for stage in settings.method.stages:
         if stage.batch % world_size():
-            raise config.ConfigError(f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()} processes.")
+            raise config.ConfigError(
+                f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()}"
+                " processes."
+            )
     source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
     if rank == 0:
@@ -267,13 +333,16 @@ def learn_from(settings: RunConfig) -> None:
                 first_process=rank == 0,
                 stop_asked=stop,
                 show=bar.show,
-                show_drawings=settings.zero_stage < 3,  # a sharded base speaks only when all processes do
+                # a sharded base speaks only when all processes do
+                show_drawings=settings.zero_stage < 3,
             )
         torch.distributed.barrier()
-        torch.distributed.destroy_process_group()  # the others need not wait for the report, which may take longer than they would
+        # the others need not wait for the report, which may take longer than they would
+        torch.distributed.destroy_process_group()
         launch().leave()
         if rank == 0:
-            if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
+            # the engine has sharded it, and only this process measures
+            if settings.zero_stage == 3:
                 drop_shards(base)
                 base = base_of(settings)
             with keeping(lambda: kept_of_measuring(settings)):

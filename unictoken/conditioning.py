@@ -1,7 +1,8 @@
 """Talking with a base about a concept: with its tokens, or with what the tokens are compared to.
 
-A conditioning says what stands for the concept in a prompt: its learned tokens, its bare name, its class noun, or a
-description in words. Everything that is asked, recognised, captioned or drawn goes through one.
+A conditioning says what stands for the concept in a prompt: its learned tokens, its bare name, its
+class noun, or a description in words. Everything that is asked, recognised, captioned or drawn goes
+through one.
 """
 
 from __future__ import annotations
@@ -71,8 +72,14 @@ class Conditioning:
         return self.prompts.generation is not None and self.base.can_draw
 
     def knowing(self) -> Conditioning:
-        """The same, told before drawing too what it is told before questions; tokens know what they know."""
-        return self if self.concept else replace(self, prompts=replace(self.prompts, generation=self.prompts.understanding))
+        """The same, told before drawing too what it is told before questions; tokens know what they
+        know.
+        """
+        return (
+            self
+            if self.concept
+            else replace(self, prompts=replace(self.prompts, generation=self.prompts.understanding))
+        )
 
     def _user(self, ids: list[int], first: str) -> list[int]:
         """A whole user turn, and what the answer begins with."""
@@ -86,11 +93,21 @@ class Conditioning:
         asked = vocab.encode(f"{self.prompts.understanding} {text}", slots)
         return self._user([*self.shown, *seen, *asked], self.prompts.understanding_answer)
 
-    def ask(self, questions: Sequence[str], images_NK: torch.Tensor | None = None, *, max_ids: int = ANSWER_IDS) -> list[str]:
-        """Answers to questions, each about its own picture (image ids [N, K]) or about none. The likeliest words are taken."""
+    def ask(
+        self,
+        questions: Sequence[str],
+        images_NK: torch.Tensor | None = None,
+        *,
+        max_ids: int = ANSWER_IDS,
+    ) -> list[str]:
+        """Answers to questions, each about its own picture (image ids [N, K]) or about none. The
+        likeliest words are taken.
+        """
         ids = [None] * len(questions) if images_NK is None else images_NK.tolist()
         prompts = [self.question(q, i) for q, i in zip(questions, ids, strict=True)]
-        return [self._read(answer) for answer in sample_text(self.speaker, prompts, max_ids=max_ids)]
+        return [
+            self._read(answer) for answer in sample_text(self.speaker, prompts, max_ids=max_ids)
+        ]
 
     def _read(self, ids: list[int]) -> str:
         """An answer as text, with a concept's marker where the model said its name."""
@@ -120,11 +137,19 @@ class Conditioning:
         prompts = [self.question(q, ids) for ids in images_NK.tolist() for q in templates.RECOGNISE]
         return yes_probability(self.speaker, prompts).view(len(images_NK), -1).mean(1).tolist()
 
-    def draw(self, prompts: Sequence[str], how: Draw | None = None, *, recaption: bool = False, previews: int = 1) -> list[Image.Image]:
+    def draw(
+        self,
+        prompts: Sequence[str],
+        how: Draw | None = None,
+        *,
+        recaption: bool = False,
+        previews: int = 1,
+    ) -> list[Image.Image]:
         """A picture for each prompt, such as '<bo> wearing a hat'.
 
-        Two ways in which understanding helps drawing (UniCTokens, knowledge-driven generation): with `recaption` the model is first asked for what a
-        prompt only points at ('its hat' becomes 'a red party hat'); of several `previews` the one is kept that it recognises best.
+        Two ways in which understanding helps drawing (UniCTokens, knowledge-driven generation):
+        with `recaption` the model is first asked for what a prompt only points at ('its hat'
+        becomes 'a red party hat'); of several `previews` the one is kept that it recognises best.
         `prompts_to_draw` gives the prompts as they are drawn.
         """
         within("previews", previews, 1, MOST_PREVIEWS)
@@ -132,7 +157,9 @@ class Conditioning:
         ids_NK = self.draw_ids([text for text in texts for _ in range(previews)], how)
         if previews > 1:
             likeness = torch.tensor(self.recognise(ids_NK)).view(-1, previews)
-            ids_NK = ids_NK.unflatten(0, (-1, previews))[torch.arange(len(texts)), likeness.argmax(1)]
+            ids_NK = ids_NK.unflatten(0, (-1, previews))[
+                torch.arange(len(texts)), likeness.argmax(1)
+            ]
         return self.base.decode(ids_NK)
 
     def recaption(self, prompt: str) -> str:
@@ -178,7 +205,10 @@ class Conditioning:
     def need_drawing(self) -> None:
         """Nothing, where this can draw; else an error that says what cannot."""
         if self.prompts.generation is None:
-            raise ConceptError(f"'{self.name}': method '{self.concept.method}' learns to understand, not to draw. Learn it with 'joint'.")
+            raise ConceptError(
+                f"'{self.name}': method '{self.concept.method}' learns to understand, not to draw."
+                " Learn it with 'joint'."
+            )
         self.base.need_decoder()
 
     def _drawing(self, text: str) -> list[int]:
@@ -192,19 +222,30 @@ def with_tokens(base: Base, concept: ConceptTokens) -> Conditioning:
 
 
 def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Conditioning:
-    """No tokens: an introduction in words ('{name} is a brown dog.', or ''); facts are told before questions only."""
+    """No tokens: an introduction in words ('{name} is a brown dog.', or ''); facts are told before
+    questions only.
+    """
     prompts = Prompts(understanding=f"{introduction} {facts}".strip(), generation=introduction)
     return Conditioning(base, name, prompts, words={"{name}": name})
 
 
 def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = "") -> Conditioning:
-    """No tokens: reference pictures (image ids [N, K]) in context, '<bo> is <picture> <picture>.', before whatever is asked.
+    """No tokens: reference pictures (image ids [N, K]) in context, '<bo> is <picture> <picture>.',
+    before whatever is asked.
 
     Facts are told before questions only.
     """
     pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
-    shown = base.vocab.encode(templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures})
-    return Conditioning(base, name, Prompts(understanding=facts, generation=""), words={"{name}": name}, shown=tuple(shown))
+    shown = base.vocab.encode(
+        templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures}
+    )
+    return Conditioning(
+        base,
+        name,
+        Prompts(understanding=facts, generation=""),
+        words={"{name}": name},
+        shown=tuple(shown),
+    )
 
 
 def of_each(

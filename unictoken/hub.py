@@ -2,8 +2,8 @@
 
     <folder>/  bo.safetensors  README.md (the card)  drawings/0.png ...
 
-The reference pictures are in neither the file nor the folder. A person's concept is published only if its header says that the
-person agreed.
+The reference pictures are in neither the file nor the folder. A person's concept is published only
+if its header says that the person agreed.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ TAGS = ("unictoken", "concept-tokens", "personalization")
 CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}
 # Rows learned on a base come under its licence; by a part of the base's name, the first that fits.
 LICENCES = {"chameleon": CHAMELEON, "anole": CHAMELEON}
-NO_CONCEPTS = ("model.safetensors", "model-*.safetensors")  # a base's weights: never fetched in a concept's place
+# a base's weights: never fetched in a concept's place
+NO_CONCEPTS = ("model.safetensors", "model-*.safetensors")
 
-USE = '''```python
+USE = """```python
 from unictoken.conditioning import with_tokens
 from unictoken.hub import from_pretrained
 from unictoken.model.base import load_base
@@ -43,7 +44,7 @@ base = load_base({base})
 concept = with_tokens(base, from_pretrained({where}, base))
 concept.draw([{prompt}])[0].save({picture})
 print(concept.ask([{question}])[0])
-```'''
+```"""
 
 
 class HubError(UserError):
@@ -62,23 +63,41 @@ def push_to_hub(
 ) -> str:
     """Publish a concept file with a card; gives the address of the commit.
 
-    `base_model`, `licence`: as in `save_card_folder`. `token`: null takes the one of `hf auth login`. Everything that can be
-    refused is refused before anything is sent.
+    `base_model`, `licence`: as in `save_card_folder`. `token`: null takes the one of `hf auth
+    login`. Everything that can be refused is refused before anything is sent.
     """
     if "/" not in repo_id:
         raise HubError(f"'{repo_id}': expected USER/NAME, such as 'user/bo'.")
     try:
         validate_repo_id(repo_id)
     except ValueError as error:
-        raise HubError(f"'{repo_id}': {_one_line(error)} Expected USER/NAME, such as 'user/bo'.") from None
+        raise HubError(
+            f"'{repo_id}': {_one_line(error)} Expected USER/NAME, such as 'user/bo'."
+        ) from None
     with tempfile.TemporaryDirectory() as aside:
-        folder = save_card_folder(path, Path(aside) / "card", drawings=drawings, base_model=base_model, licence=licence, where=repo_id)
+        folder = save_card_folder(
+            path,
+            Path(aside) / "card",
+            drawings=drawings,
+            base_model=base_model,
+            licence=licence,
+            where=repo_id,
+        )
         api = HfApi(token=token)
         try:
             api.create_repo(repo_id, private=private, exist_ok=True)
-            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=f"{Path(path).name} and its card"))
+            return str(
+                api.upload_folder(
+                    repo_id=repo_id,
+                    folder_path=folder,
+                    commit_message=f"{Path(path).name} and its card",
+                )
+            )
         except (OSError, ValueError, HTTPError) as error:
-            raise HubError(f"'{repo_id}': the Hub refused it ({_one_line(error)}). Look at your token (`hf auth whoami`) and the name.") from None
+            raise HubError(
+                f"'{repo_id}': the Hub refused it ({_one_line(error)}). Look at your token (`hf"
+                " auth whoami`) and the name."
+            ) from None
 
 
 def save_card_folder(
@@ -90,21 +109,32 @@ def save_card_folder(
     licence: str | None = None,
     where: str | None = None,
 ) -> Path:
-    """A folder to be shared: the concept file, its card, and the drawings that are given, without their metadata.
+    """A folder to be shared: the concept file, its card, and the drawings that are given, without
+    their metadata.
 
-    `base_model`: the base's name on the Hub, in place of a folder of this machine. `licence`: the base's, where it is not known here.
-    `where`: what the card's example loads; null: the folder. Written whole or not at all, into a folder that is not there yet.
+    `base_model`: the base's name on the Hub, in place of a folder of this machine. `licence`: the
+    base's, where it is not known here. `where`: what the card's example loads; null: the folder.
+    Written whole or not at all, into a folder that is not there yet.
     """
     path, folder = Path(path), Path(folder)
     concept = concept_file.load(path)
     if base_model and _hub_name(base_model) is None:
-        raise HubError(f"base model '{base_model}': no name on the Hub. Expected USER/NAME, such as facebook/chameleon-7b.")
+        raise HubError(
+            f"base model '{base_model}': no name on the Hub. Expected USER/NAME, such as"
+            " facebook/chameleon-7b."
+        )
     if not base_model and _hub_name(concept.base_name) is None and not _ships(concept.base_name):
-        raise HubError(f"{path}: its base {quoted(concept.base_name)} is no name on the Hub. Say it: --base-model USER/NAME.")
+        raise HubError(
+            f"{path}: its base {quoted(concept.base_name)} is no name on the Hub. Say it:"
+            " --base-model USER/NAME."
+        )
     concept = replace(concept, base_name=base_model or concept.base_name)
     header = concept_file.read_header(path) | {"base": concept.base_name}
     if is_person(concept.class_noun) and not header.get("consent"):
-        raise HubError(f"{path}: <{concept.name}> is a person ({concept.class_noun}) who, by its header, was not asked. Not published.")
+        raise HubError(
+            f"{path}: <{concept.name}> is a person ({concept.class_noun}) who, by its header, was"
+            " not asked. Not published."
+        )
     if folder.exists():
         raise HubError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
@@ -112,24 +142,47 @@ def save_card_folder(
             (aside / "drawings").mkdir(exist_ok=True)
             read_picture(drawing).save(aside / "drawings" / f"{i}.png")
         concept_file.save(concept, concept_file.path_of(concept.name, aside))
-        said = card(header, len(drawings), base_model=base_model, licence=licence, where=where or str(folder))
+        said = card(
+            header,
+            len(drawings),
+            base_model=base_model,
+            licence=licence,
+            where=where or str(folder),
+        )
         (aside / "README.md").write_text(said, encoding="utf-8")
     return folder
 
 
-def card(header: Mapping, num_drawings: int = 0, *, base_model: str | None = None, licence: str | None = None, where: str) -> str:
-    """The card of a concept, from the header of its file: front matter as the Hub reads it, then text."""
+def card(
+    header: Mapping,
+    num_drawings: int = 0,
+    *,
+    base_model: str | None = None,
+    licence: str | None = None,
+    where: str,
+) -> str:
+    """The card of a concept, from the header of its file: front matter as the Hub reads it, then
+    text.
+    """
     name, base = header["name"], base_model or header["base"]
     terms = {"license": licence} if licence else _licence_of(base)
-    data = ModelCardData(library_name="unictoken", tags=list(TAGS), base_model=base_model or _hub_name(base), **terms)
+    data = ModelCardData(
+        library_name="unictoken", tags=list(TAGS), base_model=base_model or _hub_name(base), **terms
+    )
     rows = ", ".join(f"{count} {role}" for role, count in header["counts"].items() if count)
     title = f"<{name}>, {a(header['class_noun'])}"
     fingerprint = header["base_fingerprint"][:12]
-    learned = f"learned with {header['method']}, seed {header['seed']}, on the base of fingerprint {fingerprint}"
+    learned = (
+        f"learned with {header['method']}, seed {header['seed']}, on the base of fingerprint"
+        f" {fingerprint}"
+    )
     sections = [
         f"---\n{data.to_yaml()}\n---\n",
         f"# {markdown(title)}\n",
-        markdown(f"Concept tokens for {base}: {name}.safetensors answers about <{name}> and draws it.") + "\n",
+        markdown(
+            f"Concept tokens for {base}: {name}.safetensors answers about <{name}> and draws it."
+        )
+        + "\n",
         *(f"**{markdown(note)}**\n" for note in header.get("notes", ())),
         " ".join(f"![](drawings/{i}.png)" for i in range(num_drawings)) + "\n" * bool(num_drawings),
         "## Use\n",
@@ -164,7 +217,10 @@ def _licence_of(base: str) -> dict[str, str]:
         return {"license": "apache-2.0"}
     found = next((terms for part, terms in LICENCES.items() if part in base.lower()), None)
     if found is None:
-        raise HubError(f"base '{base}': its licence is not known here, and the concept comes under it. Say it: --licence apache-2.0, for example.")
+        raise HubError(
+            f"base '{base}': its licence is not known here, and the concept comes under it. Say it:"
+            " --licence apache-2.0, for example."
+        )
     return found
 
 
@@ -174,7 +230,9 @@ def _ships(base: str) -> bool:
 
 
 def _hub_name(base: str) -> str | None:
-    """The base's name, if it can be one on the Hub: a folder of this machine means nothing there."""
+    """The base's name, if it can be one on the Hub: a folder of this machine means nothing
+    there.
+    """
     if base.count("/") != 1 or base.startswith((".", "checkpoints/")) or Path(base).exists():
         return None
     try:
@@ -195,29 +253,48 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
 
 def _consent(header: Mapping) -> str:
     if is_person(header["class_noun"]):
-        return "The person agreed to be learned, as whoever learned it declared (`consent: true` in the file's header)."
+        return (
+            "The person agreed to be learned, as whoever learned it declared (`consent: true` in"
+            " the file's header)."
+        )
     return "Not a person, by its class noun."
 
 
-def from_pretrained(where: str | Path, base: Base | None = None, *, revision: str | None = None) -> ConceptTokens:
-    """The concept in a file, in a folder, or on the Hub ('user/bo'); with a base, only if it was learned on that base.
+def from_pretrained(
+    where: str | Path, base: Base | None = None, *, revision: str | None = None
+) -> ConceptTokens:
+    """The concept in a file, in a folder, or on the Hub ('user/bo'); with a base, only if it was
+    learned on that base.
 
-    What is here comes first; `revision` is a branch, tag or commit of the Hub. Raises `ConceptError` for a file that cannot be
-    used, `HubError` where there is none.
+    What is here comes first; `revision` is a branch, tag or commit of the Hub. Raises
+    `ConceptError` for a file that cannot be used, `HubError` where there is none.
     """
     path = Path(where)
     if not path.exists():
         try:
-            path = Path(snapshot_download(str(where), revision=revision, allow_patterns="*.safetensors", ignore_patterns=list(NO_CONCEPTS)))
+            path = Path(
+                snapshot_download(
+                    str(where),
+                    revision=revision,
+                    allow_patterns="*.safetensors",
+                    ignore_patterns=list(NO_CONCEPTS),
+                )
+            )
         except (OSError, ValueError, HTTPError) as error:
-            raise HubError(f"'{where}': no such file or folder here, and not to be had from the Hub ({_one_line(error)}).") from None
+            raise HubError(
+                f"'{where}': no such file or folder here, and not to be had from the Hub"
+                f" ({_one_line(error)})."
+            ) from None
     return concept_file.load(_only_file(path) if path.is_dir() else path, base)
 
 
 def _only_file(folder: Path) -> Path:
     files = sorted(folder.glob("*.safetensors"))
     if len(files) != 1:
-        raise HubError(f"{folder}: found {len(files)} .safetensors files, expected one concept file. Name the file.")
+        raise HubError(
+            f"{folder}: found {len(files)} .safetensors files, expected one concept file. Name the"
+            " file."
+        )
     return files[0]
 
 

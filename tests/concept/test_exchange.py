@@ -44,14 +44,26 @@ def random_rows(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def write_foreign(folder: Path, form: str, rows: int | None = None, *, dtype=torch.float32, width: int = WIDTH, bias: bool = False) -> list[Path]:
+def write_foreign(
+    folder: Path,
+    form: str,
+    rows: int | None = None,
+    *,
+    dtype=torch.float32,
+    width: int = WIDTH,
+    bias: bool = False,
+) -> list[Path]:
     """A project's files as its own code writes them; UniCTokens' bias is zero unless asked for."""
     folder.mkdir(exist_ok=True)
     paths, rows = [folder / name for name in NAMES[form]], rows or ROWS[form]
     if form == "textual_inversion":
         save_file({"<toy>": random_rows(rows, width).to(dtype)}, paths[0])
         return paths
-    tensors = [random_rows(rows, width).to(dtype), random_rows(rows, width, seed=1).to(dtype), random_rows(rows).to(dtype) * bias]
+    tensors = [
+        random_rows(rows, width).to(dtype),
+        random_rows(rows, width, seed=1).to(dtype),
+        random_rows(rows).to(dtype) * bias,
+    ]
     for path, tensor in zip(paths, tensors, strict=False):
         torch.save(tensor, path)
     return paths
@@ -103,7 +115,9 @@ def test_foreign_files_go_through_ours_and_come_back_equal(form, dtype, base, tm
         ("textual_inversion", {"shared": 2, "generation": 3, "understanding": 4}),
     ],
 )
-def test_our_concept_goes_out_and_comes_back_with_equal_rows(form, counts, make_concept, base, tmp_path):
+def test_our_concept_goes_out_and_comes_back_with_equal_rows(
+    form, counts, make_concept, base, tmp_path
+):
     bo = make_concept("bo", **counts)
     again = bo_from(export_concept(bo, form, tmp_path).paths, form, base=base, counts=counts)
     assert torch.equal(again.rows_in, bo.rows_in)
@@ -146,12 +160,16 @@ def test_the_number_of_rows_says_their_roles(form, rows, counts, base, tmp_path)
 
 @pytest.mark.parametrize("form", PICKLED)
 def test_prompts_are_those_of_our_preset_of_the_method(form, tmp_path):
-    preset = yaml.safe_load((ROOT / "configs" / "methods" / f"{form}.yaml").read_text(encoding="utf-8"))["method"]
+    preset = yaml.safe_load(
+        (ROOT / "configs" / "methods" / f"{form}.yaml").read_text(encoding="utf-8")
+    )["method"]
     assert bo_from(write_foreign(tmp_path, form), form).prompts == Prompts(**preset["prompts"])
 
 
 def test_tokens_of_the_first_stage_understand_and_do_not_draw(tmp_path):
-    assert bo_from(write_foreign(tmp_path, "unictokens", 17), "unictokens").prompts.generation is None
+    assert (
+        bo_from(write_foreign(tmp_path, "unictokens", 17), "unictokens").prompts.generation is None
+    )
     assert bo_from(write_foreign(tmp_path, "unictokens", 25), "unictokens").prompts.generation == ""
 
 
@@ -168,7 +186,9 @@ def test_a_textual_inversion_begins_with_the_class_nouns_head_rows(base, tmp_pat
     paths = write_foreign(tmp_path, "textual_inversion")
     bo = bo_from(paths, "textual_inversion", base=base)
     assert torch.equal(bo.rows_in, load_file(paths[0])["<toy>"])
-    assert torch.equal(bo.rows_out, start_rows(base, "dog", torch.empty(0), bo.counts, start="noun", seed=0)[1])
+    assert torch.equal(
+        bo.rows_out, start_rows(base, "dog", torch.empty(0), bo.counts, start="noun", seed=0)[1]
+    )
     assert bo.origin.endswith("head rows of 'dog'")
     for unknown in (None, "tiny"):
         refused("holds no head rows", bo_from, paths, "textual_inversion", base=unknown)
@@ -177,7 +197,9 @@ def test_a_textual_inversion_begins_with_the_class_nouns_head_rows(base, tmp_pat
 def test_one_vector_needs_no_brackets(base, tmp_path):
     path = tmp_path / "a.safetensors"
     save_file({"<toy>": random_rows(WIDTH)}, path)
-    assert torch.equal(bo_from([path], "textual_inversion", base=base).rows_in, random_rows(WIDTH)[None])
+    assert torch.equal(
+        bo_from([path], "textual_inversion", base=base).rows_in, random_rows(WIDTH)[None]
+    )
 
 
 # The base
@@ -197,7 +219,13 @@ def test_an_import_of_an_unknown_base_is_kept_and_shown_and_not_spoken_with(base
     path = save_new(bo_from(write_foreign(tmp_path, "yollava"), "yollava"), tmp_path)
     bo = concept_file.load(path)
     assert bo.base_name == bo.base_fingerprint == UNKNOWN
-    refused(r"bo.safetensors: imported \(yollava: .*the base that it was learned on is not known.*--base", concept_file.load, path, base)
+    refused(
+        r"bo.safetensors: imported \(yollava: .*the base that it was learned on is not"
+        r" known.*--base",
+        concept_file.load,
+        path,
+        base,
+    )
 
 
 def test_a_base_is_adopted_on_the_callers_word(base, tmp_path):
@@ -205,12 +233,23 @@ def test_a_base_is_adopted_on_the_callers_word(base, tmp_path):
     own = adopt(bo, base)
     assert own.base_fingerprint == base.fingerprint and own.origin == bo.origin
     assert adopt(own, base).base_name == base.name
-    refused("learned on base 'far'", adopt, replace(bo, base_name="far", base_fingerprint="f" * 64), base)
+    refused(
+        "learned on base 'far'",
+        adopt,
+        replace(bo, base_name="far", base_fingerprint="f" * 64),
+        base,
+    )
 
 
 @pytest.mark.parametrize("form", NAMES)
 def test_rows_of_another_width_are_refused(form, base, tmp_path):
-    refused(r"'bo': rows of width 48, base 'tiny' has 32", bo_from, write_foreign(tmp_path, form, width=48), form, base=base)
+    refused(
+        r"'bo': rows of width 48, base 'tiny' has 32",
+        bo_from,
+        write_foreign(tmp_path, form, width=48),
+        form,
+        base=base,
+    )
 
 
 def test_an_unknown_base_does_not_hide_another_width(base, tmp_path):
@@ -255,24 +294,36 @@ def test_the_released_unictokens_of_bo_go_through_ours_unchanged(tmp_path):
 
 
 def test_the_released_rows_of_bo_show_two_blocks_where_the_roles_lie():
-    """Rows 1 to 15 are alike, and 17 to 23: all but the last of each role, as name, 16 shared and 8 generation would have it."""
+    """Rows 1 to 15 are alike, and 17 to 23: all but the last of each role, as name, 16 shared and 8
+    generation would have it.
+    """
     if not ARTEFACT.is_dir():
         pytest.skip("no shared/data/artefacts/unictokens-bo")
     unit = torch.nn.functional.normalize(as_it_was(ARTEFACT / NAMES["unictokens"][0]))
     alike = (unit @ unit.T).fill_diagonal_(torch.nan)
     first, second = slice(1, 16), slice(17, 24)
     assert alike[second, second].nanmean() > 0.2 and alike[first, first].nanmean() > 0.05
-    assert all(alike[row].nanmean().abs() < 0.03 for row in (0, 16, 24)) and alike[first, second].mean().abs() < 0.03
+    assert (
+        all(alike[row].nanmean().abs() < 0.03 for row in (0, 16, 24))
+        and alike[first, second].mean().abs() < 0.03
+    )
 
 
 def test_diffusers_itself_reads_the_textual_inversion_that_we_write(make_concept, tmp_path):
-    theirs = pytest.importorskip("diffusers.loaders.textual_inversion", reason="diffusers is not installed: pip install -e .[test]")
+    theirs = pytest.importorskip(
+        "diffusers.loaders.textual_inversion",
+        reason="diffusers is not installed: pip install -e .[test]",
+    )
     bo = make_concept("bo", shared=2)
     export_concept(bo, "textual_inversion", tmp_path)
     empty = SimpleNamespace(get_vocab=dict, added_tokens_encoder={})
     found = theirs.load_textual_inversion_state_dicts([str(tmp_path)], local_files_only=True)
-    tokens, rows = theirs.TextualInversionLoaderMixin._retrieve_tokens_and_embeddings([None], found, empty)
-    tokens, rows = theirs.TextualInversionLoaderMixin._extend_tokens_and_embeddings(tokens, rows, empty)
+    tokens, rows = theirs.TextualInversionLoaderMixin._retrieve_tokens_and_embeddings(
+        [None], found, empty
+    )
+    tokens, rows = theirs.TextualInversionLoaderMixin._extend_tokens_and_embeddings(
+        tokens, rows, empty
+    )
     assert tokens == ["<bo>", "<bo>_1", "<bo>_2"] and torch.equal(torch.stack(rows), bo.rows_in)
 
 
@@ -312,7 +363,8 @@ def with_byte_flipped(data: bytes) -> bytes:
 
 
 def with_a_bit_of_a_row_flipped(data: bytes) -> bytes:
-    at = data.index(b"FB", data.index(b"/data/0")) + 100  # torch.save fills up to 64 bytes with these letters before the values
+    # torch.save fills up to 64 bytes with these letters before the values
+    at = data.index(b"FB", data.index(b"/data/0")) + 100
     return data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :]
 
 
@@ -328,35 +380,72 @@ BROKEN_PICKLES = {
     "cut early": (lambda p: p.write_bytes(p.read_bytes()[:100]), "not a whole file"),
     "cut late": (lambda p: p.write_bytes(p.read_bytes()[:-30]), "not a whole file"),
     "text": (lambda p: p.write_text("rows", encoding="utf-8"), "not a whole file"),
-    "a name in its pickle misspelt": (lambda p: p.write_bytes(with_byte_flipped(p.read_bytes())), "not a whole file"),
-    "a bit of a row flipped": (lambda p: p.write_bytes(with_a_bit_of_a_row_flipped(p.read_bytes())), "does not match its checksum|Bad CRC"),
-    "something before the zip": (lambda p: p.write_bytes(b"\0\0" + p.read_bytes()), "does not begin as a zip"),
+    "a name in its pickle misspelt": (
+        lambda p: p.write_bytes(with_byte_flipped(p.read_bytes())),
+        "not a whole file",
+    ),
+    "a bit of a row flipped": (
+        lambda p: p.write_bytes(with_a_bit_of_a_row_flipped(p.read_bytes())),
+        "does not match its checksum|Bad CRC",
+    ),
+    "something before the zip": (
+        lambda p: p.write_bytes(b"\0\0" + p.read_bytes()),
+        "does not begin as a zip",
+    ),
     "a bare pickle": (lambda p: p.write_bytes(pickle.dumps([1.0])), "not a whole file"),
-    "a zip in a zip": (lambda p: p.write_bytes(zipped(("archive/data.pkl", p.read_bytes()))), "not a whole file"),
-    "a zip of another thing": (lambda p: p.write_bytes(zipped(("a.txt", b"a"))), "not a whole file"),
+    "a zip in a zip": (
+        lambda p: p.write_bytes(zipped(("archive/data.pkl", p.read_bytes()))),
+        "not a whole file",
+    ),
+    "a zip of another thing": (
+        lambda p: p.write_bytes(zipped(("a.txt", b"a"))),
+        "not a whole file",
+    ),
     "entries twice": (lambda p: p.write_bytes(doubled(p.read_bytes())), "two entries of one name"),
-    "a bomb": (lambda p: p.write_bytes(zipped(("archive/data.pkl", bytes(MAX_BYTES + 1)))), "expected at most"),
-    "a bomb of strides": (lambda p: torch.save(torch.zeros(1).expand(33, 10**7), p), "expected at most"),
-    "a mapping": (lambda p: torch.save({"rows": as_it_was(p)}, p), "holds a dict, expected one tensor"),
+    "a bomb": (
+        lambda p: p.write_bytes(zipped(("archive/data.pkl", bytes(MAX_BYTES + 1)))),
+        "expected at most",
+    ),
+    "a bomb of strides": (
+        lambda p: torch.save(torch.zeros(1).expand(33, 10**7), p),
+        "expected at most",
+    ),
+    "a mapping": (
+        lambda p: torch.save({"rows": as_it_was(p)}, p),
+        "holds a dict, expected one tensor",
+    ),
     "a list": (lambda p: torch.save([as_it_was(p)], p), "holds a list"),
     "whole numbers": (lambda p: torch.save(as_it_was(p).long(), p), "found torch.int64"),
     "double precision": (lambda p: torch.save(as_it_was(p).double(), p), "found torch.float64"),
     "complex numbers": (lambda p: torch.save(as_it_was(p).cfloat(), p), "found torch.complex64"),
-    "sparse": (lambda p: torch.save(as_it_was(p).to_sparse(), p), "found torch.float32, torch.sparse_coo"),
-    "nested": (lambda p: torch.save(torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)]), p), "nested|not a whole file"),
+    "sparse": (
+        lambda p: torch.save(as_it_was(p).to_sparse(), p),
+        "found torch.float32, torch.sparse_coo",
+    ),
+    "nested": (
+        lambda p: torch.save(torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)]), p),
+        "nested|not a whole file",
+    ),
     "without values": (lambda p: torch.save(as_it_was(p).to("meta"), p), "on meta"),
     "no rows": (lambda p: torch.save(torch.zeros(0, WIDTH), p), r"found shape \(0, 32\)"),
     "nan": (lambda p: torch.save(with_nan(as_it_was(p)), p), "not finite"),
     "infinite": (lambda p: torch.save(as_it_was(p) / 0, p), "not finite"),
     "another shape": (lambda p: torch.save(as_it_was(p)[..., None], p), "found shape"),
     "one number": (lambda p: torch.save(torch.tensor(1.0), p), "found shape"),
-    "too few rows": (lambda p: torch.save(as_it_was(p)[:-1].clone(), p), "found shape|found 16 rows|found 32 rows"),
+    "too few rows": (
+        lambda p: torch.save(as_it_was(p)[:-1].clone(), p),
+        "found shape|found 16 rows|found 32 rows",
+    ),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN_PICKLES)
-@pytest.mark.parametrize(("form", "which"), [(form, i) for form in PICKLED for i in range(len(NAMES[form]))])
-def test_a_broken_pickled_file_is_refused_in_one_line_and_nothing_is_written(form, which, what, tmp_path):
+@pytest.mark.parametrize(
+    ("form", "which"), [(form, i) for form in PICKLED for i in range(len(NAMES[form]))]
+)
+def test_a_broken_pickled_file_is_refused_in_one_line_and_nothing_is_written(
+    form, which, what, tmp_path
+):
     paths = write_foreign(tmp_path, form, bias=True)
     spoil, match = BROKEN_PICKLES[what]
     spoil(paths[which])
@@ -365,7 +454,13 @@ def test_a_broken_pickled_file_is_refused_in_one_line_and_nothing_is_written(for
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("pack", [lambda payload: pickle.dumps(payload), lambda payload: zipped(("archive/data.pkl", pickle.dumps(payload)))])
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda payload: pickle.dumps(payload),
+        lambda payload: zipped(("archive/data.pkl", pickle.dumps(payload))),
+    ],
+)
 @pytest.mark.parametrize("form", PICKLED)
 def test_code_in_a_file_is_never_run(form, pack, tmp_path):
     paths, made = write_foreign(tmp_path, form), tmp_path / "made"
@@ -390,31 +485,74 @@ BROKEN_EMBEDS = {
     "empty": (lambda p: p.write_bytes(b""), "not a whole file"),
     "cut": (lambda p: p.write_bytes(p.read_bytes()[:-1]), "not a whole file"),
     "longer than it says": (lambda p: p.write_bytes(p.read_bytes() + b"\0"), "not a whole file"),
-    "a header of 8 exabytes": (lambda p: p.write_bytes(struct.pack("<Q", 2**63) + b"{}"), "not a whole file"),
-    "a header longer than the file": (lambda p: p.write_bytes(struct.pack("<Q", 10**6) + b"{}"), "not a whole file"),
-    "wrong brackets": (lambda p: p.write_bytes(header_of("{" + ONE + "]", bytes(8))), "not a whole file"),
+    "a header of 8 exabytes": (
+        lambda p: p.write_bytes(struct.pack("<Q", 2**63) + b"{}"),
+        "not a whole file",
+    ),
+    "a header longer than the file": (
+        lambda p: p.write_bytes(struct.pack("<Q", 10**6) + b"{}"),
+        "not a whole file",
+    ),
+    "wrong brackets": (
+        lambda p: p.write_bytes(header_of("{" + ONE + "]", bytes(8))),
+        "not a whole file",
+    ),
     "no json": (lambda p: p.write_bytes(header_of("rows    ", bytes(8))), "not a whole file"),
     "brackets without end": (lambda p: p.write_bytes(header_of("[" * 100_000)), "not a whole file"),
-    "a key twice": (lambda p: p.write_bytes(header_of("{" + ONE + ", " + ONE.replace("[0, 8]", "[8, 16]") + "}", bytes(16))), "not a whole file"),
-    "offsets outside": (lambda p: p.write_bytes(header_of("{" + ONE.replace("8", "800") + "}", bytes(8))), "not a whole file"),
-    "a shape of another size": (lambda p: p.write_bytes(header_of("{" + ONE.replace("[1, 2]", "[1, 3]") + "}", bytes(8))), "not a whole file"),
-    "a dtype that is none": (lambda p: p.write_bytes(header_of("{" + ONE.replace("F32", "F31") + "}", bytes(8))), "not a whole file"),
+    "a key twice": (
+        lambda p: p.write_bytes(
+            header_of("{" + ONE + ", " + ONE.replace("[0, 8]", "[8, 16]") + "}", bytes(16))
+        ),
+        "not a whole file",
+    ),
+    "offsets outside": (
+        lambda p: p.write_bytes(header_of("{" + ONE.replace("8", "800") + "}", bytes(8))),
+        "not a whole file",
+    ),
+    "a shape of another size": (
+        lambda p: p.write_bytes(header_of("{" + ONE.replace("[1, 2]", "[1, 3]") + "}", bytes(8))),
+        "not a whole file",
+    ),
+    "a dtype that is none": (
+        lambda p: p.write_bytes(header_of("{" + ONE.replace("F32", "F31") + "}", bytes(8))),
+        "not a whole file",
+    ),
     "a pickle": (lambda p: torch.save(torch.zeros(3, WIDTH), p), "not a whole file"),
-    "a zip": (lambda p: p.write_bytes(zipped(("learned_embeds.safetensors", p.read_bytes()))), "not a whole file"),
+    "a zip": (
+        lambda p: p.write_bytes(zipped(("learned_embeds.safetensors", p.read_bytes()))),
+        "not a whole file",
+    ),
     "no key": (lambda p: save_file({}, p), "holds 0 keys"),
-    "two keys": (lambda p: save_file({"clip_l": torch.zeros(2, 4), "clip_g": torch.zeros(2, 8)}, p), r"holds 2 keys \['clip_g', 'clip_l'\]"),
-    "a key of many lines": (lambda p: save_file({"a\nb": torch.zeros(1), "c": torch.zeros(1)}, p), "holds 2 keys"),
-    "whole numbers": (lambda p: save_file({"<a>": torch.zeros(2, WIDTH).long()}, p), "found torch.int64"),
-    "double precision": (lambda p: save_file({"<a>": torch.zeros(2, WIDTH).double()}, p), "found torch.float64"),
+    "two keys": (
+        lambda p: save_file({"clip_l": torch.zeros(2, 4), "clip_g": torch.zeros(2, 8)}, p),
+        r"holds 2 keys \['clip_g', 'clip_l'\]",
+    ),
+    "a key of many lines": (
+        lambda p: save_file({"a\nb": torch.zeros(1), "c": torch.zeros(1)}, p),
+        "holds 2 keys",
+    ),
+    "whole numbers": (
+        lambda p: save_file({"<a>": torch.zeros(2, WIDTH).long()}, p),
+        "found torch.int64",
+    ),
+    "double precision": (
+        lambda p: save_file({"<a>": torch.zeros(2, WIDTH).double()}, p),
+        "found torch.float64",
+    ),
     "nan": (lambda p: save_file({"<a>": with_nan(torch.zeros(4, WIDTH))}, p), "not finite"),
     "no rows": (lambda p: save_file({"<a>": torch.zeros(0, WIDTH)}, p), r"found shape \(0, 32\)"),
-    "three dimensions": (lambda p: save_file({"<a>": torch.zeros(2, 2, WIDTH)}, p), r"found shape \(2, 2, 32\)"),
+    "three dimensions": (
+        lambda p: save_file({"<a>": torch.zeros(2, 2, WIDTH)}, p),
+        r"found shape \(2, 2, 32\)",
+    ),
     "one number": (lambda p: save_file({"<a>": torch.tensor(1.0)}, p), r"found shape \(\)"),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN_EMBEDS)
-def test_a_broken_textual_inversion_is_refused_in_one_line_and_nothing_is_written(what, base, tmp_path):
+def test_a_broken_textual_inversion_is_refused_in_one_line_and_nothing_is_written(
+    what, base, tmp_path
+):
     paths = write_foreign(tmp_path, "textual_inversion")
     spoil, match = BROKEN_EMBEDS[what]
     spoil(paths[0])
@@ -424,15 +562,38 @@ def test_a_broken_textual_inversion_is_refused_in_one_line_and_nothing_is_writte
 
 
 @pytest.mark.parametrize(
-    ("form", "what"), [*(("yollava", what) for what in BROKEN_PICKLES), *(("textual_inversion", what) for what in BROKEN_EMBEDS)]
+    ("form", "what"),
+    [
+        *(("yollava", what) for what in BROKEN_PICKLES),
+        *(("textual_inversion", what) for what in BROKEN_EMBEDS),
+    ],
 )
-def test_the_command_refuses_it_in_one_line_with_status_2_before_it_reads_a_base(form, what, tmp_path, capfd):
+def test_the_command_refuses_it_in_one_line_with_status_2_before_it_reads_a_base(
+    form, what, tmp_path, capfd
+):
     paths = write_foreign(tmp_path / "theirs", form)
     (BROKEN_PICKLES | BROKEN_EMBEDS if form != "yollava" else BROKEN_PICKLES)[what][0](paths[0])
-    asked = ["import", *map(str, paths), "--form", form, "--name", "bo", "--class-noun", "dog", "--base", "nowhere", "--out", str(tmp_path / "ours")]
+    asked = [
+        "import",
+        *map(str, paths),
+        "--form",
+        form,
+        "--name",
+        "bo",
+        "--class-noun",
+        "dog",
+        "--base",
+        "nowhere",
+        "--out",
+        str(tmp_path / "ours"),
+    ]
     with pytest.raises(SystemExit) as stopped:
         cli.main(asked)
-    assert stopped.value.code == 2 and "\n" not in str(stopped.value) and str(paths[0].parent) in str(stopped.value)
+    assert (
+        stopped.value.code == 2
+        and "\n" not in str(stopped.value)
+        and str(paths[0].parent) in str(stopped.value)
+    )
     assert capfd.readouterr() == ("", f"{stopped.value}\n") and not (tmp_path / "ours").exists()
 
 
@@ -450,7 +611,15 @@ def test_a_large_file_is_refused_before_it_is_read(base, tmp_path):
 @pytest.mark.parametrize("name", ["../bo", "a/b", "Bo", "", "bo\n", "x" * 65])
 def test_a_name_that_climbs_out_or_cannot_be_typed_is_refused(form, name, base, tmp_path):
     paths = write_foreign(tmp_path, form)
-    refused("expected 1 to 64 of a-z", import_concept, paths, form=form, name=name, class_noun="dog", base=base)
+    refused(
+        "expected 1 to 64 of a-z",
+        import_concept,
+        paths,
+        form=form,
+        name=name,
+        class_noun="dog",
+        base=base,
+    )
 
 
 @pytest.mark.parametrize(
@@ -462,7 +631,10 @@ def test_a_name_that_climbs_out_or_cannot_be_typed_is_refused(form, name, base, 
         ({"shared": True}, "whole numbers"),
         ({"shared": "16"}, "whole numbers"),
         ({"name": 2, "shared": 15}, "whole numbers"),
-        ({"shared": 8, "understanding": 8}, "'yollava' has no role 'understanding'. Its roles: shared"),
+        (
+            {"shared": 8, "understanding": 8},
+            "'yollava' has no role 'understanding'. Its roles: shared",
+        ),
         ({"private": 16}, "has no role 'private'"),
     ],
 )
@@ -472,7 +644,13 @@ def test_counts_that_do_not_fit_are_refused(counts, match, tmp_path):
 
 def test_counts_below_zero_are_refused(tmp_path):
     counts = {"generation": -1, "understanding": 33}
-    refused("whole numbers", bo_from, write_foreign(tmp_path, "yochameleon"), "yochameleon", counts=counts)
+    refused(
+        "whole numbers",
+        bo_from,
+        write_foreign(tmp_path, "yochameleon"),
+        "yochameleon",
+        counts=counts,
+    )
 
 
 def test_counts_can_be_said_in_a_command():
@@ -484,8 +662,18 @@ def test_counts_can_be_said_in_a_command():
 
 def test_a_number_of_rows_that_no_project_writes_asks_for_counts(tmp_path):
     paths = write_foreign(tmp_path, "unictokens", 20)
-    refused(r"found 20 rows, 'unictokens' has 17 \(name, shared=16\) or 25 .* or 33 ", bo_from, paths, "unictokens")
-    assert bo_from(paths, "unictokens", counts={"shared": 11, "understanding": 8}).counts["understanding"] == 8
+    refused(
+        r"found 20 rows, 'unictokens' has 17 \(name, shared=16\) or 25 .* or 33 ",
+        bo_from,
+        paths,
+        "unictokens",
+    )
+    assert (
+        bo_from(paths, "unictokens", counts={"shared": 11, "understanding": 8}).counts[
+            "understanding"
+        ]
+        == 8
+    )
 
 
 @pytest.mark.parametrize(
@@ -508,7 +696,13 @@ def test_files_that_are_no_pair_are_refused(files, match, tmp_path):
 def test_a_class_noun_and_a_known_format_are_needed(tmp_path):
     paths = write_foreign(tmp_path, "yollava")
     refused("class noun", import_concept, paths, form="yollava", name="bo", class_noun=" ")
-    refused("format 'lora': not known. Expected one of yollava, yochameleon, unictokens, textual_inversion", bo_from, paths, "lora")
+    refused(
+        "format 'lora': not known. Expected one of yollava, yochameleon, unictokens,"
+        " textual_inversion",
+        bo_from,
+        paths,
+        "lora",
+    )
 
 
 def test_a_concept_of_the_same_name_is_not_written_over(bo, tmp_path):
@@ -523,14 +717,30 @@ def test_a_concept_of_the_same_name_is_not_written_over(bo, tmp_path):
 
 def test_a_role_that_a_format_does_not_know_is_refused(make_concept, tmp_path):
     deep, shared = make_concept("bo", understanding=3), make_concept("bo", shared=4)
-    refused("'bo': has 3 understanding tokens, 'yollava' knows name and shared", export_concept, deep, "yollava", tmp_path)
-    refused("'bo': has 4 shared tokens, 'yochameleon' knows", export_concept, shared, "yochameleon", tmp_path)
+    refused(
+        "'bo': has 3 understanding tokens, 'yollava' knows name and shared",
+        export_concept,
+        deep,
+        "yollava",
+        tmp_path,
+    )
+    refused(
+        "'bo': has 4 shared tokens, 'yochameleon' knows",
+        export_concept,
+        shared,
+        "yochameleon",
+        tmp_path,
+    )
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("form", NAMES)
 def test_nothing_is_written_over(form, make_concept, tmp_path):
-    bo = make_concept("bo") if form != "yochameleon" else make_concept("bo", generation=2, understanding=2)
+    bo = (
+        make_concept("bo")
+        if form != "yochameleon"
+        else make_concept("bo", generation=2, understanding=2)
+    )
     last = export_concept(bo, form, tmp_path).paths[-1]
     for path in tmp_path.iterdir():
         if path != last:

@@ -19,7 +19,9 @@ def path(bo, tmp_path):
 
 def same(a: ConceptTokens, b: ConceptTokens) -> bool:
     rows_equal = torch.equal(a.rows_in, b.rows_in) and torch.equal(a.rows_out, b.rows_out)
-    fields = [f.name for f in dataclasses.fields(a) if f.name not in ("rows_in", "rows_out", "counts")]
+    fields = [
+        f.name for f in dataclasses.fields(a) if f.name not in ("rows_in", "rows_out", "counts")
+    ]
     return rows_equal and all(getattr(a, name) == getattr(b, name) for name in fields)
 
 
@@ -46,8 +48,11 @@ def refused(path, base, match: str) -> None:
 
 def test_a_concept_comes_back_exactly(base, make_concept, tmp_path):
     concept = dataclasses.replace(
-        make_concept("bo", generation=2, understanding=3), prompts=Prompts(generation=None, understanding_answer="{understanding}"),
-        method="yochameleon", seed=7, scores={"recognition": 0.75},
+        make_concept("bo", generation=2, understanding=3),
+        prompts=Prompts(generation=None, understanding_answer="{understanding}"),
+        method="yochameleon",
+        seed=7,
+        scores={"recognition": 0.75},
     )
     loaded = concept_file.load(concept_file.save(concept, tmp_path / "bo.safetensors"), base)
     assert same(concept, loaded)
@@ -66,9 +71,17 @@ def test_nothing_but_the_file_is_left_behind(path):
 def test_the_header_tells_what_is_inside(path, base):
     header = concept_file.read_header(path)
     assert header["counts"] == {"name": 1, "shared": 4, "generation": 0, "understanding": 0}
-    assert (header["format"], header["name"], header["class_noun"], header["base_fingerprint"]) == (2, "bo", "dog", base.fingerprint)
+    assert (header["format"], header["name"], header["class_noun"], header["base_fingerprint"]) == (
+        2,
+        "bo",
+        "dog",
+        base.fingerprint,
+    )
     assert {key: tuple(t.shape) for key, t in load_file(path).items()} == {
-        "in.name": (1, 32), "in.shared": (4, 32), "out.name": (1, 32), "out.shared": (4, 32),
+        "in.name": (1, 32),
+        "in.shared": (4, 32),
+        "out.name": (1, 32),
+        "out.shared": (4, 32),
     }
 
 
@@ -144,13 +157,17 @@ def test_a_header_that_says_what_no_concept_says_is_refused(path, base, change):
     refused(path, base, "header|class noun|format")
 
 
-@pytest.mark.parametrize("text", ['{"format": 1, "format": 1}', "[" * 100_000, '{"format": ' + "1" * 5000 + "}"])
+@pytest.mark.parametrize(
+    "text", ['{"format": 1, "format": 1}', "[" * 100_000, '{"format": ' + "1" * 5000 + "}"]
+)
 def test_a_header_that_only_looks_like_json_is_refused(path, base, text):
     save_file(load_file(path), path, metadata={"unictoken": text})
     refused(path, base, "header is not JSON with every key once")
 
 
-@pytest.mark.parametrize("prompt", [{"understanding": 5}, {"understanding": None}, {"generation": ["{name}"]}])
+@pytest.mark.parametrize(
+    "prompt", [{"understanding": 5}, {"understanding": None}, {"generation": ["{name}"]}]
+)
 def test_a_prompt_that_is_no_text_is_refused(path, base, prompt):
     rewrite(path, lambda header: header["prompts"].update(prompt))
     refused(path, base, f"prompt '{next(iter(prompt))}' in its header is .*, expected a text")
@@ -183,7 +200,9 @@ def test_a_concept_of_another_base_is_refused(path, base):
     assert concept_file.load(path).name == "bo"
 
 
-@pytest.mark.parametrize(("key", "shape"), [("in.name", (2, 32)), ("in.shared", (4, 16)), ("out.shared", (128,))])
+@pytest.mark.parametrize(
+    ("key", "shape"), [("in.name", (2, 32)), ("in.shared", (4, 16)), ("out.shared", (128,))]
+)
 def test_rows_of_another_shape_are_refused(path, base, key, shape):
     rewrite(path, change_tensors=lambda tensors: tensors.update({key: torch.zeros(shape)}))
     refused(path, base, f"'{key}' has shape")
@@ -195,7 +214,12 @@ def test_rows_of_several_widths_are_refused_without_a_base_too(path):
 
 
 def test_rows_of_another_type_are_refused(path, base):
-    rewrite(path, change_tensors=lambda tensors: tensors.update({"in.shared": torch.zeros(4, 32, dtype=torch.int32)}))
+    rewrite(
+        path,
+        change_tensors=lambda tensors: tensors.update(
+            {"in.shared": torch.zeros(4, 32, dtype=torch.int32)}
+        ),
+    )
     refused(path, base, "'in.shared' is of type I32, expected F32")
 
 
@@ -218,7 +242,10 @@ def test_rows_that_are_not_finite_are_refused(path, base):
     refused(path, base, "not finite")
 
 
-@pytest.mark.parametrize("change", [lambda t: t.pop("out.shared"), lambda t: t.update({"in.generation": torch.zeros(1, 32)})])
+@pytest.mark.parametrize(
+    "change",
+    [lambda t: t.pop("out.shared"), lambda t: t.update({"in.generation": torch.zeros(1, 32)})],
+)
 def test_tensors_that_the_header_does_not_promise_are_refused(path, base, change):
     rewrite(path, change_tensors=change)
     refused(path, base, "its header promises")
@@ -245,14 +272,23 @@ def test_ordinary_names_are_kept_inside_the_folder(name, tmp_path):
 
 
 def test_a_class_noun_is_written_without_its_article(bo, tmp_path):
-    path = concept_file.save(dataclasses.replace(bo, class_noun="a_dog"), tmp_path / "bo.safetensors")
+    path = concept_file.save(
+        dataclasses.replace(bo, class_noun="a_dog"), tmp_path / "bo.safetensors"
+    )
     assert concept_file.read_header(path)["class_noun"] == "dog"
+
+
 # ---- formats ----------------------------------------------------------------------------------------
 
 
 def test_what_only_format_2_keeps_comes_back_as_it_was(bo, base, tmp_path):
-    sections = {"memory": {"facts": ["<bo> sleeps."], "weights": [0.5, None, {"é": True}]}, "empty": {}}
-    told = dataclasses.replace(bo, notes=("one line", "another"), run="ab" * 8, source="cd" * 8, sections=sections)
+    sections = {
+        "memory": {"facts": ["<bo> sleeps."], "weights": [0.5, None, {"é": True}]},
+        "empty": {},
+    }
+    told = dataclasses.replace(
+        bo, notes=("one line", "another"), run="ab" * 8, source="cd" * 8, sections=sections
+    )
     path = concept_file.save(told, tmp_path / "bo.safetensors")
     assert same(concept_file.load(path, base), told)
     again = concept_file.save(concept_file.load(path), tmp_path / "again.safetensors")
@@ -264,12 +300,15 @@ def test_a_concept_with_nothing_more_to_say_has_no_more_keys(path):
     assert not set(concept_file.read_header(path)) & set(concept_file.SINCE_2)
 
 
-def test_a_file_of_format_1_loads_with_one_line_and_is_saved_as_format_2(bo, base, path, tmp_path, caplog):
+def test_a_file_of_format_1_loads_with_one_line_and_is_saved_as_format_2(
+    bo, base, path, tmp_path, caplog
+):
     as_format_1(path, base)
     loaded = concept_file.load(path, base)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: its base is known by embedding and head only (format 1): whether the layers and the image tokenizer "
-        "of 'tiny' are the same, it cannot tell. Learn it again, or save what is loaded, to have format 2."
+        f"{path}: its base is known by embedding and head only (format 1): whether the layers and"
+        " the image tokenizer of 'tiny' are the same, it cannot tell. Learn it again, or save what"
+        " is loaded, to have format 2."
     ]
     assert same(loaded, bo)
     renewed = concept_file.save(loaded, tmp_path / "renewed.safetensors")
@@ -284,7 +323,9 @@ def test_a_file_of_format_1_says_nothing_on_other_processes(base, path, caplog, 
     assert concept_file.load(path, base).name == "bo" and not caplog.records
 
 
-def test_a_file_of_format_1_that_is_saved_without_its_base_still_knows_how_little_it_knows(bo, base, path, caplog):
+def test_a_file_of_format_1_that_is_saved_without_its_base_still_knows_how_little_it_knows(
+    bo, base, path, caplog
+):
     """As publishing does it."""
     as_format_1(path, base)
     concept_file.save(concept_file.load(path), path)
@@ -301,8 +342,14 @@ def test_a_file_of_format_1_is_taken_whatever_its_base_was_loaded_in(base, path,
 @pytest.mark.parametrize("fingerprint", ["f" * 64, "the base's own"])
 def test_a_file_of_format_1_of_other_rows_is_refused(base, path, fingerprint):
     """The new fingerprint is none of format 1's."""
-    as_format_1(path, base, base_fingerprint=fingerprint.replace("the base's own", base.fingerprint))
-    refused(path, base, rf"learned on base 'tiny' \(.*this one is 'tiny' \({base.row_fingerprints[0][:12]}\)")
+    as_format_1(
+        path, base, base_fingerprint=fingerprint.replace("the base's own", base.fingerprint)
+    )
+    refused(
+        path,
+        base,
+        rf"learned on base 'tiny' \(.*this one is 'tiny' \({base.row_fingerprints[0][:12]}\)",
+    )
 
 
 @pytest.mark.parametrize("key", ["notes", "sections", "run", "source"])
@@ -320,5 +367,8 @@ def test_imported_rows_of_an_unknown_base_stay_unknown_in_both_formats(base, pat
 
 def test_numbers_of_rows_are_compared_by_role(path):
     concept_file.check_counts(path, {"name": 1, "shared": 4, "generation": 0}, where="here")
-    with pytest.raises(ConceptError, match="here: .*bo.safetensors has 1 name, 4 shared rows, the method has 1 name, 3"):
+    with pytest.raises(
+        ConceptError,
+        match="here: .*bo.safetensors has 1 name, 4 shared rows, the method has 1 name, 3",
+    ):
         concept_file.check_counts(path, {"name": 1, "shared": 3}, where="here")

@@ -29,7 +29,10 @@ def test_k_means_finds_the_middle_of_each_cluster():
 
 def test_k_means_of_fewer_points_than_centres_keeps_every_point():
     points = torch.tensor([[0.0], [5.0]])
-    assert set(k_means(points, 3, torch.Generator().manual_seed(0)).flatten().tolist()) == {0.0, 5.0}
+    assert set(k_means(points, 3, torch.Generator().manual_seed(0)).flatten().tolist()) == {
+        0.0,
+        5.0,
+    }
 
 
 def test_the_name_begins_as_the_class_noun(base, pictures):
@@ -46,8 +49,12 @@ def test_soft_tokens_can_begin_as_the_most_frequent_image_ids(base, pictures):
     assert torch.equal(rows_in[1:], base.embed(torch.tensor([4, 9, 7])))
 
 
-def test_soft_tokens_can_begin_as_the_words_of_a_description_and_then_the_most_frequent_image_ids(base, pictures):
-    rows_in, _ = start_rows(base, "dog", pictures, COUNTS, start="described", seed=0, description="brown dog")
+def test_soft_tokens_can_begin_as_the_words_of_a_description_and_then_the_most_frequent_image_ids(
+    base, pictures
+):
+    rows_in, _ = start_rows(
+        base, "dog", pictures, COUNTS, start="described", seed=0, description="brown dog"
+    )
     words = base.vocab.encode("brown dog")
     expected = base.embed(torch.tensor([*words, 4, 9, 7][:3]))
     assert torch.equal(rows_in[1:], expected)
@@ -61,7 +68,9 @@ def test_soft_tokens_can_begin_near_the_noun(base, pictures):
 
 @pytest.mark.parametrize("start", ["k_means", "noun"])
 def test_a_start_is_a_function_of_its_seed(base, pictures, start):
-    first, again, other = (start_rows(base, "dog", pictures, COUNTS, start=start, seed=seed)[0] for seed in (1, 1, 2))
+    first, again, other = (
+        start_rows(base, "dog", pictures, COUNTS, start=start, seed=seed)[0] for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert start == "k_means" or not torch.equal(first, other)
 

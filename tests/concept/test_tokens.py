@@ -10,11 +10,21 @@ COUNTS = {"name": 1, "shared": 16, "generation": 0, "understanding": 2}
 
 def test_roles_lie_one_after_another():
     assert role_slices({"name": 1, "shared": 16})["shared"] == slice(1, 17)
-    assert role_slices(COUNTS) == {"name": slice(0, 1), "shared": slice(1, 17), "generation": slice(17, 17), "understanding": slice(17, 19)}
+    assert role_slices(COUNTS) == {
+        "name": slice(0, 1),
+        "shared": slice(1, 17),
+        "generation": slice(17, 17),
+        "understanding": slice(17, 19),
+    }
 
 
 def test_slots_hold_the_ids_of_each_role():
-    assert slots([7, 8, 9], {"name": 1, "shared": 2}) == {"{name}": [7], "{shared}": [8, 9], "{generation}": [], "{understanding}": []}
+    assert slots([7, 8, 9], {"name": 1, "shared": 2}) == {
+        "{name}": [7],
+        "{shared}": [8, 9],
+        "{generation}": [],
+        "{understanding}": [],
+    }
 
 
 def test_inject_puts_rows_where_their_ids_stand():
@@ -33,12 +43,19 @@ def test_inject_leaves_other_rows_bit_identical():
 
 def test_gradients_reach_the_rows_that_stand_in_the_sequence():
     rows = torch.zeros(3, 2, requires_grad=True)
-    inject(torch.zeros(1, 3, 2), torch.tensor([[9, 8, 9]]), torch.tensor([7, 8, 9]), rows).sum().backward()
+    inject(
+        torch.zeros(1, 3, 2), torch.tensor([[9, 8, 9]]), torch.tensor([7, 8, 9]), rows
+    ).sum().backward()
     assert rows.grad.tolist() == [[0, 0], [1, 1], [2, 2]]
 
 
 def test_the_concepts_ids_are_scored_by_its_own_rows():
-    logits = extend_logits(torch.zeros(1, 4), torch.tensor([[1.0, 2.0]]), torch.tensor([3, 1]), torch.tensor([[1.0, 0.0], [0.0, 10.0]]))
+    logits = extend_logits(
+        torch.zeros(1, 4),
+        torch.tensor([[1.0, 2.0]]),
+        torch.tensor([3, 1]),
+        torch.tensor([[1.0, 0.0], [0.0, 10.0]]),
+    )
     assert logits.tolist() == [[0, 20, 0, 1]]
 
 
@@ -71,7 +88,10 @@ def test_two_concepts_have_ids_of_their_own(base, make_concept):
 
 
 def test_a_concept_says_the_same_wherever_its_ids_lie(base, make_concept):
-    alone, second = Speaker(base, [make_concept("mia")]), Speaker(base, [make_concept("bo"), make_concept("mia")])
+    alone, second = (
+        Speaker(base, [make_concept("mia")]),
+        Speaker(base, [make_concept("bo"), make_concept("mia")]),
+    )
     hidden = [s.hidden(s.embed(torch.tensor([[0, *s.ids["mia"], 300]]))) for s in (alone, second)]
     torch.testing.assert_close(hidden[0], hidden[1])
 
@@ -93,8 +113,13 @@ def test_people_write_a_concept_between_angle_brackets(bo):
 
 
 def test_gradients_of_rows_are_the_same_bits_on_several_threads(base):
-    ids, concept_ids = torch.randint(0, 4, (64, 128), generator=torch.Generator().manual_seed(0)), torch.arange(4)
-    embeds, towards = (torch.randn(64, 128, 256, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    ids, concept_ids = (
+        torch.randint(0, 4, (64, 128), generator=torch.Generator().manual_seed(0)),
+        torch.arange(4),
+    )
+    embeds, towards = (
+        torch.randn(64, 128, 256, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)
+    )
     gradients, threads = [], torch.get_num_threads()
     torch.set_num_threads(4)
     try:
@@ -107,10 +132,16 @@ def test_gradients_of_rows_are_the_same_bits_on_several_threads(base):
     assert torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2])
 
 
-@pytest.mark.parametrize("said", ["is 5>3, {0}?", "is a<b, {0}?", "{0} looks left->right", "<3 {0}", "{0}'s hat"])
+@pytest.mark.parametrize(
+    "said", ["is 5>3, {0}?", "is a<b, {0}?", "{0} looks left->right", "<3 {0}", "{0}'s hat"]
+)
 def test_a_marked_text_can_be_marked_again(said):
     marked = said.format("{name}")
-    assert mark(said.format("<bo>"), "bo", where="prompt") == mark(marked, "bo", where="prompt") == marked
+    assert (
+        mark(said.format("<bo>"), "bo", where="prompt")
+        == mark(marked, "bo", where="prompt")
+        == marked
+    )
 
 
 @pytest.mark.parametrize("said", ["<bo is here", "bo> is here", "who is <rex", "<bo> and mia>"])
@@ -121,5 +152,7 @@ def test_one_bracket_is_refused(said):
 
 @pytest.mark.parametrize("slot", ["{shared}", "{generation}", "{understanding}"])
 def test_a_slot_for_rows_is_no_word_of_a_users_text(slot):
-    with pytest.raises(ConceptError, match=f"prompt: '{slot}' is a slot of a method's prompts. Expected '<bo>'"):
+    with pytest.raises(
+        ConceptError, match=f"prompt: '{slot}' is a slot of a method's prompts. Expected '<bo>'"
+    ):
         mark(f"<bo> is {slot}.", "bo", where="prompt")

@@ -13,7 +13,15 @@ def test_a_scene_is_said_as_people_ask_for_it():
 
 
 def test_a_caption_says_all_of_a_scene_as_the_base_was_taught_to():
-    scene = Scene(place="snow", time="night", pose="sitting", position="left", accessory="cap", accessory_colour="red", detail=0)
+    scene = Scene(
+        place="snow",
+        time="night",
+        pose="sitting",
+        position="left",
+        accessory="cap",
+        accessory_colour="red",
+        detail=0,
+    )
     assert TOY.caption(SNOW) == language.named_caption(scene)
 
 
@@ -22,7 +30,11 @@ def test_what_goes_without_saying_is_left_out():
 
 
 def test_the_toy_base_was_taught_every_question_that_it_is_asked():
-    taught = {form for forms in (*language.PET_QUESTIONS.values(), *language.SCENE_QUESTIONS.values()) for form in forms}
+    taught = {
+        form
+        for forms in (*language.PET_QUESTIONS.values(), *language.SCENE_QUESTIONS.values())
+        for form in forms
+    }
     assert set(TOY.questions) <= taught
 
 

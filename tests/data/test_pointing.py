@@ -26,7 +26,9 @@ def test_a_possessive_points_at_the_concept_only_after_its_marker(prompt, nouns)
 def test_a_pointing_is_the_whole_noun_phrase():
     prompt = "<bo> in its own red party hat, sitting"
     (pointing,) = pointings(prompt, "bo")
-    assert prompt[pointing.start : pointing.end] == "its own red party hat" and pointing.adjectives == ("red", "party")
+    assert prompt[
+        pointing.start : pointing.end
+    ] == "its own red party hat" and pointing.adjectives == ("red", "party")
     assert pointing.question == "what hat does {it} have?"
     assert pointings("<bo> in its beanie", "bo")[0].question == "what hat does {it} have?"
 
@@ -43,5 +45,7 @@ def test_a_pointing_is_the_whole_noun_phrase():
         ("ball", (), "a striped ball", "a striped ball"), ("toy", (), "the drum", "the drum"), ("hat", (), "a hatstand", None),
     ],
 )  # fmt: skip
-def test_an_answer_stands_there_only_if_it_is_of_the_kind_asked_for(noun, adjectives, answer, filled):
+def test_an_answer_stands_there_only_if_it_is_of_the_kind_asked_for(
+    noun, adjectives, answer, filled
+):
     assert Pointing(0, 1, noun, adjectives).filled(answer) == filled

@@ -12,7 +12,12 @@ from unictoken.data.source import Source, SourceError
 
 pytestmark = pytest.mark.real
 
-FACTS = ("{name} is a brown dog. He barks.", "distinct features: a white ear", "distinct features: a red hat", "brand/text: none")
+FACTS = (
+    "{name} is a brown dog. He barks.",
+    "distinct features: a white ear",
+    "distinct features: a red hat",
+    "brand/text: none",
+)
 
 
 def picture(seed: int) -> Image.Image:
@@ -22,16 +27,33 @@ def picture(seed: int) -> Image.Image:
 @pytest.fixture
 def sources():
     bo = Source(name="bo", class_noun="dog", pictures=(picture(0), picture(1)), facts=FACTS)
-    return [bo, Source(name="blue-mug", class_noun="mug", pictures=(picture(2),), facts=("{name} is a blue mug.",))]
+    return [
+        bo,
+        Source(
+            name="blue-mug",
+            class_noun="mug",
+            pictures=(picture(2),),
+            facts=("{name} is a blue mug.",),
+        ),
+    ]
 
 
 def entry(**changes) -> dict:
-    return {"name": "bo", "image": "memory/bo.png", "info": "<bo> is a brown dog.", "category": "dog", **changes}
+    return {
+        "name": "bo",
+        "image": "memory/bo.png",
+        "info": "<bo> is a brown dog.",
+        "category": "dog",
+        **changes,
+    }
 
 
 def memory(**changes) -> dict:
     """RAP's own layout; `changes` are to <bo>'s entry."""
-    return {"concept_dict": {"<bo>": entry(**changes)}, "path_to_concept": {"memory/bo.png": "<bo>"}}
+    return {
+        "concept_dict": {"<bo>": entry(**changes)},
+        "path_to_concept": {"memory/bo.png": "<bo>"},
+    }
 
 
 @pytest.fixture
@@ -45,7 +67,11 @@ def folder(tmp_path):
 
 def write(folder: Path, found) -> Path:
     path = folder / "database.json"
-    path.write_bytes(found if isinstance(found, bytes) else (found if isinstance(found, str) else json.dumps(found)).encode())
+    path.write_bytes(
+        found
+        if isinstance(found, bytes)
+        else (found if isinstance(found, str) else json.dumps(found)).encode()
+    )
     return path
 
 
@@ -60,16 +86,38 @@ def test_a_memory_of_rap_is_read(folder):
 
 
 def test_a_memory_of_r2p_is_read(folder):
-    info = {"category": "Dog", "general": "<bo> is a dog.", "distinct features": ["a white ear", "a hat"], "color": "brown", "state": None}
+    info = {
+        "category": "Dog",
+        "general": "<bo> is a dog.",
+        "distinct features": ["a white ear", "a hat"],
+        "color": "brown",
+        "state": None,
+    }
     picture(1).save(folder / "1.png")
     (bo,) = read_memory(write(folder, memory(image=["memory/bo.png", "memory/1.png"], info=info)))
-    assert bo.facts == ("{name} is a dog.", "distinct features: a white ear", "distinct features: a hat", "color: brown")
+    assert bo.facts == (
+        "{name} is a dog.",
+        "distinct features: a white ear",
+        "distinct features: a hat",
+        "color: brown",
+    )
     assert same_pictures(bo.pictures, [picture(0), picture(1)])
 
 
-@pytest.mark.parametrize("where", ["bo.png", "memory/bo.png", "{parent}/memory/bo.png", "{grandparent}/memory/bo.png", "../memory/bo.png"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "bo.png",
+        "memory/bo.png",
+        "{parent}/memory/bo.png",
+        "{grandparent}/memory/bo.png",
+        "../memory/bo.png",
+    ],
+)
 def test_a_picture_is_found_from_any_folder_above_the_memory(where, folder):
-    where = where.format(parent=folder.parent, grandparent=folder.parent.relative_to(folder.parents[1]))
+    where = where.format(
+        parent=folder.parent, grandparent=folder.parent.relative_to(folder.parents[1])
+    )
     found = memory(image=where) | {"path_to_concept": {where: "<bo>"}}
     assert same_pictures(read_memory(write(folder, found))[0].pictures, [picture(0)])
 
@@ -101,13 +149,17 @@ def test_people_are_read_when_they_agreed(folder):
 
 def test_concepts_go_out_as_r2p_and_come_back(sources, tmp_path):
     again = read_memory(write_memory(sources, tmp_path / "memory", form="r2p"))
-    assert [(s.name, s.class_noun, s.facts) for s in again] == [(s.name, s.class_noun, s.facts) for s in sources]
+    assert [(s.name, s.class_noun, s.facts) for s in again] == [
+        (s.name, s.class_noun, s.facts) for s in sources
+    ]
     assert all(same_pictures(a.pictures, b.pictures) for a, b in zip(again, sources, strict=True))
 
 
 def test_concepts_go_out_as_rap_and_come_back_with_their_facts_in_one(sources, tmp_path):
     again = read_memory(write_memory(sources, tmp_path / "memory"))
-    assert [(s.name, s.class_noun, s.facts) for s in again] == [(s.name, s.class_noun, (" ".join(s.facts),)) for s in sources]
+    assert [(s.name, s.class_noun, s.facts) for s in again] == [
+        (s.name, s.class_noun, (" ".join(s.facts),)) for s in sources
+    ]
     assert all(same_pictures(a.pictures, b.pictures) for a, b in zip(again, sources, strict=True))
 
 
@@ -115,31 +167,48 @@ def test_concepts_go_out_as_rap_and_come_back_with_their_facts_in_one(sources, t
 def test_a_memory_goes_in_and_out_unchanged(form, sources, tmp_path):
     first = write_memory(sources, tmp_path / "a" / "memory", form=form)
     second = write_memory(read_memory(first), tmp_path / "b" / "memory", form=form)
-    assert json.loads(first.read_text(encoding="utf-8")) == json.loads(second.read_text(encoding="utf-8"))
+    assert json.loads(first.read_text(encoding="utf-8")) == json.loads(
+        second.read_text(encoding="utf-8")
+    )
     files = [p.relative_to(first.parent) for p in sorted(first.parent.rglob("*.png"))]
-    assert len(files) == 3 and all((first.parent / f).read_bytes() == (second.parent / f).read_bytes() for f in files)
+    assert len(files) == 3 and all(
+        (first.parent / f).read_bytes() == (second.parent / f).read_bytes() for f in files
+    )
 
 
 def test_what_is_written_has_raps_own_layout(sources, tmp_path):
     found = json.loads(write_memory(sources, tmp_path / "memory").read_text(encoding="utf-8"))
     assert found["concept_dict"]["<blue-mug>"] == {
-        "name": "blue-mug", "image": "memory/blue-mug/0.png", "info": "<blue-mug> is a blue mug.", "category": "mug",
+        "name": "blue-mug",
+        "image": "memory/blue-mug/0.png",
+        "info": "<blue-mug> is a blue mug.",
+        "category": "mug",
     }
     assert found["path_to_concept"] == {
-        "memory/bo/0.png": "<bo>", "memory/bo/1.png": "<bo>", "memory/blue-mug/0.png": "<blue-mug>",
+        "memory/bo/0.png": "<bo>",
+        "memory/bo/1.png": "<bo>",
+        "memory/blue-mug/0.png": "<blue-mug>",
     }
-    assert all((tmp_path / file).is_file() for file in found["path_to_concept"])  # as RAP opens them, from the folder above
+    # as RAP opens them, from the folder above
+    assert all((tmp_path / file).is_file() for file in found["path_to_concept"])
 
 
 def test_what_is_written_for_r2p_has_its_attributes(sources, tmp_path):
-    found = json.loads(write_memory(sources, tmp_path / "memory", form="r2p").read_text(encoding="utf-8"))["concept_dict"]["<bo>"]
+    found = json.loads(
+        write_memory(sources, tmp_path / "memory", form="r2p").read_text(encoding="utf-8")
+    )["concept_dict"]["<bo>"]
     assert found["image"] == ["memory/bo/0.png", "memory/bo/1.png"]
     assert found["info"] == {
-        "category": "dog", "general": ["<bo> is a brown dog. He barks."], "distinct features": ["a white ear", "a red hat"], "brand/text": ["none"],
+        "category": "dog",
+        "general": ["<bo> is a brown dog. He barks."],
+        "distinct features": ["a white ear", "a red hat"],
+        "brand/text": ["none"],
     }
 
 
-TWICE = '{"concept_dict": {"<bo>": %s, "<bo>": %s}, "path_to_concept": {}}' % ((json.dumps(entry()),) * 2)
+TWICE = '{"concept_dict": {"<bo>": %s, "<bo>": %s}, "path_to_concept": {}}' % (
+    (json.dumps(entry()),) * 2
+)
 BROKEN = {
     "empty": ("", "cannot be read"),
     "cut": (json.dumps(memory())[:-20], "cannot be read"),
@@ -152,33 +221,57 @@ BROKEN = {
     "no concepts": ({"path_to_concept": {}}, "'concept_dict' is None, expected dict"),
     "no paths": ({"concept_dict": {}}, "'path_to_concept' is None, expected dict"),
     "an empty memory": ({"concept_dict": {}, "path_to_concept": {}}, "its concept_dict is empty"),
-    "a concept without a picture": (memory(image=[]) | {"path_to_concept": {}}, "'<bo>': no picture"),
+    "a concept without a picture": (
+        memory(image=[]) | {"path_to_concept": {}},
+        "'<bo>': no picture",
+    ),
     "half a marker in its words": (memory(info="<bo is a dog."), "'<bo' has one bracket"),
     "a category of two lines": (memory(category="dog\ncat"), "class noun"),
     "concepts in a list": ({"concept_dict": [entry()], "path_to_concept": {}}, "expected dict"),
     "an unknown part": (memory() | {"index": {}}, "unknown key 'index'"),
-    "a concept that is text": ({"concept_dict": {"<bo>": "a dog"}, "path_to_concept": {}}, "'<bo>': found a str"),
+    "a concept that is text": (
+        {"concept_dict": {"<bo>": "a dog"}, "path_to_concept": {}},
+        "'<bo>': found a str",
+    ),
     "no name": (memory(name=None), "'name' is None, expected str"),
     "no picture": (memory(image=None), "'image' is None, expected str or list"),
     "an unknown key": (memory(colour="brown"), "unknown key 'colour'"),
     "a number for words": (memory(info=7), "'info' is 7, expected str or dict"),
     "nan for words": (memory(info=float("nan")), "'info' is nan"),
     "no category": (memory(category=" "), "class noun ' '"),
-    "a number among attributes": (memory(info={"general": [7]}), "'info: general' holds 7, expected text"),
+    "a number among attributes": (
+        memory(info={"general": [7]}),
+        "'info: general' holds 7, expected text",
+    ),
     "a number among pictures": (memory(image=[7]), "'image' holds 7, expected text"),
-    "another name than its key": (memory(name="mia"), "its name is 'mia', expected the key '<mia>'"),
+    "another name than its key": (
+        memory(name="mia"),
+        "its name is 'mia', expected the key '<mia>'",
+    ),
     "a name that climbs": (memory(name="../bo"), "database.json: '<bo>': concept name '../bo'"),
-    "another concept in its words": (memory(info="<bo> and <mia> play."), "'<mia>' is not a concept that is loaded"),
+    "another concept in its words": (
+        memory(info="<bo> and <mia> play."),
+        "'<mia>' is not a concept that is loaded",
+    ),
     "a picture that climbs": (memory(image="../outside.png"), "picture '../outside.png' is not in"),
     "a picture elsewhere": (memory(image="/etc/passwd"), "picture '/etc/passwd' is not in"),
-    "a picture that is not there": (memory(image="memory/none.png"), "picture 'memory/none.png' is not in"),
+    "a picture that is not there": (
+        memory(image="memory/none.png"),
+        "picture 'memory/none.png' is not in",
+    ),
     "a picture on the net": (memory(image="https://a.org/bo.png"), "is not in"),
     "a picture that is a folder": (memory(image="memory"), "picture 'memory' is not in"),
     "a picture no file can be": (memory(image="a\0b"), "is not in"),
     "a picture with a name too long": (memory(image="a" * 5000), "is not in"),
     "a picture that is none": (memory(image="memory/database.json"), "not a readable picture"),
-    "a path to nobody": (memory() | {"path_to_concept": {"memory/bo.png": "<mia>"}}, "path_to_concept names '<mia>'"),
-    "a path to a list": (memory() | {"path_to_concept": {"memory/bo.png": ["<bo>"]}}, "path_to_concept names"),
+    "a path to nobody": (
+        memory() | {"path_to_concept": {"memory/bo.png": "<mia>"}},
+        "path_to_concept names '<mia>'",
+    ),
+    "a path to a list": (
+        memory() | {"path_to_concept": {"memory/bo.png": ["<bo>"]}},
+        "path_to_concept names",
+    ),
 }
 
 
@@ -193,7 +286,9 @@ def test_a_broken_memory_is_refused_in_one_line(what, folder):
 def test_a_picture_of_two_concepts_is_refused(folder):
     found = memory()
     found["concept_dict"]["<mia>"] = entry(name="mia", info="")
-    with pytest.raises(SourceError, match="'<mia>': path_to_concept gives its picture 'memory/bo.png' to '<bo>'"):
+    with pytest.raises(
+        SourceError, match="'<mia>': path_to_concept gives its picture 'memory/bo.png' to '<bo>'"
+    ):
         read_memory(write(folder, found))
 
 
@@ -220,11 +315,22 @@ def test_a_file_that_is_not_there_or_a_folder_or_too_large_is_refused(folder):
     [
         (lambda sources: [], "no concepts to write"),
         (lambda sources: sources * 2, "two concepts are named 'bo'"),
-        (lambda sources: [*sources, Source(name="mia", class_noun="cat", pictures=())], "'mia': no pictures"),
-        (lambda sources: [*sources, Source(name="../mia", class_noun="cat", pictures=(picture(0),))], "concept name '../mia'"),
+        (
+            lambda sources: [*sources, Source(name="mia", class_noun="cat", pictures=())],
+            "'mia': no pictures",
+        ),
+        (
+            lambda sources: [
+                *sources,
+                Source(name="../mia", class_noun="cat", pictures=(picture(0),)),
+            ],
+            "concept name '../mia'",
+        ),
     ],
 )
-def test_concepts_that_make_no_memory_are_refused_and_nothing_is_written(spoil, match, sources, tmp_path):
+def test_concepts_that_make_no_memory_are_refused_and_nothing_is_written(
+    spoil, match, sources, tmp_path
+):
     with pytest.raises(ValueError, match=match):
         write_memory(spoil(sources), tmp_path / "memory")
     assert not (tmp_path / "memory").exists()
@@ -238,7 +344,9 @@ def test_a_memory_is_not_written_over(sources, tmp_path):
     for taken in ("memory", "photos"):
         with pytest.raises(ConceptError, match=f"{taken}: is there already"):
             write_memory(sources[:1], tmp_path / taken)
-    assert path.read_bytes() == before and [file.name for file in (tmp_path / "photos").iterdir()] == ["0.png"]
+    assert path.read_bytes() == before and [
+        file.name for file in (tmp_path / "photos").iterdir()
+    ] == ["0.png"]
 
 
 def test_an_empty_folder_takes_a_memory(sources, tmp_path):

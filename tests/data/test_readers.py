@@ -48,7 +48,9 @@ def test_a_row_may_name_a_picture_of_any_ending(tmp_path):
         file.rename(file.with_suffix(".jfif"))
     asked = tmp_path / "yollava-visual-qa.json"
     asked.write_text(asked.read_text(encoding="utf-8").replace("1.png", "1.jfif"), encoding="utf-8")
-    assert names(read(tmp_path).concepts["bo"].select("choice", split="test")[0].pictures) == ["bo/1.jfif"]
+    assert names(read(tmp_path).concepts["bo"].select("choice", split="test")[0].pictures) == [
+        "bo/1.jfif"
+    ]
 
 
 def test_what_a_dataset_leaves_out_is_named(tmp_path, caplog):
@@ -58,13 +60,17 @@ def test_what_a_dataset_leaves_out_is_named(tmp_path, caplog):
     assert f"{root}: left out, in a format that is not read here: clip.mp4." in caplog.text
 
 
-@pytest.mark.parametrize("said", ["is this<sks wearing a hat?", "what is sks>wearing?", "photo of<Bo", "5>sks>4"])
+@pytest.mark.parametrize(
+    "said", ["is this<sks wearing a hat?", "what is sks>wearing?", "photo of<Bo", "5>sks>4"]
+)
 def test_a_name_with_one_bracket_is_a_mistake_wherever_it_stands(said):
     with pytest.raises(DataError, match="has one bracket"):
         Names.of(["bo"], Path("here")).mark(said, "bo", "row 1")
 
 
-@pytest.mark.parametrize("said", ["is 5>3, <sks>?", "is a<b, <sks>?", "<sks> looks left->right", "<3 <sks>"])
+@pytest.mark.parametrize(
+    "said", ["is 5>3, <sks>?", "is a<b, <sks>?", "<sks> looks left->right", "<3 <sks>"]
+)
 def test_one_bracket_is_a_mistake_only_where_it_is_a_names(said):
     assert "<bo>" in Names.of(["bo"], Path("here")).mark(said, "bo", "row 1")
 
@@ -111,7 +117,12 @@ def test_yollavas_placeholder_becomes_the_name_and_only_as_a_word(tmp_path):
         "What is <bo> wearing?", ("<bo>'s hat", "tasks"), "tasks", ["bo/1.png"],
     )  # fmt: skip
     (told,) = bo.select("text_qa", split="test")
-    assert (told.question, told.options, told.answer, told.pictures) == ("Does <bo> like tasks?", ("Yes", "No"), "Yes", ())
+    assert (told.question, told.options, told.answer, told.pictures) == (
+        "Does <bo> like tasks?",
+        ("Yes", "No"),
+        "Yes",
+        (),
+    )
 
 
 def test_yollavas_flat_questions_are_given_to_the_concept_of_their_folder(tmp_path):
@@ -120,7 +131,11 @@ def test_yollavas_flat_questions_are_given_to_the_concept_of_their_folder(tmp_pa
     before = read(tmp_path).concepts["bo"].select("choice", split="test")
     write(tmp_path / "yollava-visual-qa.json", nested["bo"])
     (flat,) = read(tmp_path).concepts["bo"].select("choice", split="test")
-    assert (flat.question, flat.options, flat.pictures) == (before[0].question, before[0].options, before[0].pictures)
+    assert (flat.question, flat.options, flat.pictures) == (
+        before[0].question,
+        before[0].options,
+        before[0].pictures,
+    )
 
 
 def test_yollavas_recognition_is_its_own_pictures_against_all_others(tmp_path):
@@ -134,7 +149,10 @@ def test_yollavas_recognition_is_its_own_pictures_against_all_others(tmp_path):
 def test_questions_about_concepts_without_a_folder_are_counted(tmp_path):
     layouts.yollava(tmp_path)
     write(tmp_path / "yollava-text-qa.json", {"nobody": {"0": {}, "1": {}}})
-    assert [note.endswith("about 'nobody', which has no folder in train/: 2 rows left out.") for note in read(tmp_path).notes] == [True]
+    assert [
+        note.endswith("about 'nobody', which has no folder in train/: 2 rows left out.")
+        for note in read(tmp_path).notes
+    ] == [True]
 
 
 # MC-LLaVA
@@ -146,18 +164,28 @@ def test_mcllavas_single_concepts(tmp_path):
     assert list(dataset.concepts) == ["mia", "bo"]
     assert names(bo.pictures) == ["Bo/0.png", "Bo/1.png"], "masks are no pictures of it"
     assert names(bo.negatives["easy"]) == ["random-images/1.png", "random-images/2.png"]
-    (choice,), (seen,), (told,) = (bo.select(task, split="test") for task in ("choice", "vqa", "text_qa"))
+    (choice,), (seen,), (told,) = (
+        bo.select(task, split="test") for task in ("choice", "vqa", "text_qa")
+    )
     assert (choice.question, choice.options, choice.answer, names(choice.pictures)) == (
         "What is <bo> doing?", ("sitting", "running", "sleeping"), "sleeping", ["Bo/0.png"],
     )  # fmt: skip
     assert (seen.question, seen.answer) == ("Where is <bo>?", "<bo> is at home.")
-    assert (told.question, told.options, told.answer, told.pictures) == ("Is <bo> tall?", ("Yes", "No"), "Yes", ())
+    assert (told.question, told.options, told.answer, told.pictures) == (
+        "Is <bo> tall?",
+        ("Yes", "No"),
+        "Yes",
+        (),
+    )
     assert bo.source(class_noun="dog").questions == (("Who is {name}?", "{name} is a dog."),)
 
 
 def test_a_question_may_name_another_concept_of_the_dataset(tmp_path):
     layouts.mcllava(tmp_path)
-    write(tmp_path / "two_concept/concept/test/Bo/vqa.json", {"0.png": {"Human": "Is <mia> beside <Bo>?", "AI": "No."}})
+    write(
+        tmp_path / "two_concept/concept/test/Bo/vqa.json",
+        {"0.png": {"Human": "Is <mia> beside <Bo>?", "AI": "No."}},
+    )
     (seen,) = read(tmp_path).concepts["bo"].select("vqa", split="test")
     assert (seen.question, seen.concepts) == ("Is <mia> beside <bo>?", ("bo", "mia"))
 
@@ -172,7 +200,10 @@ def test_myvlms_captions_and_questions(tmp_path):
     assert [r.answer for r in train] == ["<billy_dog> in a room 0", "<billy_dog> again"]
     assert [names(r.pictures)[0] for r in test] == ["billy_dog/IMG_5.jpg"] * 2
     (asked,) = billy.select("vqa", split="train")
-    assert (asked.question, asked.answer) == ("Where is <billy_dog>?", "<billy_dog> is on the smug table.")
+    assert (asked.question, asked.answer) == (
+        "Where is <billy_dog>?",
+        "<billy_dog> is on the smug table.",
+    )
     assert [r.answer for r in billy.select("recognise", split="test")] == ["yes"] * 2 + ["no"] * 2
 
 
@@ -184,7 +215,9 @@ def test_myvlms_names_are_replaced_as_whole_words(tmp_path):
 def test_myvlms_augmented_captions_come_first(tmp_path):
     layouts.myvlm(tmp_path)
     write(tmp_path / "mug/captions_augmented.json", {"IMG_0.jpg": ["A mug."]})
-    assert [r.answer for r in read(tmp_path).concepts["mug"].select("caption", split="train")] == ["A <mug>."]
+    assert [r.answer for r in read(tmp_path).concepts["mug"].select("caption", split="train")] == [
+        "A <mug>."
+    ]
 
 
 # DreamBench
@@ -193,7 +226,12 @@ def test_myvlms_augmented_captions_come_first(tmp_path):
 def test_dreambenchs_prompts_are_for_objects_or_for_live_subjects(tmp_path):
     dataset = read(layouts.dreambench(tmp_path))
     dog, teapot = dataset.concepts["dog6"], dataset.concepts["teapot"]
-    assert (dog.class_noun, dog.kind, teapot.kind, len(dog.pictures)) == ("dog", "animal", "object", 3)
+    assert (dog.class_noun, dog.kind, teapot.kind, len(dog.pictures)) == (
+        "dog",
+        "animal",
+        "object",
+        3,
+    )
     assert [r.question for r in dog.records] == ["a <dog6> wearing a red hat"]
     assert [r.question for r in teapot.records] == ["a <teapot> on a mirror", "a red <teapot>"]
     assert dataset.notes == (f"{tmp_path / 'prompts_and_classes.txt'}: 1 subjects have no folder.",)
@@ -206,7 +244,10 @@ def test_the_real_dreambench_is_read(base):
     for concept in dataset.concepts.values():
         assert len(concept.records) == 25 and len(concept.pictures) in (4, 5, 6)
     dog = dataset.concepts["dog6"]
-    assert dog.records[0].question == "a <dog6> in the jungle" and dog.records[10].question == "a <dog6> wearing a red hat"
+    assert (
+        dog.records[0].question == "a <dog6> in the jungle"
+        and dog.records[10].question == "a <dog6> wearing a red hat"
+    )
     assert base.encode(dog.source().pictures).shape == (5, 64)
 
 
@@ -218,7 +259,10 @@ def test_a_bare_folder_is_a_concept_named_like_it(tmp_path):
     source = bo.source()
     assert (source.name, source.class_noun, source.facts) == ("bo", "dog", ("{name} has a hat.",))
     assert source.questions == (("what has {name}?", "a hat"),)
-    assert (len(source.pictures), {grade: len(files) for grade, files in source.negatives.items()}) == (2, {"easy": 1})
+    assert (
+        len(source.pictures),
+        {grade: len(files) for grade, files in source.negatives.items()},
+    ) == (2, {"easy": 1})
 
 
 # Malformed: one line that names the file, and nothing written
@@ -230,8 +274,15 @@ def cut(path: Path) -> None:
 
 def bomb(path: Path) -> None:
     """A PNG whose header promises 10 gigapixels."""
-    chunks = {b"IHDR": struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(b""), b"IEND": b""}
-    written = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(b""),
+        b"IEND": b"",
+    }
+    written = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
 
 
@@ -257,7 +308,12 @@ def again(path: Path, *keys: str, value) -> None:
 def twice(path: Path) -> None:
     """The JSON mapping with its first key given twice."""
     first, value = next(iter(json.loads(path.read_text(encoding="utf-8")).items()))
-    path.write_text("{" + f"{json.dumps(first)}: {json.dumps(value)}, " + path.read_text(encoding="utf-8").lstrip()[1:], encoding="utf-8")
+    path.write_text(
+        "{"
+        + f"{json.dumps(first)}: {json.dumps(value)}, "
+        + path.read_text(encoding="utf-8").lstrip()[1:],
+        encoding="utf-8",
+    )
 
 
 def bad_bytes(path: Path) -> None:
@@ -378,7 +434,9 @@ MALFORMED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("layout", "what"), [(layout, what) for layout, cases in MALFORMED.items() for what in cases])
+@pytest.mark.parametrize(
+    ("layout", "what"), [(layout, what) for layout, cases in MALFORMED.items() for what in cases]
+)
 def test_what_is_malformed_is_refused_in_one_line(layout, what, tmp_path):
     draw(tmp_path / "outside.png")
     root = made(layout, tmp_path)
@@ -387,7 +445,9 @@ def test_what_is_malformed_is_refused_in_one_line(layout, what, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
     with pytest.raises(ValueError, match=match) as refused:
         for concept in read(root, layout).concepts.values():
-            concept.source(class_noun=None if layout in ("unifybench", "folder") else "dog", consent=True)
+            concept.source(
+                class_noun=None if layout in ("unifybench", "folder") else "dog", consent=True
+            )
     assert "\n" not in str(refused.value)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
 
@@ -410,12 +470,20 @@ EXPECTED = [
 def test_what_is_there_and_no_file_is_refused_and_not_passed_over(layout, file, place, tmp_path):
     root = made(layout, tmp_path)
     instead(root / file, PLACES[place])
-    with pytest.raises(ValueError, match=rf"{Path(file).name}: found .*, expected a (JSON|text) file") as refused:
+    with pytest.raises(
+        ValueError, match=rf"{Path(file).name}: found .*, expected a (JSON|text) file"
+    ) as refused:
         read(root, layout)
     assert "\n" not in str(refused.value)
 
 
-LINKED = [("unifybench", f"{TEST}/vqa.json"), ("unifybench", f"{TRAIN}/1.png"), ("yollava", "train/bo"), ("dreambench", LIST), ("folder", "0.png")]
+LINKED = [
+    ("unifybench", f"{TEST}/vqa.json"),
+    ("unifybench", f"{TRAIN}/1.png"),
+    ("yollava", "train/bo"),
+    ("dreambench", LIST),
+    ("folder", "0.png"),
+]
 
 
 @pytest.mark.parametrize(("layout", "file"), LINKED)
@@ -423,7 +491,12 @@ def test_a_link_that_leads_out_of_the_dataset_is_refused(layout, file, tmp_path)
     root = made(layout, tmp_path)
     (root / file).rename(tmp_path / "outside")
     (root / file).symlink_to(tmp_path / "outside")
-    with pytest.raises(DataError, match=rf"{file}: a link that leads to .*outside, outside .* Copy what it means, or remove it") as refused:
+    with pytest.raises(
+        DataError,
+        match=(
+            rf"{file}: a link that leads to .*outside, outside .* Copy what it means, or remove it"
+        ),
+    ) as refused:
         read(root, layout)
     assert "\n" not in str(refused.value)
 
@@ -438,7 +511,9 @@ def test_links_inside_a_dataset_and_to_a_dataset_are_followed(layout, file, tmp_
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "bo").symlink_to(root)
     linked = read(tmp_path / "linked" / "bo", layout)
-    assert [len(c.pictures) for c in linked.concepts.values()] == [len(c.pictures) for c in plain.concepts.values()]
+    assert [len(c.pictures) for c in linked.concepts.values()] == [
+        len(c.pictures) for c in plain.concepts.values()
+    ]
     assert [r.question for r in linked.records()] == [r.question for r in plain.records()]
 
 
@@ -456,7 +531,9 @@ def test_an_archive_is_to_be_unpacked_first(layout, tmp_path):
         (tmp_path / name).write_bytes(b"PK\x03\x04")
         with pytest.raises(DataError, match=f"{name}: an archive. Unpack it"):
             read(tmp_path / name, layout)
-    with pytest.raises(DataError, match=r"no layout that is known. It holds data.tar.gz: unpack it"):
+    with pytest.raises(
+        DataError, match=r"no layout that is known. It holds data.tar.gz: unpack it"
+    ):
         read(tmp_path)
 
 

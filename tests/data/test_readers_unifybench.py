@@ -21,22 +21,44 @@ def names(files) -> list[str]:
 
 def test_the_layout_is_told_by_its_folders(root):
     dataset = read(root)
-    assert (dataset.layout, list(dataset.concepts), dataset.notes) == ("unifybench", ["bo", "mia", "tom"], ())
+    assert (dataset.layout, list(dataset.concepts), dataset.notes) == (
+        "unifybench",
+        ["bo", "mia", "tom"],
+        (),
+    )
 
 
 def test_a_concept_has_what_a_learner_needs(root):
     bo = read(root).concepts["bo"]
-    assert (bo.class_noun, bo.kind, bo.description, bo.facts) == ("dog", "animal", "<bo> is small.", ("<bo> has a red hat.",))
-    assert names(bo.pictures) == ["bo/0.png", "bo/1.png", "bo/2.png"] and names(bo.crops) == ["cropped/0.png"]
+    assert (bo.class_noun, bo.kind, bo.description, bo.facts) == (
+        "dog",
+        "animal",
+        "<bo> is small.",
+        ("<bo> has a red hat.",),
+    )
+    assert names(bo.pictures) == ["bo/0.png", "bo/1.png", "bo/2.png"] and names(bo.crops) == [
+        "cropped/0.png"
+    ]
     assert names(bo.negatives["hard"]) == ["negative_example/7.png", "negative_example/8.png"]
-    assert names(bo.negatives["easy"]) == ["random_images/0.png", "random_images/1.png", "random_images/2.png"]
+    assert names(bo.negatives["easy"]) == [
+        "random_images/0.png",
+        "random_images/1.png",
+        "random_images/2.png",
+    ]
 
 
 def test_it_becomes_a_source_that_can_be_learned(root):
     source = read(root).concepts["bo"].source()
-    assert (source.name, source.class_noun, source.facts) == ("bo", "dog", ("{name} has a red hat.",))
+    assert (source.name, source.class_noun, source.facts) == (
+        "bo",
+        "dog",
+        ("{name} has a red hat.",),
+    )
     assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
-    assert {grade: len(found) for grade, found in source.negatives.items()} == {"hard": 2, "easy": 3}
+    assert {grade: len(found) for grade, found in source.negatives.items()} == {
+        "hard": 2,
+        "easy": 3,
+    }
 
 
 def test_questions_that_no_picture_answers_are_learned_as_such(root):
@@ -46,7 +68,9 @@ def test_questions_that_no_picture_answers_are_learned_as_such(root):
 
 
 def test_questions_about_a_reference_picture_are_learned_beside_it(root):
-    assert read(root).concepts["bo"].source().about_pictures == ((0, "What is {name}?", "{name} is a dog."),)
+    assert read(root).concepts["bo"].source().about_pictures == (
+        (0, "What is {name}?", "{name} is a dog."),
+    )
 
 
 def test_questions_about_a_picture_that_is_not_learned_from_are_left_out(root):
@@ -57,10 +81,24 @@ def test_questions_about_a_picture_that_is_not_learned_from_are_left_out(root):
 def test_training_rows_keep_their_pictures_and_say_sks_as_the_name(root):
     bo = read(root).concepts["bo"]
     (talk,) = bo.select("vqa", split="train")
-    assert (talk.question, talk.answer, names(talk.pictures)) == ("What is <bo>?", "<bo> is a dog.", ["bo/0.png"])
+    assert (talk.question, talk.answer, names(talk.pictures)) == (
+        "What is <bo>?",
+        "<bo> is a dog.",
+        ["bo/0.png"],
+    )
     yes, no = bo.select("recognise", split="train")
-    assert (yes.question, yes.answer, names(yes.pictures), yes.grade) == ("Is <bo> here?", "yes", ["bo/1.png"], None)
-    assert (no.question, no.answer, names(no.pictures), no.grade) == ("Is <bo> here?", "no", ["random_images/2.png"], "easy")
+    assert (yes.question, yes.answer, names(yes.pictures), yes.grade) == (
+        "Is <bo> here?",
+        "yes",
+        ["bo/1.png"],
+        None,
+    )
+    assert (no.question, no.answer, names(no.pictures), no.grade) == (
+        "Is <bo> here?",
+        "no",
+        ["random_images/2.png"],
+        "easy",
+    )
 
 
 def test_test_rows_become_records(root):
@@ -68,25 +106,43 @@ def test_test_rows_become_records(root):
     (text,) = bo.select("text_qa", split="test")
     assert (text.question, text.answer, text.pictures) == ("What has <bo>?", "A red hat.", ())
     (seen,) = bo.select("vqa", split="test")
-    assert (seen.question, seen.answer, names(seen.pictures)) == ("What does <bo> do?", "It sits.", ["bo/1.png"])
+    assert (seen.question, seen.answer, names(seen.pictures)) == (
+        "What does <bo> do?",
+        "It sits.",
+        ["bo/1.png"],
+    )
     (choice,) = bo.select("choice", split="test")
-    assert (choice.question, choice.options, choice.answer) == ("What is <bo> wearing?", ("a hat", "a scarf", "nothing"), "a scarf")
+    assert (choice.question, choice.options, choice.answer) == (
+        "What is <bo> wearing?",
+        ("a hat", "a scarf", "nothing"),
+        "a scarf",
+    )
     assert choice.where.endswith("concept/test/bo/vqa.json[1]")
 
 
 def test_knowledge_driven_prompts_are_told_from_the_plain_one(root):
     bo = read(root).concepts["bo"]
-    assert [r.question for r in bo.select("generate", split="test", kind="plain")] == ["A photo of <bo>."]
+    assert [r.question for r in bo.select("generate", split="test", kind="plain")] == [
+        "A photo of <bo>."
+    ]
     assert [r.question for r in bo.select("generate", split="test", kind="knowledge")] == [
-        "A photo of <bo> wearing her hat.", "<bo> eating its meal.",
+        "A photo of <bo> wearing her hat.",
+        "<bo> eating its meal.",
     ]
 
 
 def test_prompts_by_kind_keep_their_kinds_and_knowledge_is_called_so(root):
-    kinds = {"personalized_driven_generation": ["<bo> in its hat."], "dense_prompt_generation": ["<bo> here.", "<bo> there."]}
+    kinds = {
+        "personalized_driven_generation": ["<bo> in its hat."],
+        "dense_prompt_generation": ["<bo> here.", "<bo> there."],
+    }
     write(root / "concept/test/bo/t2i_conditions.json", kinds)
-    assert [(r.kind, r.question) for r in read(root).concepts["bo"].select("generate", split="test")] == [
-        ("knowledge", "<bo> in its hat."), ("dense_prompt_generation", "<bo> here."), ("dense_prompt_generation", "<bo> there."),
+    assert [
+        (r.kind, r.question) for r in read(root).concepts["bo"].select("generate", split="test")
+    ] == [
+        ("knowledge", "<bo> in its hat."),
+        ("dense_prompt_generation", "<bo> here."),
+        ("dense_prompt_generation", "<bo> there."),
     ]
 
 
@@ -103,12 +159,17 @@ def test_a_recognition_list_is_taken_instead_where_there_is_one(root):
     draw(root / "concept/test/bo/negative_example/twin_3.png")
     rows = [
         {"image": "0.png", "type": "rec", "conversations": turns("Is <bo> here?", "Yes")},
-        {"image": "negative_example/twin_3.png", "type": "rec", "conversations": turns("Is <bo> here?", "No.")},
+        {
+            "image": "negative_example/twin_3.png",
+            "type": "rec",
+            "conversations": turns("Is <bo> here?", "No."),
+        },
     ]
     write(root / "concept/test/bo/rec.json", rows)
     asked = read(root).concepts["bo"].select("recognise", split="test")
     assert [(names(r.pictures)[0], r.answer, r.grade) for r in asked] == [
-        ("bo/0.png", "yes", None), ("negative_example/twin_3.png", "no", "twin"),
+        ("bo/0.png", "yes", None),
+        ("negative_example/twin_3.png", "no", "twin"),
     ]
 
 
@@ -117,21 +178,35 @@ def test_a_no_about_an_own_picture_is_left_out_and_counted(root):
     write(root / "concept/train/bo/random_recognitions.json", rows)
     dataset = read(root)
     assert [r.answer for r in dataset.concepts["bo"].select("recognise", split="train")] == ["yes"]
-    assert len(dataset.notes) == 1 and dataset.notes[0].endswith("random_recognitions.json: says 'no' of <bo>'s own pictures: 2 rows left out.")
+    assert len(dataset.notes) == 1 and dataset.notes[0].endswith(
+        "random_recognitions.json: says 'no' of <bo>'s own pictures: 2 rows left out."
+    )
 
 
 @pytest.mark.parametrize("stranger", ["negative_example/7.png", "random_images/0.png"])
 def test_a_yes_about_a_stranger_is_left_out_and_counted(root, stranger):
-    write(root / "concept/train/bo/positive_recognitions.json", [{"image": stranger, "conversations": turns("Is <bo> here?", "Yes.")}])
+    write(
+        root / "concept/train/bo/positive_recognitions.json",
+        [{"image": stranger, "conversations": turns("Is <bo> here?", "Yes.")}],
+    )
     dataset = read(root)
     assert [r.answer for r in dataset.concepts["bo"].select("recognise", split="train")] == ["no"]
     folder = stranger.split("/")[0]
-    assert len(dataset.notes) == 1 and dataset.notes[0].endswith(f"says 'yes' of pictures in {folder}/: 1 rows left out.")
+    assert len(dataset.notes) == 1 and dataset.notes[0].endswith(
+        f"says 'yes' of pictures in {folder}/: 1 rows left out."
+    )
 
 
 def test_authors_own_paths_are_found_inside(root):
-    for path in ("/data/their/UniCTokens/concept/train/bo/2.png", "../../data/concept/train/bo/2.png", "./concept/train/bo/2.png"):
-        write(root / "concept/train/bo/conversations.json", {path: [{"query": "Where is <bo>?", "answer": "Here."}]})
+    for path in (
+        "/data/their/UniCTokens/concept/train/bo/2.png",
+        "../../data/concept/train/bo/2.png",
+        "./concept/train/bo/2.png",
+    ):
+        write(
+            root / "concept/train/bo/conversations.json",
+            {path: [{"query": "Where is <bo>?", "answer": "Here."}]},
+        )
         (talk,) = read(root).concepts["bo"].select("vqa", split="train")
         assert talk.pictures == (root / "concept/train/bo/2.png",)
 
@@ -145,7 +220,10 @@ def test_a_person_needs_consent(root):
 
 
 def test_a_toy_pet_keeps_its_truth(root, toy, toy_folder):
-    write(root / "concept/train/bo/info.json", (toy_folder / "info.json").read_text(encoding="utf-8").replace("tom", "bo"))
+    write(
+        root / "concept/train/bo/info.json",
+        (toy_folder / "info.json").read_text(encoding="utf-8").replace("tom", "bo"),
+    )
     assert read(root).concepts["bo"].source().pet == toy.source.pet
 
 
@@ -155,6 +233,9 @@ def test_folders_are_taken_without_a_list(root):
 
 
 def test_a_choice_without_options_is_refused(root):
-    write(root / "concept/test/bo/choice.json", [{"image": "0.png", "conversations": turns("What is <bo> wearing?", "B")}])
+    write(
+        root / "concept/test/bo/choice.json",
+        [{"image": "0.png", "conversations": turns("What is <bo> wearing?", "B")}],
+    )
     with pytest.raises(DataError, match=r"choice\.json\[0\]: found no options"):
         read(root)

@@ -10,8 +10,16 @@ from unictoken.learn.concept import learn_concept
 
 
 def record(task: str = "vqa", **fields) -> Record:
-    given = {"split": "test", "concepts": ("bo",), "where": "vqa.json[3]", "question": "what is <bo>?", "answer": "a dog"}
-    return Record(task=task, **given | {"pictures": () if task == "text_qa" else (Path("0.png"),)} | fields)
+    given = {
+        "split": "test",
+        "concepts": ("bo",),
+        "where": "vqa.json[3]",
+        "question": "what is <bo>?",
+        "answer": "a dog",
+    }
+    return Record(
+        task=task, **given | {"pictures": () if task == "text_qa" else (Path("0.png"),)} | fields
+    )
 
 
 @pytest.fixture
@@ -19,7 +27,14 @@ def concept(tmp_path):
     files = tuple(tmp_path / f"{i}.png" for i in range(3))
     draw(*files)
     told = record("text_qa", split="train", question="what has <bo>?", answer="a hat")
-    return Concept(name="bo", class_noun="dog", pictures=files, facts=("<bo> sings.",), negatives={"easy": files[:1]}, records=(told, record()))
+    return Concept(
+        name="bo",
+        class_noun="dog",
+        pictures=files,
+        facts=("<bo> sings.",),
+        negatives={"easy": files[:1]},
+        records=(told, record()),
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +62,11 @@ def test_a_prompt_needs_no_answer():
 
 def test_records_are_selected_by_task_split_and_kind(concept):
     assert [r.question for r in concept.select("vqa", split="test")] == ["what is <bo>?"]
-    assert concept.select("vqa", split="train") == () == concept.select("vqa", split="test", kind="plain")
+    assert (
+        concept.select("vqa", split="train")
+        == ()
+        == concept.select("vqa", split="test", kind="plain")
+    )
     assert len(list(Dataset(layout="x", root=Path(), concepts={"bo": concept}).records())) == 2
 
 
@@ -63,8 +82,16 @@ def test_what_is_said_wins_over_the_dataset(concept):
 
 
 def test_questions_about_others_are_not_learned(concept):
-    both = record("text_qa", split="train", concepts=("bo", "mia"), question="is <mia> <bo>'s friend?", answer="yes")
-    more = Concept(name="bo", class_noun="dog", pictures=concept.pictures, records=(*concept.records, both))
+    both = record(
+        "text_qa",
+        split="train",
+        concepts=("bo", "mia"),
+        question="is <mia> <bo>'s friend?",
+        answer="yes",
+    )
+    more = Concept(
+        name="bo", class_noun="dog", pictures=concept.pictures, records=(*concept.records, both)
+    )
     assert len(more.source().questions) == 1
 
 
@@ -77,7 +104,9 @@ def test_a_person_of_a_dataset_needs_consent_whatever_the_class_noun(concept):
 
 def test_a_stranger_in_a_fact_is_refused(concept):
     with pytest.raises(ConceptError, match="'<rex>' is not a concept that is loaded"):
-        Concept(name="bo", class_noun="dog", pictures=concept.pictures, facts=("<rex> sings.",)).source()
+        Concept(
+            name="bo", class_noun="dog", pictures=concept.pictures, facts=("<rex> sings.",)
+        ).source()
 
 
 def test_a_source_of_a_dataset_can_be_learned(concept, base, short_method):

@@ -8,12 +8,18 @@ VOCAB = SimpleNamespace(bos=0, pad=1, end_turn=6)
 
 
 def test_only_learned_turns_and_their_end_have_labels():
-    assert join_turns([Turn([7, 8]), Turn([9], learned=True)], VOCAB) == Example(ids=[0, 7, 8, 6, 9, 6], labels=[-100, -100, -100, -100, 9, 6])
+    assert join_turns([Turn([7, 8]), Turn([9], learned=True)], VOCAB) == Example(
+        ids=[0, 7, 8, 6, 9, 6], labels=[-100, -100, -100, -100, 9, 6]
+    )
 
 
 def test_turns_of_a_conversation_follow_each_other():
-    example = join_turns([Turn([7]), Turn([8], learned=True), Turn([]), Turn([9], learned=True)], VOCAB)
-    assert example == Example(ids=[0, 7, 6, 8, 6, 6, 9, 6], labels=[-100, -100, -100, 8, 6, -100, 9, 6])
+    example = join_turns(
+        [Turn([7]), Turn([8], learned=True), Turn([]), Turn([9], learned=True)], VOCAB
+    )
+    assert example == Example(
+        ids=[0, 7, 6, 8, 6, 6, 9, 6], labels=[-100, -100, -100, 8, 6, -100, 9, 6]
+    )
 
 
 def test_no_turns_are_a_beginning():
@@ -36,5 +42,7 @@ def test_an_example_that_is_longer_than_the_batch_is_a_mistake():
 
 
 def test_a_part_of_a_turn_can_be_learned():
-    example = join_turns([Turn([7, 8, 9], learned_part=range(1, 3)), Turn([5], learned=True)], VOCAB)
+    example = join_turns(
+        [Turn([7, 8, 9], learned_part=range(1, 3)), Turn([5], learned=True)], VOCAB
+    )
     assert example.labels == [-100, -100, 8, 9, -100, 5, 6]

@@ -27,16 +27,26 @@ def folder(tmp_path):
 
 
 def write_info(folder, info) -> None:
-    (folder / "info.json").write_text(info if isinstance(info, str) else json.dumps(info), encoding="utf-8")
+    (folder / "info.json").write_text(
+        info if isinstance(info, str) else json.dumps(info), encoding="utf-8"
+    )
 
 
 def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
     source, wrote = read_source(toy_folder, name="tom"), toy.source
     assert (source.name, source.class_noun, source.facts, source.questions, source.pet) == (
-        "tom", wrote.class_noun, wrote.facts, wrote.questions, wrote.pet,
+        "tom",
+        wrote.class_noun,
+        wrote.facts,
+        wrote.questions,
+        wrote.pet,
     )
     assert all(np.array_equal(a, b) for a, b in zip(source.pictures, wrote.pictures, strict=True))
-    assert {grade: len(found) for grade, found in source.negatives.items()} == {"easy": 24, "hard": 24, "twin": 24}
+    assert {grade: len(found) for grade, found in source.negatives.items()} == {
+        "easy": 24,
+        "hard": 24,
+        "twin": 24,
+    }
 
 
 def test_pictures_of_a_folder_come_in_order_and_nothing_else_does(folder):
@@ -46,11 +56,21 @@ def test_pictures_of_a_folder_come_in_order_and_nothing_else_does(folder):
 
 
 def test_single_files_can_be_given(folder):
-    assert len(read_source([folder / "0.png", folder / "2.png"], name="bo", class_noun="dog").pictures) == 2
+    assert (
+        len(read_source([folder / "0.png", folder / "2.png"], name="bo", class_noun="dog").pictures)
+        == 2
+    )
 
 
 def test_the_concepts_marker_becomes_its_slot(folder):
-    write_info(folder, {"class": "dog", "extra_info": ["<bo> has a hat."], "questions": [{"question": "who is <bo>?", "answer": "<bo> is <bo>"}]})
+    write_info(
+        folder,
+        {
+            "class": "dog",
+            "extra_info": ["<bo> has a hat."],
+            "questions": [{"question": "who is <bo>?", "answer": "<bo> is <bo>"}],
+        },
+    )
     source = read_source(folder, name="bo", facts=["<bo> sings."])
     assert source.class_noun == "dog"
     assert source.facts == ("{name} has a hat.", "{name} sings.")
@@ -67,7 +87,11 @@ def test_negatives_are_graded_by_their_names(folder):
     for name in ("easy_0.png", "twin-3.jpg", "somebody.png"):
         Image.new("RGB", (16, 16)).save(folder / "negative_example" / name)
     negatives = read_source(folder, name="bo", class_noun="dog").negatives
-    assert {grade: len(found) for grade, found in negatives.items()} == {"easy": 1, "hard": 1, "twin": 1}
+    assert {grade: len(found) for grade, found in negatives.items()} == {
+        "easy": 1,
+        "hard": 1,
+        "twin": 1,
+    }
 
 
 def test_a_class_noun_is_needed(folder):
@@ -111,7 +135,10 @@ def test_an_info_file_that_cannot_be_used_is_refused(folder, info, match):
         ({"extra-info": []}, "unknown key 'extra-info'; did you mean 'extra_info'"),
         ({"extrainfo": []}, "unknown key 'extrainfo'; did you mean 'extra_info'"),
         ({"question": []}, "unknown key 'question'; did you mean 'questions'"),
-        ({"colour": "red"}, "unknown key 'colour'; known keys: class, extra_info, questions, world"),
+        (
+            {"colour": "red"},
+            "unknown key 'colour'; known keys: class, extra_info, questions, world",
+        ),
         ({"world": {"furr": "brown"}}, "'world': unknown key 'furr'; did you mean 'fur'"),
     ],
 )
@@ -148,14 +175,20 @@ def test_the_keys_of_unifybench_pass(folder):
 def test_a_toy_pet_whose_numbers_cannot_be_drawn_is_refused(folder, toy, number):
     pet = asdict(toy.pet) | {"girth": "GIRTH"}
     write_info(folder, json.dumps({"class": "dog", "world": pet}).replace('"GIRTH"', number))
-    with pytest.raises(SourceError, match=r"info\.json: 'girth' of 'world' is .*, expected a number"):
+    with pytest.raises(
+        SourceError, match=r"info\.json: 'girth' of 'world' is .*, expected a number"
+    ):
         read_source(folder, name="bo")
 
 
 @pytest.mark.parametrize("place", ["folder", "fifo", "dangling"])
 def test_an_info_file_that_is_none_is_refused_and_not_passed_over(folder, place):
     info = folder / "info.json"
-    {"folder": info.mkdir, "fifo": lambda: os.mkfifo(info), "dangling": lambda: info.symlink_to("nowhere.json")}[place]()
+    {
+        "folder": info.mkdir,
+        "fifo": lambda: os.mkfifo(info),
+        "dangling": lambda: info.symlink_to("nowhere.json"),
+    }[place]()
     with pytest.raises(SourceError, match=r"info\.json: found .*, expected a JSON file"):
         read_source(folder, name="bo", class_noun="dog")
 
@@ -163,12 +196,17 @@ def test_an_info_file_that_is_none_is_refused_and_not_passed_over(folder, place)
 @pytest.mark.parametrize("noun", ["", " ", "dog\n", "dog\x1b[2J", "dog\u2028cat"])
 def test_a_class_noun_is_one_line_with_something_in_it(folder, noun):
     write_info(folder, {"class": "dog"})
-    with pytest.raises(ValueError, match="'bo': class noun .* Expected an ordinary word") as refused:
+    with pytest.raises(
+        ValueError, match="'bo': class noun .* Expected an ordinary word"
+    ) as refused:
         read_source(folder, name="bo", class_noun=noun)
     assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(("fact", "match"), [("<bo is small.", "'<bo' has one bracket"), ("<bo> is {shared}.", "'{shared}' is a slot")])
+@pytest.mark.parametrize(
+    ("fact", "match"),
+    [("<bo is small.", "'<bo' has one bracket"), ("<bo> is {shared}.", "'{shared}' is a slot")],
+)
 def test_a_fact_with_half_a_marker_or_a_slot_is_refused(folder, fact, match):
     with pytest.raises(ConceptError, match=f"concept.facts: {match}"):
         read_source(folder, name="bo", class_noun="dog", facts=[fact])
@@ -340,13 +378,17 @@ def test_a_name_that_climbs_out_is_refused(folder):
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photos at {PHOTOS}")
 def test_real_photos_are_read(base):
     source = read_source(PHOTOS / "dog6", name="dog6", class_noun="dog")
-    assert len(source.pictures) == 5 and all(p.mode == "RGB" and min(p.size) > 100 for p in source.pictures)
+    assert len(source.pictures) == 5 and all(
+        p.mode == "RGB" and min(p.size) > 100 for p in source.pictures
+    )
     assert base.encode(source.pictures).shape == (5, 64)
 
 
 def test_a_marker_of_somebody_else_is_a_mistake(folder):
     write_info(folder, {"class": "dog", "extra_info": ["<rex> has a hat."]})
-    with pytest.raises(ConceptError, match="info.json: '<rex>' is not a concept that is loaded. Loaded: '<bo>'"):
+    with pytest.raises(
+        ConceptError, match="info.json: '<rex>' is not a concept that is loaded. Loaded: '<bo>'"
+    ):
         read_source(folder, name="bo")
 
 
@@ -356,7 +398,9 @@ def test_a_marker_of_somebody_else_is_a_mistake(folder):
     "two humans", "three persons", "bosses", "ladies", "chef", "spokesperson", "old_man", "king", "tennis player", "german man",
 ])  # fmt: skip
 def test_people_are_learned_with_their_consent_only(folder, noun):
-    with pytest.raises(SourceError, match=rf"'{noun}' is a person.*`consent: true`.*`--consent`") as refused:
+    with pytest.raises(
+        SourceError, match=rf"'{noun}' is a person.*`consent: true`.*`--consent`"
+    ) as refused:
         read_source(folder, name="bo", class_noun=noun)
     assert "\n" not in str(refused.value)
     assert read_source(folder, name="bo", class_noun=noun, consent=True).consent
@@ -370,10 +414,22 @@ def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):
     assert not read_source(folder, name="bo", class_noun=noun).consent
 
 
-@pytest.mark.parametrize(("noun", "said"), [("a dog", "dog"), ("An apple", "apple"), ("pink_sunglasses", "pink sunglasses"), (" my dog ", "dog")])
+@pytest.mark.parametrize(
+    ("noun", "said"),
+    [
+        ("a dog", "dog"),
+        ("An apple", "apple"),
+        ("pink_sunglasses", "pink sunglasses"),
+        (" my dog ", "dog"),
+    ],
+)
 def test_a_class_noun_is_kept_without_its_article(folder, noun, said):
     write_info(folder, {"class": noun})
-    assert read_source(folder, name="bo").class_noun == read_source(folder, name="bo", class_noun=noun).class_noun == said
+    assert (
+        read_source(folder, name="bo").class_noun
+        == read_source(folder, name="bo", class_noun=noun).class_noun
+        == said
+    )
 
 
 @pytest.mark.parametrize("noun", ["a", "the", "_", "An "])
@@ -391,9 +447,14 @@ def test_no_picture_is_in_the_concept_file(base, short_method, tmp_path):
     source = read_source(tmp_path, name="bo", class_noun="dog")
     path = concept_file.save(learn_concept(base, source, short_method), tmp_path / "bo.safetensors")
     data = path.read_bytes()
-    assert not any(start in data for start in (b"\x89PNG", b"\xff\xd8\xff", b"IDAT", b"JFIF", b"Exif"))
+    assert not any(
+        start in data for start in (b"\x89PNG", b"\xff\xd8\xff", b"IDAT", b"JFIF", b"Exif")
+    )
     for picture, ids in zip(source.pictures, base.encode(source.pictures).numpy(), strict=True):
         pixels = np.asarray(picture)
         for kind in (np.uint8, np.int16, np.int32, np.int64, np.float16, np.float32):
-            assert not any(row.astype(kind).tobytes() in data for row in (pixels[0], pixels[0] / 127.5 - 1, pixels[:, 0], ids[:8]))
+            assert not any(
+                row.astype(kind).tobytes() in data
+                for row in (pixels[0], pixels[0] / 127.5 - 1, pixels[:, 0], ids[:8])
+            )
     assert {key.split(".")[0] for key in load_file(path)} == {"in", "out"}

@@ -18,7 +18,9 @@ METHOD = "method:\n  tokens: {shared: 2}\n  stages: [{steps: 1, batch: 2}]\n"
 @pytest.fixture(scope="module")
 def program():
     """eval/run.py, which is a program beside the package."""
-    spec = importlib.util.spec_from_file_location("eval_run", Path(__file__).parents[2] / "eval" / "run.py")
+    spec = importlib.util.spec_from_file_location(
+        "eval_run", Path(__file__).parents[2] / "eval" / "run.py"
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules["eval_run"] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
@@ -35,9 +37,19 @@ def config_file(base_folder, tmp_path, monkeypatch):
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     (tmp_path / "method.yaml").write_text(METHOD, encoding="utf-8")
-    lines = {"base": base_folder, "judge": tmp_path / "judge.safetensors", "methods": tmp_path / "method.yaml", "num_concepts": 2,
-             "controls": "[none, text_prompt, wrong_concept]", "work": tmp_path / "work", "out": tmp_path / "toy.json", "page": tmp_path / "toy.html"}
-    (tmp_path / "toy.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()), encoding="utf-8")
+    lines = {
+        "base": base_folder,
+        "judge": tmp_path / "judge.safetensors",
+        "methods": tmp_path / "method.yaml",
+        "num_concepts": 2,
+        "controls": "[none, text_prompt, wrong_concept]",
+        "work": tmp_path / "work",
+        "out": tmp_path / "toy.json",
+        "page": tmp_path / "toy.html",
+    }
+    (tmp_path / "toy.yaml").write_text(
+        "".join(f"{key}: {value}\n" for key, value in lines.items()), encoding="utf-8"
+    )
     return tmp_path / "toy.yaml"
 
 
@@ -45,21 +57,32 @@ def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys
     program.main(["--config", str(config_file), "--methods", "joint"])
     result = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
     assert list(result["mean"]) == ["joint", "none", "text_prompt", "wrong_concept"]
-    assert result["seed"] == 1 and len(result["rows"]) == 8 and result["command"].startswith("python eval/run.py --config")
+    assert (
+        result["seed"] == 1
+        and len(result["rows"]) == 8
+        and result["command"].startswith("python eval/run.py --config")
+    )
     own = [row["vqa"] for row in result["rows"] if row["method"] == "joint"]
     assert result["mean"]["joint"]["vqa"] == round(sum(own) / 2, 4)
     shown = capsys.readouterr().out
-    assert "| joint |" in shown and shown.strip() in config_file.with_name("toy.md").read_text(encoding="utf-8")
+    assert "| joint |" in shown and shown.strip() in config_file.with_name("toy.md").read_text(
+        encoding="utf-8"
+    )
     assert "<figure>" in config_file.with_name("toy.html").read_text(encoding="utf-8")
 
 
 def test_one_concept_is_measured_without_a_wrong_one(program, config_file):
     write_dataset(data := config_file.with_name("one"), seed=5, num_concepts=1)
     for settings in ((f"data={data}",), ("num_concepts=1",)):
-        program.main(["--config", str(config_file), *(part for key in settings for part in ("--set", key))])
+        program.main(
+            ["--config", str(config_file), *(part for key in settings for part in ("--set", key))]
+        )
         result = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
         assert list(result["mean"]) == ["joint", "none", "text_prompt"] and len(result["rows"]) == 3
-        assert any(note.startswith("wrong_concept: left out, as there is one concept") for note in result["notes"])
+        assert any(
+            note.startswith("wrong_concept: left out, as there is one concept")
+            for note in result["notes"]
+        )
         assert set(result["half_width"]["joint"].values()) == {None}
         table = config_file.with_name("toy.md").read_text(encoding="utf-8")
         assert "| joint |" in table and "*wrong_concept*" not in table and "±" not in table
@@ -79,7 +102,9 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
         file.write_bytes(b"not rows")
     for file in work.glob("*/predictions/*.jsonl"):
         file.unlink()
-    with pytest.raises(SystemExit, match="^eval/run.py: .*tom.safetensors: not a whole safetensors file") as stopped:
+    with pytest.raises(
+        SystemExit, match="^eval/run.py: .*tom.safetensors: not a whole safetensors file"
+    ) as stopped:
         program.main(command)
     assert "\n" not in str(stopped.value) and stopped.value.code == 2
 

@@ -5,7 +5,12 @@ from unictoken.learn.checkpoint import Checkpoint, CheckpointError, OtherRun, lo
 
 
 def checkpoint(step: int) -> Checkpoint:
-    return Checkpoint(step, 1000, "run", {"rows": torch.full((2, 3, 4), float(step)), "moves": torch.tensor([True, False])})
+    return Checkpoint(
+        step,
+        1000,
+        "run",
+        {"rows": torch.full((2, 3, 4), float(step)), "moves": torch.tensor([True, False])},
+    )
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -17,7 +22,10 @@ def test_a_checkpoint_comes_back(tmp_path):
 def test_the_newest_two_are_kept(tmp_path):
     for step in (5, 10, 999, 1000):
         save(checkpoint(step), tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000999.safetensors", "step-001000.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "step-000999.safetensors",
+        "step-001000.safetensors",
+    ]
     assert newest(tmp_path).name == "step-001000.safetensors"
     assert newest(tmp_path / "nowhere") is None
 

@@ -15,8 +15,15 @@ from unictoken.learn.observe import observe
 def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):
     material = prepare(base, toy.source, short_method, seed=0).material
     assert material.pictures_NK.tolist() == base.encode(toy.source.pictures).tolist()
-    assert {grade: len(ids) for grade, ids in material.negatives.items()} == {"easy": 24, "hard": 24, "twin": 24}
-    assert material.questions == (*toy.source.questions, ("what do you know about {name}?", " ".join(toy.source.facts)))
+    assert {grade: len(ids) for grade, ids in material.negatives.items()} == {
+        "easy": 24,
+        "hard": 24,
+        "twin": 24,
+    }
+    assert material.questions == (
+        *toy.source.questions,
+        ("what do you know about {name}?", " ".join(toy.source.facts)),
+    )
     assert material.look_alikes_MK is None
 
 
@@ -26,7 +33,10 @@ def test_the_bases_answers_are_kept_and_put_to_a_vote(base, toy):
     assert len(observed.scenes) == len(observed.phrases) == 3
     assert observed.scenes[0] == observed.scenes[1]
     assert observed.concept == observe(base, pictures[:1], "dog").concept
-    assert tuple(observed.concept) == TOY.about_concept and tuple(observed.scenes[0]) == TOY.about_scene
+    assert (
+        tuple(observed.concept) == TOY.about_concept
+        and tuple(observed.scenes[0]) == TOY.about_scene
+    )
 
 
 def test_a_base_of_another_world_is_asked_what_any_picture_answers(base, toy, monkeypatch):
@@ -40,7 +50,10 @@ def test_a_base_of_another_world_is_asked_what_any_picture_answers(base, toy, mo
     monkeypatch.setattr(observing, "is_of_toy_world", lambda base: False)
     observed = observe(base, base.encode(toy.source.pictures[:2]), "dog")
     assert heard == ["the dog"]
-    assert tuple(observed.concept) == GENERAL.about_concept and tuple(observed.scenes[1]) == GENERAL.about_scene
+    assert (
+        tuple(observed.concept) == GENERAL.about_concept
+        and tuple(observed.scenes[1]) == GENERAL.about_scene
+    )
     assert set(observed.concept.values()) == set(observed.captions) == {"{name} is {name}"}
     assert observed.phrases == ["", ""]
 
@@ -53,7 +66,13 @@ def test_what_was_cut_off_in_the_middle_ends_with_its_last_whole_sentence():
 def test_what_is_kept_knows_where_it_comes_from(base, toy, short_method):
     learner = prepare(base, toy.source, short_method, seed=4).learner
     kept = keep(base, toy.source, short_method, learner, seed=4)
-    assert (kept.name, kept.class_noun, kept.method, kept.seed, kept.base_fingerprint) == ("tom", toy.pet.species, "joint", 4, base.fingerprint)
+    assert (kept.name, kept.class_noun, kept.method, kept.seed, kept.base_fingerprint) == (
+        "tom",
+        toy.pet.species,
+        "joint",
+        4,
+        base.fingerprint,
+    )
     assert kept.rows_in.shape == (5, 32)
     assert torch.equal(torch.stack([kept.rows_in, kept.rows_out]), learner.current())
     assert not kept.rows_in.requires_grad

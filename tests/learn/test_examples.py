@@ -17,7 +17,9 @@ from unictoken.learn.methods import TASKS, Method, SoftPositives, Stage, Strange
 @pytest.fixture(scope="module")
 def method(short_method) -> Method:
     """Every task."""
-    return dataclasses.replace(short_method, stages=(Stage(steps=6, batch=4, tasks=dict.fromkeys(TASKS, 1.0)),))
+    return dataclasses.replace(
+        short_method, stages=(Stage(steps=6, batch=4, tasks=dict.fromkeys(TASKS, 1.0)),)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +42,23 @@ def test_a_batch_holds_its_tasks_in_their_shares(rng):
 
 
 def test_shares_need_not_sum_to_one(rng):
-    assert Counter(tasks_of_batch({"recognise": 6, "generate": 2}, 4, rng)) == {"recognise": 3, "generate": 1}
+    assert Counter(tasks_of_batch({"recognise": 6, "generate": 2}, 4, rng)) == {
+        "recognise": 3,
+        "generate": 1,
+    }
 
 
 def test_what_is_left_over_goes_by_lot_in_the_long_run(rng):
-    counts = Counter(task for _ in range(2000) for task in tasks_of_batch({"recognise": 0.7, "caption": 0.2, "generate": 0.1}, 3, rng))
-    assert [round(counts[task] / 6000, 1) for task in ("recognise", "caption", "generate")] == [0.7, 0.2, 0.1]
+    counts = Counter(
+        task
+        for _ in range(2000)
+        for task in tasks_of_batch({"recognise": 0.7, "caption": 0.2, "generate": 0.1}, 3, rng)
+    )
+    assert [round(counts[task] / 6000, 1) for task in ("recognise", "caption", "generate")] == [
+        0.7,
+        0.2,
+        0.1,
+    ]
 
 
 def test_a_task_without_a_share_is_never_asked(rng):
@@ -53,20 +66,27 @@ def test_a_task_without_a_share_is_never_asked(rng):
 
 
 def test_of_others_is_said_what_the_base_says_without_the_concept(base, lesson, rng):
-    others = {tuple(row) for ids_NK in lesson.material.negatives.values() for row in ids_NK.tolist()}
+    others = {
+        tuple(row) for ids_NK in lesson.material.negatives.values() for row in ids_NK.tolist()
+    }
     said = {tuple(picture.tolist()): text for text, picture in lesson.material.captions_of_others}
     assert len(said) == 3 * CAPTIONED and set(said) <= others
     name = lesson.examples.slots["{name}"][0]
     for _ in range(10):
         example = lesson.examples.make("caption_others", rng)
         picture = next(p for p in said if ",".join(map(str, p)) in ",".join(map(str, example.ids)))
-        assert answered(example) == [*base.vocab.encode(said[picture]), base.vocab.end_turn] and name not in answered(example)
+        assert answered(example) == [
+            *base.vocab.encode(said[picture]),
+            base.vocab.end_turn,
+        ] and name not in answered(example)
 
 
 def test_captions_of_others_need_others(base, toy, short_method):
     alone = dataclasses.replace(toy.source, negatives={})
     method = dataclasses.replace(short_method, stages=(Stage(tasks={"caption_others": 1.0}),))
-    with pytest.raises(SourceError, match="'caption_others' needs pictures of others, and there are none"):
+    with pytest.raises(
+        SourceError, match="'caption_others' needs pictures of others, and there are none"
+    ):
         prepare(base, alone, method, seed=0, strangers=Strangers(world=0, drawn=0))
 
 
@@ -83,13 +103,21 @@ def test_recognition_asks_about_the_concepts_pictures_and_others_alike(base, les
     for _ in range(60):
         example = lesson.examples.make("recognise", rng)
         shown = tuple(example.ids[2:66]) in own
-        assert answered(example) == [*base.vocab.encode("yes" if shown else "no"), base.vocab.end_turn]
+        assert answered(example) == [
+            *base.vocab.encode("yes" if shown else "no"),
+            base.vocab.end_turn,
+        ]
         seen[shown] += 1
     assert min(seen.values()) > 15
 
 
 def test_without_negatives_the_answer_is_always_yes(base, lesson, short_method, rng):
-    alone = Examples(base.vocab, short_method, dataclasses.replace(lesson.material, negatives={}), lesson.examples.slots)
+    alone = Examples(
+        base.vocab,
+        short_method,
+        dataclasses.replace(lesson.material, negatives={}),
+        lesson.examples.slots,
+    )
     assert {base.vocab.decode(answered(alone.make("recognise", rng))) for _ in range(30)} == {"yes"}
 
 
@@ -108,9 +136,14 @@ def test_a_drawing_is_asked_for_and_learned_whole(base, lesson, rng):
 
 def test_questions_and_captions_are_answered_as_the_base_answered(base, lesson, rng):
     observed = lesson.material.observations
-    true = {*observed.concept.values(), *(answer for scene in observed.scenes for answer in scene.values())}
+    true = {
+        *observed.concept.values(),
+        *(answer for scene in observed.scenes for answer in scene.values()),
+    }
     for _ in range(20):
-        assert base.vocab.decode(answered(lesson.examples.make("vqa", rng))) in {base.vocab.decode(base.vocab.encode(t)) for t in true}
+        assert base.vocab.decode(answered(lesson.examples.make("vqa", rng))) in {
+            base.vocab.decode(base.vocab.encode(t)) for t in true
+        }
 
 
 def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, lesson, toy, rng):
@@ -118,15 +151,30 @@ def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, lesson,
     assert not any(base.vocab.begin_image in example.ids for example in made)
     said = {base.vocab.decode(answered(example)) for example in made}
     assert {answer for _, answer in toy.source.questions} <= said
-    assert sum(all(base.vocab.decode(base.vocab.encode(fact, lesson.examples.slots)) in answer for fact in toy.source.facts) for answer in said) == 1
+    assert (
+        sum(
+            all(
+                base.vocab.decode(base.vocab.encode(fact, lesson.examples.slots)) in answer
+                for fact in toy.source.facts
+            )
+            for answer in said
+        )
+        == 1
+    )
 
 
 def test_the_owners_answers_about_a_picture_are_learned_beside_that_picture(base, lesson, rng):
-    own = dataclasses.replace(lesson.material, about_pictures=((1, "what is {name} doing?", "sitting"),))
+    own = dataclasses.replace(
+        lesson.material, about_pictures=((1, "what is {name} doing?", "sitting"),)
+    )
     examples = Examples(base.vocab, lesson.examples.method, own, lesson.examples.slots)
     made = [examples.make("vqa", rng) for _ in range(60)]
     picture = base.vocab.picture(own.pictures_NK[1])
-    owners = [e for e in made if e.ids[1 : 1 + len(picture)] == picture and base.vocab.decode(answered(e)) == "sitting"]
+    owners = [
+        e
+        for e in made
+        if e.ids[1 : 1 + len(picture)] == picture and base.vocab.decode(answered(e)) == "sitting"
+    ]
     assert 10 < len(owners) < 40
     assert all(base.vocab.decode(e.ids).count("doing") == 1 for e in owners)
 
@@ -139,11 +187,21 @@ def test_every_question_begins_with_the_introduction(lesson, rng):
 def test_answers_can_begin_with_the_tokens_of_their_task(base, toy, rng):
     method = Method(
         tokens=Tokens(shared=0, generation=2, understanding=3),
-        prompts=Prompts(understanding="{name}", generation="{name}", understanding_answer="{understanding}", generation_answer="{generation}"),
+        prompts=Prompts(
+            understanding="{name}",
+            generation="{name}",
+            understanding_answer="{understanding}",
+            generation_answer="{generation}",
+        ),
     )
     lesson = prepare(base, toy.source, method, seed=0)
-    assert answered(lesson.examples.make("vqa", rng))[:3] == lesson.examples.slots["{understanding}"]
-    assert answered(lesson.examples.make("generate", rng))[:3] == [*lesson.examples.slots["{generation}"], base.vocab.begin_image]
+    assert (
+        answered(lesson.examples.make("vqa", rng))[:3] == lesson.examples.slots["{understanding}"]
+    )
+    assert answered(lesson.examples.make("generate", rng))[:3] == [
+        *lesson.examples.slots["{generation}"],
+        base.vocab.begin_image,
+    ]
 
 
 def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, toy, rng):
@@ -152,7 +210,13 @@ def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, t
         prompts=Prompts(understanding="{name}", generation="{name} is {generation}."),
         soft_positives=SoftPositives(groups=3, share=1.0),
     )
-    lesson = prepare(base, dataclasses.replace(toy.source, negatives={}), method, seed=0, strangers=Strangers(world=40))
+    lesson = prepare(
+        base,
+        dataclasses.replace(toy.source, negatives={}),
+        method,
+        seed=0,
+        strangers=Strangers(world=40),
+    )
     alike = lesson.material.look_alikes_MK.tolist()
     assert len(alike) == 30
     tokens = set(lesson.examples.slots["{generation}"])
@@ -163,7 +227,12 @@ def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, t
 
 
 def test_rows_know_their_roles():
-    assert named_rows({"name": 1, "shared": 2, "generation": 0, "understanding": 1}) == ["name", "shared", "shared", "understanding"]
+    assert named_rows({"name": 1, "shared": 2, "generation": 0, "understanding": 1}) == [
+        "name",
+        "shared",
+        "shared",
+        "understanding",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -187,8 +256,14 @@ def test_a_stage_that_cannot_be_learned_is_refused(wrong, match):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"tokens": Tokens(shared=0, understanding=4)}, "0 shared tokens, and its prompts say '{shared}'"),
-        ({"tokens": Tokens(shared=4, generation=4)}, "4 generation tokens, and its prompts never say '{generation}'"),
+        (
+            {"tokens": Tokens(shared=0, understanding=4)},
+            "0 shared tokens, and its prompts say '{shared}'",
+        ),
+        (
+            {"tokens": Tokens(shared=4, generation=4)},
+            "4 generation tokens, and its prompts never say '{generation}'",
+        ),
         ({"negatives": {"eazy": 1.0}}, "unknown grade of negatives 'eazy'"),
         ({"prompts": Prompts(generation=None)}, "a stage draws, and 'prompts.generation' is null"),
     ],

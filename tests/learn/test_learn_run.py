@@ -21,7 +21,14 @@ TWO_STAGES = Method(
     prompts=Prompts(generation="{name} is {shared}{generation}."),
     stages=(
         Stage(name="first", steps=3, batch=3, moves=("name", "shared")),
-        Stage(name="second", steps=3, batch=3, moves=("generation",), tasks={"generate": 1}, weight_decay=0.01),
+        Stage(
+            name="second",
+            steps=3,
+            batch=3,
+            moves=("generation",),
+            tasks={"generate": 1},
+            weight_decay=0.01,
+        ),
     ),
 )
 
@@ -30,7 +37,14 @@ STARTED_ANEW = Method(
     prompts=Prompts(understanding="{name} is {shared}{understanding}."),
     stages=(
         Stage(name="first", steps=3, batch=3, moves=("name", "shared")),
-        Stage(name="second", steps=3, batch=3, moves=("understanding",), tasks={"vqa": 1}, starts={"understanding": "drawn"}),
+        Stage(
+            name="second",
+            steps=3,
+            batch=3,
+            moves=("understanding",),
+            tasks={"vqa": 1},
+            starts={"understanding": "drawn"},
+        ),
     ),
 )
 
@@ -39,7 +53,9 @@ STARTED_ANEW = Method(
 def settings(toy_folder, short_method, tmp_path) -> RunConfig:
     concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
     places = {"out": str(tmp_path / "straight"), "concepts": str(tmp_path / "concepts")}
-    return RunConfig(concept=concept, base="tiny", method=short_method, prompts=("<{name}>",), **places)
+    return RunConfig(
+        concept=concept, base="tiny", method=short_method, prompts=("<{name}>",), **places
+    )
 
 
 def stop_after(steps: int):
@@ -53,7 +69,11 @@ def rows(base, settings: RunConfig, **options) -> torch.Tensor:
     return torch.stack([tokens.rows_in, tokens.rows_out])
 
 
-@pytest.mark.parametrize("method", ["one stage", TWO_STAGES, STARTED_ANEW], ids=["one stage", "two stages", "rows started anew"])
+@pytest.mark.parametrize(
+    "method",
+    ["one stage", TWO_STAGES, STARTED_ANEW],
+    ids=["one stage", "two stages", "rows started anew"],
+)
 @pytest.mark.parametrize("stops", [[3], [1, 1, 2], [5]])
 def test_learning_resumes_bit_for_bit(base, settings, method, stops):
     if isinstance(method, Method):
@@ -64,7 +84,10 @@ def test_learning_resumes_bit_for_bit(base, settings, method, stops):
         with pytest.raises(Stopped, match="the same command goes on from there"):
             run(base, halting, stop_asked=stop_after(steps))
     assert torch.equal(rows(base, halting), straight)
-    logs = [(folder.folder / "log.jsonl").read_text(encoding="utf-8").splitlines() for folder in (settings, halting)]
+    logs = [
+        (folder.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        for folder in (settings, halting)
+    ]
     losses = [[(line["step"], line["loss"]) for line in map(json.loads, log)] for log in logs]
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == [1, 2, 3, 4, 5, 6]
 
@@ -103,14 +126,18 @@ def test_a_finished_run_of_another_config_gives_way(base, settings, caplog):
     done = []
     run(base, other, show=lambda progress: done.append(progress.step))
     assert done == [1, 2, 3, 4, 5, 6] and "takes its place" in caplog.text
-    assert torch.equal(rows(base, other), rows(base, dataclasses.replace(other, out=f"{settings.folder}-beside")))
+    assert torch.equal(
+        rows(base, other), rows(base, dataclasses.replace(other, out=f"{settings.folder}-beside"))
+    )
     with pytest.raises(CheckpointError, match="belongs to another config"):
         run(base, dataclasses.replace(settings, resume="must"))
 
 
 def test_what_does_not_change_the_rows_may_change(base, settings):
     first = rows(base, settings)
-    later = dataclasses.replace(settings, prompts=("<{name}> at night",), show_every=7, zero_stage=2, resume="must")
+    later = dataclasses.replace(
+        settings, prompts=("<{name}> at night",), show_every=7, zero_stage=2, resume="must"
+    )
     assert torch.equal(rows(base, later), first)
 
 
@@ -134,10 +161,21 @@ def test_a_run_that_began_anew_and_stopped_goes_on_from_its_own_checkpoint(base,
 def test_a_run_leaves_its_config_its_log_and_its_pictures(base, settings):
     run(base, dataclasses.replace(settings, show_every=4, save_every=2))
     assert config.load(RunConfig, settings.folder / "config.yaml").concept == settings.concept
-    log = [json.loads(line) for line in (settings.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [line["step"] for line in log] == [1, 2, 3, 4, 5, 6] and {"loss", "lr", "stage", "seconds"} <= set(log[0])
+    log = [
+        json.loads(line)
+        for line in (settings.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert [line["step"] for line in log] == [1, 2, 3, 4, 5, 6] and {
+        "loss",
+        "lr",
+        "stage",
+        "seconds",
+    } <= set(log[0])
     assert [p.name for p in (settings.folder / "pictures").iterdir()] == ["step-000004.png"]
-    assert sorted(p.name for p in (settings.folder / "checkpoints").iterdir()) == ["step-000004.safetensors", "step-000006.safetensors"]
+    assert sorted(p.name for p in (settings.folder / "checkpoints").iterdir()) == [
+        "step-000004.safetensors",
+        "step-000006.safetensors",
+    ]
     assert list((settings.folder / "tensorboard").iterdir())
 
 
@@ -148,7 +186,9 @@ def test_other_processes_write_nothing(base, settings):
 
 def test_a_checkpoint_of_other_pictures_is_refused(base, settings, toy_folder, tmp_path):
     copied = shutil.copytree(toy_folder, tmp_path / "pictures")
-    settings = dataclasses.replace(settings, concept=ConceptConfig(name="tom", pictures=(str(copied),)))
+    settings = dataclasses.replace(
+        settings, concept=ConceptConfig(name="tom", pictures=(str(copied),))
+    )
     with pytest.raises(Stopped):
         run(base, settings, stop_asked=stop_after(2))
     shutil.copy(copied / "0.png", copied / "1.png")
@@ -162,12 +202,18 @@ def test_a_log_line_that_a_crash_cut_does_not_stop_a_run(base, settings):
     with open(settings.folder / "log.jsonl", "a", encoding="utf-8") as log:
         log.write('{"step": 3, "lo')
     run(base, settings)
-    steps = [json.loads(line)["step"] for line in (settings.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [
+        json.loads(line)["step"]
+        for line in (settings.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_prompt_about_somebody_else_is_said_before_anything_is_learned(base, settings):
-    with pytest.raises(ConceptError, match="'<rex> at night': '<rex>' is not a concept that is loaded. Loaded: '<tom>'"):
+    with pytest.raises(
+        ConceptError,
+        match="'<rex> at night': '<rex>' is not a concept that is loaded. Loaded: '<tom>'",
+    ):
         run(base, dataclasses.replace(settings, prompts=("<rex> at night",)))
     assert not (settings.folder / "checkpoints").exists()
 
@@ -187,8 +233,15 @@ def test_an_output_that_cannot_be_is_said_before_anything_is_learned(base, setti
 
 def test_a_loss_that_is_no_number_stops_the_run_and_nothing_of_it_is_kept(base, settings):
     stage = dataclasses.replace(settings.method.stages[0], lr=1e30)
-    with pytest.raises(ConfigError, match="(the loss is (nan|inf)|rows are not finite). Use a smaller rate"):
-        run(base, dataclasses.replace(settings, method=dataclasses.replace(settings.method, stages=(stage,)), save_every=1))
+    with pytest.raises(
+        ConfigError, match="(the loss is (nan|inf)|rows are not finite). Use a smaller rate"
+    ):
+        run(
+            base,
+            dataclasses.replace(
+                settings, method=dataclasses.replace(settings.method, stages=(stage,)), save_every=1
+            ),
+        )
     for kept in (settings.folder / "checkpoints").glob("*"):
         assert load_file(kept)["rows"].isfinite().all()
 
@@ -203,13 +256,18 @@ def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, m
     found = {}
     for on_gpu in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda on_gpu=on_gpu: on_gpu)
-        found[on_gpu] = [base_dtype(dataclasses.replace(settings, dtype=dtype)) for dtype in ("auto", "fp32", "bf16")]
+        found[on_gpu] = [
+            base_dtype(dataclasses.replace(settings, dtype=dtype))
+            for dtype in ("auto", "fp32", "bf16")
+        ]
     assert found[True] == [torch.bfloat16, torch.float32, torch.bfloat16]
     assert found[False] == [torch.float32, torch.float32, torch.bfloat16]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"save_every": 0}, {"show_every": -1}, {"dtype": "bf16", "zero_stage": 0}], ids=["save_every", "show_every", "bf16 at stage 0"]
+    "wrong",
+    [{"save_every": 0}, {"show_every": -1}, {"dtype": "bf16", "zero_stage": 0}],
+    ids=["save_every", "show_every", "bf16 at stage 0"],
 )
 def test_settings_that_would_fail_on_the_way_are_refused(settings, wrong):
     with pytest.raises(ConfigError):

@@ -56,29 +56,46 @@ def test_an_answer_that_only_just_fits_the_base_needs_room_to_be_said_too(base, 
     """A question of 1,000 ids could be learned with a short answer; asked, it would be refused."""
     question = "red " * 1000
     with pytest.raises(SourceError, match="this base reads at most 1,024"):
-        prepare(base, dataclasses.replace(toy.source, questions=((question, "no"),)), short_method, seed=0)
+        prepare(
+            base,
+            dataclasses.replace(toy.source, questions=((question, "no"),)),
+            short_method,
+            seed=0,
+        )
 
 
 def test_tokens_that_leave_no_room_for_a_picture_are_said(base, toy, monkeypatch):
     monkeypatch.setattr(Base, "longest", 220)
     assert prepare(base, toy.source, Method(tokens=Tokens(shared=2)), seed=0)
-    with pytest.raises(SourceError, match=r"takes \d+ ids, and this base reads at most 220. Use fewer tokens"):
+    with pytest.raises(
+        SourceError, match=r"takes \d+ ids, and this base reads at most 220. Use fewer tokens"
+    ):
         prepare(base, toy.source, Method(tokens=Tokens(shared=120)), seed=0)
 
 
 def test_answers_that_are_learned_but_too_long_to_be_said_are_warned_of(prepared, toy):
     own = (("what?", "a red hat " * 30), ("who?", "tom"))
-    (line, *_) = [line for line in prepared(questions=own).warnings if "answers" in line]
-    assert line.startswith("'tom': 1 of 2 answers are longer than the 64 ids that are said, that to 'what?' first (90 ids)")
+    line, *_ = [line for line in prepared(questions=own).warnings if "answers" in line]
+    assert line.startswith(
+        "'tom': 1 of 2 answers are longer than the 64 ids that are said, that to 'what?' first (90"
+        " ids)"
+    )
     assert not [line for line in prepared().warnings if "answers" in line]
 
 
-def test_what_is_asked_and_drawn_at_the_end_is_measured_before_the_first_step(base, toy_folder, short_method, tmp_path, monkeypatch):
+def test_what_is_asked_and_drawn_at_the_end_is_measured_before_the_first_step(
+    base, toy_folder, short_method, tmp_path, monkeypatch
+):
     monkeypatch.setattr(Learner, "forward", lambda *_: pytest.fail("was learned"))
     concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
-    settings = RunConfig(concept=concept, method=short_method, out=str(tmp_path / "run"), concepts=str(tmp_path))
+    settings = RunConfig(
+        concept=concept, method=short_method, out=str(tmp_path / "run"), concepts=str(tmp_path)
+    )
     for long in ({"questions": (f"what {LONG}?",)}, {"prompts": (f"<{{name}}> {LONG}",)}):
-        with pytest.raises(SourceError, match=r"the (question|prompt) '(what|<tom>) has .* ids, and this base reads at most"):
+        with pytest.raises(
+            SourceError,
+            match=r"the (question|prompt) '(what|<tom>) has .* ids, and this base reads at most",
+        ):
             run(base, dataclasses.replace(settings, **long))
 
 

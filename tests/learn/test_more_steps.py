@@ -27,7 +27,12 @@ IDLE = dataclasses.replace(ONE, stages=(STAGE, dataclasses.replace(STAGE, name="
 @pytest.fixture
 def settings(toy_folder, tmp_path) -> RunConfig:
     concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
-    own = {"out": str(tmp_path / "run"), "concepts": str(tmp_path / "concepts"), "show_every": 0, "prompts": ()}
+    own = {
+        "out": str(tmp_path / "run"),
+        "concepts": str(tmp_path / "concepts"),
+        "show_every": 0,
+        "prompts": (),
+    }
     return RunConfig(concept=concept, base="tiny", method=ONE, **own)
 
 
@@ -44,7 +49,9 @@ def learned(base, settings: RunConfig, **options) -> tuple[torch.Tensor, list[in
     return torch.stack([concept.rows_in, concept.rows_out]), done
 
 
-@pytest.mark.parametrize("method", [ONE, TWO, IDLE], ids=["one stage", "two stages", "a stage of no steps"])
+@pytest.mark.parametrize(
+    "method", [ONE, TWO, IDLE], ids=["one stage", "two stages", "a stage of no steps"]
+)
 def test_a_finished_run_goes_on_to_more_steps_as_one_run_would_have(base, settings, method, caplog):
     short, long = of(settings, method), of(settings, method, joint=7)
     total = sum(stage.steps for stage in long.method.stages)
@@ -59,10 +66,17 @@ def test_a_finished_run_goes_on_to_more_steps_as_one_run_would_have(base, settin
 
 
 def test_from_there_on_the_rate_follows_the_new_schedule(base, settings):
-    falling = of(settings, dataclasses.replace(ONE, stages=(dataclasses.replace(STAGE, final_lr=0.0, lr=1.0),)))
+    falling = of(
+        settings,
+        dataclasses.replace(ONE, stages=(dataclasses.replace(STAGE, final_lr=0.0, lr=1.0),)),
+    )
     rates = []
     for steps in (4, 7):
-        run(base, of(falling, falling.method, joint=steps), show=lambda progress: rates.append(round(progress.lr, 3)))
+        run(
+            base,
+            of(falling, falling.method, joint=steps),
+            show=lambda progress: rates.append(round(progress.lr, 3)),
+        )
     assert rates == [1.0, 0.667, 0.333, 0.0, 0.333, 0.167, 0.0]
 
 
@@ -75,10 +89,17 @@ def test_a_stopped_run_goes_on_to_more_steps_or_to_fewer(base, settings):
 
 def test_fewer_steps_than_are_done_are_refused(base, settings):
     learned(base, settings)
-    with pytest.raises(CheckpointError, match="4 steps are done, the config asks for 3. Ask for 4 or more.*resume=never"):
+    with pytest.raises(
+        CheckpointError,
+        match="4 steps are done, the config asks for 3. Ask for 4 or more.*resume=never",
+    ):
         run(base, of(settings, ONE, joint=3))
     assert learned(base, settings)[1] == []  # nothing was lost
-    assert learned(base, dataclasses.replace(of(settings, ONE, joint=3), resume="never"))[1] == [1, 2, 3]
+    assert learned(base, dataclasses.replace(of(settings, ONE, joint=3), resume="never"))[1] == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_other_steps_of_an_earlier_stage_are_another_run(base, settings):
@@ -105,7 +126,10 @@ def test_a_run_over_a_base_of_other_layers_is_another_run(base, model, tokenizer
 
 
 def test_a_run_with_a_decoder_of_other_contents_is_another_run(base, model, settings):
-    source, given = source_of(settings), [dataclasses.replace(settings, vq_decoder=place) for place in ("here", "there")]
+    source, given = (
+        source_of(settings),
+        [dataclasses.replace(settings, vq_decoder=place) for place in ("here", "there")],
+    )
     one, same = (identity(some, base, source) for some in given)
     bias = model.model.vqmodel.decoder.conv_out.bias
     with torch.no_grad():
@@ -126,18 +150,24 @@ def start(base, make_concept, tmp_path):
 
 
 def starting(settings: RunConfig, start) -> RunConfig:
-    return dataclasses.replace(settings, method=dataclasses.replace(settings.method, start=str(start)))
+    return dataclasses.replace(
+        settings, method=dataclasses.replace(settings.method, start=str(start))
+    )
 
 
 def test_rows_can_start_from_any_concept_file(base, settings, start, make_concept):
     slow = dataclasses.replace(STAGE, lr=1e-12)
-    settings = starting(dataclasses.replace(settings, method=dataclasses.replace(ONE, stages=(slow,))), start)
+    settings = starting(
+        dataclasses.replace(settings, method=dataclasses.replace(ONE, stages=(slow,))), start
+    )
     rows, _ = learned(base, settings)
     begun = make_concept("rex", shared=2)
     torch.testing.assert_close(rows, torch.stack([begun.rows_in, begun.rows_out]))
 
 
-def test_a_run_from_a_file_resumes_and_is_another_run_with_another_file(base, settings, start, make_concept):
+def test_a_run_from_a_file_resumes_and_is_another_run_with_another_file(
+    base, settings, start, make_concept
+):
     settings = starting(settings, start)
     straight, _ = learned(base, dataclasses.replace(settings, out=f"{settings.out}-straight"))
     with pytest.raises(Stopped):
@@ -153,7 +183,13 @@ def test_a_run_from_a_file_resumes_and_is_another_run_with_another_file(base, se
 
 def test_a_file_of_other_rows_or_of_another_base_is_refused(base, settings, make_concept, tmp_path):
     path = concept_file.save(make_concept("rex", shared=5), tmp_path / "rex.safetensors")
-    with pytest.raises(ConceptError, match="method.start: .*rex.safetensors has 1 name, 5 shared rows, the method has 1 name, 2 shared"):
+    with pytest.raises(
+        ConceptError,
+        match=(
+            "method.start: .*rex.safetensors has 1 name, 5 shared rows, the method has 1 name, 2"
+            " shared"
+        ),
+    ):
         source_of(starting(settings, path))
     far = dataclasses.replace(make_concept("rex", shared=2), base_fingerprint="f" * 64)
     with pytest.raises(ConceptError, match="learned on base"):
@@ -164,12 +200,20 @@ def test_a_file_of_other_rows_or_of_another_base_is_refused(base, settings, make
 
 
 def test_a_run_does_not_start_from_the_file_that_it_writes(settings, make_concept):
-    path = concept_file.save(make_concept("tom", shared=2), concept_file.path_of("tom", settings.concepts))
+    path = concept_file.save(
+        make_concept("tom", shared=2), concept_file.path_of("tom", settings.concepts)
+    )
     with pytest.raises(ConfigError, match="is the file that this run writes. Copy it first"):
         source_of(dataclasses.replace(starting(settings, path), replace=True))
 
 
 @pytest.mark.parametrize("start", ["describd", "null", "", "nobody.txt"])
 def test_a_start_that_is_neither_a_word_nor_a_file_is_refused(start):
-    with pytest.raises(ConfigError, match=f"start: found '{start}', expected one of described, frequent, k_means, noun, or a concept file"):
+    with pytest.raises(
+        ConfigError,
+        match=(
+            f"start: found '{start}', expected one of described, frequent, k_means, noun, or a"
+            " concept file"
+        ),
+    ):
         Method(start=start)

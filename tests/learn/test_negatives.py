@@ -32,7 +32,10 @@ def test_the_owners_negatives_come_first(base, toy, short_method):
 
 
 def test_strangers_of_the_world_are_graded_by_likeness(base, alone, short_method):
-    assert counts(gather(base, alone, short_method, Strangers(world=20), seed=0)) == {"hard": 3, "easy": 17}
+    assert counts(gather(base, alone, short_method, Strangers(world=20), seed=0)) == {
+        "hard": 3,
+        "easy": 17,
+    }
 
 
 def test_a_grade_without_pictures_is_left_out(base, alone, short_method):
@@ -40,8 +43,13 @@ def test_a_grade_without_pictures_is_left_out(base, alone, short_method):
 
 
 def test_the_base_can_draw_strangers_itself(base, alone, short_method):
-    assert counts(gather(base, alone, short_method, Strangers(world=0, drawn=4), seed=0)) == {"hard": 1, "easy": 3}
-    first, again, other = ([p.tobytes() for p in drawn_strangers(base, "dog", 2, seed)] for seed in (0, 0, 1))
+    assert counts(gather(base, alone, short_method, Strangers(world=0, drawn=4), seed=0)) == {
+        "hard": 1,
+        "easy": 3,
+    }
+    first, again, other = (
+        [p.tobytes() for p in drawn_strangers(base, "dog", 2, seed)] for seed in (0, 0, 1)
+    )
     assert first == again != other
 
 
@@ -52,25 +60,43 @@ def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):
 
 
 def test_recognition_is_not_learned_without_anybody_to_tell_apart(base, alone, short_method):
-    with pytest.raises(SourceError, match="no negatives, so that recognition would learn to say yes to everything. Put pictures"):
+    with pytest.raises(
+        SourceError,
+        match=(
+            "no negatives, so that recognition would learn to say yes to everything. Put pictures"
+        ),
+    ):
         gather(base, alone, short_method, Strangers(world=0), seed=0)
     drawing = Method(tokens=Tokens(shared=4), stages=(Stage(tasks={"generate": 1}),))
     assert counts(gather(base, alone, drawing, Strangers(world=0), seed=0)) == {}
 
 
-def test_soft_positives_are_the_owners_hard_negatives_or_the_most_alike_strangers(base, toy, alone, soft):
-    assert [len(gather(base, alone, soft, Strangers(world=n), seed=0).alike) for n in (20, 40)] == [20, 30]  # three groups of ten
+def test_soft_positives_are_the_owners_hard_negatives_or_the_most_alike_strangers(
+    base, toy, alone, soft
+):
+    # three groups of ten
+    assert [len(gather(base, alone, soft, Strangers(world=n), seed=0).alike) for n in (20, 40)] == [
+        20,
+        30,
+    ]
     two_groups = dataclasses.replace(soft, soft_positives=SoftPositives(groups=2))
     own = gather(base, toy.source, two_groups, Strangers(world=20), seed=0)
-    assert len(own.alike) == 24 and {tuple(i) for i in own.alike.tolist()} == {tuple(i) for i in own.by_grade["hard"].tolist()}
+    assert len(own.alike) == 24 and {tuple(i) for i in own.alike.tolist()} == {
+        tuple(i) for i in own.by_grade["hard"].tolist()
+    }
     with pytest.raises(SourceError, match="soft positives need look-alikes"):
         gather(base, alone, soft, Strangers(world=0), seed=0)
 
 
-def test_strangers_join_the_owners_hard_negatives_where_these_are_few_for_the_groups(base, toy, soft):
-    others = gather(base, toy.source, soft, Strangers(world=20), seed=0)  # three groups of ten, and 24
+def test_strangers_join_the_owners_hard_negatives_where_these_are_few_for_the_groups(
+    base, toy, soft
+):
+    # three groups of ten, and 24
+    others = gather(base, toy.source, soft, Strangers(world=20), seed=0)
     assert len(others.alike) == 30 and counts(others) == {"easy": 24, "hard": 24, "twin": 24}
-    assert {tuple(i) for i in others.by_grade["hard"].tolist()} < {tuple(i) for i in others.alike.tolist()}
+    assert {tuple(i) for i in others.by_grade["hard"].tolist()} < {
+        tuple(i) for i in others.alike.tolist()
+    }
 
 
 def test_strangers_are_a_function_of_their_seed():

@@ -38,20 +38,33 @@ def test_a_picture_is_read_once_and_the_same_in_any_batch(base, toy):
     assert len(cache.kept) == 2
     cache.model = None  # nothing more may be read
     alone = cache.read(ids[1:])
-    assert all(torch.equal(a.keys[1:], b.keys) and torch.equal(a.values[1:], b.values) for a, b in zip(both.layers, alone.layers, strict=True))
+    assert all(
+        torch.equal(a.keys[1:], b.keys) and torch.equal(a.values[1:], b.values)
+        for a, b in zip(both.layers, alone.layers, strict=True)
+    )
 
 
 def test_the_picture_that_was_not_used_longest_is_forgotten_first(base, toy):
-    ids = torch.tensor([[base.vocab.bos, *base.vocab.picture(picture)] for picture in base.encode(toy.source.pictures[:3])])
+    ids = torch.tensor(
+        [
+            [base.vocab.bos, *base.vocab.picture(picture)]
+            for picture in base.encode(toy.source.pictures[:3])
+        ]
+    )
     size = PictureCache(base.model)
     size.read(ids[:1])
     cache = PictureCache(base.model, limit=2 * size.bytes)
     for row in (0, 1, 0, 2):
         cache.read(ids[row : row + 1])
-    assert list(cache.kept) == [tuple(ids[0].tolist()), tuple(ids[2].tolist())] and cache.bytes == 2 * size.bytes
+    assert (
+        list(cache.kept) == [tuple(ids[0].tolist()), tuple(ids[2].tolist())]
+        and cache.bytes == 2 * size.bytes
+    )
 
 
 def test_learning_drawings_reads_whole_examples(lesson):
-    batch, weights = batch_of(lesson.examples, Stage(batch=4, tasks={"generate": 1}), 0, 0, slice(None))
+    batch, weights = batch_of(
+        lesson.examples, Stage(batch=4, tasks={"generate": 1}), 0, 0, slice(None)
+    )
     lesson.learner(batch.ids_BT, batch.labels_BT, weights)
     assert not lesson.learner.picture_cache.kept

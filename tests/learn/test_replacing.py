@@ -18,7 +18,9 @@ from unictoken.learn.settings import ConceptConfig, RunConfig, source_of
 def settings(toy_folder, short_method, tmp_path) -> RunConfig:
     concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
     places = {"out": str(tmp_path / "run"), "concepts": str(tmp_path / "concepts")}
-    return RunConfig(concept=concept, base="tiny", method=short_method, prompts=(), show_every=0, **places)
+    return RunConfig(
+        concept=concept, base="tiny", method=short_method, prompts=(), show_every=0, **places
+    )
 
 
 @pytest.fixture
@@ -34,7 +36,9 @@ def kept(base, settings: RunConfig):
 
 def of_concept(settings: RunConfig, **changes) -> RunConfig:
     """Another concept, in another run folder."""
-    return dataclasses.replace(settings, out=f"{settings.out}-2", concept=dataclasses.replace(settings.concept, **changes))
+    return dataclasses.replace(
+        settings, out=f"{settings.out}-2", concept=dataclasses.replace(settings.concept, **changes)
+    )
 
 
 def test_the_same_command_again_says_nothing(base, settings, path, caplog):
@@ -44,20 +48,29 @@ def test_the_same_command_again_says_nothing(base, settings, path, caplog):
     assert "takes its place" not in caplog.text
 
 
-def test_the_same_pictures_in_another_order_or_as_files_are_the_same_concept(settings, path, toy_folder):
+def test_the_same_pictures_in_another_order_or_as_files_are_the_same_concept(
+    settings, path, toy_folder
+):
     files = sorted(map(str, toy_folder.glob("*.png")), reverse=True)
     noun = source_of(settings).class_noun
     assert source_of(of_concept(settings, pictures=tuple(files), class_noun=noun)).name == "tom"
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"method": Method(start="noun")}], ids=["seed", "method"])
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"method": Method(start="noun")}], ids=["seed", "method"]
+)
 def test_another_run_on_the_same_pictures_is_said_in_one_line(base, settings, path, change, caplog):
     caplog.clear()
     with pytest.raises(StopIteration):
-        run(base, dataclasses.replace(settings, out=f"{settings.out}-2", **change), show=lambda _: next(iter(())))
+        run(
+            base,
+            dataclasses.replace(settings, out=f"{settings.out}-2", **change),
+            show=lambda _: next(iter(())),
+        )
     lines = [r.getMessage() for r in caplog.records if "takes its place" in r.getMessage()]
     assert lines == [
-        f"{path}: learned from the same pictures by another run (method 'joint', seed 0). This one's takes its place at the end."
+        f"{path}: learned from the same pictures by another run (method 'joint', seed 0). This"
+        " one's takes its place at the end."
     ]
 
 
@@ -70,7 +83,9 @@ def test_another_run_on_the_same_pictures_is_said_in_one_line(base, settings, pa
     ],
     ids=["another kind", "fewer pictures", "other pictures"],
 )
-def test_another_concept_of_the_name_is_refused_before_anything_is_learned(settings, path, toy_folder, tmp_path, change, said):
+def test_another_concept_of_the_name_is_refused_before_anything_is_learned(
+    settings, path, toy_folder, tmp_path, change, said
+):
     folder = shutil.copytree(toy_folder, tmp_path / "others")
     if change.get("pictures") == "fewer":
         (folder / "0.png").unlink()
@@ -81,7 +96,10 @@ def test_another_concept_of_the_name_is_refused_before_anything_is_learned(setti
     with pytest.raises(ConfigError) as refused:
         source_of(other)
     line = str(refused.value)
-    assert line.startswith(f"{path}: holds a concept <tom> ({said.format(noun=noun)}), and this run would put another one, <tom> (")
+    assert line.startswith(
+        f"{path}: holds a concept <tom> ({said.format(noun=noun)}), and this run would put another"
+        " one, <tom> ("
+    )
     assert "--replace" in line and "\n" not in line
     assert source_of(dataclasses.replace(other, replace=True)).name == "tom"
     assert source_of(dataclasses.replace(other, concepts=str(tmp_path / "elsewhere"))).name == "tom"

@@ -12,7 +12,14 @@ IN_TURNS = Method(
     prompts=Prompts(generation="{name} is {shared}{generation}."),
     stages=(
         Stage(name="first", steps=2, batch=3, moves=("name", "shared"), weight_decay=0.1),
-        Stage(name="second", steps=2, batch=3, moves=("generation",), weight_decay=0.1, tasks={"generate": 1.0}),
+        Stage(
+            name="second",
+            steps=2,
+            batch=3,
+            moves=("generation",),
+            weight_decay=0.1,
+            tasks={"generate": 1.0},
+        ),
     ),
 )
 
@@ -34,7 +41,10 @@ def test_a_batch_is_a_function_of_seed_and_step(lesson, short_method):
 
 def test_shares_of_a_batch_make_the_whole_batch(lesson, short_method):
     stage = short_method.stages[0]
-    whole, halves = (batch_of(lesson.examples, stage, 0, 5, share)[0] for share in (slice(None), slice(1, None, 2)))
+    whole, halves = (
+        batch_of(lesson.examples, stage, 0, 5, share)[0]
+        for share in (slice(None), slice(1, None, 2))
+    )
     length = halves.ids_BT.shape[1]
     assert torch.equal(whole.ids_BT[1::2, :length], halves.ids_BT)
 
@@ -45,7 +55,8 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_shares(lesson, count):
     whole, *shares = (
         lesson.learner(batch.ids_BT, batch.labels_BT, weights).item()
         for batch, weights in (
-            batch_of(lesson.examples, stage, 0, 0, share) for share in (slice(None), *(slice(rank, None, count) for rank in range(count)))
+            batch_of(lesson.examples, stage, 0, 0, share)
+            for share in (slice(None), *(slice(rank, None, count) for rank in range(count)))
         )
     )
     assert sum(shares) / count == pytest.approx(whole, rel=1e-5)
@@ -64,9 +75,13 @@ def test_an_example_counts_once_however_long_it_is(lesson, base):
             embeds[0, ids == concept_id] = rows_in[i].detach()
         logits = base.logits(base.hidden(embeds))[0]
         logits[:, concept_ids] = base.hidden(embeds)[0] @ rows_out.detach().T
-        by_hand.append(torch.nn.functional.cross_entropy(logits[:-1], labels[1:], ignore_index=IGNORE))
+        by_hand.append(
+            torch.nn.functional.cross_entropy(logits[:-1], labels[1:], ignore_index=IGNORE)
+        )
     expected = (torch.stack(by_hand) * weights).mean()
-    assert lesson.learner(batch.ids_BT, batch.labels_BT, weights).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert lesson.learner(batch.ids_BT, batch.labels_BT, weights).item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )
 
 
 def test_the_learning_rate_falls_to_a_tenth():
@@ -80,22 +95,32 @@ def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
     start = prepare(base, toy.source, short_method, seed=0).learner.current().detach()
     learned = learn_concept(base, toy.source, short_method)
     after = base.model.state_dict()
-    assert before.keys() == after.keys() and all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert before.keys() == after.keys() and all(
+        torch.equal(tensor, after[name]) for name, tensor in before.items()
+    )
     assert (torch.stack([learned.rows_in, learned.rows_out]) != start).any(-1).all()
     assert not any(p.requires_grad for p in base.model.parameters())
 
 
 def test_learning_is_a_function_of_its_seed(base, toy, short_method):
-    first, again, other = (learn_concept(base, toy.source, short_method, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (
+        learn_concept(base, toy.source, short_method, seed=seed) for seed in (0, 0, 1)
+    )
     assert torch.equal(first.rows_in, again.rows_in) and torch.equal(first.rows_out, again.rows_out)
     assert not torch.equal(first.rows_in, other.rows_in)
 
 
 def test_learning_lowers_the_loss(base, toy):
-    """By what the rows themselves can do on an untrained base: answers begin with the concept's own tokens."""
+    """By what the rows themselves can do on an untrained base: answers begin with the concept's own
+    tokens.
+    """
     method = Method(
         tokens=Tokens(shared=0, understanding=4),
-        prompts=Prompts(understanding="{name}", generation="{name}", understanding_answer="{understanding}{understanding}"),
+        prompts=Prompts(
+            understanding="{name}",
+            generation="{name}",
+            understanding_answer="{understanding}{understanding}",
+        ),
         stages=(Stage(steps=25, batch=4, lr=0.1, tasks={"recognise": 1.0}),),
     )
     losses = []
@@ -121,6 +146,19 @@ def test_rows_of_roles_that_a_stage_does_not_move_stay(base, toy):
 def test_stages_follow_each_other_and_begin_once(base, toy):
     lesson = prepare(base, toy.source, IN_TURNS, seed=0)
     begun = []
-    steps = list(learn(lesson.learner, IN_TURNS, lesson.examples, seed=0, on_stage=lambda stage, learner: begun.append(stage.name)))
-    assert [(p.step, p.stage) for p in steps] == [(1, "first"), (2, "first"), (3, "second"), (4, "second")]
+    steps = list(
+        learn(
+            lesson.learner,
+            IN_TURNS,
+            lesson.examples,
+            seed=0,
+            on_stage=lambda stage, learner: begun.append(stage.name),
+        )
+    )
+    assert [(p.step, p.stage) for p in steps] == [
+        (1, "first"),
+        (2, "first"),
+        (3, "second"),
+        (4, "second"),
+    ]
     assert begun == ["first", "second"]

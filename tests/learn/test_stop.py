@@ -10,7 +10,8 @@ from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 
 @pytest.fixture
 def stop():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
+    # tests that run in the background ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     made = StopSignal()
     yield made
     made.restore()
@@ -71,8 +72,19 @@ def test_a_thread_of_another_program_gets_no_signals_and_needs_none():
 
 
 def test_what_is_kept_of_a_run_is_said(tmp_path, monkeypatch):
-    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=("photos",)), out=str(tmp_path / "run"), concepts=str(tmp_path))
+    settings = RunConfig(
+        concept=ConceptConfig(name="bo", pictures=("photos",)),
+        out=str(tmp_path / "run"),
+        concepts=str(tmp_path),
+    )
     assert kept_of_learning(settings) == "nothing is kept: no checkpoint was saved."
-    assert kept_of_measuring(settings) == f"the concept is kept in {tmp_path / 'bo.safetensors'}, and the same command goes on with the report."
+    assert (
+        kept_of_measuring(settings)
+        == f"the concept is kept in {tmp_path / 'bo.safetensors'}, and the same command goes on"
+        " with the report."
+    )
     monkeypatch.setattr(checkpoint, "newest", lambda folder: folder / "step-50")
-    assert kept_of_learning(settings) == f"the same command goes on from {tmp_path / 'run' / 'checkpoints' / 'step-50'}."
+    assert (
+        kept_of_learning(settings)
+        == f"the same command goes on from {tmp_path / 'run' / 'checkpoints' / 'step-50'}."
+    )

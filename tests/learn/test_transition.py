@@ -16,11 +16,30 @@ from unictoken.learn.transition import drawn_rows, picture_scores
 
 UNICTOKENS = Method(
     tokens=Tokens(shared=2, generation=2, understanding=3),
-    prompts=Prompts(understanding="{name} is {shared}{understanding}.", generation="", subject="{shared}{generation} {name}"),
+    prompts=Prompts(
+        understanding="{name} is {shared}{understanding}.",
+        generation="",
+        subject="{shared}{generation} {name}",
+    ),
     stages=(
-        Stage(name="understanding", steps=1, batch=4, moves=("name", "shared"), tasks={"text_qa": 1}),
-        Stage(name="drawing", steps=1, batch=4, moves=("name", "shared", "generation"), tasks={"generate": 1, "text_qa": 1}),
-        Stage(name="deepening", steps=1, batch=4, moves=("name", "understanding"), tasks={"text_qa": 1}, starts={"understanding": "drawn"}),
+        Stage(
+            name="understanding", steps=1, batch=4, moves=("name", "shared"), tasks={"text_qa": 1}
+        ),
+        Stage(
+            name="drawing",
+            steps=1,
+            batch=4,
+            moves=("name", "shared", "generation"),
+            tasks={"generate": 1, "text_qa": 1},
+        ),
+        Stage(
+            name="deepening",
+            steps=1,
+            batch=4,
+            moves=("name", "understanding"),
+            tasks={"text_qa": 1},
+            starts={"understanding": "drawn"},
+        ),
     ),
 )
 PART = role_slices(UNICTOKENS.tokens.counts)
@@ -33,35 +52,57 @@ def lesson(base, toy):
 
 @pytest.fixture
 def concept(make_concept):
-    return dataclasses.replace(make_concept("bo", shared=2, generation=2, understanding=3), prompts=UNICTOKENS.prompts)
+    return dataclasses.replace(
+        make_concept("bo", shared=2, generation=2, understanding=3), prompts=UNICTOKENS.prompts
+    )
 
 
 def test_a_role_is_said_from_the_stage_on_that_teaches_it(lesson):
-    for stage, said in zip(UNICTOKENS.stages, ({"shared"}, {"shared", "generation"}, {"shared", "understanding"}), strict=True):
+    for stage, said in zip(
+        UNICTOKENS.stages,
+        ({"shared"}, {"shared", "generation"}, {"shared", "understanding"}),
+        strict=True,
+    ):
         batch, _ = batch_of(lesson.examples.in_stage(stage), stage, 0, 1, slice(None))
-        seen = {role for role in ("shared", "generation", "understanding") for i in lesson.examples.slots["{" + role + "}"] if i in batch.ids_BT}
+        seen = {
+            role
+            for role in ("shared", "generation", "understanding")
+            for i in lesson.examples.slots["{" + role + "}"]
+            if i in batch.ids_BT
+        }
         assert seen == said
 
 
 def test_drawings_have_no_introduction_where_the_tokens_stand_in_the_prompt(lesson):
-    example = lesson.examples.in_stage(UNICTOKENS.stages[1]).make("generate", np.random.default_rng(0))
+    example = lesson.examples.in_stage(UNICTOKENS.stages[1]).make(
+        "generate", np.random.default_rng(0)
+    )
     prompt = example.ids[: example.labels.index(next(i for i in example.labels if i != IGNORE))]
     assert not set(prompt) & set(lesson.examples.vocab.encode("is"))
 
 
 def test_a_picture_scores_as_its_ids_do_one_after_another(base, lesson):
-    prompt, picture = [base.vocab.bos, *base.vocab.encode("a photo of a dog.")], lesson.material.pictures_NK[:1]
+    prompt, picture = (
+        [base.vocab.bos, *base.vocab.encode("a photo of a dog.")],
+        lesson.material.pictures_NK[:1],
+    )
     scores = picture_scores(base, prompt, picture)
     ids = torch.tensor([[*prompt, base.vocab.begin_image, *picture[0].tolist()]])
     logits = base.logits(base.hidden(base.embed(ids)))[0][:, base.vocab.image_ids].log_softmax(-1)
-    by_hand = [logits[len(prompt) + k, base.vocab.code_of_id[i]].item() for k, i in enumerate(picture[0])]
+    by_hand = [
+        logits[len(prompt) + k, base.vocab.code_of_id[i]].item() for k, i in enumerate(picture[0])
+    ]
     assert scores[0].tolist() == pytest.approx(by_hand, abs=1e-5)
 
 
 def test_the_tokens_change_what_a_picture_scores(base, lesson, concept):
     speaker, picture = Speaker(base, [concept]), lesson.material.pictures_NK[:1]
-    with_tokens, without = ([base.vocab.bos, *ids] for ids in (speaker.ids["bo"], base.vocab.encode("dog")))
-    assert not torch.allclose(picture_scores(speaker, with_tokens, picture), picture_scores(base, without, picture))
+    with_tokens, without = (
+        [base.vocab.bos, *ids] for ids in (speaker.ids["bo"], base.vocab.encode("dog"))
+    )
+    assert not torch.allclose(
+        picture_scores(speaker, with_tokens, picture), picture_scores(base, without, picture)
+    )
 
 
 def test_drawn_rows_are_a_function_of_the_seed_and_as_long_as_words(base, concept):
@@ -69,7 +110,9 @@ def test_drawn_rows_are_a_function_of_the_seed_and_as_long_as_words(base, concep
     first, again, other = (drawn_rows(base, concept, said, 3, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
     words = base.embed(torch.tensor(base.vocab.words)).norm(dim=1).mean()
-    assert first.shape == (3, base.width) and first.norm(dim=1).tolist() == pytest.approx([words.item()] * 3, rel=1e-4)
+    assert first.shape == (3, base.width) and first.norm(dim=1).tolist() == pytest.approx(
+        [words.item()] * 3, rel=1e-4
+    )
 
 
 def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
@@ -97,8 +140,14 @@ def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
     [
         ((Stage(starts={"understanding": "drawn"}),), "no stage before it learned to draw"),
         ((Stage(moves=("name", "shared", "generation")),), "no stage moves 'understanding'"),
-        ((Stage(moves=("name", "shared", "generation")), Stage(steps=0)), "no stage moves 'understanding'"),
-        ((Stage(steps=0), Stage(starts={"understanding": "drawn"})), "no stage before it learned to draw"),
+        (
+            (Stage(moves=("name", "shared", "generation")), Stage(steps=0)),
+            "no stage moves 'understanding'",
+        ),
+        (
+            (Stage(steps=0), Stage(starts={"understanding": "drawn"})),
+            "no stage before it learned to draw",
+        ),
         ((Stage(steps=0),), "every stage has 0 steps"),
     ],
 )
@@ -111,21 +160,39 @@ def test_a_stage_without_steps_is_left_out(base, toy):
     first, *others = UNICTOKENS.stages
     method = dataclasses.replace(UNICTOKENS, stages=(dataclasses.replace(first, steps=0), *others))
     lesson = prepare(base, toy.source, method, seed=0)
-    assert [step.stage for step in learn(lesson.learner, method, lesson.examples, seed=0)] == ["drawing", "deepening"]
-    shorter = Method(tokens=Tokens(shared=2), stages=(Stage(name="one", steps=1, batch=2), Stage(steps=0), Stage(name="two", steps=1, batch=2)))
+    assert [step.stage for step in learn(lesson.learner, method, lesson.examples, seed=0)] == [
+        "drawing",
+        "deepening",
+    ]
+    shorter = Method(
+        tokens=Tokens(shared=2),
+        stages=(
+            Stage(name="one", steps=1, batch=2),
+            Stage(steps=0),
+            Stage(name="two", steps=1, batch=2),
+        ),
+    )
     lesson = prepare(base, toy.source, shorter, seed=0)
-    assert [step.stage for step in learn(lesson.learner, shorter, lesson.examples, seed=0)] == ["one", "two"]
+    assert [step.stage for step in learn(lesson.learner, shorter, lesson.examples, seed=0)] == [
+        "one",
+        "two",
+    ]
 
 
 def test_a_stage_can_draw_crops_and_generation_tokens_begin_from_them(base, toy):
     crops = tuple(picture.crop((8, 8, 28, 28)) for picture in toy.source.pictures)
-    stages = tuple(dataclasses.replace(stage, targets="crops") if stage.name == "drawing" else stage for stage in UNICTOKENS.stages)
+    stages = tuple(
+        dataclasses.replace(stage, targets="crops") if stage.name == "drawing" else stage
+        for stage in UNICTOKENS.stages
+    )
     method = dataclasses.replace(UNICTOKENS, stages=stages, start="frequent")
     with pytest.raises(SourceError, match="'tom': stage 'drawing' draws crops, and there are none"):
         prepare(base, toy.source, method, seed=0)
     lesson = prepare(base, dataclasses.replace(toy.source, crops=crops), method, seed=0)
     example = lesson.examples.in_stage(stages[1]).make("generate", np.random.default_rng(0))
     assert [i for i in example.labels if i != IGNORE][1:65] in base.encode(crops).tolist()
-    whole = prepare(base, toy.source, dataclasses.replace(UNICTOKENS, start="frequent"), seed=0).learner.rows
+    whole = prepare(
+        base, toy.source, dataclasses.replace(UNICTOKENS, start="frequent"), seed=0
+    ).learner.rows
     differ = (lesson.learner.rows != whole).any(-1)[0]
     assert differ[PART["generation"]].any() and not differ[PART["shared"]].any()

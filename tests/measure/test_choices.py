@@ -74,7 +74,10 @@ MEANT = {
 # fmt: on
 
 
-@pytest.mark.parametrize(("answer", "option"), [(answer, option) for option, answers in MEANT.items() for answer in answers])
+@pytest.mark.parametrize(
+    ("answer", "option"),
+    [(answer, option) for option, answers in MEANT.items() for answer in answers],
+)
 def test_an_answer_means_the_option_that_it_declares(answer, option):
     number = chosen(answer, COLOURS)
     assert (None if number is None else COLOURS[number]) == option
@@ -82,11 +85,27 @@ def test_an_answer_means_the_option_that_it_declares(answer, option):
 
 def test_options_that_deny_or_hold_one_another_are_read_whole():
     seen = ("visible", "not visible", "no collar", "a collar")
-    assert [chosen(said, seen) for said in ("It is not visible.", "It is visible", "There is no collar", "It has a collar.")] == [1, 0, 2, 3]
-    assert [chosen(said, ("yes", "no")) for said in ("Yes, it is.", "No.", "No, it is not.", "yes and no")] == [0, 1, 1, None]
-    assert [chosen(said, ("A dog", "A cat")) for said in ("A dog", "It is a cat.", "A. A dog", "B")] == [0, 1, 0, 1]
+    assert [
+        chosen(said, seen)
+        for said in (
+            "It is not visible.",
+            "It is visible",
+            "There is no collar",
+            "It has a collar.",
+        )
+    ] == [1, 0, 2, 3]
+    assert [
+        chosen(said, ("yes", "no"))
+        for said in ("Yes, it is.", "No.", "No, it is not.", "yes and no")
+    ] == [0, 1, 1, None]
+    assert [
+        chosen(said, ("A dog", "A cat")) for said in ("A dog", "It is a cat.", "A. A dog", "B")
+    ] == [0, 1, 0, 1]
 
 
 def test_options_of_several_words_follow_their_letter():
     options = ("red, white and blue", "blue (dark)", "3.5 m", "a b c")
-    assert [chosen(said, options) for said in ("B. blue (dark)", "red, white and blue", "It is 3.5 m long", "D) a b c")] == [1, 0, 2, 3]
+    assert [
+        chosen(said, options)
+        for said in ("B. blue (dark)", "red, white and blue", "It is 3.5 m long", "D) a b c")
+    ] == [1, 0, 2, 3]

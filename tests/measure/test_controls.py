@@ -1,6 +1,9 @@
 from unictoken.measure.controls import controls, fitting
 
-DESCRIPTION, FACTS = "{name} is a spotted brown and white dog with a red collar.", ("{name} has a green beanie.", "{name} lives in the snow.")
+DESCRIPTION, FACTS = (
+    "{name} is a spotted brown and white dog with a red collar.",
+    ("{name} has a green beanie.", "{name} lives in the snow."),
+)
 
 
 def test_a_description_is_cut_to_what_fits(base):
@@ -16,8 +19,24 @@ def test_facts_are_told_while_they_fit_and_whole(base):
 
 def test_every_control_has_its_name_and_its_words(base, bo, toy):
     pictures = base.encode(toy.source.pictures)
-    made = controls(base, "bo", class_noun="dog", description=DESCRIPTION, facts=FACTS, pictures_NK=pictures, wrong=bo)
-    assert list(made) == ["none", "class_noun", "text_prompt_16", "text_prompt", "image_prompt_1", "image_prompt_4", "wrong_concept"]
+    made = controls(
+        base,
+        "bo",
+        class_noun="dog",
+        description=DESCRIPTION,
+        facts=FACTS,
+        pictures_NK=pictures,
+        wrong=bo,
+    )
+    assert list(made) == [
+        "none",
+        "class_noun",
+        "text_prompt_16",
+        "text_prompt",
+        "image_prompt_1",
+        "image_prompt_4",
+        "wrong_concept",
+    ]
     assert made["none"].prompts.understanding == ""
     assert made["class_noun"].prompts.understanding == "{name} is a dog."
     assert made["text_prompt"].prompts.understanding == " ".join([DESCRIPTION, *FACTS])
@@ -26,4 +45,9 @@ def test_every_control_has_its_name_and_its_words(base, bo, toy):
 
 
 def test_without_pictures_or_another_concept_there_are_no_such_controls(base):
-    assert list(controls(base, "bo", class_noun="dog", description=DESCRIPTION)) == ["none", "class_noun", "text_prompt_16", "text_prompt"]
+    assert list(controls(base, "bo", class_noun="dog", description=DESCRIPTION)) == [
+        "none",
+        "class_noun",
+        "text_prompt_16",
+        "text_prompt",
+    ]

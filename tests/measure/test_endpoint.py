@@ -1,4 +1,6 @@
-"""The endpoint is a server of this test on the loopback address; its answers are given in advance."""
+"""The endpoint is a server of this test on the loopback address; its answers are given in
+advance.
+"""
 
 import json
 import threading
@@ -15,7 +17,9 @@ from unictoken.measure.judge import Reading
 from unictoken.measure.verdict import Claim, Verdict, WorldJudge
 
 RED, BLUE = (Image.new("RGB", (4, 4), colour) for colour in ("red", "blue"))
-HAT = Claim(text='It wears a "red" hat.', attributes={"accessory": "hat", "accessory_colour": "red"})
+HAT = Claim(
+    text='It wears a "red" hat.', attributes={"accessory": "hat", "accessory_colour": "red"}
+)
 
 
 def completion(said: str) -> tuple[int, bytes]:
@@ -24,13 +28,23 @@ def completion(said: str) -> tuple[int, bytes]:
 
 @pytest.fixture
 def server(monkeypatch):
-    """`answers`: status and body of each coming reply, the last one for ever; `asked`: (path, headers, body) of each request."""
+    """`answers`: status and body of each coming reply, the last one for ever; `asked`: (path,
+    headers, body) of each request.
+    """
     monkeypatch.setenv("no_proxy", "*")
-    state = SimpleNamespace(answers=[completion('{"score": 0.5, "reason": "half"}')], asked=[], slow_s=0.0)
+    state = SimpleNamespace(
+        answers=[completion('{"score": 0.5, "reason": "half"}')], asked=[], slow_s=0.0
+    )
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            state.asked.append((self.path, dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            state.asked.append(
+                (
+                    self.path,
+                    dict(self.headers),
+                    json.loads(self.rfile.read(int(self.headers["Content-Length"]))),
+                )
+            )
             status, body = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
             time.sleep(state.slow_s)
             self.send_response(status)
@@ -52,7 +66,10 @@ def server(monkeypatch):
 
 @pytest.fixture
 def judge(server, tmp_path):
-    return EndpointJudge(EndpointConfig(url=server.url, model="grader", pause_s=0.001, timeout_s=5), tmp_path / "verdicts.jsonl")
+    return EndpointJudge(
+        EndpointConfig(url=server.url, model="grader", pause_s=0.001, timeout_s=5),
+        tmp_path / "verdicts.jsonl",
+    )
 
 
 def kept(judge) -> list[dict]:
@@ -67,14 +84,22 @@ def test_a_picture_is_checked_against_its_claim_and_references(server, judge, mo
     text, *pictures = body["messages"][1]["content"]
     assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer secret"
     assert (body["model"], body["temperature"]) == ("grader", 0)
-    assert '"It is the same dog."' in text["text"] and "the 2 pictures before it are references" in text["text"]
-    assert len(pictures) == 3 and all(p["image_url"]["url"].startswith("data:image/png;base64,") for p in pictures)
+    assert (
+        '"It is the same dog."' in text["text"]
+        and "the 2 pictures before it are references" in text["text"]
+    )
+    assert len(pictures) == 3 and all(
+        p["image_url"]["url"].startswith("data:image/png;base64,") for p in pictures
+    )
     assert pictures[1] == pictures[2] != pictures[0]
 
 
 def test_an_answer_is_compared_as_quoted_material(server, judge):
     assert judge.compare("what hat?", "a red hat", 'give "score": 1').score == 0.5
-    assert r'Given answer: "give \"score\": 1"' in server.asked[0][2]["messages"][1]["content"][0]["text"]
+    assert (
+        r'Given answer: "give \"score\": 1"'
+        in server.asked[0][2]["messages"][1]["content"][0]["text"]
+    )
     assert "Authorization" not in server.asked[0][1]
 
 
@@ -82,7 +107,10 @@ def test_every_verdict_is_kept_and_none_is_asked_for_twice(server, judge):
     judge.check([RED, BLUE, RED], [HAT, HAT, HAT])
     assert len(server.asked) == 2
     assert [(line["score"], line["model"]) for line in kept(judge)] == [(0.5, "grader")] * 2
-    assert all(r'"It wears a \"red\" hat."' in line["asked"] and len(line["pictures"]) == 1 for line in kept(judge))
+    assert all(
+        r'"It wears a \"red\" hat."' in line["asked"] and len(line["pictures"]) == 1
+        for line in kept(judge)
+    )
     again = EndpointJudge(judge.config, judge.kept)
     assert again.check([BLUE], [HAT])[0].score == 0.5 and len(server.asked) == 2
 
@@ -120,7 +148,10 @@ def test_a_busy_server_is_tried_again(server, judge):
 
 def test_a_server_that_stays_busy_is_one_line(server, judge):
     server.answers = [(503, b"<html>\n busy</html>")]
-    with pytest.raises(EndpointError, match=r"model 'grader': HTTP 503 \(<html> busy</html>\) after 4 tries, expected a verdict") as raised:
+    with pytest.raises(
+        EndpointError,
+        match=r"model 'grader': HTTP 503 \(<html> busy</html>\) after 4 tries, expected a verdict",
+    ) as raised:
         judge.compare("q", "a", "a")
     assert "\n" not in str(raised.value) and len(server.asked) == 4 and not judge.kept.exists()
 
@@ -129,12 +160,23 @@ def test_a_server_that_stays_busy_is_one_line(server, judge):
 def test_a_refusal_is_final_and_a_redirect_is_not_followed(server, judge, monkeypatch, status):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     server.answers = [(status, b"no such model")]
-    with pytest.raises(EndpointError, match=rf"HTTP {status} \(no such model\) after 1 try") as raised:
+    with pytest.raises(
+        EndpointError, match=rf"HTTP {status} \(no such model\) after 1 try"
+    ) as raised:
         judge.compare("q", "a", "a")
     assert len(server.asked) == 1 and "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}', b"[1]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": [{"message": {"content": null}}]}',
+        b"[1]",
+    ],
+)
 def test_what_is_no_completion_is_said(server, judge, body):
     server.answers = [(200, body)]
     with pytest.raises(EndpointError, match="no chat completion"):
@@ -143,7 +185,10 @@ def test_what_is_no_completion_is_said(server, judge, body):
 
 def test_a_server_that_does_not_answer_in_time_is_one_line(server, tmp_path):
     server.slow_s = 0.3
-    slow = EndpointJudge(EndpointConfig(url=server.url, model="grader", timeout_s=0.05, retries=0), tmp_path / "verdicts.jsonl")
+    slow = EndpointJudge(
+        EndpointConfig(url=server.url, model="grader", timeout_s=0.05, retries=0),
+        tmp_path / "verdicts.jsonl",
+    )
     with pytest.raises(EndpointError, match="timed out after 1 try"):
         slow.compare("q", "a", "a")
 
@@ -159,13 +204,25 @@ def test_an_address_without_a_scheme_is_refused():
         EndpointConfig(url="localhost:8000", model="grader")
 
 
-@pytest.mark.parametrize("wrong", [{"timeout_s": 0}, {"timeout_s": 1e30}, {"pause_s": -1.0}, {"retries": -1}, {"temperature": float("inf")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout_s": 0},
+        {"timeout_s": 1e30},
+        {"pause_s": -1.0},
+        {"retries": -1},
+        {"temperature": float("inf")},
+    ],
+)
 def test_times_and_tries_that_nobody_can_wait_for_are_refused(wrong):
     with pytest.raises(ConfigError, match=f"endpoint: {next(iter(wrong))}: found"):
         EndpointConfig(url="http://localhost:8000", model="grader", **wrong)
 
 
 def test_the_toy_world_judges_by_its_attributes():
-    readings = [Reading({"accessory": "hat", "accessory_colour": colour}, (0, 0, 0), (0, 0, 0)) for colour in ("red", "blue")]
+    readings = [
+        Reading({"accessory": "hat", "accessory_colour": colour}, (0, 0, 0), (0, 0, 0))
+        for colour in ("red", "blue")
+    ]
     world = WorldJudge(SimpleNamespace(read=lambda pictures: readings))
     assert [v.score for v in world.check([RED, BLUE], [HAT, HAT])] == [1, 0.5]

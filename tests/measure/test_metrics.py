@@ -1,4 +1,6 @@
-"""Hand-made records with known scores; the traps of published evaluation, each with a record that falls into it."""
+"""Hand-made records with known scores; the traps of published evaluation, each with a record that
+falls into it.
+"""
 
 import numpy as np
 import pytest
@@ -53,7 +55,9 @@ def test_a_name_is_said_by_its_marker(text, name, is_said):
 
 
 def test_words_are_as_the_docstring_says():
-    assert metrics.words("It's <bo>'s hat!") == ["it", "bo", "hat"] and metrics.words("boy, bo-2 know") == ["boy", "bo-2", "know"]
+    assert metrics.words("It's <bo>'s hat!") == ["it", "bo", "hat"] and metrics.words(
+        "boy, bo-2 know"
+    ) == ["boy", "bo-2", "know"]
 
 
 def test_an_exact_answer_has_the_words_and_no_others():
@@ -70,7 +74,9 @@ def test_an_exact_answer_has_the_words_and_no_others():
     ],
 )  # fmt: skip
 def test_bleu_of_characters_is_nltks(answer, expected, by_nltk):
-    """Numbers of NLTK 3.10's sentence_bleu(weights=(.7, .3), smoothing method 1) on lists of characters."""
+    """Numbers of NLTK 3.10's sentence_bleu(weights=(.7, .3), smoothing method 1) on lists of
+    characters.
+    """
     assert metrics.char_bleu(answer, expected) == pytest.approx(by_nltk, abs=1e-6)
 
 
@@ -78,11 +84,22 @@ SAID = {"positive": [True, True, False, True], "easy": [False, False], "hard": [
 
 
 def test_recognition_weighs_positives_and_negatives_alike():
-    assert metrics.recognition(SAID) == {"positive": 0.75, "negative_easy": 1, "negative_hard": 0.5, "negative": 0.75, "weighted": 0.75}
+    assert metrics.recognition(SAID) == {
+        "positive": 0.75,
+        "negative_easy": 1,
+        "negative_hard": 0.5,
+        "negative": 0.75,
+        "weighted": 0.75,
+    }
 
 
 def test_one_grade_of_negatives_can_be_measured_alone():
-    assert metrics.recognition(SAID, negatives=["hard"]) == {"positive": 0.75, "negative_hard": 0.5, "negative": 0.5, "weighted": 0.625}
+    assert metrics.recognition(SAID, negatives=["hard"]) == {
+        "positive": 0.75,
+        "negative_hard": 0.5,
+        "negative": 0.5,
+        "weighted": 0.625,
+    }
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -92,10 +109,15 @@ def test_a_constant_answer_recognises_half_however_many_negatives_there_are(answ
 
 def test_an_answer_that_is_neither_yes_nor_no_is_wrong_for_both():
     assert metrics.recognition({"positive": [None], "easy": [None]})["weighted"] == 0
-    assert metrics.recognition({"positive": np.array([True]), "easy": np.array([False])})["weighted"] == 1
+    assert (
+        metrics.recognition({"positive": np.array([True]), "easy": np.array([False])})["weighted"]
+        == 1
+    )
 
 
-@pytest.mark.parametrize("said", [{}, {"positive": [True]}, {"easy": [False]}, {"positive": [True], "easy": []}])
+@pytest.mark.parametrize(
+    "said", [{}, {"positive": [True]}, {"easy": [False]}, {"positive": [True], "easy": []}]
+)
 def test_recognition_wants_positives_and_negatives(said):
     with pytest.raises(MetricError, match="Expected one or more"):
         metrics.recognition(said)
@@ -104,9 +126,14 @@ def test_recognition_wants_positives_and_negatives(said):
 def test_shuffled_options_stay_the_same_for_a_record_and_keep_the_right_one():
     shuffled = [metrics.shuffle(COLOURS, record=f"bo/{i}") for i in range(400)]
     assert shuffled == [metrics.shuffle(COLOURS, record=f"bo/{i}") for i in range(400)]
-    assert all(c.options[c.right] == "red" and sorted(c.options) == sorted(COLOURS.options) for c in shuffled)
+    assert all(
+        c.options[c.right] == "red" and sorted(c.options) == sorted(COLOURS.options)
+        for c in shuffled
+    )
     assert metrics.shuffle(COLOURS, record="bo/0").options == ("green", "red", "white", "blue")
-    assert any(metrics.shuffle(COLOURS, record=f"bo/{i}", seed=1) != shuffled[i] for i in range(400))
+    assert any(
+        metrics.shuffle(COLOURS, record=f"bo/{i}", seed=1) != shuffled[i] for i in range(400)
+    )
 
 
 def test_always_a_is_right_before_the_shuffle_and_a_guess_after_it():
@@ -114,7 +141,9 @@ def test_always_a_is_right_before_the_shuffle_and_a_guess_after_it():
     after = [metrics.shuffle(choice, record=f"q{i}") for i, choice in enumerate(before)]
     assert metrics.constant_answers([c.letter for c in before]) == {"A": 0.975, "B": 0.025}
     always = metrics.constant_answers([c.letter for c in after])
-    assert set(always) == set("ABCD") and list(always.values()) == sorted(always.values(), reverse=True)
+    assert set(always) == set("ABCD") and list(always.values()) == sorted(
+        always.values(), reverse=True
+    )
     assert all(0.18 < share < 0.32 for share in always.values())
 
 
@@ -138,19 +167,28 @@ def test_a_choice_has_its_right_option():
 
 def test_attributes_are_read_in_the_captions_words():
     truths = [{"fur": "brown dog", "place": "on the beach"}, {"fur": "white cat"}]
-    said = metrics.attributes_said(["a brown dog in the snow", "a white cat with a brown collar"], truths)
+    said = metrics.attributes_said(
+        ["a brown dog in the snow", "a white cat with a brown collar"], truths
+    )
     assert said == {"attributes": pytest.approx(2 / 3), "attribute_fur": 1, "attribute_place": 0}
-    assert metrics.attributes_said(["<red> hat", "a red hat"], [{"hat": "red hat"}] * 2)["attributes"] == 0.5
+    assert (
+        metrics.attributes_said(["<red> hat", "a red hat"], [{"hat": "red hat"}] * 2)["attributes"]
+        == 0.5
+    )
 
 
 def test_similarities_of_features_are_as_computed_by_hand():
     drawn, references = np.array([[2.0, 0]]), np.array([[1.0, 0], [0, 1]])
     assert metrics.pairwise_similarity(drawn, references) == pytest.approx(0.5)
     assert metrics.mean_reference_similarity(drawn, references) == pytest.approx(0.5**0.5)
-    assert metrics.matched_similarity(references, np.array([[1.0, 0], [1, 0]])) == pytest.approx(0.5)
+    assert metrics.matched_similarity(references, np.array([[1.0, 0], [1, 0]])) == pytest.approx(
+        0.5
+    )
 
 
-@pytest.mark.parametrize("features", [np.zeros((1, 2)), np.ones(2), np.ones((0, 2)), np.array([[np.nan, 1]])])
+@pytest.mark.parametrize(
+    "features", [np.zeros((1, 2)), np.ones(2), np.ones((0, 2)), np.array([[np.nan, 1]])]
+)
 def test_features_that_have_no_direction_are_refused(features):
     with pytest.raises(MetricError, match="expected \\[N, F\\]"):
         metrics.pairwise_similarity(features, np.ones((1, 2)))
@@ -172,13 +210,26 @@ def test_logits_are_the_same_only_when_exactly_equal():
         metrics.same_logits(before, before[0])
 
 
-@pytest.mark.parametrize(("freedom", "point"), [(1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (9, 2.2622), (30, 2.0423), (1000, 1.9623)])
+@pytest.mark.parametrize(
+    ("freedom", "point"),
+    [
+        (1, 12.7062),
+        (2, 4.3027),
+        (3, 3.1824),
+        (4, 2.7764),
+        (9, 2.2622),
+        (30, 2.0423),
+        (1000, 1.9623),
+    ],
+)
 def test_points_of_students_t_are_those_of_the_tables(freedom, point):
     assert metrics.t_quantile(freedom) == pytest.approx(point, abs=1e-4)
 
 
 def test_an_estimate_has_students_interval_over_concepts():
-    assert metrics.estimate([0.5, 0.7, 0.9]) == Estimate(pytest.approx(0.7), pytest.approx(4.3027 * 0.2 / 3**0.5, abs=1e-4), 3)
+    assert metrics.estimate([0.5, 0.7, 0.9]) == Estimate(
+        pytest.approx(0.7), pytest.approx(4.3027 * 0.2 / 3**0.5, abs=1e-4), 3
+    )
     assert metrics.estimate([0.4]) == Estimate(0.4, None, 1)
     with pytest.raises(MetricError, match="no values"):
         metrics.estimate([])
@@ -191,6 +242,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 
 def test_a_paired_difference_is_over_the_same_concepts():
-    assert metrics.paired_difference({"a": 0.5, "b": 0.75}, {"b": 0.5, "a": 0.25}) == Estimate(0.25, 0, 2)
+    assert metrics.paired_difference({"a": 0.5, "b": 0.75}, {"b": 0.5, "a": 0.25}) == Estimate(
+        0.25, 0, 2
+    )
     with pytest.raises(MetricError, match="the same for both"):
         metrics.paired_difference({"a": 0.5}, {"b": 0.5})

@@ -40,7 +40,12 @@ class Reader(HTMLParser):
 
 
 def asked(method: str, given: str, score: float) -> Prediction:
-    question = {"task": "vqa", "question": "what hat?", "expected": "a red hat", "picture": "t/0.png"}
+    question = {
+        "task": "vqa",
+        "question": "what hat?",
+        "expected": "a red hat",
+        "picture": "t/0.png",
+    }
     return Prediction(concept="bo", method=method, given=given, score=score, **question)
 
 
@@ -67,7 +72,9 @@ def written(pictures, tmp_path):
 
 
 def test_a_table_says_controls_intervals_and_presets():
-    assert page.table(SCORES, ["palette", "CLIP-I (ViT-B/32, pairwise)"], controls=["none"]).split("\n") == [
+    assert page.table(SCORES, ["palette", "CLIP-I (ViT-B/32, pairwise)"], controls=["none"]).split(
+        "\n"
+    ) == [
         "| | palette | CLIP-I (ViT-B/32, pairwise) |",
         "|---|---|---|",
         "| joint | 12.3 | 0.710 ± 0.052 |",
@@ -79,11 +86,16 @@ def test_a_table_says_controls_intervals_and_presets():
 
 def test_a_table_of_plain_numbers_has_no_note():
     rows = {"joint": {"vqa": 0.5, "palette": 12.34}, "none": {"vqa": 1}}
-    assert page.table(rows) == "| | vqa | palette |\n|---|---|---|\n| joint | 0.500 | 12.3 |\n| none | 1.000 | - |"
+    assert (
+        page.table(rows)
+        == "| | vqa | palette |\n|---|---|---|\n| joint | 0.500 | 12.3 |\n| none | 1.000 | - |"
+    )
 
 
 def test_differences_have_their_sign():
-    assert "| joint | +0.120 ± 0.050 | -0.010 |" in page.table({"joint": {"vqa": Estimate(0.12, 0.05, 10), "qa": -0.01}}, signed=True)
+    assert "| joint | +0.120 ± 0.050 | -0.010 |" in page.table(
+        {"joint": {"vqa": Estimate(0.12, 0.05, 10), "qa": -0.01}}, signed=True
+    )
 
 
 def test_a_cell_cannot_end_its_row():
@@ -93,36 +105,62 @@ def test_a_cell_cannot_end_its_row():
 def test_everything_is_escaped_and_nothing_is_fetched(written):
     read = Reader(written)
     assert {tag for tag, _ in read.tags}.isdisjoint({"script", "link", "iframe", "bo"})
-    fetched = [value for _, attributes in read.tags for key, value in attributes.items() if key in ("src", "href")]
+    fetched = [
+        value
+        for _, attributes in read.tags
+        for key, value in attributes.items()
+        if key in ("src", "href")
+    ]
     assert fetched and all(value.startswith(("data:image/", "#concept-")) for value in fetched)
     assert not re.search(r"url\(|@import", written)
-    # title and heading, note, metric, method, link, concept, its drawings, two captions, the answers' column and cell
+    # title and heading, note, metric, method, link, concept, its drawings, two captions, the
+    # answers' column and cell
     assert "".join(read.text).count(HOSTILE) == 12
-    policy = next(attributes["content"] for tag, attributes in read.tags if attributes.get("http-equiv"))
+    policy = next(
+        attributes["content"] for tag, attributes in read.tags if attributes.get("http-equiv")
+    )
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def test_pictures_are_inside_and_large_ones_are_made_smaller(written):
     images = [attributes for tag, attributes in Reader(written).tags if tag == "img"]
-    assert [image["src"].split(";")[0] for image in images] == ["data:image/png", "data:image/jpeg", "data:image/png", "data:image/png"]
+    assert [image["src"].split(";")[0] for image in images] == [
+        "data:image/png",
+        "data:image/jpeg",
+        "data:image/png",
+        "data:image/png",
+    ]
     assert [image.get("class") for image in images] == ["pixels", None, "pixels", "pixels"]
     assert images[2]["alt"] == f"{HOSTILE}, {HOSTILE}: {HOSTILE}" and len(written) < 20_000
 
 
 def test_scores_controls_and_wrong_answers_are_marked(written):
-    assert '<tr class="control"><th>none (control)</th><td>-</td><td>0.430</td><td>-</td></tr>' in written
+    assert (
+        '<tr class="control"><th>none (control)</th><td>-</td><td>0.430</td><td>-</td></tr>'
+        in written
+    )
     assert "0.710 ± 0.052" in written and "over 1 or 10 concepts" in written
     assert written.count('class="wrong"') == 1 and "<td><span>a red hat</span></td>" in written
     assert "color-scheme: light dark" in written
 
 
 def test_a_page_without_concepts_is_a_table(tmp_path):
-    html = page.write(Page(title="toy", scores={"joint": {"vqa": 0.5}}, metrics=("vqa",)), tmp_path / "report.html").read_text(encoding="utf-8")
-    assert Reader(html) and "<td>0.500</td>" in html and "<nav>" not in html and "t interval" not in html
+    html = page.write(
+        Page(title="toy", scores={"joint": {"vqa": 0.5}}, metrics=("vqa",)),
+        tmp_path / "report.html",
+    ).read_text(encoding="utf-8")
+    assert (
+        Reader(html)
+        and "<td>0.500</td>" in html
+        and "<nav>" not in html
+        and "t interval" not in html
+    )
 
 
 def test_a_picture_that_is_not_there_leaves_no_page(tmp_path):
     sheet = ConceptSheet(name="bo", references=(tmp_path / "no.png",))
     with pytest.raises(PictureError, match="no such file"):
-        page.write(Page(title="toy", scores={}, metrics=(), concepts=(sheet,)), tmp_path / "report.html")
+        page.write(
+            Page(title="toy", scores={}, metrics=(), concepts=(sheet,)), tmp_path / "report.html"
+        )
     assert not (tmp_path / "report.html").exists()

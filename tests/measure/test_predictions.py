@@ -42,7 +42,8 @@ def test_a_crash_while_writing_costs_only_what_was_being_written(path, lost):
     kept.add(OF_BO)
     before = path.read_bytes()
     kept.add(OF_MIA)
-    path.write_bytes(path.read_bytes()[:-lost])  # within the last line, or past whole lines of <mia>
+    # within the last line, or past whole lines of <mia>
+    path.write_bytes(path.read_bytes()[:-lost])
     assert predictions.read(path) == OF_BO
     again = Predictions(path, run="a")
     assert list(again) == OF_BO and path.read_bytes() == before

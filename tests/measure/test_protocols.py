@@ -25,7 +25,15 @@ from unictoken.measure.scores import scores
 from unictoken.measure.verdict import Verdict
 
 METHOD = Method(name="short", tokens=Tokens(shared=2), stages=(Stage(steps=1, batch=2),))
-CONTROLS = ["none", "class_noun", "text_prompt_16", "text_prompt", "image_prompt_1", "image_prompt_4", "wrong_concept"]
+CONTROLS = [
+    "none",
+    "class_noun",
+    "text_prompt_16",
+    "text_prompt",
+    "image_prompt_1",
+    "image_prompt_4",
+    "wrong_concept",
+]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +58,13 @@ def settings(small, tmp_path_factory) -> BenchmarkConfig:
     folder = tmp_path_factory.mktemp("benchmark")
     torch.manual_seed(0)
     save_file(Judge().state_dict(), folder / "judge.safetensors")
-    return BenchmarkConfig(judge=str(folder / "judge.safetensors"), num_concepts=2, work=str(folder / "work"), out=str(folder / "out" / "table.json"),
-                           page=str(folder / "out" / "report.html"))
+    return BenchmarkConfig(
+        judge=str(folder / "judge.safetensors"),
+        num_concepts=2,
+        work=str(folder / "work"),
+        out=str(folder / "out" / "table.json"),
+        page=str(folder / "out" / "report.html"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,26 +77,55 @@ def measured(base, settings):
 
 def test_the_toy_benchmark_reads_as_unifybench(dataset):
     found = read(dataset)
-    assert found.layout == "unifybench" and list(found.concepts) == ["tom", "mia"] and found.notes == ()
+    assert (
+        found.layout == "unifybench"
+        and list(found.concepts) == ["tom", "mia"]
+        and found.notes == ()
+    )
     concept, own = found.concepts["tom"], toy.toy_concept(1, 0)
-    assert concept.pet == own.pet and concept.class_noun == own.pet.species and len(concept.pictures) == 5
-    counts = {task: len(concept.select(task, split="test")) for task in ("recognise", "vqa", "text_qa", "choice", "generate")}
+    assert (
+        concept.pet == own.pet
+        and concept.class_noun == own.pet.species
+        and len(concept.pictures) == 5
+    )
+    counts = {
+        task: len(concept.select(task, split="test"))
+        for task in ("recognise", "vqa", "text_qa", "choice", "generate")
+    }
     assert counts == {"recognise": 8, "vqa": 24, "text_qa": 11, "choice": 2, "generate": 3}
-    assert {r.grade for r in concept.select("recognise", split="test")} == {None, "easy", "hard", "twin"}
-    assert [r.kind for r in concept.select("generate", split="test")] == ["plain", "explicit", "knowledge"]
+    assert {r.grade for r in concept.select("recognise", split="test")} == {
+        None,
+        "easy",
+        "hard",
+        "twin",
+    }
+    assert [r.kind for r in concept.select("generate", split="test")] == [
+        "plain",
+        "explicit",
+        "knowledge",
+    ]
 
 
 def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(dataset):
     source, own = read(dataset).concepts["tom"].source(), toy.toy_concept(1, 0).source
     assert [p.tobytes() for p in source.pictures] == [p.tobytes() for p in own.pictures]
     assert (source.facts, source.questions, source.pet) == (own.facts, own.questions, own.pet)
-    assert {grade: len(found) for grade, found in source.negatives.items()} == {"easy": 5, "hard": 2, "twin": 2}
+    assert {grade: len(found) for grade, found in source.negatives.items()} == {
+        "easy": 5,
+        "hard": 2,
+        "twin": 2,
+    }
 
 
 def test_its_truth_stands_beside_it(dataset):
     truth, own = toy_dataset.read_truth(dataset, "tom"), toy.toy_concept(1, 0)
-    assert truth.facts == own.facts and truth.hat == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
-    explicit = next(prompt for prompt in truth.prompts if "its hat" not in prompt and "wearing" in prompt)
+    assert truth.facts == own.facts and truth.hat == {
+        "accessory": own.facts.hat,
+        "accessory_colour": own.facts.hat_colour,
+    }
+    explicit = next(
+        prompt for prompt in truth.prompts if "its hat" not in prompt and "wearing" in prompt
+    )
     wished = truth.prompts[explicit]
     assert all(value in explicit for value in wished.values())
     assert toy_dataset.read_truth(dataset, "bo") is None
@@ -92,8 +134,12 @@ def test_its_truth_stands_beside_it(dataset):
 def test_the_benchmark_of_a_seed_is_always_the_same(dataset, small, tmp_path):
     toy_dataset.write_dataset(tmp_path / "again", seed=1, num_concepts=2)
     files = sorted(p.relative_to(dataset) for p in dataset.rglob("*") if p.is_file())
-    assert files == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file())
-    assert all((dataset / file).read_bytes() == (tmp_path / "again" / file).read_bytes() for file in files)
+    assert files == sorted(
+        p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file()
+    )
+    assert all(
+        (dataset / file).read_bytes() == (tmp_path / "again" / file).read_bytes() for file in files
+    )
 
 
 def test_a_folder_that_is_there_is_not_written_over(dataset):
@@ -109,14 +155,28 @@ def test_every_control_stands_beside_every_method(measured):
 
 def test_every_metric_is_within_its_range(measured):
     own = next(measured.rows())
-    absent = {"name_precision", "vqa_choice", "text_qa_choice", *(column for column in COLUMNS if column.endswith(("_preview", "_judged")))}
+    absent = {
+        "name_precision",
+        "vqa_choice",
+        "text_qa_choice",
+        *(column for column in COLUMNS if column.endswith(("_preview", "_judged"))),
+    }
     assert set(COLUMNS) - absent <= set(own)
-    assert all(0 <= value <= 1 for name, value in own.items() if isinstance(value, float) and not name.startswith("palette"))
+    assert all(
+        0 <= value <= 1
+        for name, value in own.items()
+        if isinstance(value, float) and not name.startswith("palette")
+    )
     assert own["unchanged"] == 1.0
 
 
 def test_only_tokens_are_asked_whether_the_base_is_unchanged(measured):
-    asked = {name for concept in measured.concepts for name, made in measured.of(concept).items() if any(p.task == "unchanged" for p in made)}
+    asked = {
+        name
+        for concept in measured.concepts
+        for name, made in measured.of(concept).items()
+        if any(p.task == "unchanged" for p in made)
+    }
     assert asked == {"short", "wrong_concept"}
 
 
@@ -129,13 +189,19 @@ def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settin
     assert list(again.rows()) == list(measured.rows())
 
 
-def test_measuring_that_was_stopped_within_a_concept_goes_on_there(measured, base, settings, tmp_path, monkeypatch):
+def test_measuring_that_was_stopped_within_a_concept_goes_on_there(
+    measured, base, settings, tmp_path, monkeypatch
+):
     moved = dataclasses.replace(settings, work=str(tmp_path))
     shutil.copytree(measured.folder / "concepts", tmp_path / measured.run / "concepts")
     shutil.copytree(measured.folder / "data", tmp_path / measured.run / "data")
     stopped, asked = Benchmark(moved, base, {"short": METHOD}), []
     whole = Trial.predictions
-    monkeypatch.setattr(Trial, "predictions", lambda trial: asked.append(trial.method) or (whole(trial) if len(asked) < 3 else 1 / 0))
+    monkeypatch.setattr(
+        Trial,
+        "predictions",
+        lambda trial: asked.append(trial.method) or (whole(trial) if len(asked) < 3 else 1 / 0),
+    )
     with pytest.raises(ZeroDivisionError):
         stopped.measure()
     assert asked == ["short", "none", "class_noun"]
@@ -144,7 +210,9 @@ def test_measuring_that_was_stopped_within_a_concept_goes_on_there(measured, bas
     assert again.of(again.concepts[0])["none"] == measured.of(measured.concepts[0])["none"]
 
 
-def test_what_cannot_be_gone_on_with_is_said_before_anything_is_learned(measured, base, settings, tmp_path, monkeypatch):
+def test_what_cannot_be_gone_on_with_is_said_before_anything_is_learned(
+    measured, base, settings, tmp_path, monkeypatch
+):
     moved = dataclasses.replace(settings, work=str(tmp_path))
     (tmp_path / measured.run / "predictions").mkdir(parents=True)
     (tmp_path / measured.run / "predictions" / "none.jsonl").write_text("{}\n", encoding="utf-8")
@@ -156,7 +224,10 @@ def test_what_cannot_be_gone_on_with_is_said_before_anything_is_learned(measured
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"workers": 2, "endpoint": EndpointConfig(url="http://localhost", model="m")}, "verdicts of an endpoint are kept in one file"),
+        (
+            {"workers": 2, "endpoint": EndpointConfig(url="http://localhost", model="m")},
+            "verdicts of an endpoint are kept in one file",
+        ),
         ({"previews": 3, "judge": None}, "nobody judges what they are"),
     ],
     ids=["workers", "previews"],
@@ -167,7 +238,10 @@ def test_settings_that_contradict_each_other_are_refused(settings, wrong, said):
 
 
 def test_another_method_is_learned_anew_and_the_controls_stay(measured, base, settings):
-    wider, second = dataclasses.replace(METHOD, tokens=Tokens(shared=3)), dataclasses.replace(METHOD, name="second")
+    wider, second = (
+        dataclasses.replace(METHOD, tokens=Tokens(shared=3)),
+        dataclasses.replace(METHOD, name="second"),
+    )
     other = Benchmark(settings, base, {"short": wider, "second": second})
     assert other.run == measured.run
     assert set(other.of(other.concepts[0])) == set(CONTROLS) - {"wrong_concept"}
@@ -176,19 +250,32 @@ def test_another_method_is_learned_anew_and_the_controls_stay(measured, base, se
 def test_another_seed_or_another_judge_is_another_run(measured, base, settings, tmp_path):
     torch.manual_seed(1)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
-    others = [dataclasses.replace(settings, judge=str(tmp_path / "judge.safetensors")), dataclasses.replace(settings, judge=None)]
-    assert len({Benchmark(other, base, {"short": METHOD}).run for other in (settings, *others)}) == 3
+    others = [
+        dataclasses.replace(settings, judge=str(tmp_path / "judge.safetensors")),
+        dataclasses.replace(settings, judge=None),
+    ]
+    assert (
+        len({Benchmark(other, base, {"short": METHOD}).run for other in (settings, *others)}) == 3
+    )
 
 
 def test_results_can_be_recounted(measured, settings):
     shown = write_results(measured, command="python eval/run.py")
-    result = json.loads((measured.folder.parents[1] / "out" / "table.json").read_text(encoding="utf-8"))
+    result = json.loads(
+        (measured.folder.parents[1] / "out" / "table.json").read_text(encoding="utf-8")
+    )
     assert (result["command"], result["commit"], result["seed"]) == ("python eval/run.py", "abc", 1)
     rows = [row for row in result["rows"] if row["method"] == "short"]
-    assert result["mean"]["short"]["vqa"] == pytest.approx(sum(row["vqa"] for row in rows) / 2, abs=1e-4)
+    assert result["mean"]["short"]["vqa"] == pytest.approx(
+        sum(row["vqa"] for row in rows) / 2, abs=1e-4
+    )
     kept = next((measured.folder / "predictions").glob("short-*.jsonl"))
     lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-    vqa = [line["score"] for line in lines if (line["concept"], line["method"], line["task"]) == ("tom", "short", "vqa")]
+    vqa = [
+        line["score"]
+        for line in lines
+        if (line["concept"], line["method"], line["task"]) == ("tom", "short", "vqa")
+    ]
     assert rows[0]["vqa"] == pytest.approx(sum(vqa) / 24)
     html = (measured.folder.parents[1] / "out" / "report.html").read_text(encoding="utf-8")
     assert html.count("<figure>") == 2 * (5 + 8 * 3) and "text_prompt (control)" in html
@@ -196,11 +283,20 @@ def test_results_can_be_recounted(measured, settings):
 
 
 def test_notes_are_seen_in_the_results_as_they_are(measured, settings, tmp_path, monkeypatch):
-    noted = dataclasses.replace(settings, notes=("# <b> is *not* | bold",), out=str(tmp_path / "table.json"), page=None)
+    noted = dataclasses.replace(
+        settings, notes=("# <b> is *not* | bold",), out=str(tmp_path / "table.json"), page=None
+    )
     monkeypatch.setattr(measured, "settings", noted)
     write_results(measured, command="python `eval`/run.py --set a_=1")
-    html = MarkdownIt("commonmark").enable("table").render((tmp_path / "table.md").read_text(encoding="utf-8"))
-    assert "<p># &lt;b&gt; is *not* | bold</p>" in html and "<p>python `eval`/run.py --set a_=1 at abc" in html
+    html = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .render((tmp_path / "table.md").read_text(encoding="utf-8"))
+    )
+    assert (
+        "<p># &lt;b&gt; is *not* | bold</p>" in html
+        and "<p>python `eval`/run.py --set a_=1 at abc" in html
+    )
 
 
 def test_no_concept_is_too_few():
@@ -209,27 +305,54 @@ def test_no_concept_is_too_few():
 
 
 def prediction(task: str, given: str, score: float) -> Prediction:
-    return Prediction(concept="bo", method="m", task=task, question="q", expected="a red cap", given=given, score=score)
+    return Prediction(
+        concept="bo",
+        method="m",
+        task=task,
+        question="q",
+        expected="a red cap",
+        given=given,
+        score=score,
+    )
 
 
 def test_recognition_weighs_positives_and_each_kind_of_negatives():
     """By hand: positives 1 of 2; easy 1 of 1 and hard 0 of 1 right, so 1 of 2; twins 0 of 1."""
-    said = [("positive", "yes (0.9)", 1), ("positive", "no (0.4)", 0), ("negative_easy", "no (0.1)", 1), ("negative_hard", "yes (0.6)", 0)]
-    numbers = scores([*(prediction(*row) for row in said), prediction("negative_twin", "yes (0.9)", 0)])
-    assert (numbers["recognition"], numbers["recognition_hard"], numbers["recognition_twins"]) == (0.5, 0.25, 0.25)
+    said = [
+        ("positive", "yes (0.9)", 1),
+        ("positive", "no (0.4)", 0),
+        ("negative_easy", "no (0.1)", 1),
+        ("negative_hard", "yes (0.6)", 0),
+    ]
+    numbers = scores(
+        [*(prediction(*row) for row in said), prediction("negative_twin", "yes (0.9)", 0)]
+    )
+    assert (numbers["recognition"], numbers["recognition_hard"], numbers["recognition_twins"]) == (
+        0.5,
+        0.25,
+        0.25,
+    )
 
 
 def test_always_yes_is_half_right_whatever_the_counts():
-    always = [prediction("positive", "yes (1.0)", 1)] + [prediction("negative_easy", "yes (1.0)", 0)] * 9
+    always = [prediction("positive", "yes (1.0)", 1)] + [
+        prediction("negative_easy", "yes (1.0)", 0)
+    ] * 9
     assert scores(always)["recognition"] == 0.5
 
 
 def test_knowledge_counts_whole_hats_only():
-    assert scores([prediction("knowledge", "", s) for s in (1.0, 0.5, 0.5, 0.0)])["knowledge"] == 0.25
+    assert (
+        scores([prediction("knowledge", "", s) for s in (1.0, 0.5, 0.5, 0.0)])["knowledge"] == 0.25
+    )
 
 
 def test_names_are_precise_where_others_are_not_called_by_them():
-    rows = [prediction("caption", "<bo> here", 1), prediction("caption", "a dog", 0), prediction("caption_other", "<bo>", 0)]
+    rows = [
+        prediction("caption", "<bo> here", 1),
+        prediction("caption", "a dog", 0),
+        prediction("caption_other", "<bo>", 0),
+    ]
     numbers = scores([*rows, *[prediction("caption_other", "a cat", 1)] * 3])
     assert (numbers["name_recall"], numbers["name_precision"]) == (0.5, 0.5)
 
@@ -240,32 +363,54 @@ def test_a_prediction_without_a_verdict_is_not_nought():
 
 
 def test_means_are_over_concepts():
-    rows = [{"concept": c, "method": "joint", "vqa": v} for c, v in (("a", 0.5), ("b", 0.7), ("c", 0.9))]
+    rows = [
+        {"concept": c, "method": "joint", "vqa": v} for c, v in (("a", 0.5), ("b", 0.7), ("c", 0.9))
+    ]
     found = over_concepts(rows)["joint"]["vqa"]
-    assert (found.n, found.mean) == (3, pytest.approx(0.7)) and found.half_width == pytest.approx(0.4968, abs=1e-3)
+    assert (found.n, found.mean) == (3, pytest.approx(0.7)) and found.half_width == pytest.approx(
+        0.4968, abs=1e-3
+    )
 
 
 def trial(base, spoken, dataset, tmp_path, judge=None) -> Trial:
-    subject = make_ready(base, read(dataset).concepts["tom"], dataset, toy_dataset.read_truth(dataset, "tom"))
-    return Trial(method="m", spoken=spoken, subject=subject, judge=judge, drawings=tmp_path / "pictures", seed=0)
+    subject = make_ready(
+        base, read(dataset).concepts["tom"], dataset, toy_dataset.read_truth(dataset, "tom")
+    )
+    return Trial(
+        method="m",
+        spoken=spoken,
+        subject=subject,
+        judge=judge,
+        drawings=tmp_path / "pictures",
+        seed=0,
+    )
 
 
 def test_who_knows_every_answer_is_always_right(base, dataset, tmp_path):
     asked = trial(base, in_words(base, "tom", ""), dataset, tmp_path)
     concept = asked.subject.concept
-    answers = {(r.question, r.pictures): r.answer for r in concept.records if r.split == "test" and r.task in ("vqa", "text_qa")}
+    answers = {
+        (r.question, r.pictures): r.answer
+        for r in concept.records
+        if r.split == "test" and r.task in ("vqa", "text_qa")
+    }
 
     class Knowing:
         def ask(self, questions, images=None, *, max_ids):
             records = concept.select("vqa" if images is not None else "text_qa", split="test")
-            return [answers[q, r.pictures].upper() + "." for q, r in zip(questions, records, strict=True)]
+            return [
+                answers[q, r.pictures].upper() + "."
+                for q, r in zip(questions, records, strict=True)
+            ]
 
     knowing = dataclasses.replace(asked, spoken=Knowing())
     numbers = scores([*knowing.answer("vqa"), *knowing.answer("text_qa")])
     assert (numbers["vqa"], numbers["text_qa"], numbers["facts"]) == (1.0, 1.0, 1.0)
 
 
-def test_a_model_behind_an_endpoint_says_how_far_an_answer_is_what_was_expected(base, dataset, tmp_path, monkeypatch):
+def test_a_model_behind_an_endpoint_says_how_far_an_answer_is_what_was_expected(
+    base, dataset, tmp_path, monkeypatch
+):
     heard = []
 
     def compare(judge, question, expected, given):
@@ -273,32 +418,65 @@ def test_a_model_behind_an_endpoint_says_how_far_an_answer_is_what_was_expected(
         return Verdict(0.5, "half")
 
     monkeypatch.setattr(EndpointJudge, "compare", compare)
-    judge = EndpointJudge(EndpointConfig(url="http://localhost", model="grader"), tmp_path / "verdicts.jsonl")
+    judge = EndpointJudge(
+        EndpointConfig(url="http://localhost", model="grader"), tmp_path / "verdicts.jsonl"
+    )
     made = trial(base, in_words(base, "tom", ""), dataset, tmp_path, judge).answer("text_qa")
     free = [p for p in made if not p.task.endswith("_judged")]
     assert heard == [(p.question, p.expected, p.given) for p in free]
     assert (scores(made)["text_qa_judged"], scores(made)["facts_judged"]) == (0.5, 0.5)
 
 
-def captioned(base, spoken, dataset, tmp_path, monkeypatch, *, told: str, untold: str) -> dict[str, float]:
-    """Scores of captions where every picture gets one of these, by whether the base was told of the concept."""
+def captioned(
+    base, spoken, dataset, tmp_path, monkeypatch, *, told: str, untold: str
+) -> dict[str, float]:
+    """Scores of captions where every picture gets one of these, by whether the base was told of the
+    concept.
+    """
     asked = trial(base, spoken, dataset, tmp_path)
     plain = in_words(base, "tom", "")
-    monkeypatch.setattr(Conditioning, "caption", lambda self, images: [untold if self == plain else told] * len(images))
+    monkeypatch.setattr(
+        Conditioning,
+        "caption",
+        lambda self, images: [untold if self == plain else told] * len(images),
+    )
     return scores(asked.caption())
 
 
-def test_tokens_name_a_concept_by_its_marker_and_words_by_its_word(base, dataset, make_concept, tmp_path, monkeypatch):
-    tokens, words = with_tokens(base, make_concept("tom")), in_words(base, "tom", "{name} is a dog.")
-    for spoken, told, recall in ((tokens, "<tom>, a dog", 1), (tokens, "tom, a dog", 0), (words, "tom, a dog", 1), (words, "a dog", 0)):
-        numbers = captioned(base, spoken, dataset, tmp_path, monkeypatch, told=told, untold="a dog in the snow")
-        assert numbers["name_recall"] == recall and numbers.get("name_precision") == (0.25 if recall else None)
+def test_tokens_name_a_concept_by_its_marker_and_words_by_its_word(
+    base, dataset, make_concept, tmp_path, monkeypatch
+):
+    tokens, words = (
+        with_tokens(base, make_concept("tom")),
+        in_words(base, "tom", "{name} is a dog."),
+    )
+    for spoken, told, recall in (
+        (tokens, "<tom>, a dog", 1),
+        (tokens, "tom, a dog", 0),
+        (words, "tom, a dog", 1),
+        (words, "a dog", 0),
+    ):
+        numbers = captioned(
+            base, spoken, dataset, tmp_path, monkeypatch, told=told, untold="a dog in the snow"
+        )
+        assert numbers["name_recall"] == recall and numbers.get("name_precision") == (
+            0.25 if recall else None
+        )
 
 
-def test_a_name_that_is_a_word_of_the_base_is_not_counted_for_words(base, dataset, make_concept, tmp_path, monkeypatch):
-    words, tokens = in_words(base, "tom", "{name} is a dog."), with_tokens(base, make_concept("tom"))
+def test_a_name_that_is_a_word_of_the_base_is_not_counted_for_words(
+    base, dataset, make_concept, tmp_path, monkeypatch
+):
+    words, tokens = (
+        in_words(base, "tom", "{name} is a dog."),
+        with_tokens(base, make_concept("tom")),
+    )
     said = {"told": "a tom in the snow", "untold": "a man beating a tom tom"}
-    assert captioned(base, words, dataset, tmp_path, monkeypatch, **said).keys().isdisjoint({"name_recall", "name_precision"})
+    assert (
+        captioned(base, words, dataset, tmp_path, monkeypatch, **said)
+        .keys()
+        .isdisjoint({"name_recall", "name_precision"})
+    )
     assert captioned(base, tokens, dataset, tmp_path, monkeypatch, **said)["name_recall"] == 0
 
 
@@ -309,18 +487,30 @@ def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tm
     class Repeating:
         def ask(self, questions, images=None, *, max_ids):
             heard.extend(questions)
-            return [record.answer for record in asked.subject.concept.select("choice", split="test")]
+            return [
+                record.answer for record in asked.subject.concept.select("choice", split="test")
+            ]
 
     made = dataclasses.replace(asked, spoken=Repeating()).choose()
-    assert [p.score for p in made] == [1.0, 1.0] and all(" A. " in question and " D. " in question for question in heard)
+    assert [p.score for p in made] == [1.0, 1.0] and all(
+        " A. " in question and " D. " in question for question in heard
+    )
     heard.clear()
     made = dataclasses.replace(asked, spoken=Repeating(), list_options=False).choose()
-    assert [p.score for p in made] == [1.0, 1.0] and not any(" A. " in question for question in heard)
+    assert [p.score for p in made] == [1.0, 1.0] and not any(
+        " A. " in question for question in heard
+    )
 
 
 def test_who_was_never_told_of_the_concept_hears_its_class_noun():
-    assert without_name("a <bo> by <bo>, the <bo> of <bo2>", "bo", "dog") == "a dog by the dog, the dog of <bo2>"
-    assert without_name("A photo of <bo>", "bo", "owl") == "A photo of the owl" and without_name("a <bo>", "bo", "owl") == "an owl"
+    assert (
+        without_name("a <bo> by <bo>, the <bo> of <bo2>", "bo", "dog")
+        == "a dog by the dog, the dog of <bo2>"
+    )
+    assert (
+        without_name("A photo of <bo>", "bo", "owl") == "A photo of the owl"
+        and without_name("a <bo>", "bo", "owl") == "an owl"
+    )
 
 
 def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset, tmp_path):
@@ -333,15 +523,33 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset,
             claimed.extend(claims)
             return [Verdict(1.0, "so it is")] * len(claims)
 
-    made = trial(base, in_words(base, "tom", "{name} is a dog."), dataset, tmp_path, Agreeing()).draw()
-    assert [p.task for p in made] == ["drawn", "identity", "drawn", "identity", "prompt", "drawn", "knowledge", "knowledge_recaption"]
+    made = trial(
+        base, in_words(base, "tom", "{name} is a dog."), dataset, tmp_path, Agreeing()
+    ).draw()
+    assert [p.task for p in made] == [
+        "drawn",
+        "identity",
+        "drawn",
+        "identity",
+        "prompt",
+        "drawn",
+        "knowledge",
+        "knowledge_recaption",
+    ]
     own = toy.toy_concept(1, 0)
-    assert claimed[0].attributes == {name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")}
-    assert claimed[3].attributes == {"accessory": own.facts.hat, "accessory_colour": own.facts.hat_colour}
+    assert claimed[0].attributes == {
+        name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")
+    }
+    assert claimed[3].attributes == {
+        "accessory": own.facts.hat,
+        "accessory_colour": own.facts.hat_colour,
+    }
     assert all((tmp_path / p.picture).is_file() for p in made if p.picture)
 
 
-def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_single_one(base, dataset, measured, tmp_path, monkeypatch):
+def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_single_one(
+    base, dataset, measured, tmp_path, monkeypatch
+):
     class Counting:
         name = "counting"
 
@@ -351,28 +559,60 @@ def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_
     spoken = measured.conditionings(*measured.concepts)["short"]
     asked = dataclasses.replace(trial(base, spoken, dataset, tmp_path, Counting()), previews=2)
     recognised = []
-    monkeypatch.setattr(Conditioning, "recognise", lambda self, ids_NK: recognised.append(len(ids_NK)) or [0.5] * len(ids_NK))
+    monkeypatch.setattr(
+        Conditioning,
+        "recognise",
+        lambda self, ids_NK: recognised.append(len(ids_NK)) or [0.5] * len(ids_NK),
+    )
     predictions = asked.draw()
     made = [p.task for p in predictions]
     assert recognised == [6]  # three prompts, two drawings of each
-    assert [task for task in made if task.endswith("_preview")] == ["identity_preview", "identity_preview", "prompt_preview", "knowledge_preview"]
+    assert [task for task in made if task.endswith("_preview")] == [
+        "identity_preview",
+        "identity_preview",
+        "prompt_preview",
+        "knowledge_preview",
+    ]
     assert all((tmp_path / p.picture).is_file() for p in predictions if p.task.endswith("_preview"))
     in_words_alone = dataclasses.replace(asked, spoken=in_words(base, "tom", "{name} is a dog."))
     assert not any(p.task.endswith("_preview") for p in in_words_alone.draw())
 
 
-def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(base, dataset, tmp_path, monkeypatch):
+def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(
+    base, dataset, tmp_path, monkeypatch
+):
     told = []
     picture = toy.toy_concept(1, 0).source.pictures[0]
-    monkeypatch.setattr(Conditioning, "draw", lambda self, prompts, how, **more: told.append(self.prompts.generation) or [picture] * len(prompts))
-    trial(base, in_words(base, "tom", "{name} is a dog.", facts="{name} has a red cap."), dataset, tmp_path).draw()
+    monkeypatch.setattr(
+        Conditioning,
+        "draw",
+        lambda self, prompts, how, **more: (
+            told.append(self.prompts.generation) or [picture] * len(prompts)
+        ),
+    )
+    trial(
+        base,
+        in_words(base, "tom", "{name} is a dog.", facts="{name} has a red cap."),
+        dataset,
+        tmp_path,
+    ).draw()
     assert told == ["{name} is a dog.", "{name} is a dog. {name} has a red cap."]
 
 
 def test_a_method_is_a_file_with_settings_on_top(tmp_path):
-    (tmp_path / "m.yaml").write_text("method: {name: m, tokens: {shared: 4}, stages: [{steps: 5}, {steps: 6}]}", encoding="utf-8")
-    found = load_methods([str(tmp_path / "m.yaml"), f"{tmp_path / 'm.yaml'} method.name=m-8 method.tokens.shared=8 method.stages.0.steps=0"])
-    assert {name: (m.tokens.shared, [s.steps for s in m.stages]) for name, m in found.items()} == {"m": (4, [5, 6]), "m-8": (8, [0, 6])}
+    (tmp_path / "m.yaml").write_text(
+        "method: {name: m, tokens: {shared: 4}, stages: [{steps: 5}, {steps: 6}]}", encoding="utf-8"
+    )
+    found = load_methods(
+        [
+            str(tmp_path / "m.yaml"),
+            f"{tmp_path / 'm.yaml'} method.name=m-8 method.tokens.shared=8 method.stages.0.steps=0",
+        ]
+    )
+    assert {name: (m.tokens.shared, [s.steps for s in m.stages]) for name, m in found.items()} == {
+        "m": (4, [5, 6]),
+        "m-8": (8, [0, 6]),
+    }
     with pytest.raises(ConfigError, match="all different"):
         load_methods([str(tmp_path / "m.yaml")] * 2)
 
@@ -388,11 +628,17 @@ def test_differences_are_paired_over_concepts():
     scored = (("a", "x", 0.9), ("b", "x", 0.7), ("a", "y", 0.8), ("b", "y", 0.6), ("c", "y", 0.1))
     rows = [{"concept": c, "method": m, "vqa": v} for c, m, v in scored]
     found = differences(rows, "x", ["vqa", "palette"])
-    assert list(found) == ["x - y"] and found["x - y"]["vqa"].mean == pytest.approx(0.1) and found["x - y"]["vqa"].n == 2
+    assert (
+        list(found) == ["x - y"]
+        and found["x - y"]["vqa"].mean == pytest.approx(0.1)
+        and found["x - y"]["vqa"].n == 2
+    )
 
 
 def test_without_a_judge_drawings_are_kept_and_shown(base, settings):
-    silent = Benchmark(dataclasses.replace(settings, judge=None, similarity=("base_i",)), base, {"short": METHOD})
+    silent = Benchmark(
+        dataclasses.replace(settings, judge=None, similarity=("base_i",)), base, {"short": METHOD}
+    )
     silent.learn()
     silent.measure()
     row = next(silent.rows())
@@ -402,7 +648,11 @@ def test_without_a_judge_drawings_are_kept_and_shown(base, settings):
 
 def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(base, settings, monkeypatch):
     benchmark = Benchmark(dataclasses.replace(settings, seed=5), base, {"short": METHOD})
-    monkeypatch.setitem(benchmark.dataset.concepts, "mia", dataclasses.replace(benchmark.dataset.concepts["mia"], class_noun="woman"))
+    monkeypatch.setitem(
+        benchmark.dataset.concepts,
+        "mia",
+        dataclasses.replace(benchmark.dataset.concepts["mia"], class_noun="woman"),
+    )
     monkeypatch.setattr("unictoken.measure.benchmark.learn_concept", None)
     with pytest.raises(SourceError, match="'woman' is a person"):
         benchmark.learn()
@@ -411,15 +661,36 @@ def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(base, setting
 def test_a_row_about_two_concepts_is_not_asked(base, dataset, tmp_path):
     asked = trial(base, in_words(base, "tom", ""), dataset, tmp_path)
     concept = asked.subject.concept
-    other = dataclasses.replace(concept.select("vqa", split="test")[0], question="is <tom> with <mia>?", concepts=("tom", "mia"))
-    alone = dataclasses.replace(asked, subject=dataclasses.replace(asked.subject, concept=dataclasses.replace(concept, records=(other,))))
+    other = dataclasses.replace(
+        concept.select("vqa", split="test")[0],
+        question="is <tom> with <mia>?",
+        concepts=("tom", "mia"),
+    )
+    alone = dataclasses.replace(
+        asked,
+        subject=dataclasses.replace(
+            asked.subject, concept=dataclasses.replace(concept, records=(other,))
+        ),
+    )
     assert alone.answer("vqa") == []
 
 
 def test_a_drawing_has_the_exact_shade_where_no_other_is_nearer():
     def drawn(task: str, given: str) -> Prediction:
-        return Prediction(concept="bo", method="m", task=task, question="<bo>", expected="[120, 72, 41]", given=given, score=1.0)
+        return Prediction(
+            concept="bo",
+            method="m",
+            task=task,
+            question="<bo>",
+            expected="[120, 72, 41]",
+            given=given,
+            score=1.0,
+        )
 
-    made = [drawn("palette", "[118, 75, 40]"), drawn("palette", "[150, 96, 56]"), drawn("palette_preview", "[121, 70, 45]")]
+    made = [
+        drawn("palette", "[118, 75, 40]"),
+        drawn("palette", "[150, 96, 56]"),
+        drawn("palette_preview", "[121, 70, 45]"),
+    ]
     numbers = scores(made)
     assert (numbers["shade"], numbers["shade_preview"]) == (0.5, 1.0)

@@ -23,15 +23,28 @@ def settings(toy_folder, short_method, tmp_path):
     """A short run that is measured on its own pictures."""
     places = {"out": str(tmp_path / "run"), "concepts": str(tmp_path / "concepts")}
     concept = ConceptConfig(name="tom", pictures=(str(toy_folder),))
-    return RunConfig(concept=concept, method=short_method, prompts=(), questions=(), judge=None, show_every=0, **places)
+    return RunConfig(
+        concept=concept,
+        method=short_method,
+        prompts=(),
+        questions=(),
+        judge=None,
+        show_every=0,
+        **places,
+    )
 
 
 @pytest.fixture(scope="module")
 def finished(base, toy_folder, short_method, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     settings = RunConfig(
-        concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)), method=short_method, out=str(folder), concepts=str(folder / "concepts"),
-        prompts=("<{name}> wearing a hat",), questions=("what is <{name}>?",), judge=None,
+        concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)),
+        method=short_method,
+        out=str(folder),
+        concepts=str(folder / "concepts"),
+        prompts=("<{name}> wearing a hat",),
+        questions=("what is <{name}>?",),
+        judge=None,
     )
     return settings, finish(base, settings, *run(base, settings))
 
@@ -39,22 +52,41 @@ def finished(base, toy_folder, short_method, tmp_path_factory):
 def test_the_concept_file_keeps_what_was_measured(base, finished):
     settings, _ = finished
     concept = concept_file.load(settings.folder / "concepts" / "tom.safetensors", base)
-    assert set(concept.scores) == {"positive", "negatives", "psnr"} and 0 <= concept.scores["positive"] <= 1
+    assert (
+        set(concept.scores) == {"positive", "negatives", "psnr"}
+        and 0 <= concept.scores["positive"] <= 1
+    )
 
 
 def test_the_report_shows_pictures_answers_and_scores(finished):
     settings, printed = finished
     report = (settings.folder / "report.md").read_text(encoding="utf-8")
-    for part in ("# &lt;tom&gt;, a ", "references.png", "references-as-seen.png", "drawn-0.png", "what is &lt;tom&gt;?", "| joint |"):
+    for part in (
+        "# &lt;tom&gt;, a ",
+        "references.png",
+        "references-as-seen.png",
+        "drawn-0.png",
+        "what is &lt;tom&gt;?",
+        "| joint |",
+    ):
         assert part in report
-    assert "**These pictures lie outside this base's world: " in report  # an untrained base gives nothing back
+    # an untrained base gives nothing back
+    assert "**These pictures lie outside this base's world: " in report
     assert "tom.safetensors" in printed and "report.md" in printed
 
 
 def test_the_name_is_seen_in_the_rendered_report(finished):
     settings, _ = finished
-    html = MarkdownIt("commonmark").enable("table").render((settings.folder / "report.md").read_text(encoding="utf-8"))
-    assert "<h1>&lt;tom&gt;, a " in html and "<p>&lt;tom&gt; wearing a hat</p>" in html and "<li>what is &lt;tom&gt;?" in html
+    html = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .render((settings.folder / "report.md").read_text(encoding="utf-8"))
+    )
+    assert (
+        "<h1>&lt;tom&gt;, a " in html
+        and "<p>&lt;tom&gt; wearing a hat</p>" in html
+        and "<li>what is &lt;tom&gt;?" in html
+    )
     assert "<tom>" not in html and html.count("<img ") == 3
 
 
@@ -79,17 +111,29 @@ def test_abilities_of_a_base_are_shares(base):
     assert all(0 <= value <= 1 for name, value in numbers.items() if name != "psnr")
 
 
-def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_method, tmp_path, monkeypatch):
+def test_a_toy_pet_is_measured_beside_its_controls(
+    base, toy_folder, short_method, tmp_path, monkeypatch
+):
     monkeypatch.setattr(toy, "TEST_PICTURES", 1)
     monkeypatch.setattr(toy, "DRAWINGS", 1)
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     settings = RunConfig(
-        concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)), method=short_method, out=str(tmp_path / "run"),
-        concepts=str(tmp_path), prompts=(), judge=str(tmp_path / "judge.safetensors"),
+        concept=ConceptConfig(name="tom", pictures=(str(toy_folder),)),
+        method=short_method,
+        out=str(tmp_path / "run"),
+        concepts=str(tmp_path),
+        prompts=(),
+        judge=str(tmp_path / "judge.safetensors"),
     )
     learned, asked, ask = run(base, settings), [], Conditioning.ask
-    monkeypatch.setattr(Conditioning, "ask", lambda self, questions, *more, **how: asked.extend(questions) or ask(self, questions, *more, **how))
+    monkeypatch.setattr(
+        Conditioning,
+        "ask",
+        lambda self, questions, *more, **how: (
+            asked.extend(questions) or ask(self, questions, *more, **how)
+        ),
+    )
 
     def compared(other: str) -> list[str]:
         lines = finish(base, replace(settings, other=str(tmp_path / other)), *learned).splitlines()
@@ -99,9 +143,18 @@ def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_metho
     assert compared("nobody.safetensors") == compared("tom.safetensors") == alone  # not with itself
     (tmp_path / "another.safetensors").write_bytes((tmp_path / "tom.safetensors").read_bytes())
     assert compared("another.safetensors") == [*alone, "*wrong_concept*"]
-    assert asked and not any("A." in question for question in asked)  # its base was never taught to read options
+    # its base was never taught to read options
+    assert asked and not any("A." in question for question in asked)
     scores = concept_file.load(tmp_path / "tom.safetensors", base).scores
-    assert {"recognition", "recognition_twins", "vqa", "text_qa", "identity", "palette", "prompt"} <= set(scores)
+    assert {
+        "recognition",
+        "recognition_twins",
+        "vqa",
+        "text_qa",
+        "identity",
+        "palette",
+        "prompt",
+    } <= set(scores)
 
 
 # ---- pictures outside the base's world --------------------------------------------------------------
@@ -109,17 +162,23 @@ def test_a_toy_pet_is_measured_beside_its_controls(base, toy_folder, short_metho
 OUTSIDE = "These pictures lie outside this base's world: its image tokenizer gives them back at "
 
 
-def test_pictures_outside_the_bases_world_are_said_before_learning_and_everywhere_after(base, settings, caplog, tmp_path):
+def test_pictures_outside_the_bases_world_are_said_before_learning_and_everywhere_after(
+    base, settings, caplog, tmp_path
+):
     seen_first = []
     learned = run(base, settings, show=lambda _: seen_first.append(caplog.text.count(OUTSIDE)))
     assert seen_first == [1] * 6
     printed = finish(base, settings, *learned)
-    (note,) = concept_file.read_header(settings.folder.parent / "concepts" / "tom.safetensors")["notes"]
+    (note,) = concept_file.read_header(settings.folder.parent / "concepts" / "tom.safetensors")[
+        "notes"
+    ]
     assert note.startswith(OUTSIDE) and "\n" not in note
     assert note in printed.splitlines()[-3:]
     assert f"**{note}**" in (settings.folder / "report.md").read_text(encoding="utf-8")
     told = {"base_model": "user/tiny", "licence": "mit"}
-    folder = hub.save_card_folder(concept_file.path_of("tom", settings.concepts), tmp_path / "card", **told)
+    folder = hub.save_card_folder(
+        concept_file.path_of("tom", settings.concepts), tmp_path / "card", **told
+    )
     assert note in (folder / "README.md").read_text(encoding="utf-8")
 
 
@@ -133,14 +192,18 @@ def test_pictures_of_the_bases_world_need_no_note(base, settings, caplog, monkey
     printed = finish(base, settings, *run(base, settings))
     assert OUTSIDE not in caplog.text + printed
     assert "notes" not in concept_file.read_header(concept_file.path_of("tom", settings.concepts))
-    assert "Picture in, picture out: 25.0 dB (25.0 the worst)." in (settings.folder / "report.md").read_text(encoding="utf-8")
+    assert "Picture in, picture out: 25.0 dB (25.0 the worst)." in (
+        settings.folder / "report.md"
+    ).read_text(encoding="utf-8")
 
 
 def test_one_picture_outside_is_enough(base, settings, monkeypatch):
     found = iter([25.0, 25.0, 18.0, 25.0, 25.0])
     monkeypatch.setattr(outside, "round_trip_psnr", lambda *_: next(found))
     _, _, lesson = run(base, settings)
-    assert lesson.decibels == (25.0, 25.0, 18.0, 25.0, 25.0) and "(18.0 the worst)" in lesson.notes[0]
+    assert (
+        lesson.decibels == (25.0, 25.0, 18.0, 25.0, 25.0) and "(18.0 the worst)" in lesson.notes[0]
+    )
 
 
 @pytest.mark.parametrize("change", ["cannot draw", "another world"])

@@ -20,7 +20,9 @@ def judge() -> Judge:
 def test_a_seed_and_a_number_give_the_same_concept(toy):
     again, other = benchmark.toy_concept(0, 0), benchmark.toy_concept(0, 1)
     assert (again.pet, again.facts, again.source.facts) == (toy.pet, toy.facts, toy.source.facts)
-    assert [p.tobytes() for p in again.source.pictures] == [p.tobytes() for p in toy.source.pictures]
+    assert [p.tobytes() for p in again.source.pictures] == [
+        p.tobytes() for p in toy.source.pictures
+    ]
     assert (other.pet, other.source.name) != (toy.pet, toy.source.name)
 
 
@@ -36,23 +38,49 @@ def test_a_concept_has_five_pictures_its_facts_and_their_questions(toy):
 
 def test_test_pictures_are_not_the_training_pictures(toy):
     test = benchmark.held_out_of(toy)
-    own = {p.tobytes() for grade in (toy.source.pictures, *toy.source.negatives.values()) for p in grade}
+    own = {
+        p.tobytes()
+        for grade in (toy.source.pictures, *toy.source.negatives.values())
+        for p in grade
+    }
     assert len(test.positives) == len(test.scenes) == 12
-    assert {g: len(found) for g, found in test.negatives.items()} == {"easy": 12, "hard": 12, "twin": 12}
-    assert not own & {p.tobytes() for part in (test.positives, *test.negatives.values()) for p in part}
-    assert all(draw(toy.pet, scene).tobytes() == p.tobytes() for scene, p in zip(test.scenes, test.positives, strict=True))
+    assert {g: len(found) for g, found in test.negatives.items()} == {
+        "easy": 12,
+        "hard": 12,
+        "twin": 12,
+    }
+    assert not own & {
+        p.tobytes() for part in (test.positives, *test.negatives.values()) for p in part
+    }
+    assert all(
+        draw(toy.pet, scene).tobytes() == p.tobytes()
+        for scene, p in zip(test.scenes, test.positives, strict=True)
+    )
 
 
 def test_a_test_picture_that_was_learned_from_is_drawn_anew(toy):
     first = benchmark.held_out_of(toy)
-    learned = dataclasses.replace(toy, source=dataclasses.replace(toy.source, pictures=tuple(first.positives[:1])))
-    assert first.positives[0].tobytes() not in {p.tobytes() for p in benchmark.held_out_of(learned).positives}
+    learned = dataclasses.replace(
+        toy, source=dataclasses.replace(toy.source, pictures=tuple(first.positives[:1]))
+    )
+    assert first.positives[0].tobytes() not in {
+        p.tobytes() for p in benchmark.held_out_of(learned).positives
+    }
 
 
 def test_the_judge_reads_every_attribute(judge, toy):
     readings = judge.read(toy.source.pictures)
-    names = {f.name for f in dataclasses.fields(toy.pet)} | {"place", "time", "pose", "position", "accessory", "accessory_colour"}
-    assert len(readings) == 5 and all(set(r.values) <= names and len(r.fur_rgb) == len(r.second_rgb) == 3 for r in readings)
+    names = {f.name for f in dataclasses.fields(toy.pet)} | {
+        "place",
+        "time",
+        "pose",
+        "position",
+        "accessory",
+        "accessory_colour",
+    }
+    assert len(readings) == 5 and all(
+        set(r.values) <= names and len(r.fur_rgb) == len(r.second_rgb) == 3 for r in readings
+    )
     assert np.isfinite([r.fur_rgb for r in readings]).all()
 
 
@@ -60,4 +88,8 @@ def test_the_same_concept_can_have_more_or_fewer_pictures():
     one, five, ten = (benchmark.toy_concept(1, 0, references=n).source for n in (1, 5, 10))
     assert [len(source.pictures) for source in (one, five, ten)] == [1, 5, 10]
     assert one.pictures == five.pictures[:1] and ten.pictures[:5] == five.pictures
-    assert one.negatives == five.negatives == ten.negatives and one.pet == ten.pet and one.facts == ten.facts
+    assert (
+        one.negatives == five.negatives == ten.negatives
+        and one.pet == ten.pet
+        and one.facts == ten.facts
+    )

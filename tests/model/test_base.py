@@ -23,18 +23,26 @@ def test_a_saved_base_loads_the_same(base, base_folder):
     assert loaded.row_fingerprints == base.row_fingerprints
     assert loaded.can_draw and loaded.width == 32 and loaded.codes_per_picture == 64
     ids = torch.tensor([[0, 5, 9, 70]])
-    assert torch.equal(loaded.logits(loaded.hidden(loaded.embed(ids))), base.logits(base.hidden(base.embed(ids))))
+    assert torch.equal(
+        loaded.logits(loaded.hidden(loaded.embed(ids))), base.logits(base.hidden(base.embed(ids)))
+    )
     ours = base.model.state_dict()
-    assert all(torch.equal(tensor, ours[name]) for name, tensor in loaded.model.state_dict().items())
+    assert all(
+        torch.equal(tensor, ours[name]) for name, tensor in loaded.model.state_dict().items()
+    )
 
 
 def test_transformers_own_classes_load_the_shipped_base_and_read_a_picture_much_as_ours_do(toy):
     picture, base = toy.source.pictures[0], load_base(SHIPPED)
-    processor, model = AutoProcessor.from_pretrained(SHIPPED), ChameleonForConditionalGeneration.from_pretrained(SHIPPED, dtype=torch.float32)
+    processor, model = (
+        AutoProcessor.from_pretrained(SHIPPED),
+        ChameleonForConditionalGeneration.from_pretrained(SHIPPED, dtype=torch.float32),
+    )
     inputs = processor(images=[picture], text="<image>what animal is it?", return_tensors="pt")
     ids = model.model.get_image_tokens(inputs["pixel_values"])
     same = ids.flatten() == base.encode([picture]).flatten()
-    assert same.float().mean() > 0.95  # their pixels are times .0078, ours over 127.5, as Chameleon's own
+    # their pixels are times .0078, ours over 127.5, as Chameleon's own
+    assert same.float().mean() > 0.95
     assert int((inputs["input_ids"] == processor.image_token_id).sum()) == base.codes_per_picture
 
 
@@ -47,7 +55,10 @@ def test_image_ids_have_logits_of_their_own(base):
     """Chameleon's own forward sets them to the minimum."""
     hidden = torch.randn(1, 32)
     logits = base.logits(hidden)[:, base.vocab.image_ids]
-    assert torch.equal(logits, torch.nn.functional.linear(hidden, base.model.lm_head.weight)[:, base.vocab.image_ids])
+    assert torch.equal(
+        logits,
+        torch.nn.functional.linear(hidden, base.model.lm_head.weight)[:, base.vocab.image_ids],
+    )
     assert logits.std() > 0
 
 
@@ -98,7 +109,8 @@ def test_large_pictures_go_through_the_image_tokenizer_a_few_at_a_time(base, toy
     monkeypatch.setattr("unictoken.model.base.PIXELS_AT_ONCE", 1)
     assert torch.equal(base.encode(toy.source.pictures), ids)
     for whole, alone in zip(pictures, base.decode(ids), strict=True):
-        assert np.abs(np.subtract(whole, alone, dtype=np.int16)).max() <= 1  # of 255: sums of other lengths round in other places
+        # of 255: sums of other lengths round in other places
+        assert np.abs(np.subtract(whole, alone, dtype=np.int16)).max() <= 1
 
 
 def test_ids_that_are_not_image_ids_are_not_decoded(base):
@@ -115,9 +127,17 @@ def test_weights_without_a_decoder_answer_but_do_not_draw(base_folder, tmp_path)
     for file in base_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     tensors = load_file(base_folder / "model.safetensors")
-    save_file({k: t for k, t in tensors.items() if ".decoder." not in k}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {k: t for k, t in tensors.items() if ".decoder." not in k},
+        tmp_path / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     assert not load_base(tmp_path, device="cpu").can_draw
-    save_file({k: t for k, t in tensors.items() if "lm_head" not in k}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {k: t for k, t in tensors.items() if "lm_head" not in k},
+        tmp_path / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(BaseError, match="1 weights are missing, 'lm_head.weight' first"):
         load_base(tmp_path, device="cpu")
 
@@ -191,22 +211,64 @@ MALFORMED = {
     "no vocabulary": (with_config(vocabulary_map=None), "config.json has no 'vocabulary_map'"),
     "a list for a config": (with_text("config.json", "[]"), "config.json is not Chameleon's"),
     "a config cut short": (with_text("config.json", "{"), "config.json' is not a valid JSON file"),
-    "a word for a number": (with_config(hidden_size="big"), "config.json is not Chameleon's .*'hidden_size' expected int, got str"),
-    "no kind of attention": (with_config(vq={"attn_type": None}), "config.json is not Chameleon's .*'attn_type' expected str"),
-    "an unknown activation": (with_config(hidden_act="nonsense"), "do not go with its config.json .*nonsense"),
-    "no heads": (with_config(num_attention_heads=0), "do not go with its config.json .*ZeroDivisionError"),
-    "fewer layers": (with_config(num_hidden_layers=1), "13 weights are not used by its config.json, 'model.layers.1.input_layernorm.weight' first"),
+    "a word for a number": (
+        with_config(hidden_size="big"),
+        "config.json is not Chameleon's .*'hidden_size' expected int, got str",
+    ),
+    "no kind of attention": (
+        with_config(vq={"attn_type": None}),
+        "config.json is not Chameleon's .*'attn_type' expected str",
+    ),
+    "an unknown activation": (
+        with_config(hidden_act="nonsense"),
+        "do not go with its config.json .*nonsense",
+    ),
+    "no heads": (
+        with_config(num_attention_heads=0),
+        "do not go with its config.json .*ZeroDivisionError",
+    ),
+    "fewer layers": (
+        with_config(num_hidden_layers=1),
+        "13 weights are not used by its config.json, 'model.layers.1.input_layernorm.weight' first",
+    ),
     "no layers": (with_config(num_hidden_layers=-1), "26 weights are not used by its config.json"),
-    "a weight of something else": (with_tensors(stray=torch.zeros(3)), "1 weights are not used by its config.json, 'stray' first"),
-    "a weight that is no number": (with_one_number("model.norm.weight", torch.nan), "'model.norm.weight' holds NaN or infinity"),
-    "an infinite weight": (with_one_number("model.vqmodel.quantize.embedding.weight", torch.inf), "quantize.embedding.weight' holds NaN"),
+    "a weight of something else": (
+        with_tensors(stray=torch.zeros(3)),
+        "1 weights are not used by its config.json, 'stray' first",
+    ),
+    "a weight that is no number": (
+        with_one_number("model.norm.weight", torch.nan),
+        "'model.norm.weight' holds NaN or infinity",
+    ),
+    "an infinite weight": (
+        with_one_number("model.vqmodel.quantize.embedding.weight", torch.inf),
+        "quantize.embedding.weight' holds NaN",
+    ),
     "pictures of no pixels": (with_config(vq={"resolution": 0}), "pictures of 0 pixels"),
-    "an empty tokenizer": (with_text("tokenizer.json", "{}"), "its tokenizer.json or tokenizer_config.json cannot be used"),
-    "a tokenizer cut short": (with_text("tokenizer.json", "{"), "its tokenizer.json or tokenizer_config.json cannot be used"),
-    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "its tokenizer.json or tokenizer_config.json cannot be used"),
-    "an image token that is no number": (with_another_image_token, "its tokenizer.json has names that are not Chameleon's .*'QQ'"),
-    "a list for an index": (with_index("[]"), "its weights, or their index, do not go with its config.json"),
-    "an empty index": (with_index("{}"), "its weights, or their index, do not go with its config.json .*'weight_map'"),
+    "an empty tokenizer": (
+        with_text("tokenizer.json", "{}"),
+        "its tokenizer.json or tokenizer_config.json cannot be used",
+    ),
+    "a tokenizer cut short": (
+        with_text("tokenizer.json", "{"),
+        "its tokenizer.json or tokenizer_config.json cannot be used",
+    ),
+    "no tokenizer": (
+        lambda folder: (folder / "tokenizer.json").unlink(),
+        "its tokenizer.json or tokenizer_config.json cannot be used",
+    ),
+    "an image token that is no number": (
+        with_another_image_token,
+        "its tokenizer.json has names that are not Chameleon's .*'QQ'",
+    ),
+    "a list for an index": (
+        with_index("[]"),
+        "its weights, or their index, do not go with its config.json",
+    ),
+    "an empty index": (
+        with_index("{}"),
+        "its weights, or their index, do not go with its config.json .*'weight_map'",
+    ),
     "only a pickle": (with_pickle, "no file named model.safetensors"),
 }
 
@@ -248,8 +310,16 @@ def test_a_tokenizer_of_another_size_is_refused(copy, change):
     rows = change.get("vocab_size")
     with_config(**change)(copy)
     tensors = load_file(copy / "model.safetensors")
-    names = ["lm_head.weight", "model.embed_tokens.weight"] if rows else ["model.vqmodel.quantize.embedding.weight"]
-    save_file(tensors | {name: tensors[name][: rows or 32].contiguous() for name in names}, copy / "model.safetensors", metadata={"format": "pt"})
+    names = (
+        ["lm_head.weight", "model.embed_tokens.weight"]
+        if rows
+        else ["model.vqmodel.quantize.embedding.weight"]
+    )
+    save_file(
+        tensors | {name: tensors[name][: rows or 32].contiguous() for name in names},
+        copy / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(BaseError, match="its tokenizer.json has (ids up to|64 image tokens)"):
         load_base(copy, device="cpu")
 
@@ -265,6 +335,13 @@ def test_loading_prints_nothing_and_leaves_the_bars_of_others(base_folder, capfd
 
 def test_a_dtype_is_named_in_one_place():
     found = [dtype_named(said, device) for device in ("cpu", "cuda") for said in DTYPES]
-    assert found == [torch.float32, torch.float32, torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
+    assert found == [
+        torch.float32,
+        torch.float32,
+        torch.bfloat16,
+        torch.bfloat16,
+        torch.float32,
+        torch.bfloat16,
+    ]
     with pytest.raises(BaseError, match="dtype: found 'fp16', expected one of auto, fp32, bf16"):
         dtype_named("fp16")

@@ -11,7 +11,19 @@ from transformers.cache_utils import DynamicCache
 
 from unictoken.learn.picture_cache import PictureCache
 from unictoken.model.base import EarlyFusionModel
-from unictoken.model.budget import CASES, GIB, Job, Shape, activation_bytes, drawing, gib, learning, picture_cache_bytes, table, weights
+from unictoken.model.budget import (
+    CASES,
+    GIB,
+    Job,
+    Shape,
+    activation_bytes,
+    drawing,
+    gib,
+    learning,
+    picture_cache_bytes,
+    table,
+    weights,
+)
 
 pytestmark = pytest.mark.real
 
@@ -29,13 +41,22 @@ def small() -> EarlyFusionModel:
         num_key_value_heads=SMALL.heads,
         vocab_size=SMALL.vocabulary,
         vocabulary_map={"<image>": 8},
-        vq_config={"embed_dim": 8, "latent_channels": 8, "num_embeddings": 4, "base_channels": 32, "resolution": 32, "num_res_blocks": 0},
+        vq_config={
+            "embed_dim": 8,
+            "latent_channels": 8,
+            "num_embeddings": 4,
+            "base_channels": 32,
+            "resolution": 32,
+            "num_res_blocks": 0,
+        },
     )
     return EarlyFusionModel(config).bfloat16().eval().requires_grad_(False)
 
 
 def kept_bytes(model: EarlyFusionModel) -> int:
-    """What the backward pass of the layers needs, weights aside; a tensor that is kept twice counts once."""
+    """What the backward pass of the layers needs, weights aside; a tensor that is kept twice counts
+    once.
+    """
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept = {}
 
@@ -76,14 +97,18 @@ def test_the_picture_that_stays_is_as_large_as_counted(small):
 
 
 def test_pictures_are_kept_where_learning_keeps_them():
-    kept = [learning(Shape(), job)["pictures read once"] for job in (Job(), Job(recompute=True), Job(zero_stage=3))]
+    kept = [
+        learning(Shape(), job)["pictures read once"]
+        for job in (Job(), Job(recompute=True), Job(zero_stage=3))
+    ]
     assert kept == [picture_cache_bytes(Shape()), 0, 0]
 
 
 def test_parameters_are_the_models_own(small):
     own = sum(p.numel() for name, p in small.named_parameters() if ".vqmodel." not in name)
     assert SMALL.parameters == own and Shape().parameters == 7_013_666_816
-    assert sum(weights(Shape()).values()) / 1e9 == pytest.approx(14.302, abs=1e-3)  # the published file
+    # the published file
+    assert sum(weights(Shape()).values()) / 1e9 == pytest.approx(14.302, abs=1e-3)
 
 
 def test_a_larger_batch_needs_gradient_checkpointing_on_24_gb():
@@ -94,7 +119,11 @@ def test_a_larger_batch_needs_gradient_checkpointing_on_24_gb():
 def test_stage_3_holds_a_share_and_offloading_holds_none():
     whole, shared, offloaded = (
         learning(Shape(), job)["base, bf16"] / GIB
-        for job in (Job(processes=8), Job(processes=8, zero_stage=3), Job(processes=8, zero_stage=3, offload=True))
+        for job in (
+            Job(processes=8),
+            Job(processes=8, zero_stage=3),
+            Job(processes=8, zero_stage=3, offload=True),
+        )
     )
     assert whole > shared > offloaded > 0
     assert shared == pytest.approx(whole / 8 + offloaded)

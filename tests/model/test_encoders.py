@@ -1,4 +1,6 @@
-"""Encoders are tiny ones of the real classes, saved by the test; their scores mean nothing, their paths are the real ones."""
+"""Encoders are tiny ones of the real classes, saved by the test; their scores mean nothing, their
+paths are the real ones.
+"""
 
 import numpy as np
 import pytest
@@ -21,7 +23,12 @@ from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.model import encoders
 from unictoken.model.encoders import BaseEncoder, EncoderError, load_encoder
 
-SMALL = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+SMALL = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
 DRAWN = [Image.new("RGB", (40, 30), colour) for colour in ("red", "navy")]
 REFERENCES = [*DRAWN, Image.new("L", (30, 50), 200)]
 PROMPTS = ["a dog", "a dog in the snow at night and so on"]
@@ -29,11 +36,26 @@ PROMPTS = ["a dog", "a dog in the snow at night and so on"]
 
 def save_clip(folder, patch: int):
     torch.manual_seed(patch)
-    letters = ["<|startoftext|>", "<|endoftext|>", *(letter + end for letter in "adghinostw" for end in ("", "</w>"))]
-    text = {**SMALL, "vocab_size": len(letters), "max_position_embeddings": 12, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    letters = [
+        "<|startoftext|>",
+        "<|endoftext|>",
+        *(letter + end for letter in "adghinostw" for end in ("", "</w>")),
+    ]
+    text = {
+        **SMALL,
+        "vocab_size": len(letters),
+        "max_position_embeddings": 12,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 1,
+    }
     vision = {**SMALL, "image_size": 2 * patch, "patch_size": patch}
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(folder)
-    CLIPTokenizer(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]).save_pretrained(folder)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(
+        folder
+    )
+    CLIPTokenizer(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]).save_pretrained(
+        folder
+    )
     size = {"height": 2 * patch, "width": 2 * patch}
     CLIPImageProcessorPil(size={"shortest_edge": 2 * patch}, crop_size=size).save_pretrained(folder)
     return folder
@@ -48,7 +70,9 @@ def clip(tmp_path_factory):
 def dino_folder(tmp_path_factory):
     """Without a pooler, as DINO's weights are published."""
     folder = tmp_path_factory.mktemp("dino")
-    ViTModel(ViTConfig(**SMALL, image_size=32, patch_size=16), add_pooling_layer=False).save_pretrained(folder)
+    ViTModel(
+        ViTConfig(**SMALL, image_size=32, patch_size=16), add_pooling_layer=False
+    ).save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
 
@@ -56,7 +80,9 @@ def dino_folder(tmp_path_factory):
 def test_clip_puts_pictures_and_texts_in_one_space(clip):
     pictures, texts = clip.pictures(REFERENCES), clip.texts(PROMPTS)
     assert pictures.shape == (3, 8) and texts.shape == (2, 8) and pictures.dtype == np.float32
-    assert np.array_equal(pictures, clip.pictures(REFERENCES)) and not np.allclose(pictures[0], pictures[1])
+    assert np.array_equal(pictures, clip.pictures(REFERENCES)) and not np.allclose(
+        pictures[0], pictures[1]
+    )
     assert np.allclose(texts[:1], clip.texts(PROMPTS[:1]), atol=1e-6)  # padding changes nothing
 
 
@@ -69,7 +95,11 @@ def test_more_pictures_than_a_batch_are_the_same_features(clip, monkeypatch):
 def test_dino_gives_the_class_token(dino_folder, tmp_path):
     dino = load_encoder("dino-vit-s16", dino_folder)
     assert dino.pictures(REFERENCES).shape == (3, 16)
-    Dinov2Model(Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14)).save_pretrained(tmp_path)
+    Dinov2Model(
+        Dinov2Config(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
+        )
+    ).save_pretrained(tmp_path)
     ViTImageProcessorPil(size={"height": 28, "width": 28}).save_pretrained(tmp_path)
     assert load_encoder("dinov2-vit-s14", tmp_path).pictures(DRAWN).shape == (2, 16)
 
@@ -77,7 +107,9 @@ def test_dino_gives_the_class_token(dino_folder, tmp_path):
 def test_the_base_has_features_of_its_own(base):
     own = BaseEncoder(base)
     assert own.pictures(REFERENCES).shape == (3, base.width)
-    assert similarity("base_i", own, DRAWN[:1], DRAWN[:1]) == {"similarity (base, pairwise)": pytest.approx(1)}
+    assert similarity("base_i", own, DRAWN[:1], DRAWN[:1]) == {
+        "similarity (base, pairwise)": pytest.approx(1)
+    }
 
 
 def test_a_score_is_printed_with_its_encoder_and_comparison(clip):
@@ -90,7 +122,9 @@ def test_a_score_is_printed_with_its_encoder_and_comparison(clip):
         "similarity (base, pairwise)",
     }
     expected = metrics.pairwise_similarity(clip.pictures(DRAWN), clip.pictures(REFERENCES))
-    assert similarity("clip_i", clip, DRAWN, REFERENCES) == {"CLIP-I (ViT-B/32, pairwise)": expected}
+    assert similarity("clip_i", clip, DRAWN, REFERENCES) == {
+        "CLIP-I (ViT-B/32, pairwise)": expected
+    }
     assert list(similarity("clip_t", clip, DRAWN, PROMPTS)) == ["CLIP-T (ViT-B/32, prompts)"]
 
 
@@ -99,11 +133,18 @@ def test_the_two_clip_i_are_different_numbers(clip, tmp_path):
     drawn, references = large.pictures(DRAWN), large.pictures(REFERENCES)
     ((name, value),) = similarity("clip_i_yochameleon", large, DRAWN, REFERENCES).items()
     assert name == "CLIP-I (ViT-L/14, mean reference)"
-    assert value == metrics.mean_reference_similarity(drawn, references) != metrics.pairwise_similarity(drawn, references)
+    assert (
+        value
+        == metrics.mean_reference_similarity(drawn, references)
+        != metrics.pairwise_similarity(drawn, references)
+    )
 
 
 def test_a_score_is_made_with_its_own_encoder_only(clip):
-    with pytest.raises(EncoderError, match="score 'clip_i_yochameleon': found encoder 'clip-vit-b32', expected 'clip-vit-l14'"):
+    with pytest.raises(
+        EncoderError,
+        match="score 'clip_i_yochameleon': found encoder 'clip-vit-b32', expected 'clip-vit-l14'",
+    ):
         similarity("clip_i_yochameleon", clip, DRAWN, REFERENCES)
     with pytest.raises(EncoderError, match="unknown. Expected one of clip_i, "):
         similarity("clip", clip, DRAWN, REFERENCES)
@@ -115,17 +156,24 @@ def test_weights_of_another_encoder_are_not_taken_for_it(dino_folder):
 
 
 def test_weights_that_are_not_there_are_one_line(tmp_path):
-    with pytest.raises(EncoderError, match="encoder 'clip-vit-b32': nothing to load at .* or leave its scores out.$") as raised:
+    with pytest.raises(
+        EncoderError,
+        match="encoder 'clip-vit-b32': nothing to load at .* or leave its scores out.$",
+    ) as raised:
         load_encoder("clip-vit-b32", tmp_path)
     assert "\n" not in str(raised.value)
-    with pytest.raises(EncoderError, match="encoder 'clip': unknown. Expected one of clip-vit-b32, "):
+    with pytest.raises(
+        EncoderError, match="encoder 'clip': unknown. Expected one of clip-vit-b32, "
+    ):
         load_encoder("clip")
 
 
 def test_a_model_with_missing_weights_is_refused(tmp_path):
     torch.manual_seed(0)
     model = ViTModel(ViTConfig(**SMALL, image_size=32, patch_size=16), add_pooling_layer=False)
-    kept = {key: value for key, value in model.state_dict().items() if not key.startswith("layernorm")}
+    kept = {
+        key: value for key, value in model.state_dict().items() if not key.startswith("layernorm")
+    }
     model.save_pretrained(tmp_path, state_dict=kept)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
     with pytest.raises(EncoderError, match="2 weights are missing .* 'layernorm.bias' first"):

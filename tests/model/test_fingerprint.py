@@ -38,7 +38,9 @@ def seen(folder, dtype=torch.float32) -> str:
 @pytest.mark.parametrize("stored", [torch.float32, torch.float16, torch.bfloat16])
 def test_a_base_has_one_fingerprint_whatever_it_is_loaded_in(folder, stored):
     weights = load_file(folder / "model.safetensors")
-    finer = {n: w if ".vqmodel." in n else (w.float() * 1.001).to(stored) for n, w in weights.items()}
+    finer = {
+        n: w if ".vqmodel." in n else (w.float() * 1.001).to(stored) for n, w in weights.items()
+    }
     save_file(finer, folder / "model.safetensors", metadata=FORMAT)
     assert seen(folder) == seen(folder, torch.bfloat16)
 
@@ -59,7 +61,14 @@ def test_any_other_weight_is_another_base(base_folder, folder, name):
 
 
 def test_the_dtype_that_weights_are_stored_in_is_part_of_it(base_folder, folder):
-    change(folder, **{"model.norm.weight": load_file(folder / "model.safetensors")["model.norm.weight"].float()})
+    change(
+        folder,
+        **{
+            "model.norm.weight": (
+                load_file(folder / "model.safetensors")["model.norm.weight"].float()
+            )
+        },
+    )
     assert seen(folder) != seen(base_folder)
 
 
@@ -70,7 +79,10 @@ def test_how_weights_are_spread_over_files_is_no_part_of_it(base_folder, folder)
     parts = {"model-1.safetensors": names[1::2], "model-2.safetensors": names[::2]}
     for file, own in parts.items():
         save_file({name: weights[name] for name in own}, folder / file, metadata=FORMAT)
-    index = {"metadata": {}, "weight_map": {name: file for file, own in parts.items() for name in own}}
+    index = {
+        "metadata": {},
+        "weight_map": {name: file for file, own in parts.items() for name in own},
+    }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
     assert seen(folder) == seen(base_folder)
 
@@ -81,21 +93,29 @@ def test_files_that_the_base_is_not_loaded_from_are_no_part_of_it(base_folder, f
     assert seen(folder) == seen(base_folder)
 
 
-def test_a_base_in_memory_has_the_fingerprint_that_its_files_will_have(model, tokenizer, base_folder):
+def test_a_base_in_memory_has_the_fingerprint_that_its_files_will_have(
+    model, tokenizer, base_folder
+):
     exact, halved = model.model.vqmodel, copy.deepcopy(model).bfloat16()
     halved.model.vqmodel = exact
     assert Base(halved, tokenizer, "any name").fingerprint == seen(base_folder)
-    assert Base(model, tokenizer, "any name").fingerprint != seen(base_folder)  # fp32 would be stored
+    # fp32 would be stored
+    assert Base(model, tokenizer, "any name").fingerprint != seen(base_folder)
 
 
-def test_a_decoder_that_was_given_apart_is_no_part_of_it_but_has_a_digest(base_folder, folder, tmp_path):
+def test_a_decoder_that_was_given_apart_is_no_part_of_it_but_has_a_digest(
+    base_folder, folder, tmp_path
+):
     weights = load_file(folder / "model.safetensors")
     plain = {name: weight for name, weight in weights.items() if ".decoder." not in name}
     save_file(plain, folder / "model.safetensors", metadata=FORMAT)
     other = {name: w + 1 if ".decoder.conv_out" in name else w for name, w in weights.items()}
     save_file(other, tmp_path / "other.safetensors")
     alone = load_base(folder, device="cpu")
-    completed = [load_base(folder, device="cpu", vq_decoder=at) for at in (base_folder, tmp_path / "other.safetensors")]
+    completed = [
+        load_base(folder, device="cpu", vq_decoder=at)
+        for at in (base_folder, tmp_path / "other.safetensors")
+    ]
     assert {base.fingerprint for base in completed} == {alone.fingerprint}
     assert completed[0].decoder_digest != completed[1].decoder_digest
     assert completed[0].decoder_digest == load_base(base_folder, device="cpu").decoder_digest
@@ -114,14 +134,19 @@ def test_it_is_what_its_description_says(tmp_path):
 
 def test_rows_are_known_to_format_1_as_they_were_loaded_then(folder):
     weights = load_file(folder / "model.safetensors")
-    finer = {name: weights[name].float() * 1.001 for name in ("model.embed_tokens.weight", "lm_head.weight")}
+    finer = {
+        name: weights[name].float() * 1.001
+        for name in ("model.embed_tokens.weight", "lm_head.weight")
+    }
     change(folder, **finer)
 
     def as_then(base) -> str:
         rows = base.model.model.embed_tokens.weight, base.model.lm_head.weight
         return hashlib.sha256(b"".join(r.float().numpy().tobytes() for r in rows)).hexdigest()
 
-    loaded = [load_base(folder, device="cpu", dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    loaded = [
+        load_base(folder, device="cpu", dtype=dtype) for dtype in (torch.float32, torch.bfloat16)
+    ]
     assert loaded[0].row_fingerprints == loaded[1].row_fingerprints == tuple(map(as_then, loaded))
 
 
@@ -181,5 +206,7 @@ def test_a_folder_that_cannot_be_written_into_is_no_error(large, folder, monkeyp
 def test_weights_that_change_after_loading_are_said(folder):
     loaded = load_base(folder, device="cpu")
     change(folder, stray=torch.zeros(3))
-    with pytest.raises(UserError, match="its weight files changed after they were loaded.*Load it again"):
+    with pytest.raises(
+        UserError, match="its weight files changed after they were loaded.*Load it again"
+    ):
         _ = loaded.fingerprint

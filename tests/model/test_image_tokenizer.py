@@ -35,10 +35,26 @@ def test_the_published_configuration_has_the_published_sizes(published):
 
 
 def test_the_decoder_has_the_parameter_names_of_real_checkpoints(published):
-    names = {f"up.{i}.block.{j}.{part}" for i in range(5) for j in range(3) for part in ("norm1", "conv1", "norm2", "conv2")}
-    names |= {f"up.{i}.upsample.conv" for i in range(1, 5)} | {"up.3.block.0.nin_shortcut", "up.1.block.0.nin_shortcut"}
-    names |= {f"mid.{block}.{part}" for block in ("block_1", "block_2") for part in ("norm1", "conv1", "norm2", "conv2")}
-    names |= {f"mid.attn_1.{part}" for part in ("norm", "q", "k", "v", "proj_out")} | {"conv_in", "norm_out", "conv_out"}
+    names = {
+        f"up.{i}.block.{j}.{part}"
+        for i in range(5)
+        for j in range(3)
+        for part in ("norm1", "conv1", "norm2", "conv2")
+    }
+    names |= {f"up.{i}.upsample.conv" for i in range(1, 5)} | {
+        "up.3.block.0.nin_shortcut",
+        "up.1.block.0.nin_shortcut",
+    }
+    names |= {
+        f"mid.{block}.{part}"
+        for block in ("block_1", "block_2")
+        for part in ("norm1", "conv1", "norm2", "conv2")
+    }
+    names |= {f"mid.attn_1.{part}" for part in ("norm", "q", "k", "v", "proj_out")} | {
+        "conv_in",
+        "norm_out",
+        "conv_out",
+    }
     expected = {f"{name}.{kind}" for name in names for kind in ("weight", "bias")}
     assert set(published.decoder.state_dict()) == expected
     assert len(expected) == 164
@@ -55,7 +71,13 @@ def test_the_decoder_has_the_published_shapes(published):
 
 def test_decoding_enlarges_by_two_for_each_level_but_the_first():
     config = ChameleonVQVAEConfig(
-        embed_dim=4, latent_channels=4, num_embeddings=8, resolution=32, base_channels=32, channel_multiplier=[1, 1, 2], num_res_blocks=0
+        embed_dim=4,
+        latent_channels=4,
+        num_embeddings=8,
+        resolution=32,
+        base_channels=32,
+        channel_multiplier=[1, 1, 2],
+        num_res_blocks=0,
     )
     assert Decoder(config)(torch.zeros(2, 4, 3, 5)).shape == (2, 3, 12, 20)
 
@@ -69,7 +91,9 @@ def test_pictures_become_codes_and_codes_become_pictures(base):
 
 
 def test_codes_run_row_by_row(base):
-    """A change in the top right corner of the picture of codes changes the top right corner of the picture."""
+    """A change in the top right corner of the picture of codes changes the top right corner of the
+    picture.
+    """
     vq = base.model.model.vqmodel
     codes = torch.zeros(1, 64, dtype=torch.long)
     codes[0, 7] = 1
@@ -80,9 +104,17 @@ def test_codes_run_row_by_row(base):
 def test_codes_are_the_ones_that_transformers_finds():
     torch.manual_seed(0)
     config = ChameleonVQVAEConfig(
-        embed_dim=8, latent_channels=8, num_embeddings=300, resolution=32, base_channels=32, channel_multiplier=[1, 1, 2], num_res_blocks=0
+        embed_dim=8,
+        latent_channels=8,
+        num_embeddings=300,
+        resolution=32,
+        base_channels=32,
+        channel_multiplier=[1, 1, 2],
+        num_res_blocks=0,
     )
     tokenizer, pixels = ImageTokenizer(config), torch.rand(9, 3, 32, 32) * 2 - 1
     with torch.no_grad():
         tokenizer.quantize.embedding.weight.normal_()
-        assert torch.equal(tokenizer.to_codes(pixels), tokenizer.encode(pixels).image_tokens.view(9, 64))
+        assert torch.equal(
+            tokenizer.to_codes(pixels), tokenizer.encode(pixels).image_tokens.view(9, 64)
+        )

@@ -74,7 +74,9 @@ def test_a_layer_with_a_cache_is_computed_once_however_the_cache_is_handed_over(
     assert layer.calls == 1 and holds_cache(args, kwargs)
 
 
-@pytest.mark.parametrize("more", [{}, {"cache": None, "past_key_values": None}, {"mask": torch.ones(2)}])
+@pytest.mark.parametrize(
+    "more", [{}, {"cache": None, "past_key_values": None}, {"mask": torch.ones(2)}]
+)
 def test_a_layer_without_a_cache_is_computed_again(more):
     layer = FakeLayer()
     rows = torch.ones(1, 2, 3, requires_grad=True)

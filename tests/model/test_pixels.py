@@ -9,7 +9,16 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin, features
 
-from unictoken.core.pictures import LFS, MIN_SIDE, PictureError, check_picture, enlarge, large_enough, read_picture, read_shrunk
+from unictoken.core.pictures import (
+    LFS,
+    MIN_SIDE,
+    PictureError,
+    check_picture,
+    enlarge,
+    large_enough,
+    read_picture,
+    read_shrunk,
+)
 from unictoken.model.pixels import grid, prepare, psnr, to_picture, to_pixels
 from unictoken.world.drawing import draw
 from unictoken.world.things import sample_pet, sample_scene
@@ -62,22 +71,32 @@ def test_every_kind_of_colour_becomes_rgb(mode, colour, name, seen, tmp_path):
 
 def test_a_cmyk_jpeg_is_not_a_negative(tmp_path):
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "print.jpg", quality=100)
-    assert b"Adobe" in (tmp_path / "print.jpg").read_bytes()  # its inks are stored inverted, as Photoshop does it
+    # its inks are stored inverted, as Photoshop does it
+    assert b"Adobe" in (tmp_path / "print.jpg").read_bytes()
     assert np.abs(np.subtract(read_picture(tmp_path / "print.jpg").getpixel((8, 8)), RED)).max() < 4
 
 
 def deep_png(path: Path, channels: list[int], *, side: int = 16) -> None:
-    """A PNG of 16 bits a channel in one colour, which Pillow itself cannot write: 3 channels, or 4 with alpha."""
+    """A PNG of 16 bits a channel in one colour, which Pillow itself cannot write: 3 channels, or 4
+    with alpha.
+    """
     row = b"\0" + struct.pack(f">{len(channels)}H", *channels) * side
     header = struct.pack(">IIBBBBB", side, side, 16, {3: 2, 4: 6}[len(channels)], 0, 0, 0)
     chunks = {b"IHDR": header, b"IDAT": zlib.compress(row * side), b"IEND": b""}
-    written = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
+    written = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
 
 
 @pytest.mark.parametrize(
     ("channels", "seen"),
-    [([257 * 200, 257 * 100, 257 * 3], (200, 100, 3)), ([65535, 0, 0, 65535], RED), ([65535, 0, 0, 0], WHITE)],
+    [
+        ([257 * 200, 257 * 100, 257 * 3], (200, 100, 3)),
+        ([65535, 0, 0, 65535], RED),
+        ([65535, 0, 0, 0], WHITE),
+    ],
 )
 def test_sixteen_bits_of_colour_become_eight(channels, seen, tmp_path):
     deep_png(tmp_path / "deep.png", channels)
@@ -99,7 +118,12 @@ def test_a_picture_of_floating_numbers_is_scaled_by_what_it_holds(value, seen, t
 @pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
 def test_an_animation_is_its_first_frame(name, tmp_path):
     first, *others = (Image.new("RGB", (16, 16), colour) for colour in (GREEN, RED, BLUE))
-    first.save(tmp_path / name, save_all=True, append_images=others, **({"lossless": True} if name.endswith("webp") else {}))
+    first.save(
+        tmp_path / name,
+        save_all=True,
+        append_images=others,
+        **({"lossless": True} if name.endswith("webp") else {}),
+    )
     assert Image.open(tmp_path / name).n_frames == 3
     assert read_picture(tmp_path / name).getpixel((4, 4)) == GREEN
 
@@ -127,7 +151,10 @@ def test_text_and_nothing_are_no_pictures(tmp_path):
 
 def test_a_clone_without_git_lfs_is_told_so(tmp_path):
     (tmp_path / "0.png").write_bytes(LFS + b".example/spec/v1\noid sha256:0\nsize 9\n")
-    with pytest.raises(PictureError, match=r"0\.png: not a readable picture \(a pointer of Git LFS; `git lfs pull` fetches it\)"):
+    with pytest.raises(
+        PictureError,
+        match=r"0\.png: not a readable picture \(a pointer of Git LFS; `git lfs pull` fetches it\)",
+    ):
         read_picture(tmp_path / "0.png")
 
 
@@ -141,7 +168,9 @@ def test_a_strip_is_refused(tmp_path):
 
 def test_a_tiny_picture_is_refused(tmp_path):
     Image.new("RGB", (MIN_SIDE, MIN_SIDE - 1)).save(tmp_path / "tiny.png")
-    with pytest.raises(PictureError, match=f"tiny.png: 16 x 15 pixels, expected at least {MIN_SIDE} x {MIN_SIDE}"):
+    with pytest.raises(
+        PictureError, match=f"tiny.png: 16 x 15 pixels, expected at least {MIN_SIDE} x {MIN_SIDE}"
+    ):
         read_picture(tmp_path / "tiny.png")
     Image.new("RGB", (MIN_SIDE, MIN_SIDE)).save(tmp_path / "small.png")
     assert read_picture(tmp_path / "small.png").size == (MIN_SIDE, MIN_SIDE)
@@ -253,13 +282,32 @@ def test_a_look_at_the_header_finds_what_is_no_picture_without_decoding_it(tmp_p
 
 @pytest.mark.parametrize("name", ["print.png", "print.eps"])
 def test_postscript_never_reaches_a_program(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("Ghostscript was asked"))
-    (tmp_path / name).write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n", encoding="utf-8")
-    with pytest.raises(PictureError, match=r"not a readable picture \(it begins like none of PNG, JPEG"):
+    monkeypatch.setattr(
+        "PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("Ghostscript was asked")
+    )
+    (tmp_path / name).write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(
+        PictureError, match=r"not a readable picture \(it begins like none of PNG, JPEG"
+    ):
         read_picture(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["photo.png", "photo.jpg", "photo.webp", "photo.bmp", "photo.gif", "photo.tiff", "photo.mpo", "photo.avif"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "photo.png",
+        "photo.jpg",
+        "photo.webp",
+        "photo.bmp",
+        "photo.gif",
+        "photo.tiff",
+        "photo.mpo",
+        "photo.avif",
+    ],
+)
 def test_the_formats_of_photos_are_read(name, tmp_path):
     if name.endswith("avif") and not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")
@@ -327,8 +375,18 @@ def test_pixels_lie_between_minus_one_and_one_and_come_back():
     assert to_picture(torch.full((3, 1, 1), 9.0)).getpixel((0, 0)) == WHITE
 
 
-@pytest.mark.parametrize(("size", "read"), [((100, 60), (100, 60)), ((119, 60), (119, 60)), ((200, 120), (100, 60)), ((400, 190), (134, 64))])
-def test_a_picture_of_more_pixels_than_are_needed_can_be_shrunk_by_a_whole_number(size, read, tmp_path):
+@pytest.mark.parametrize(
+    ("size", "read"),
+    [
+        ((100, 60), (100, 60)),
+        ((119, 60), (119, 60)),
+        ((200, 120), (100, 60)),
+        ((400, 190), (134, 64)),
+    ],
+)
+def test_a_picture_of_more_pixels_than_are_needed_can_be_shrunk_by_a_whole_number(
+    size, read, tmp_path
+):
     Image.new("RGB", size, RED).save(tmp_path / "1.png")
     assert read_picture(tmp_path / "1.png", at_least=60).size == read
     assert read_picture(tmp_path / "1.png").size == size
@@ -352,13 +410,27 @@ def test_a_photo_is_held_no_larger_than_a_base_can_use(tmp_path):
 
 
 def test_a_grid_lays_pictures_side_by_side():
-    sheet = grid([Image.new("RGB", (2, 2), colour) for colour in (RED, GREEN, BLUE)], columns=2, side=4, gap=1)
+    sheet = grid(
+        [Image.new("RGB", (2, 2), colour) for colour in (RED, GREEN, BLUE)],
+        columns=2,
+        side=4,
+        gap=1,
+    )
     assert sheet.size == (9, 9)
-    assert [sheet.getpixel(at) for at in ((0, 0), (5, 0), (0, 5), (5, 5), (4, 0))] == [RED, GREEN, BLUE, WHITE, WHITE]
+    assert [sheet.getpixel(at) for at in ((0, 0), (5, 0), (0, 5), (5, 5), (4, 0))] == [
+        RED,
+        GREEN,
+        BLUE,
+        WHITE,
+        WHITE,
+    ]
 
 
 def test_a_grid_shows_pictures_as_large_as_they_are_within_reason():
-    sizes = {side: grid([Image.new("RGB", (side, side))], columns=1).width for side in (32, 200, 512, 4000)}
+    sizes = {
+        side: grid([Image.new("RGB", (side, side))], columns=1).width
+        for side in (32, 200, 512, 4000)
+    }
     assert sizes == {32: 128, 200: 200, 512: 512, 4000: 512}
 
 
@@ -372,7 +444,11 @@ def test_psnr_of_half_the_range_is_six_decibels():
 
 
 def test_small_pictures_are_shown_with_each_pixel_a_square():
-    small = Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3))
-    assert np.array_equal(np.asarray(large_enough(small)), np.asarray(small).repeat(8, 0).repeat(8, 1))
+    small = Image.fromarray(
+        np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3)
+    )
+    assert np.array_equal(
+        np.asarray(large_enough(small)), np.asarray(small).repeat(8, 0).repeat(8, 1)
+    )
     assert large_enough(Image.new("RGB", (100, 40))).size == (700, 280)
     assert large_enough(Image.new("RGB", (256, 300))).size == (256, 300)

@@ -1,7 +1,9 @@
-"""Our class against the published 7B checkpoints: every tensor's name and shape, counted without memory (the `meta` device).
+"""Our class against the published 7B checkpoints: every tensor's name and shape, counted without
+memory (the `meta` device).
 
-The expected list is built here from the published architecture, not from our class. No weights are read; that a real file
-loads is not proven by this, only that it has nothing that the class lacks, and the other way round.
+The expected list is built here from the published architecture, not from our class. No weights are
+read; that a real file loads is not proven by this, only that it has nothing that the class lacks,
+and the other way round.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ pytestmark = pytest.mark.real
 D, LAYERS, HEADS, FFN, VOCABULARY = 4096, 32, 32, 11008, 65536
 WIDTHS = [128, 128, 256, 256, 512]  # of the VQGAN's levels, from fine to coarse
 Z, CODES = 256, 8192
-# As the published converter writes it: Chameleon's params.json, and all of vqgan.yaml under both names.
+# As the published converter writes it: Chameleon's params.json, and all of vqgan.yaml under both
+# names.
 CONFIG = {
     "architectures": ["ChameleonForConditionalGeneration"],
     "model_type": "chameleon",
@@ -75,12 +78,21 @@ def norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
 
 
 def residual_block(name: str, into: int, out: int) -> dict[str, tuple[int, ...]]:
-    made = norm(f"{name}.norm1", into) | conv(f"{name}.conv1", into, out, 3) | norm(f"{name}.norm2", out) | conv(f"{name}.conv2", out, out, 3)
+    made = (
+        norm(f"{name}.norm1", into)
+        | conv(f"{name}.conv1", into, out, 3)
+        | norm(f"{name}.norm2", out)
+        | conv(f"{name}.conv2", out, out, 3)
+    )
     return made | (conv(f"{name}.nin_shortcut", into, out, 1) if into != out else {})
 
 
 def middle(name: str, width: int) -> dict[str, tuple[int, ...]]:
-    made = residual_block(f"{name}.block_1", width, width) | residual_block(f"{name}.block_2", width, width) | norm(f"{name}.attn_1.norm", width)
+    made = (
+        residual_block(f"{name}.block_1", width, width)
+        | residual_block(f"{name}.block_2", width, width)
+        | norm(f"{name}.attn_1.norm", width)
+    )
     for part in ("q", "k", "v", "proj_out"):
         made |= conv(f"{name}.attn_1.{part}", width, width, 1)
     return made
@@ -95,7 +107,12 @@ def encoder() -> dict[str, tuple[int, ...]]:
             width = out
         if level < 4:
             made |= conv(f"encoder.down.{level}.downsample.conv", out, out, 3)
-    return made | middle("encoder.mid", width) | norm("encoder.norm_out", width) | conv("encoder.conv_out", width, Z, 3)
+    return (
+        made
+        | middle("encoder.mid", width)
+        | norm("encoder.norm_out", width)
+        | conv("encoder.conv_out", width, Z, 3)
+    )
 
 
 def decoder() -> dict[str, tuple[int, ...]]:
@@ -111,16 +128,30 @@ def decoder() -> dict[str, tuple[int, ...]]:
 
 
 def codes_and_quant_convs() -> dict[str, tuple[int, ...]]:
-    return {"quantize.embedding.weight": (CODES, Z)} | conv("quant_conv", Z, Z, 1) | conv("post_quant_conv", Z, Z, 1)
+    return (
+        {"quantize.embedding.weight": (CODES, Z)}
+        | conv("quant_conv", Z, Z, 1)
+        | conv("post_quant_conv", Z, Z, 1)
+    )
 
 
 def language_model() -> dict[str, tuple[int, ...]]:
-    made = {"model.embed_tokens.weight": (VOCABULARY, D), "model.norm.weight": (D,), "lm_head.weight": (VOCABULARY, D)}
+    made = {
+        "model.embed_tokens.weight": (VOCABULARY, D),
+        "model.norm.weight": (D,),
+        "lm_head.weight": (VOCABULARY, D),
+    }
     for i in range(LAYERS):
         layer = f"model.layers.{i}"
         made |= {f"{layer}.self_attn.{p}_proj.weight": (D, D) for p in "qkvo"}
-        made |= {f"{layer}.self_attn.{p}_norm.{kind}": (HEADS, D // HEADS) for p in "qk" for kind in ("weight", "bias")}
-        made |= {f"{layer}.mlp.{p}_proj.weight": (FFN, D) for p in ("gate", "up")} | {f"{layer}.mlp.down_proj.weight": (D, FFN)}
+        made |= {
+            f"{layer}.self_attn.{p}_norm.{kind}": (HEADS, D // HEADS)
+            for p in "qk"
+            for kind in ("weight", "bias")
+        }
+        made |= {f"{layer}.mlp.{p}_proj.weight": (FFN, D) for p in ("gate", "up")} | {
+            f"{layer}.mlp.down_proj.weight": (D, FFN)
+        }
         made |= {f"{layer}.{p}_layernorm.weight": (D,) for p in ("input", "post_attention")}
     return made
 
@@ -154,11 +185,16 @@ def test_our_class_holds_the_712_tensors_of_anole(shapes):
 
 def test_chameleon_7b_has_548_of_them_and_lacks_the_decoder_only(shapes):
     assert len(CHAMELEON) == 548
-    assert set(shapes) - set(CHAMELEON) == {name for name in shapes if name.startswith("model.vqmodel.decoder.")}
+    assert set(shapes) - set(CHAMELEON) == {
+        name for name in shapes if name.startswith("model.vqmodel.decoder.")
+    }
 
 
 def test_the_published_counts_of_parameters(shapes):
-    counted = {part: size({n: s for n, s in shapes.items() if n.startswith(f"model.vqmodel.{part}")}) for part in ("encoder", "decoder", "quantize")}
+    counted = {
+        part: size({n: s for n, s in shapes.items() if n.startswith(f"model.vqmodel.{part}")})
+        for part in ("encoder", "decoder", "quantize")
+    }
     assert counted == {"encoder": 27_194_880, "decoder": 39_294_851, "quantize": 2_097_152}
     assert size({n: s for n, s in shapes.items() if "quant_conv" in n}) == 131_584
     assert size({n: s for n, s in shapes.items() if ".vqmodel." not in n}) == 7_013_666_816
@@ -168,5 +204,7 @@ def test_the_published_files_have_the_sizes_of_these_tensors():
     """In gigabytes: the transformer in bf16, the VQGAN in fp32; headers are small."""
     vq = encoder() | codes_and_quant_convs()
     assert (2 * size(language_model()) + 4 * size(vq)) / 1e9 == pytest.approx(14.145, abs=1e-3)
-    assert (2 * size(language_model()) + 4 * size(vq | decoder())) / 1e9 == pytest.approx(14.302, abs=1e-3)
+    assert (2 * size(language_model()) + 4 * size(vq | decoder())) / 1e9 == pytest.approx(
+        14.302, abs=1e-3
+    )
     assert 4 * size(vq | decoder()) / 1e6 == pytest.approx(275, abs=1)

@@ -13,7 +13,11 @@ GREEDY = Draw(temperature=0, guidance=3.0)
 @pytest.fixture
 def prompts(base) -> list[list[int]]:
     """Three prompts of different lengths."""
-    texts = ("a photo of a dog.", "a photo of a spotted white cat with floppy ears on the beach.", "draw a pig.")
+    texts = (
+        "a photo of a dog.",
+        "a photo of a spotted white cat with floppy ears on the beach.",
+        "draw a pig.",
+    )
     return [[base.vocab.bos, *base.vocab.encode(text), base.vocab.end_turn] for text in texts]
 
 
@@ -29,8 +33,13 @@ def test_pictures_hold_image_ids_only(base, prompts):
 
 def test_the_same_seed_draws_the_same_picture(base, prompts):
     how = Draw(temperature=1.0, seed=4)
-    assert torch.equal(sample_pictures(base, prompts, 8, how), sample_pictures(base, prompts, 8, how))
-    assert not torch.equal(sample_pictures(base, prompts, 8, how), sample_pictures(base, prompts, 8, Draw(temperature=1.0, seed=5)))
+    assert torch.equal(
+        sample_pictures(base, prompts, 8, how), sample_pictures(base, prompts, 8, how)
+    )
+    assert not torch.equal(
+        sample_pictures(base, prompts, 8, how),
+        sample_pictures(base, prompts, 8, Draw(temperature=1.0, seed=5)),
+    )
 
 
 def test_pictures_of_one_prompt_differ(base, prompts):
@@ -54,7 +63,9 @@ def test_more_pictures_than_a_batch_holds_are_all_drawn(base, prompts):
 def test_guidance_pushes_away_from_the_unconditional_prompt(base, prompts):
     """One step by hand: free + 3 (guided - free), over image ids."""
     vocab = base.vocab
-    scores = next_logits(base, [[*prompts[0], vocab.begin_image], [vocab.bos, vocab.begin_image]])[:, vocab.image_ids]
+    scores = next_logits(base, [[*prompts[0], vocab.begin_image], [vocab.bos, vocab.begin_image]])[
+        :, vocab.image_ids
+    ]
     expected = vocab.image_ids[(scores[1] + 3.0 * (scores[0] - scores[1])).argmax()]
     assert sample_pictures(base, prompts[:1], 1, GREEDY).tolist() == [[expected]]
 
@@ -82,7 +93,12 @@ def test_the_cache_does_not_change_what_is_said(base, prompts):
 
 def test_text_never_holds_image_ids(base, prompts):
     said = sample_text(base, prompts, max_ids=30, temperature=3.0)
-    picture_ids = {*base.vocab.image_ids.tolist(), base.vocab.begin_image, base.vocab.end_image, base.vocab.image}
+    picture_ids = {
+        *base.vocab.image_ids.tolist(),
+        base.vocab.begin_image,
+        base.vocab.end_image,
+        base.vocab.image,
+    }
     assert all(len(ids) <= 30 and not picture_ids & set(ids) for ids in said)
 
 
@@ -90,12 +106,16 @@ def test_text_never_holds_image_ids(base, prompts):
 def test_text_ends_before_the_end_of_a_turn_or_of_a_document(base, bo, prompts, monkeypatch, end):
     assert base.vocab.ends == (base.vocab.end_turn, base.vocab.tokenizer.get_vocab()["</s>"])
     speaker, end_id = Speaker(base, [bo]), base.vocab.ends[end]
-    monkeypatch.setattr(speaker, "logits", lambda hidden, ids: torch.eye(base.vocab.size)[[end_id] * len(ids)])
+    monkeypatch.setattr(
+        speaker, "logits", lambda hidden, ids: torch.eye(base.vocab.size)[[end_id] * len(ids)]
+    )
     assert sample_text(speaker, prompts, max_ids=8) == [[], [], []]
 
 
 def test_temperature_0_takes_the_likeliest():
-    assert pick(torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), 0, 0.9, generators(2)).tolist() == [1, 0]
+    assert pick(
+        torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), 0, 0.9, generators(2)
+    ).tolist() == [1, 0]
 
 
 def test_top_p_keeps_the_smallest_set_that_holds_the_mass():
@@ -115,12 +135,18 @@ def test_the_bytes_of_a_cache_are_what_it_holds(base):
     cache = DynamicCache()
     with torch.no_grad():
         base.hidden(base.embed(torch.zeros(1, 7, dtype=torch.long)), cache)
-    assert base.cache_bytes(7) == sum(part.nbytes for layer in cache.layers for part in (layer.keys, layer.values))
+    assert base.cache_bytes(7) == sum(
+        part.nbytes for layer in cache.layers for part in (layer.keys, layer.values)
+    )
 
 
 def test_a_base_whose_cache_is_large_is_read_and_drawn_in_smaller_parts(base, prompts, monkeypatch):
     how = Draw(temperature=1.0, seed=4)
-    said, scores, drawn = sample_text(base, prompts, max_ids=4), next_logits(base, prompts), sample_pictures(base, prompts, 4, how)
+    said, scores, drawn = (
+        sample_text(base, prompts, max_ids=4),
+        next_logits(base, prompts),
+        sample_pictures(base, prompts, 4, how),
+    )
     monkeypatch.setattr(sampling, "CACHE_BYTES", 2 * base.cache_bytes(max(map(len, prompts)) + 4))
     sizes = [len(part) for _, part in sampling._parts(base, prompts, 64, more_ids=4)]
     assert sizes == [2, 1]

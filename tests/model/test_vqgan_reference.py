@@ -1,7 +1,9 @@
-"""The image tokenizer against the published architecture, written anew: plain functions of a state dict, nothing of ours.
+"""The image tokenizer against the published architecture, written anew: plain functions of a state
+dict, nothing of ours.
 
-VQGAN as in taming-transformers (Esser et al. 2021) with Chameleon's settings: five levels of widths 1, 1, 2, 2, 4, two residual blocks
-a level on the way down and three on the way up, attention in the middle only. Every layer's output is compared.
+VQGAN as in taming-transformers (Esser et al. 2021) with Chameleon's settings: five levels of widths
+1, 1, 2, 2, 4, two residual blocks a level on the way down and three on the way up, attention in the
+middle only. Every layer's output is compared.
 """
 
 from __future__ import annotations
@@ -29,13 +31,23 @@ class Reference:
         self.given[name] = x
         return x
 
-    def conv(self, name: str, x: torch.Tensor, *, stride: int = 1, padding: int | None = None) -> torch.Tensor:
+    def conv(
+        self, name: str, x: torch.Tensor, *, stride: int = 1, padding: int | None = None
+    ) -> torch.Tensor:
         weight = self.weights[f"{name}.weight"]
         same = weight.shape[-1] // 2
-        return F.conv2d(x, weight, self.weights[f"{name}.bias"], stride=stride, padding=same if padding is None else padding)
+        return F.conv2d(
+            x,
+            weight,
+            self.weights[f"{name}.bias"],
+            stride=stride,
+            padding=same if padding is None else padding,
+        )
 
     def norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        return F.group_norm(x, 32, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], eps=1e-6)
+        return F.group_norm(
+            x, 32, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], eps=1e-6
+        )
 
     def norm_swish(self, name: str, x: torch.Tensor) -> torch.Tensor:
         x = self.norm(name, x)
@@ -56,7 +68,9 @@ class Reference:
         return self.keep(name, x + self.conv(f"{name}.proj_out", mixed))
 
     def middle(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        return self.block(f"{name}.block_2", self.attention(f"{name}.attn_1", self.block(f"{name}.block_1", x)))
+        return self.block(
+            f"{name}.block_2", self.attention(f"{name}.attn_1", self.block(f"{name}.block_1", x))
+        )
 
     def encoder(self, x: torch.Tensor) -> torch.Tensor:
         x = self.keep("encoder.conv_in", self.conv("encoder.conv_in", x))
@@ -65,7 +79,9 @@ class Reference:
                 x = self.block(f"encoder.down.{level}.block.{i}", x)
             if level < LEVELS - 1:
                 name = f"encoder.down.{level}.downsample"
-                x = self.keep(name, self.conv(f"{name}.conv", F.pad(x, (0, 1, 0, 1)), stride=2, padding=0))
+                x = self.keep(
+                    name, self.conv(f"{name}.conv", F.pad(x, (0, 1, 0, 1)), stride=2, padding=0)
+                )
         x = self.norm_swish("encoder.norm_out", self.middle("encoder.mid", x))
         x = self.keep("encoder.conv_out", self.conv("encoder.conv_out", x))
         return self.keep("quant_conv", self.conv("quant_conv", x))
@@ -77,7 +93,11 @@ class Reference:
 
     def decoder(self, codes_BK: torch.Tensor) -> torch.Tensor:
         side = int(codes_BK.shape[1] ** 0.5)
-        z = self.weights["quantize.embedding.weight"][codes_BK].permute(0, 2, 1).reshape(len(codes_BK), -1, side, side)
+        z = (
+            self.weights["quantize.embedding.weight"][codes_BK]
+            .permute(0, 2, 1)
+            .reshape(len(codes_BK), -1, side, side)
+        )
         x = self.keep("post_quant_conv", self.conv("post_quant_conv", z))
         x = self.keep("decoder.conv_in", self.conv("decoder.conv_in", x))
         x = self.middle("decoder.mid", x)
@@ -86,18 +106,34 @@ class Reference:
                 x = self.block(f"decoder.up.{level}.block.{i}", x)
             if level > 0:
                 name = f"decoder.up.{level}.upsample"
-                x = self.keep(name, self.conv(f"{name}.conv", x.repeat_interleave(2, 2).repeat_interleave(2, 3)))
-        return self.keep("decoder.conv_out", self.conv("decoder.conv_out", self.norm_swish("decoder.norm_out", x)))
+                x = self.keep(
+                    name,
+                    self.conv(f"{name}.conv", x.repeat_interleave(2, 2).repeat_interleave(2, 3)),
+                )
+        return self.keep(
+            "decoder.conv_out",
+            self.conv("decoder.conv_out", self.norm_swish("decoder.norm_out", x)),
+        )
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> ImageTokenizer:
-    """The published shape at a quarter of its width and an eighth of its side; every weight random, the norms' too."""
+    """The published shape at a quarter of its width and an eighth of its side; every weight random,
+    the norms' too.
+    """
     torch.manual_seed(0)
-    made = ImageTokenizer(ChameleonVQVAEConfig(embed_dim=64, latent_channels=64, num_embeddings=50, resolution=64, base_channels=32))
+    made = ImageTokenizer(
+        ChameleonVQVAEConfig(
+            embed_dim=64, latent_channels=64, num_embeddings=50, resolution=64, base_channels=32
+        )
+    )
     with torch.no_grad():
         for name, weight in made.named_parameters():
-            weight.copy_(1 + 0.2 * torch.randn(weight.shape) if ".norm" in name and name.endswith("weight") else 0.05 * torch.randn(weight.shape))
+            weight.copy_(
+                1 + 0.2 * torch.randn(weight.shape)
+                if ".norm" in name and name.endswith("weight")
+                else 0.05 * torch.randn(weight.shape)
+            )
     return made.double()
 
 
@@ -105,7 +141,9 @@ def outputs_of(tokenizer: ImageTokenizer, run) -> dict[str, torch.Tensor]:
     """What each module gives while `run` runs, by its name."""
     given = {}
     hooks = [
-        module.register_forward_hook(lambda _, __, output, name=name: given.update({name: output.clone()}))
+        module.register_forward_hook(
+            lambda _, __, output, name=name: given.update({name: output.clone()})
+        )
         for name, module in tokenizer.named_modules()
         if name
     ]
@@ -121,9 +159,12 @@ def test_every_layer_of_the_encoder_gives_what_the_published_one_gives(tokenizer
     reference = Reference(tokenizer.state_dict())
     z = reference.encoder(pixels)
     ours = outputs_of(tokenizer, lambda: tokenizer.to_codes(pixels))
-    assert len(reference.given) == 1 + 2 * LEVELS + (LEVELS - 1) + 3 + 2  # conv_in, blocks, downsamples, middle, conv_out and quant_conv
+    # conv_in, blocks, downsamples, middle, conv_out and quant_conv
+    assert len(reference.given) == 1 + 2 * LEVELS + (LEVELS - 1) + 3 + 2
     for name, expected in reference.given.items():
-        torch.testing.assert_close(ours[name], expected, **CLOSE, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            ours[name], expected, **CLOSE, msg=lambda text, name=name: f"{name}: {text}"
+        )
     codes = reference.codes(z)
     assert torch.equal(tokenizer.to_codes(pixels), codes) and len(codes.unique()) > 3
 
@@ -134,9 +175,12 @@ def test_every_layer_of_the_decoder_gives_what_the_published_one_gives(tokenizer
     reference = Reference(tokenizer.state_dict())
     pixels = reference.decoder(codes)
     ours = outputs_of(tokenizer, lambda: tokenizer.to_pixels(codes))
-    assert len(reference.given) == 2 + 3 + 3 * LEVELS + (LEVELS - 1) + 1  # two convs, middle, blocks, upsamples, conv_out
+    # two convs, middle, blocks, upsamples, conv_out
+    assert len(reference.given) == 2 + 3 + 3 * LEVELS + (LEVELS - 1) + 1
     for name, expected in reference.given.items():
-        torch.testing.assert_close(ours[name], expected, **CLOSE, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            ours[name], expected, **CLOSE, msg=lambda text, name=name: f"{name}: {text}"
+        )
     torch.testing.assert_close(tokenizer.to_pixels(codes), pixels.clamp(-1, 1), **CLOSE)
     assert pixels.shape == (2, 3, 64, 64) and pixels.std() > 0.01
 
@@ -153,5 +197,7 @@ def test_no_weight_is_left_unused_by_the_published_layers(tokenizer):
             return super().__getitem__(name)
 
     reference = Reference(Watched(tokenizer.state_dict()))
-    reference.decoder(reference.codes(reference.encoder(torch.zeros(1, 3, 64, 64, dtype=torch.double))))
+    reference.decoder(
+        reference.codes(reference.encoder(torch.zeros(1, 3, 64, 64, dtype=torch.double)))
+    )
     assert read == set(tokenizer.state_dict())

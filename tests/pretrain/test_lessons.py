@@ -5,7 +5,14 @@ import pytest
 
 from unictoken.data.sequence import IGNORE
 from unictoken.pretrain.language import encode_pictures
-from unictoken.pretrain.lessons import SHARES, Lessons, codes_on_pet, draw_families, families, sample_families
+from unictoken.pretrain.lessons import (
+    SHARES,
+    Lessons,
+    codes_on_pet,
+    draw_families,
+    families,
+    sample_families,
+)
 from unictoken.world import language
 from unictoken.world.things import held_out, sample_pet_where
 
@@ -30,7 +37,10 @@ def test_a_family_is_a_pet_its_twin_and_a_hard_negative(drawn):
     assert pictures.shape == (27, 3, 32, 32) and len(pets) == len(scenes) == 3
     for pet, twin, hard in pets:
         assert not held_out(pet) and twin.nameable == pet.nameable
-        assert sum(a != b for a, b in zip(pet.nameable.values(), hard.nameable.values(), strict=True)) == 1
+        assert (
+            sum(a != b for a, b in zip(pet.nameable.values(), hard.nameable.values(), strict=True))
+            == 1
+        )
 
 
 def test_every_shot_has_the_ids_of_its_own_picture(base, drawn, lessons):
@@ -58,7 +68,9 @@ def test_questions_are_answered_truly(base, lessons):
     family = lessons.families[0]
     scene = family.shots[0][0].scene
     for attribute in (*language.PET_QUESTIONS, *language.SCENE_QUESTIONS):
-        _, answer = lessons.question(family.pets[0], scene, base.vocab.encode("it"), np.random.default_rng(0), attribute)
+        _, answer = lessons.question(
+            family.pets[0], scene, base.vocab.encode("it"), np.random.default_rng(0), attribute
+        )
         assert base.vocab.decode(answer.ids) == language.answer(attribute, family.pets[0], scene)
 
 
@@ -67,13 +79,20 @@ def test_recognition_says_yes_and_no_alike(base, lessons):
     for seed in range(80):
         turns = lessons.recognise(lessons.families[0], 0, 0, np.random.default_rng(seed), "codes")
         said[base.vocab.decode(turns[1].ids)] += 1
-    assert {"yes", "no"} <= set(said) and min(said["yes"], said["no"]) > 20 and abs(said["yes"] - said["no"]) < 20
+    assert (
+        {"yes", "no"} <= set(said)
+        and min(said["yes"], said["no"]) > 20
+        and abs(said["yes"] - said["no"]) < 20
+    )
 
 
 def test_whoever_was_introduced_and_is_shown_is_asked_about_by_name(base, lessons):
     family, asked = lessons.families[0], set()
     scene = family.shots[0][0].scene
-    right = {language.answer(attribute, family.pets[0], scene): attribute for attribute in language.SCENE_QUESTIONS}
+    right = {
+        language.answer(attribute, family.pets[0], scene): attribute
+        for attribute in language.SCENE_QUESTIONS
+    }
     for seed in range(300):
         turns = lessons.recognise(family, 0, 0, np.random.default_rng(seed), "words")
         name = base.vocab.decode(turns[0].ids[:1])
@@ -91,7 +110,10 @@ def test_a_caption_says_the_name_only_of_whom_the_picture_shows(base, lessons):
     for seed in range(40):
         rng = np.random.default_rng(seed)
         asked, said = lessons.named_caption(family, 0, 1, rng, "words" if seed % 2 else "codes")
-        text, named = base.vocab.decode(said.ids).replace(" ,", ","), language.named_caption(scene).partition("}")[2]
+        text, named = (
+            base.vocab.decode(said.ids).replace(" ,", ","),
+            language.named_caption(scene).partition("}")[2],
+        )
         name = base.vocab.decode(asked.ids[:1])
         assert text in (f"{name}{named}", language.caption(family.pets[0], scene))
         seen.add(text.startswith(name))
@@ -105,7 +127,9 @@ def test_codes_of_a_pet_come_from_where_it_stands(lessons):
 
 
 def test_names_are_words_or_reserved_ids(base, lessons):
-    assert {tuple(lessons.name(np.random.default_rng(seed))) for seed in range(40)} <= {tuple(ids) for ids in lessons.names}
+    assert {tuple(lessons.name(np.random.default_rng(seed))) for seed in range(40)} <= {
+        tuple(ids) for ids in lessons.names
+    }
     assert all(len(ids) == 1 for ids in lessons.names) and lessons.ordinary >= 8
 
 
@@ -114,5 +138,8 @@ def test_a_wrong_description_is_never_true(lessons):
     for i in range(200):
         pet = sample_pet_where(np.random.default_rng(i), unseen=False)
         said = lessons.wrong_description(pet, rng)
-        true = {*(language.describe_briefly(pet, np.random.default_rng(j)) for j in range(300)), language.describe(pet)}
+        true = {
+            *(language.describe_briefly(pet, np.random.default_rng(j)) for j in range(300)),
+            language.describe(pet),
+        }
         assert said not in true

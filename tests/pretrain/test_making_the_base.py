@@ -40,25 +40,51 @@ def test_progress_comes_back(tmp_path):
     assert load_progress(path) == (0, {})
     save_progress(path, 7, model={"a/b": torch.ones(2)}, optimiser={"0": torch.zeros(1)})
     step, groups = load_progress(path)
-    assert step == 7 and groups["model"]["a/b"].tolist() == [1, 1] and groups["optimiser"]["0"].tolist() == [0]
+    assert (
+        step == 7
+        and groups["model"]["a/b"].tolist() == [1, 1]
+        and groups["optimiser"]["0"].tolist() == [0]
+    )
 
 
 def test_the_vocabulary_is_deterministic(tokenizer):
     assert vocabulary.build(64).get_vocab() == tokenizer.get_vocab()
 
 
-@pytest.mark.parametrize("word", ["dog", "rabbit", "striped", "lopsided", "orange", "beach", "wearing", "yes", "no", "photo", "describe", "draw"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "dog",
+        "rabbit",
+        "striped",
+        "lopsided",
+        "orange",
+        "beach",
+        "wearing",
+        "yes",
+        "no",
+        "photo",
+        "describe",
+        "draw",
+    ],
+)
 def test_words_of_the_world_and_of_the_templates_are_one_token_each(base, word):
     assert len(base.vocab.encode(word)) == 1
 
 
 def test_training_pictures_are_a_function_of_their_seed():
     first, again, other = (image_tokenizer.draw_pictures(3, seed=seed) for seed in (0, 0, 1))
-    assert first.shape == (3, 3, 32, 32) and torch.equal(first, again) and not torch.equal(first, other)
+    assert (
+        first.shape == (3, 3, 32, 32)
+        and torch.equal(first, again)
+        and not torch.equal(first, other)
+    )
 
 
 def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path):
-    settings = TokenizerSettings(width=32, num_codes=8, encoder_steps=1, decoder_steps=1, batch=2, pictures=8)
+    settings = TokenizerSettings(
+        width=32, num_codes=8, encoder_steps=1, decoder_steps=1, batch=2, pictures=8
+    )
     reached = {}
 
     def log(step: int, **numbers) -> None:
@@ -68,19 +94,32 @@ def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path):
         return load_progress(tmp_path / f"{name}.safetensors")[1]["model"]
 
     made = image_tokenizer.train(settings, seed=0, device="cpu", work=tmp_path, log=log)
-    moved = {name.split(".")[0] for name, tensor in made.state_dict().items() if not torch.equal(tensor, after("encoder")[name])}
+    moved = {
+        name.split(".")[0]
+        for name, tensor in made.state_dict().items()
+        if not torch.equal(tensor, after("encoder")[name])
+    }
     assert moved == {"post_quant_conv", "decoder"}
     assert [set(numbers) for numbers in reached.values()] == [{"loss", "psnr"}] * 2
-    assert same(state_of(image_tokenizer.train(settings, seed=0, device="cpu", work=tmp_path, log=log)), state_of(made))
+    assert same(
+        state_of(image_tokenizer.train(settings, seed=0, device="cpu", work=tmp_path, log=log)),
+        state_of(made),
+    )
     assert len(reached) == 2  # what is finished is not trained again
 
 
 def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
-    settings = language.LanguageSettings(width=32, layers=1, heads=2, ffn_width=64, families=2, batch=2, steps=4, save_every=2)
+    settings = language.LanguageSettings(
+        width=32, layers=1, heads=2, ffn_width=64, families=2, batch=2, steps=4, save_every=2
+    )
     vq = model.model.vqmodel
-    lessons = language.make_lessons(settings, Vocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path)
+    lessons = language.make_lessons(
+        settings, Vocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path
+    )
 
-    def made(name: str, *, until: int = 5, vq=vq, stop_asked=lambda: False) -> dict[str, torch.Tensor]:
+    def made(
+        name: str, *, until: int = 5, vq=vq, stop_asked=lambda: False
+    ) -> dict[str, torch.Tensor]:
         def log(step: int, **numbers) -> None:
             if step >= until:
                 raise Interrupted
@@ -88,8 +127,15 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
         torch.manual_seed(0)
         untrained = language.build(settings, tokenizer, vq)
         language.train(
-            untrained, settings, lessons, seed=0, device="cpu", progress=tmp_path / f"{name}.safetensors", log=log,
-            watch=lambda step, model: {}, stop_asked=stop_asked,
+            untrained,
+            settings,
+            lessons,
+            seed=0,
+            device="cpu",
+            progress=tmp_path / f"{name}.safetensors",
+            log=log,
+            watch=lambda step, model: {},
+            stop_asked=stop_asked,
         )
         return state_of(untrained)
 
@@ -101,18 +147,27 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     asked = iter([False, False, True])
     with pytest.raises(Stopped, match="stopped at step 3 of 4"):
         made("stopped", stop_asked=lambda: next(asked))
-    assert load_progress(tmp_path / "stopped.safetensors")[0] == 3 and same(made("stopped"), straight)
-    assert same({k: t for k, t in straight.items() if "vqmodel" in k}, {f"model.vqmodel.{k}": t for k, t in vq.state_dict().items()})
+    assert load_progress(tmp_path / "stopped.safetensors")[0] == 3 and same(
+        made("stopped"), straight
+    )
+    assert same(
+        {k: t for k, t in straight.items() if "vqmodel" in k},
+        {f"model.vqmodel.{k}": t for k, t in vq.state_dict().items()},
+    )
     newer = copy.deepcopy(vq)
     with torch.no_grad():
         newer.decoder.conv_out.bias.add_(1)  # a decoder that was trained on meanwhile
     again = made("straight", vq=newer)
-    assert {k for k, t in again.items() if not torch.equal(t, straight[k])} == {"model.vqmodel.decoder.conv_out.bias"}
+    assert {k for k, t in again.items() if not torch.equal(t, straight[k])} == {
+        "model.vqmodel.decoder.conv_out.bias"
+    }
 
 
 def test_held_out_combinations_are_never_taught(tmp_path, tokenizer, model):
     settings = language.LanguageSettings(families=60)
-    lessons = language.make_lessons(settings, Vocab(tokenizer), model.model.vqmodel, seed=0, device="cpu", cache=tmp_path)
+    lessons = language.make_lessons(
+        settings, Vocab(tokenizer), model.model.vqmodel, seed=0, device="cpu", cache=tmp_path
+    )
     assert len(lessons.families) < 60  # a hard negative lands on one now and then
     assert not any(held_out(pet) for family in lessons.families for pet in family.pets)
 
@@ -123,7 +178,11 @@ def test_cached_image_ids_belong_to_their_image_tokenizer(model):
         other.decoder.conv_out.bias.add_(1)
         assert language.digest_of([1], [2], other) == language.digest_of([1], [2], vq)
         other.quantize.embedding.weight.add_(1)
-    assert language.digest_of([1], [2], other) != language.digest_of([1], [2], vq) != language.digest_of([1], [3], vq)
+    assert (
+        language.digest_of([1], [2], other)
+        != language.digest_of([1], [2], vq)
+        != language.digest_of([1], [3], vq)
+    )
 
 
 def test_alike_patches_begin_with_alike_rows(tokenizer, model):
@@ -132,7 +191,10 @@ def test_alike_patches_begin_with_alike_rows(tokenizer, model):
     fresh = EarlyFusionModel(model.config)
     words = fresh.lm_head.weight[: vocab.image_ids.min()].clone()
     language.start_image_rows(fresh, vocab.image_ids, codebook)
-    for rows in (fresh.model.embed_tokens.weight[vocab.image_ids], fresh.lm_head.weight[vocab.image_ids]):
+    for rows in (
+        fresh.model.embed_tokens.weight[vocab.image_ids],
+        fresh.lm_head.weight[vocab.image_ids],
+    ):
         apart = (rows[0] - rows).norm(dim=1)
         assert apart[1] < 0.1 * apart[2:].min()
         assert rows.std().item() == pytest.approx(model.config.initializer_range, rel=1e-3)
@@ -140,17 +202,32 @@ def test_alike_patches_begin_with_alike_rows(tokenizer, model):
 
 
 def test_yes_and_no_weigh_more_than_words_and_picture_codes_less(tokenizer):
-    vocab, settings = Vocab(tokenizer), language.LanguageSettings(image_weight=0.25, yes_no_weight=2.0)
+    vocab, settings = (
+        Vocab(tokenizer),
+        language.LanguageSettings(image_weight=0.25, yes_no_weight=2.0),
+    )
     weights = language.weights_of_ids(vocab, settings)
     assert weights[vocab.encode("yes no brown")].tolist() == [2, 2, 1]
     assert set(weights[vocab.image_ids].tolist()) == {0.25}
 
 
 def test_the_card_tells_the_history_of_the_weights_and_what_was_measured(tmp_path):
-    write_card(tmp_path, {"vqa": 0.956, "other": 1.0}, "python train/base.py", fingerprint="ab" * 32)
-    assert "| visual questions, exact | 0.956 | 0.97 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
-    (tmp_path / "history.md").write_text(f"These weights ({'ab' * 6}): 10 steps.\n", encoding="utf-8")
-    write_card(tmp_path, {"vqa": 0.9}, "python train/base.py", fingerprint="ab" * 32, notes=["The judge errs."])
+    write_card(
+        tmp_path, {"vqa": 0.956, "other": 1.0}, "python train/base.py", fingerprint="ab" * 32
+    )
+    assert "| visual questions, exact | 0.956 | 0.97 |" in (tmp_path / "README.md").read_text(
+        encoding="utf-8"
+    )
+    (tmp_path / "history.md").write_text(
+        f"These weights ({'ab' * 6}): 10 steps.\n", encoding="utf-8"
+    )
+    write_card(
+        tmp_path,
+        {"vqa": 0.9},
+        "python train/base.py",
+        fingerprint="ab" * 32,
+        notes=["The judge errs."],
+    )
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "10 steps." in card and "The judge errs." in card and "0.956" not in card
     write_card(tmp_path, {"vqa": 0.9}, "python train/base.py", fingerprint="cd" * 32)

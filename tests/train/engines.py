@@ -1,4 +1,6 @@
-"""Started by test_run.py in two processes: the same steps with each way of spreading the base, and without DeepSpeed. The first one writes JSON."""
+"""Started by test_run.py in two processes: the same steps with each way of spreading the base, and
+without DeepSpeed. The first one writes JSON.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def learner_of(base: Base) -> Learner:
 
 def batch_of(base: Base) -> Batch:
     """Four sequences with the concept's ids inside, everything learned."""
-    ids = torch.randint(base.vocab.size, (STAGE.batch, 24), generator=torch.Generator().manual_seed(1))
+    ids = torch.randint(
+        base.vocab.size, (STAGE.batch, 24), generator=torch.Generator().manual_seed(1)
+    )
     ids[:, 2:5] = torch.tensor(base.vocab.reserved[:3])
     return Batch(ids, ids)
 
@@ -53,8 +57,12 @@ def held(base: Base) -> int:
 
 
 def try_way(folder: str, way: dict) -> dict:
-    """Losses of four steps, of the same with a break after two, of a second stage's three steps, and what the process holds."""
-    settings = RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, **({"dtype": "fp32"} | way))
+    """Losses of four steps, of the same with a break after two, of a second stage's three steps,
+    and what the process holds.
+    """
+    settings = RunConfig(
+        concept=ConceptConfig(name="bo", pictures=()), base=folder, **({"dtype": "fp32"} | way)
+    )
     base, engines, engine = start(settings)
     whole = {name: tensor.clone() for name, tensor in base.model.model.vqmodel.state_dict().items()}
     losses = steps(base, engine, 2)
@@ -72,7 +80,9 @@ def try_way(folder: str, way: dict) -> dict:
         "second stage": second,
         "held": program.everywhere(held(base), torch.distributed.ReduceOp.MAX),
         "held after dropping": held(again),
-        "image tokenizer is whole": all(torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()),
+        "image tokenizer is whole": all(
+            torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()
+        ),
     }
 
 
@@ -84,10 +94,15 @@ def start(settings: RunConfig) -> tuple[Base, program.OneEngine, program.DeepSpe
 
 def without_deepspeed(folder: str) -> dict:
     """Losses of four steps and of a second stage's three, each process for itself."""
-    base = program.base_of(RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, dtype="fp32"))
+    base = program.base_of(
+        RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, dtype="fp32")
+    )
     engine = TorchEngine(learner_of(base), STAGE)
     losses = steps(base, engine, 4, share=slice(None))
-    return {"losses": losses, "second stage": steps(base, second_stage(TorchEngine, engine), 3, share=slice(None))}
+    return {
+        "losses": losses,
+        "second stage": steps(base, second_stage(TorchEngine, engine), 3, share=slice(None)),
+    }
 
 
 def second_stage(engines: Callable[[Learner, Stage], Engine], first: TorchEngine) -> Engine:
@@ -100,7 +115,10 @@ def second_stage(engines: Callable[[Learner, Stage], Engine], first: TorchEngine
 
 def steps(base: Base, engine: Engine, count: int, *, share: slice | None = None) -> list[float]:
     """Losses of steps on a share of the batch; None: this process's."""
-    batch, share = batch_of(base), share or slice(torch.distributed.get_rank(), None, program.world_size())
+    batch, share = (
+        batch_of(base),
+        share or slice(torch.distributed.get_rank(), None, program.world_size()),
+    )
     part = Batch(batch.ids_BT[share], batch.labels_BT[share])
     return [engine.step(part, torch.ones(len(part.ids_BT)), STAGE.lr) for _ in range(count)]
 
@@ -112,7 +130,10 @@ if __name__ == "__main__":
     parser.add_argument("--local_rank", type=int, default=0)
     options = parser.parse_args()
     rank = program.start_processes()
-    found = {"without": without_deepspeed(options.base), "ways": {name: try_way(options.base, way) for name, way in WAYS.items()}}
+    found = {
+        "without": without_deepspeed(options.base),
+        "ways": {name: try_way(options.base, way) for name, way in WAYS.items()},
+    }
     if rank == 0:
         Path(options.out).write_text(json.dumps(found), encoding="utf-8")
     torch.distributed.barrier()

@@ -11,7 +11,9 @@ def said(*arguments: str) -> list[str]:
     """In a process of its own: importing DeepSpeed changes torch for the tests that follow."""
     environment = {**os.environ, "DS_ACCELERATOR": "cpu"}
     command = [sys.executable, *arguments]
-    run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
+    run = subprocess.run(
+        command, env=environment, capture_output=True, encoding="utf-8", check=True
+    )
     return run.stdout.split()
 
 

@@ -1,4 +1,6 @@
-"""Launches of train/run.py on the tiny base: one process, two processes, stopped and resumed. Few, and shared by the tests."""
+"""Launches of train/run.py on the tiny base: one process, two processes, stopped and resumed. Few,
+and shared by the tests.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,23 @@ class Launches:
     def __init__(self, folder: Path, config: str):
         self.folder, self.compiled = folder, folder / "compiled"
         (folder / "toy.yaml").write_text(config, encoding="utf-8")
-        own = {"PYTHONPATH": str(ROOT), "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "TORCH_EXTENSIONS_DIR": str(self.compiled)}
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "DS_ACCELERATOR": "cpu",
+            "OMP_NUM_THREADS": "1",
+            "TORCH_EXTENSIONS_DIR": str(self.compiled),
+        }
         self.environment = {**os.environ, **own}
 
     def start(self, name: str, *launcher: str, more: tuple[str, ...] = ()) -> subprocess.Popen:
         settings = [f"out={self.folder / name}", f"concepts={self.folder / name}", *more]
-        command = [sys.executable, *launcher, str(ROOT / "train" / "run.py"), "--config", "toy.yaml"]
+        command = [
+            sys.executable,
+            *launcher,
+            str(ROOT / "train" / "run.py"),
+            "--config",
+            "toy.yaml",
+        ]
         command += [word for setting in settings for word in ("--set", setting)]
         return self.call(command)
 
@@ -67,7 +80,10 @@ class Launches:
         return printed
 
     def log(self, name: str) -> list[dict]:
-        return [json.loads(line) for line in (self.folder / name / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        return [
+            json.loads(line)
+            for line in (self.folder / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
 
     def losses(self, name: str) -> list[float]:
         assert [line["step"] for line in self.log(name)] == list(range(1, STEPS + 1))
@@ -96,7 +112,10 @@ def launches(base_folder, toy_folder, tmp_path_factory) -> Launches:
     launches = Launches(tmp_path_factory.mktemp("launches"), config)
     straight, stopped = launches.start("one"), launches.start("stopped")
     stop_in_the_middle(launches, "stopped", stopped)
-    launches.printed = {"one": launches.finish(straight), "stopped": launches.finish(stopped, status=75)}
+    launches.printed = {
+        "one": launches.finish(straight),
+        "stopped": launches.finish(stopped, status=75),
+    }
     return launches
 
 
@@ -109,8 +128,14 @@ def test_a_run_prints_its_config_and_its_answers(launches):
 def test_a_run_leaves_a_concept_that_the_base_takes(launches, base_folder):
     base = load_base(base_folder, device="cpu")
     concept = concept_file.load(launches.concept("one"), base)
-    assert (concept.name, len(concept.rows_in), concept.base_fingerprint) == ("tom", 5, base.fingerprint)
-    assert (launches.folder / "one" / "grid.png").is_file() and (launches.folder / "one" / "report.md").is_file()
+    assert (concept.name, len(concept.rows_in), concept.base_fingerprint) == (
+        "tom",
+        5,
+        base.fingerprint,
+    )
+    assert (launches.folder / "one" / "grid.png").is_file() and (
+        launches.folder / "one" / "report.md"
+    ).is_file()
 
 
 def test_a_stopped_run_goes_on_to_the_same_file_bit_for_bit(launches):
@@ -136,17 +161,33 @@ def port_taken():
         yield
 
 
-def test_two_processes_that_share_the_base_have_the_losses_of_one(launches, base_folder, port_taken):
-    printed = launches.finish(launches.start("two", *IN_TWO, more=("zero_stage=3", "gradient_checkpointing=true")))
+def test_two_processes_that_share_the_base_have_the_losses_of_one(
+    launches, base_folder, port_taken
+):
+    printed = launches.finish(
+        launches.start("two", *IN_TWO, more=("zero_stage=3", "gradient_checkpointing=true"))
+    )
     assert launches.losses("two") == pytest.approx(launches.losses("one"), abs=1e-4)
-    assert "report.md" in printed and concept_file.load(launches.concept("two"), load_base(base_folder, device="cpu")).name == "tom"
+    assert (
+        "report.md" in printed
+        and concept_file.load(launches.concept("two"), load_base(base_folder, device="cpu")).name
+        == "tom"
+    )
 
 
 @pytest.fixture(scope="module")
 def engines(launches, base_folder) -> dict[str, dict]:
-    """A few steps in two processes with each way of spreading the base, and without DeepSpeed, in one launch (engines.py)."""
+    """A few steps in two processes with each way of spreading the base, and without DeepSpeed, in
+    one launch (engines.py).
+    """
     out = launches.folder / "ways.json"
-    command = [sys.executable, *IN_TWO, str(Path(__file__).with_name("engines.py")), str(base_folder), str(out)]
+    command = [
+        sys.executable,
+        *IN_TWO,
+        str(Path(__file__).with_name("engines.py")),
+        str(base_folder),
+        str(out),
+    ]
     launches.finish(launches.call(command))
     return json.loads(out.read_text(encoding="utf-8"))
 
@@ -182,13 +223,19 @@ def test_no_way_rounds_or_shards_the_image_tokenizer(ways):
 
 
 def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
-    printed = launches.finish(launches.start("wrong", more=("method.stages=[{steps: -1}]",)), status=2)
+    printed = launches.finish(
+        launches.start("wrong", more=("method.stages=[{steps: -1}]",)), status=2
+    )
     assert "Traceback" not in printed
-    assert "train/run.py: stage 'joint': steps: found -1, expected 0 or more" in printed.splitlines()[-1]
+    assert (
+        "train/run.py: stage 'joint': steps: found -1, expected 0 or more"
+        in printed.splitlines()[-1]
+    )
 
 
 def test_no_operator_is_compiled(launches, ways):
-    assert not launches.compiled.exists()  # a compiler that is killed leaves a lock for which every later launch would wait
+    # a compiler that is killed leaves a lock for which every later launch would wait
+    assert not launches.compiled.exists()
 
 
 def said_by_us(printed: str) -> list[str]:
@@ -198,16 +245,26 @@ def said_by_us(printed: str) -> list[str]:
 
 def test_a_mistake_that_every_process_meets_is_said_once(launches, port_taken):
     printed = launches.finish(launches.start("wrong-two", *IN_TWO, more=("sede=1",)), status=2)
-    assert len(said_by_us(printed)) == 1 and "did you mean 'seed'" in said_by_us(printed)[0] and "Traceback" not in printed
+    assert (
+        len(said_by_us(printed)) == 1
+        and "did you mean 'seed'" in said_by_us(printed)[0]
+        and "Traceback" not in printed
+    )
 
 
 def test_torch_s_own_launcher_starts_what_was_asked(launches):
     """It writes --local-rank with a dash."""
-    launches.finish(launches.start("torch", "-m", "torch.distributed.launch", "--nproc_per_node", "2", "--standalone"))
+    launches.finish(
+        launches.start(
+            "torch", "-m", "torch.distributed.launch", "--nproc_per_node", "2", "--standalone"
+        )
+    )
     assert launches.losses("torch") == pytest.approx(launches.losses("one"), abs=1e-4)
 
 
-@pytest.mark.parametrize("left_over", [{"RANK": "1"}, {"RANK": "first", "WORLD_SIZE": "2"}, {"WORLD_SIZE": "2"}])
+@pytest.mark.parametrize(
+    "left_over", [{"RANK": "1"}, {"RANK": "first", "WORLD_SIZE": "2"}, {"WORLD_SIZE": "2"}]
+)
 def test_a_rank_without_its_world_is_said_in_one_line(launches, left_over):
     command = [sys.executable, str(ROOT / "train" / "run.py"), "--config", "toy.yaml"]
     printed = launches.finish(launches.call(command, **left_over), status=2)
@@ -215,12 +272,31 @@ def test_a_rank_without_its_world_is_said_in_one_line(launches, left_over):
 
 
 def test_rank_0_alone_is_one_process_and_ctrl_c_while_it_measures_is_one_line(launches):
-    settings = [f"out={launches.folder / 'halted'}", f"concepts={launches.folder / 'halted'}", "prompts=[]"]
-    command = [sys.executable, "-c", HEARS_CTRL_C, "--config", "toy.yaml", *(word for s in settings for word in ("--set", s))]
+    settings = [
+        f"out={launches.folder / 'halted'}",
+        f"concepts={launches.folder / 'halted'}",
+        "prompts=[]",
+    ]
+    command = [
+        sys.executable,
+        "-c",
+        HEARS_CTRL_C,
+        "--config",
+        "toy.yaml",
+        *(word for s in settings for word in ("--set", s)),
+    ]
     printed = launches.finish(launches.call(command, RANK="0"), status=130)
-    kept = f"the concept is kept in {launches.concept('halted')}, and the same command goes on with the report."
-    assert said_by_us(printed) == [f"train/run.py: interrupted; {kept}"] and "Traceback" not in printed
-    assert launches.concept("halted").is_file() and not (launches.folder / "halted" / "report.md").exists()
+    kept = (
+        f"the concept is kept in {launches.concept('halted')}, and the same command goes on with"
+        " the report."
+    )
+    assert (
+        said_by_us(printed) == [f"train/run.py: interrupted; {kept}"] and "Traceback" not in printed
+    )
+    assert (
+        launches.concept("halted").is_file()
+        and not (launches.folder / "halted" / "report.md").exists()
+    )
 
 
 HEARS_CTRL_C = f"""

@@ -20,14 +20,22 @@ def settings(**changed) -> RunConfig:
 
 def test_offloading_wants_shards():
     assert settings(offload="cpu", zero_stage=3).offload == "cpu"
-    with pytest.raises(ConfigError, match="offload: cpu moves shards of the base, and zero_stage 2 makes none. Use zero_stage 3."):
+    with pytest.raises(
+        ConfigError,
+        match=(
+            "offload: cpu moves shards of the base, and zero_stage 2 makes none. Use zero_stage 3."
+        ),
+    ):
         settings(offload="cpu", zero_stage=2)
 
 
 def test_a_sharded_base_does_not_draw_between_stages():
     method = Method(stages=(Stage(name="first"), Stage(name="second", starts={"shared": "drawn"})))
     assert settings(method=method, zero_stage=2).method is method
-    with pytest.raises(ConfigError, match="stage 'second' begins from drawings, and a base sharded by zero_stage 3 cannot draw"):
+    with pytest.raises(
+        ConfigError,
+        match="stage 'second' begins from drawings, and a base sharded by zero_stage 3 cannot draw",
+    ):
         settings(method=method, zero_stage=3)
 
 
@@ -42,6 +50,11 @@ def test_the_7b_config_has_the_papers_settings():
 
 
 def test_the_7b_config_also_takes_chameleon_completed_by_a_decoder():
-    changes = ["base=facebook/chameleon-7b", "vq_decoder=leloy/Anole-7b-v0.1-vqvae-hf", "zero_stage=3", "offload=cpu"]
+    changes = [
+        "base=facebook/chameleon-7b",
+        "vq_decoder=leloy/Anole-7b-v0.1-vqvae-hf",
+        "zero_stage=3",
+        "offload=cpu",
+    ]
     found = config.load(RunConfig, CONFIGS / "anole.yaml", changes)
     assert found.vq_decoder == "leloy/Anole-7b-v0.1-vqvae-hf" and found.offload == "cpu"

@@ -6,10 +6,27 @@ from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import Pet, Scene, sample_pet, sample_scene
 
 PET = Pet(
-    species="dog", fur="brown", second="none", pattern="plain", ears="floppy", eyes="green", collar="red",
-    fur_shade=0.5, markings=0, ear_length=0, girth=0,
+    species="dog",
+    fur="brown",
+    second="none",
+    pattern="plain",
+    ears="floppy",
+    eyes="green",
+    collar="red",
+    fur_shade=0.5,
+    markings=0,
+    ear_length=0,
+    girth=0,
 )
-SCENE = Scene(place="beach", time="day", pose="standing", position="middle", accessory="none", accessory_colour="none", detail=0)
+SCENE = Scene(
+    place="beach",
+    time="day",
+    pose="standing",
+    position="middle",
+    accessory="none",
+    accessory_colour="none",
+    detail=0,
+)
 
 
 def pixels(pet: Pet, scene: Scene) -> np.ndarray:
@@ -23,7 +40,10 @@ def of(kind: type, like, **changes):
 def test_the_same_seed_draws_the_same_pixels():
     first, second = (np.random.default_rng(7) for _ in range(2))
     for _ in range(20):
-        assert np.array_equal(pixels(sample_pet(first), sample_scene(first)), pixels(sample_pet(second), sample_scene(second)))
+        assert np.array_equal(
+            pixels(sample_pet(first), sample_scene(first)),
+            pixels(sample_pet(second), sample_scene(second)),
+        )
 
 
 def test_a_picture_is_rgb_and_32_by_32():
@@ -40,7 +60,15 @@ def test_the_exact_shade_of_the_fur_stands_in_the_picture(species):
 
 @pytest.mark.parametrize(
     ("attribute", "value"),
-    [("species", "cat"), ("ears", "pricked"), ("eyes", "blue"), ("collar", "none"), ("fur_shade", 1.0), ("ear_length", 1), ("girth", 1)],
+    [
+        ("species", "cat"),
+        ("ears", "pricked"),
+        ("eyes", "blue"),
+        ("collar", "none"),
+        ("fur_shade", 1.0),
+        ("ear_length", 1),
+        ("girth", 1),
+    ],
 )
 def test_every_attribute_of_a_pet_can_be_seen(attribute, value):
     assert not np.array_equal(pixels(PET, SCENE), pixels(of(Pet, PET, **{attribute: value}), SCENE))
@@ -53,11 +81,23 @@ def test_a_pattern_shows_the_second_colour(pattern):
 
 
 def test_every_scene_looks_different():
-    scenes = [of(Scene, SCENE, place=place, time=time, pose=pose, position=position)
-              for place in PLACES for time in ("day", "night") for pose in POSES for position in POSITIONS]
+    scenes = [
+        of(Scene, SCENE, place=place, time=time, pose=pose, position=position)
+        for place in PLACES
+        for time in ("day", "night")
+        for pose in POSES
+        for position in POSITIONS
+    ]
     assert len({draw(PET, scene).tobytes() for scene in scenes}) == len(scenes) == 108
 
 
 def test_a_shade_lies_on_the_segment_of_its_name():
-    assert [shade("black", amount) for amount in (0.0, 0.5, 1.0)] == [(20, 20, 28), (42, 39, 47), (64, 58, 66)]
-    assert all(shade(name, 0.0) == low and shade(name, 1.0) == high for name, (low, high) in FUR_SHADES.items())
+    assert [shade("black", amount) for amount in (0.0, 0.5, 1.0)] == [
+        (20, 20, 28),
+        (42, 39, 47),
+        (64, 58, 66),
+    ]
+    assert all(
+        shade(name, 0.0) == low and shade(name, 1.0) == high
+        for name, (low, high) in FUR_SHADES.items()
+    )

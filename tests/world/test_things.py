@@ -39,7 +39,10 @@ def test_every_value_that_has_a_name_is_drawn(pets, rng):
 
 
 def test_a_pet_has_a_second_colour_exactly_when_it_has_a_pattern(pets):
-    assert all((pet.pattern == "plain") == (pet.second == "none") == (pet.second_rgb is None) for pet in pets)
+    assert all(
+        (pet.pattern == "plain") == (pet.second == "none") == (pet.second_rgb is None)
+        for pet in pets
+    )
     assert all(pet.second != pet.fur for pet in pets)
 
 

@@ -23,7 +23,9 @@ from unictoken.core.progress import hide_bars
 def parser() -> argparse.ArgumentParser:
     top = config.Parser(
         prog="unictoken",
-        description="Teach a frozen early-fusion model your concept; then ask about it and draw it.",
+        description=(
+            "Teach a frozen early-fusion model your concept; then ask about it and draw it."
+        ),
     )
     top.add_argument("--version", action="version", version=f"unictoken {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -38,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> None:
     made = parser()
-    if importlib.util.find_spec("argcomplete"):  # `pip install argcomplete`: completion in the shell
+    # `pip install argcomplete`: completion in the shell
+    if importlib.util.find_spec("argcomplete"):
         import argcomplete
 
         argcomplete.autocomplete(made)

@@ -24,8 +24,12 @@ def command(
     made = commands.add_parser(name, help=text, description=text)
     made.set_defaults(action=action)
     loudness = made.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
-    loudness.add_argument("-v", "--verbose", action="store_true", help="also print what is being done")
+    loudness.add_argument(
+        "-q", "--quiet", action="store_true", help="print results and errors only"
+    )
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="also print what is being done"
+    )
     made.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     return made
 

@@ -76,7 +76,11 @@ def publish(options: argparse.Namespace) -> None:
 
     from unictoken import hub
 
-    told = {"drawings": options.drawings, "base_model": options.base_model, "licence": options.licence}
+    told = {
+        "drawings": options.drawings,
+        "base_model": options.base_model,
+        "licence": options.licence,
+    }
     if options.folder:
         print(hub.save_card_folder(path, options.folder, **told))
     else:
@@ -85,15 +89,34 @@ def publish(options: argparse.Namespace) -> None:
 
 def add(commands) -> None:
     showing = command(commands, "show", show, "what is inside a concept file")
-    showing.add_argument("file", help="a concept file, or the name of one in checkpoints/concepts; mia ships")
+    showing.add_argument(
+        "file", help="a concept file, or the name of one in checkpoints/concepts; mia ships"
+    )
     add_json(showing)
-    importing = command(commands, "import", import_, "other people's learned tokens as a concept file")
-    importing.add_argument("files", nargs="+", metavar="FILE", help="the files of one concept, such as best-token.pt best-lmhead.pt")
+    importing = command(
+        commands, "import", import_, "other people's learned tokens as a concept file"
+    )
+    importing.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="the files of one concept, such as best-token.pt best-lmhead.pt",
+    )
     importing.add_argument("--name", required=True)
     importing.add_argument("--class-noun", required=True, metavar="NOUN")
-    importing.add_argument("--base", metavar="DIR", help="the base that the rows were learned on; without it they are kept, not spoken with")
+    importing.add_argument(
+        "--base",
+        metavar="DIR",
+        help="the base that the rows were learned on; without it they are kept, not spoken with",
+    )
     importing.add_argument("--base-name", metavar="NAME", help="its name, where it is not at hand")
-    importing.add_argument("--counts", nargs="+", default=[], metavar="ROLE=N", help="where the number of rows does not tell: shared=16")
+    importing.add_argument(
+        "--counts",
+        nargs="+",
+        default=[],
+        metavar="ROLE=N",
+        help="where the number of rows does not tell: shared=16",
+    )
     importing.add_argument("--consent", action="store_true", help="the person agreed to be learned")
     importing.add_argument("--out", default=str(shipped.LEARNED), metavar="DIR")
     exporting = command(commands, "export", export, "a concept file as other people's")
@@ -101,12 +124,20 @@ def add(commands) -> None:
     exporting.add_argument("--out", required=True, metavar="DIR")
     for made in (importing, exporting):
         made.add_argument("--form", required=True, choices=FORMS)
-    publishing = command(commands, "publish", publish, "a concept file with a card, on the Hub or in a folder")
+    publishing = command(
+        commands, "publish", publish, "a concept file with a card, on the Hub or in a folder"
+    )
     publishing.add_argument("file")
     where = publishing.add_mutually_exclusive_group(required=True)
     where.add_argument("--repo", metavar="USER/NAME", help="on the Hub")
     where.add_argument("--folder", metavar="DIR", help="here, as it would be published")
-    publishing.add_argument("--drawings", nargs="+", default=[], metavar="PICTURE", help="pictures that the concept drew, for its card")
+    publishing.add_argument(
+        "--drawings",
+        nargs="+",
+        default=[],
+        metavar="PICTURE",
+        help="pictures that the concept drew, for its card",
+    )
     publishing.add_argument("--base-model", metavar="NAME", help="the base's name on the Hub")
     publishing.add_argument("--licence", help="the base's, where it is not known")
     publishing.add_argument("--private", action="store_true")

@@ -17,28 +17,57 @@ def memory(options: argparse.Namespace) -> None:
     sources = _sources(Path(options.place), options)
     if options.out:
         if Path(options.out).resolve().is_relative_to(Path(options.place).resolve()):
-            raise UserError(f"--out {options.out}: lies in {options.place}, which is read. Choose another folder.")
+            raise UserError(
+                f"--out {options.out}: lies in {options.place}, which is read. Choose another"
+                " folder."
+            )
         print(write_memory(sources, options.out, form=options.form))
         return
     for source in sources:
         said = "; ".join(unmark(fact, source.name) for fact in source.facts)
-        print(" ".join(f"<{source.name}> {source.class_noun}, {len(source.pictures)} pictures: {said or 'nothing is said'}".split()))
+        print(
+            " ".join(
+                f"<{source.name}> {source.class_noun}, {len(source.pictures)} pictures:"
+                f" {said or 'nothing is said'}".split()
+            )
+        )
 
 
 def _sources(place: Path, options: argparse.Namespace) -> list[Source]:
     """The concepts of a `database.json`, or of a dataset or a concept's folder."""
     database = place / "database.json"
     if not place.is_dir() or database.exists():
-        return read_memory(database if place.is_dir() else place, pictures=options.pictures, consent=options.consent)
+        return read_memory(
+            database if place.is_dir() else place,
+            pictures=options.pictures,
+            consent=options.consent,
+        )
     if options.pictures:
-        raise UserError(f"--pictures {options.pictures}: {place} is no memory; its pictures lie in it.")
+        raise UserError(
+            f"--pictures {options.pictures}: {place} is no memory; its pictures lie in it."
+        )
     return [concept.source(consent=options.consent) for concept in read(place).concepts.values()]
 
 
 def add(commands) -> None:
-    made = command(commands, "memory", memory, "a memory of RAP, RePIC or R2P: its concepts, one a line; with --out, write one")
-    made.add_argument("place", metavar="PLACE", help="a database.json, its folder, or a folder of concepts such as data/bo")
-    made.add_argument("--pictures", metavar="DIR", help="the folder that a database.json's pictures lie in, if not its own")
+    made = command(
+        commands,
+        "memory",
+        memory,
+        "a memory of RAP, RePIC or R2P: its concepts, one a line; with --out, write one",
+    )
+    made.add_argument(
+        "place",
+        metavar="PLACE",
+        help="a database.json, its folder, or a folder of concepts such as data/bo",
+    )
+    made.add_argument(
+        "--pictures",
+        metavar="DIR",
+        help="the folder that a database.json's pictures lie in, if not its own",
+    )
     made.add_argument("--consent", action="store_true", help="the people among them agreed")
     made.add_argument("--out", metavar="DIR", help="a new folder to write the memory into")
-    made.add_argument("--form", choices=("rap", "r2p"), default="rap", help="whose layout is written")
+    made.add_argument(
+        "--form", choices=("rap", "r2p"), default="rap", help="whose layout is written"
+    )

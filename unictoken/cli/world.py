@@ -16,21 +16,34 @@ from unictoken.world import language
 
 def pet(options: argparse.Namespace) -> None:
     concept_file.check_free([Path(options.out)])
-    concept = toy.toy_concept(check_seed(options.seed, "--seed"), 0, name=concept_file.check_name(options.name))
+    concept = toy.toy_concept(
+        check_seed(options.seed, "--seed"), 0, name=concept_file.check_name(options.name)
+    )
     with folder_aside(Path(options.out)) as aside:
         toy.write_toy_folder(concept, aside)
     print(f"{options.out}: {language.describe(concept.pet)}")
 
 
 def benchmark(options: argparse.Namespace) -> None:
-    write_dataset(Path(options.out), seed=check_seed(options.seed, "--seed"), num_concepts=options.num_concepts)
+    write_dataset(
+        Path(options.out),
+        seed=check_seed(options.seed, "--seed"),
+        num_concepts=options.num_concepts,
+    )
     print(options.out)
 
 
 def add(commands) -> None:
-    one = command(commands, "pet", pet, "draw a toy pet that the tiny base never saw, as a folder to learn from")
+    one = command(
+        commands,
+        "pet",
+        pet,
+        "draw a toy pet that the tiny base never saw, as a folder to learn from",
+    )
     one.add_argument("--name", required=True)
-    many = command(commands, "benchmark", benchmark, "draw the toy benchmark, in UnifyBench's layout")
+    many = command(
+        commands, "benchmark", benchmark, "draw the toy benchmark, in UnifyBench's layout"
+    )
     many.add_argument("--num-concepts", type=int, default=20)
     for made in (one, many):
         made.add_argument("--seed", type=int, required=True)

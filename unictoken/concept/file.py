@@ -7,11 +7,11 @@
     where there is something to say: "notes" (lines for whoever uses it), "sections" (JSON of other methods)
     learned by a run: "run" and "source", digests of the run and of what it learned from
 
-Format 1 had neither of these, and its "base_fingerprint" knew a base by embedding and head only. It is
-read with that fingerprint marked (ROWS_ONLY), and written as format 2.
+Format 1 had neither of these, and its "base_fingerprint" knew a base by embedding and head only. It
+is read with that fingerprint marked (ROWS_ONLY), and written as format 2.
 
-Written aside, synced and renamed: a file is whole or it is not there. safetensors loads flipped bits silently, so the header
-keeps a sha256 of the tensors, and loading checks it.
+Written aside, synced and renamed: a file is whole or it is not there. safetensors loads flipped
+bits silently, so the header keeps a sha256 of the tensors, and loading checks it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,18 @@ if TYPE_CHECKING:
 FORMAT = 2
 READ = (1, 2)
 ROWS_ONLY = "rows:"  # before a fingerprint of format 1
-HEADER = {"name": str, "class_noun": str, "counts": dict, "prompts": dict, "method": str, "base": str, "base_fingerprint": str,
-          "seed": int, "scores": dict, "sha256": str}
+HEADER = {
+    "name": str,
+    "class_noun": str,
+    "counts": dict,
+    "prompts": dict,
+    "method": str,
+    "base": str,
+    "base_fingerprint": str,
+    "seed": int,
+    "scores": dict,
+    "sha256": str,
+}
 SOMETIMES = {"origin": str, "consent": bool}  # in every format
 SINCE_2 = {"notes": list, "run": str, "source": str, "sections": dict}
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -55,16 +65,22 @@ def check_name(name: str) -> str:
     """The name itself, if it can be a concept's and a file's."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConceptError(
-            f"concept name {name!r}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit, such as 'bo'."
+            f"concept name {name!r}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a"
+            " letter or digit, such as 'bo'."
         )
     return name
 
 
 def check_noun(class_noun: str, *, where: str) -> str:
-    """The class noun as prompts say it ('a dog' gives 'dog'), if it is one line with a noun in it."""
+    """The class noun as prompts say it ('a dog' gives 'dog'), if it is one line with a noun in
+    it.
+    """
     noun = clean_noun(class_noun)
     if not noun or not class_noun.isprintable():
-        raise ConceptError(f"{where}: class noun {class_noun!r}. Expected an ordinary word for the concept, such as 'dog'.")
+        raise ConceptError(
+            f"{where}: class noun {class_noun!r}. Expected an ordinary word for the concept, such"
+            " as 'dog'."
+        )
     return noun
 
 
@@ -78,12 +94,16 @@ def check_free(paths: Iterable[Path]) -> None:
     for path in paths:
         check_folder(path.parent, ConceptError)
         if path.exists():
-            raise ConceptError(f"{path}: is there already. Choose another name or folder, or remove it.")
+            raise ConceptError(
+                f"{path}: is there already. Choose another name or folder, or remove it."
+            )
 
 
 def digest_of_source(name: str, class_noun: str, pictures: Iterable[Image]) -> str:
     """Says what a concept is learned from; in whatever order its pictures are given."""
-    own = sorted(hashlib.sha256(f"{p.mode} {p.size}".encode() + p.tobytes()).hexdigest() for p in pictures)
+    own = sorted(
+        hashlib.sha256(f"{p.mode} {p.size}".encode() + p.tobytes()).hexdigest() for p in pictures
+    )
     return hashlib.sha256(json.dumps([name, class_noun, own]).encode()).hexdigest()[:16]
 
 
@@ -100,12 +120,21 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
     check_name(concept.name)
     noun = check_noun(concept.class_noun, where=f"'{concept.name}'")
     tensors = {}
-    for kind, rows in (("in", concept.rows_in), ("out", concept.rows_out), ("bias", concept.bias_out)):
+    for kind, rows in (
+        ("in", concept.rows_in),
+        ("out", concept.rows_out),
+        ("bias", concept.bias_out),
+    ):
         for role, part in role_slices(concept.counts).items():
             if rows is not None and concept.counts.get(role, 0):
                 if not rows[part].isfinite().all():
-                    raise ConceptError(f"'{concept.name}': its {kind}.{role} rows hold values that are not finite. Nothing was written.")
-                tensors[f"{kind}.{role}"] = np.ascontiguousarray(rows[part].detach().float().cpu().numpy())
+                    raise ConceptError(
+                        f"'{concept.name}': its {kind}.{role} rows hold values that are not finite."
+                        " Nothing was written."
+                    )
+                tensors[f"{kind}.{role}"] = np.ascontiguousarray(
+                    rows[part].detach().float().cpu().numpy()
+                )
     header = {
         "format": FORMAT,
         "name": concept.name,
@@ -130,7 +159,9 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
         "sections": dict(concept.sections),
     }
     header |= {key: value for key, value in more.items() if value}
-    write_aside(Path(path), to_bytes(tensors, metadata={"unictoken": json.dumps(header, sort_keys=True)}))
+    write_aside(
+        Path(path), to_bytes(tensors, metadata={"unictoken": json.dumps(header, sort_keys=True)})
+    )
     return Path(path)
 
 
@@ -145,19 +176,31 @@ def _open(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             if "unictoken" not in metadata:
-                raise ConceptError(f"{path}: a safetensors file without a 'unictoken' header. Expected one that train/run.py wrote.")
+                raise ConceptError(
+                    f"{path}: a safetensors file without a 'unictoken' header. Expected one that"
+                    " train/run.py wrote."
+                )
             for key in file.keys():  # numpy does not know every type that safetensors does
                 if (kind := file.get_slice(key).get_dtype()) != "F32":
-                    raise ConceptError(f"{path}: '{key}' is of type {kind}, expected F32 (float32). Fetch or learn it again.")
+                    raise ConceptError(
+                        f"{path}: '{key}' is of type {kind}, expected F32 (float32). Fetch or learn"
+                        " it again."
+                    )
             tensors = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as error:
-        raise ConceptError(f"{path}: not a whole safetensors file ({error}). Fetch or learn it again.") from None
+        raise ConceptError(
+            f"{path}: not a whole safetensors file ({error}). Fetch or learn it again."
+        ) from None
     try:
         header = json.loads(metadata["unictoken"], object_pairs_hook=each_once)
     except (ValueError, RecursionError):
-        raise ConceptError(f"{path}: its header is not JSON with every key once. Fetch or learn it again.") from None
+        raise ConceptError(
+            f"{path}: its header is not JSON with every key once. Fetch or learn it again."
+        ) from None
     if not isinstance(header, dict) or "format" not in header:
-        raise ConceptError(f"{path}: its header is no concept's. Expected one that `train/run.py` wrote.")
+        raise ConceptError(
+            f"{path}: its header is no concept's. Expected one that `train/run.py` wrote."
+        )
     if header["format"] not in READ or type(header["format"]) is not int:
         raise ConceptError(
             f"{path}: format {quoted(header['format'])}, this version reads formats "
@@ -172,37 +215,63 @@ def _open(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 def _check_header(header: dict, path: Path) -> None:
     """Every key there, each of its type, and no other."""
     optional = SOMETIMES | (SINCE_2 if header["format"] > 1 else {})
-    for key, kind in (HEADER | {key: kind for key, kind in optional.items() if key in header}).items():
+    for key, kind in (
+        HEADER | {key: kind for key, kind in optional.items() if key in header}
+    ).items():
         if type(header.get(key)) is not kind:
-            raise ConceptError(f"{path}: '{key}' in its header is {quoted(header.get(key))}, expected {kind.__name__}. Fetch or learn it again.")
+            raise ConceptError(
+                f"{path}: '{key}' in its header is {quoted(header.get(key))}, expected"
+                f" {kind.__name__}. Fetch or learn it again."
+            )
     if strays := sorted(header.keys() - HEADER.keys() - optional.keys() - {"format"}):
-        raise ConceptError(f"{path}: unknown key {quoted(strays[0])} in its header. Update unictoken, or fetch or learn the concept again.")
+        raise ConceptError(
+            f"{path}: unknown key {quoted(strays[0])} in its header. Update unictoken, or fetch or"
+            " learn the concept again."
+        )
     if not NAME.fullmatch(header["name"]):
-        raise ConceptError(f"{path}: the name in its header is {quoted(header['name'])}. Fetch or learn it again.")
+        raise ConceptError(
+            f"{path}: the name in its header is {quoted(header['name'])}. Fetch or learn it again."
+        )
     check_noun(header["class_noun"], where=str(path))
     counts = header["counts"]
-    if not set(counts) <= set(ROLES) or not all(type(n) is int and n >= 0 for n in counts.values()) or counts.get("name") != 1:
-        raise ConceptError(f"{path}: 'counts' in its header is {quoted(counts)}, expected whole numbers by role, one name. Fetch or learn it again.")
+    if (
+        not set(counts) <= set(ROLES)
+        or not all(type(n) is int and n >= 0 for n in counts.values())
+        or counts.get("name") != 1
+    ):
+        raise ConceptError(
+            f"{path}: 'counts' in its header is {quoted(counts)}, expected whole numbers by role,"
+            " one name. Fetch or learn it again."
+        )
     for score, value in header["scores"].items():
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ConceptError(f"{path}: score {quoted(score)} in its header is {quoted(value)}, expected a number. Fetch or learn it again.")
+            raise ConceptError(
+                f"{path}: score {quoted(score)} in its header is {quoted(value)}, expected a"
+                " number. Fetch or learn it again."
+            )
     for note in header.get("notes", ()):
         if not isinstance(note, str) or not note.strip() or not note.isprintable():
             raise ConceptError(
-                f"{path}: note {quoted(note)} in its header, expected one line of text. Fetch or learn it again."
+                f"{path}: note {quoted(note)} in its header, expected one line of text. Fetch or"
+                " learn it again."
             )
     _check_prompts(header["prompts"], path)
     known = {f.name for f in dataclasses.fields(Prompts)}
     if strays := sorted(set(header["prompts"]) - known):
-        raise ConceptError(f"{path}: unknown prompt {quoted(strays[0])} in its header; known: {', '.join(sorted(known))}. Update unictoken.")
+        raise ConceptError(
+            f"{path}: unknown prompt {quoted(strays[0])} in its header; known:"
+            f" {', '.join(sorted(known))}. Update unictoken."
+        )
 
 
 def check_base_known(header: dict, path: str | Path) -> None:
-    """Imported rows are put on a base only if the importer named it: the rows themselves do not show where they mean something."""
+    """Imported rows are put on a base only if the importer named it: the rows themselves do not
+    show where they mean something.
+    """
     if header["base_fingerprint"] == UNKNOWN:
         raise ConceptError(
-            f"{path}: imported ({header.get('origin', '')}), and the base that it was learned on is not known. "
-            "Import it again with `--base` naming that base."
+            f"{path}: imported ({header.get('origin', '')}), and the base that it was learned on is"
+            " not known. Import it again with `--base` naming that base."
         )
 
 
@@ -213,7 +282,9 @@ def check_counts(path: str | Path, counts: Mapping[str, int], *, where: str) -> 
         for some in (read_header(path)["counts"], counts)
     )
     if found != expected:
-        listed = [", ".join(f"{n} {role}" for role, n in some.items()) for some in (found, expected)]
+        listed = [
+            ", ".join(f"{n} {role}" for role, n in some.items()) for some in (found, expected)
+        ]
         raise ConceptError(
             f"{where}: {path} has {listed[0]} rows, the method has {listed[1]}. "
             "Give the method the same numbers (`method.tokens`), or another file."
@@ -221,7 +292,9 @@ def check_counts(path: str | Path, counts: Mapping[str, int], *, where: str) -> 
 
 
 def is_of_base(fingerprint: str, base: Base) -> bool:
-    """Whether a concept's fingerprint is this base's; one of format 1 knows embedding and head only."""
+    """Whether a concept's fingerprint is this base's; one of format 1 knows embedding and head
+    only.
+    """
     if fingerprint.startswith(ROWS_ONLY):
         return fingerprint.removeprefix(ROWS_ONLY) in base.row_fingerprints
     return fingerprint == base.fingerprint
@@ -245,8 +318,9 @@ def _check_base(header: Mapping, base: Base, path: str | Path) -> None:
     if not is_of_base(found, base):
         own = base.row_fingerprints[0] if rows_only and base.row_fingerprints else base.fingerprint
         raise ConceptError(
-            f"{path}: learned on base '{header['base']}' ({found.removeprefix(ROWS_ONLY)[:12]}), "
-            f"this one is '{base.name}' ({own[:12]}). Use that base, or learn the concept on this one."
+            f"{path}: learned on base '{header['base']}' ({found.removeprefix(ROWS_ONLY)[:12]}),"
+            f" this one is '{base.name}' ({own[:12]}). Use that base, or learn the concept on this"
+            " one."
         )
     if rows_only and not bars_are_hidden():  # of many processes, one says so
         logging.getLogger(__name__).warning(
@@ -258,8 +332,14 @@ def _check_base(header: Mapping, base: Base, path: str | Path) -> None:
 
 def _check_rows(rows: np.ndarray, key: str, expected: tuple[int, ...], path: Path) -> None:
     if rows.shape != expected:
-        why = "It fits another base" if rows.shape[:1] == expected[:1] else "Its header counts other rows than it holds: fetch or learn it again"
-        raise ConceptError(f"{path}: '{key}' has shape {tuple(rows.shape)}, expected {expected}. {why}.")
+        why = (
+            "It fits another base"
+            if rows.shape[:1] == expected[:1]
+            else "Its header counts other rows than it holds: fetch or learn it again"
+        )
+        raise ConceptError(
+            f"{path}: '{key}' has shape {tuple(rows.shape)}, expected {expected}. {why}."
+        )
     if not np.isfinite(rows).all():
         raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
 
@@ -269,32 +349,47 @@ def _check_prompts(prompts: dict, path: Path) -> None:
     known = {"{" + role + "}" for role in ROLES}
     for key, value in prompts.items():
         if not isinstance(value, str) and not (key == "generation" and value is None):
-            raise ConceptError(f"{path}: prompt '{key}' in its header is {quoted(value)}, expected a text. Fetch or learn it again.")
+            raise ConceptError(
+                f"{path}: prompt '{key}' in its header is {quoted(value)}, expected a text. Fetch"
+                " or learn it again."
+            )
         if strays := sorted(set(re.findall("{[^{}]*}", value or "")) - known):
-            raise ConceptError(f"{path}: prompt '{key}' in its header says {quoted(strays[0])}; known: {', '.join(sorted(known))}. Update unictoken.")
+            raise ConceptError(
+                f"{path}: prompt '{key}' in its header says {quoted(strays[0])}; known:"
+                f" {', '.join(sorted(known))}. Update unictoken."
+            )
 
 
 def check(path: str | Path) -> tuple[dict, dict[str, list[int]]]:
-    """The header of a file that is whole, and the shape of each of its tensors; torch is not needed."""
+    """The header of a file that is whole, and the shape of each of its tensors; torch is not
+    needed.
+    """
     header, tensors = _checked(Path(path))
     return header, {key: list(rows.shape) for key, rows in tensors.items()}
 
 
 def _checked(path: Path, width: int | None = None) -> tuple[dict, dict[str, np.ndarray]]:
-    """Header and tensors that are all there and as the header says; `width`: the base's, where it is known."""
+    """Header and tensors that are all there and as the header says; `width`: the base's, where it
+    is known.
+    """
     header, tensors = _open(path)
     counts = {role: int(header["counts"].get(role, 0)) for role in ROLES}
     present = [role for role in ROLES if counts[role]]
     biased = any(key.startswith("bias.") for key in tensors)
     expected = {f"{kind}.{role}" for kind in ["in", "out"] + ["bias"] * biased for role in present}
     if set(tensors) != expected:
-        raise ConceptError(f"{path}: holds {sorted(tensors)}, its header promises {sorted(expected)}. Fetch or learn it again.")
+        raise ConceptError(
+            f"{path}: holds {sorted(tensors)}, its header promises {sorted(expected)}. Fetch or"
+            " learn it again."
+        )
     width = width or tensors["in.name"].size
     for key, rows in tensors.items():
         kind, role = key.split(".")
         _check_rows(rows, key, (counts[role],) if kind == "bias" else (counts[role], width), path)
     if digest(tensors) != header["sha256"]:
-        raise ConceptError(f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again.")
+        raise ConceptError(
+            f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again."
+        )
     return header, tensors
 
 

@@ -27,14 +27,17 @@ def start_rows(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(rows_in, rows_out), both [P, D] in fp32.
 
-    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of the pictures (generation tokens from
-    those of `crops_NK`, where there are some): the most frequent ones ('frequent'), centres of their rows ('k_means'), or as the words
-    of the description and then the most frequent ones ('described'); with 'noun' they begin as the name does, with a little noise.
-    Every head row begins as the mean of the class noun's head rows.
+    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of
+    the pictures (generation tokens from those of `crops_NK`, where there are some): the most
+    frequent ones ('frequent'), centres of their rows ('k_means'), or as the words of the
+    description and then the most frequent ones ('described'); with 'noun' they begin as the name
+    does, with a little noise. Every head row begins as the mean of the class noun's head rows.
     """
     generator = torch.Generator().manual_seed(seed)
     if not class_noun.strip():
-        raise UserError("class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'.")
+        raise UserError(
+            "class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'."
+        )
     noun_ids = torch.tensor(base.vocab.inside(class_noun), device=base.device)
     noun = base.embed(noun_ids).float().mean(0).cpu()
     head = base.model.lm_head.weight[noun_ids].float().mean(0).cpu()
@@ -49,18 +52,25 @@ def start_rows(
     return rows_in, head.repeat(total, 1)
 
 
-def _soft_rows(base: Base, image_ids_NK, noun_D, k: int, start: Start, description: str, generator) -> torch.Tensor:
+def _soft_rows(
+    base: Base, image_ids_NK, noun_D, k: int, start: Start, description: str, generator
+) -> torch.Tensor:
     if start == "noun":
         return noun_D + 0.1 * noun_D.std() * torch.randn(k, len(noun_D), generator=generator)
     if start in ("described", "frequent"):
-        words = torch.tensor(base.vocab.inside(description)[:k] if start == "described" else [], dtype=torch.long)
+        words = torch.tensor(
+            base.vocab.inside(description)[:k] if start == "described" else [], dtype=torch.long
+        )
         codes = frequent_ids(image_ids_NK, k)[: k - len(words)]
         return base.embed(torch.cat([words, codes]).to(base.device)).float().cpu()
     return centres_of_ids(base, image_ids_NK.flatten(), k, generator)
 
 
-def centres_of_ids(base: Base, image_ids_N: torch.Tensor, k: int, generator: torch.Generator) -> torch.Tensor:
-    """k-means centres [k, D] of the ids' input rows, brought to the mean length of the rows of words (UniCTokens' start).
+def centres_of_ids(
+    base: Base, image_ids_N: torch.Tensor, k: int, generator: torch.Generator
+) -> torch.Tensor:
+    """k-means centres [k, D] of the ids' input rows, brought to the mean length of the rows of
+    words (UniCTokens' start).
 
     A centre is shorter than what it is the centre of; a base reads rows by their length too.
     """
@@ -71,7 +81,8 @@ def centres_of_ids(base: Base, image_ids_N: torch.Tensor, k: int, generator: tor
 
 
 def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:
-    """The k image ids that stand in the most pictures (a concept is what its pictures share); ties by how often they stand.
+    """The k image ids that stand in the most pictures (a concept is what its pictures share); ties
+    by how often they stand.
 
     >>> frequent_ids(torch.tensor([[5, 5, 7, 8], [5, 7, 9, 9]]), 2)
     tensor([5, 7])
@@ -84,11 +95,21 @@ def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:
 
 
 def k_means(
-    points_ND: torch.Tensor, k: int, generator: torch.Generator, rounds: int = K_MEANS_ROUNDS, centres: torch.Tensor | None = None
+    points_ND: torch.Tensor,
+    k: int,
+    generator: torch.Generator,
+    rounds: int = K_MEANS_ROUNDS,
+    centres: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Centres [k, D] of the points, started on `centres` or on k random points; an empty cluster keeps its centre."""
+    """Centres [k, D] of the points, started on `centres` or on k random points; an empty cluster
+    keeps its centre.
+    """
     order = torch.randperm(len(points_ND), generator=generator)
-    centres = points_ND[order.repeat(-(-k // len(order)))[:k]].clone() if centres is None else centres.clone()
+    centres = (
+        points_ND[order.repeat(-(-k // len(order)))[:k]].clone()
+        if centres is None
+        else centres.clone()
+    )
     for _ in range(rounds):
         own = nearest(points_ND, centres)
         count = torch.bincount(own, minlength=k)

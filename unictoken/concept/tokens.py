@@ -1,7 +1,7 @@
 """The state that is learned: rows that stand in a sequence, and rows of the head that can say them.
 
-A concept takes reserved ids that the vocabulary already has. Rows are kept by role; ids are given out when a concept is put
-on a base, so that several concepts can be used together.
+A concept takes reserved ids that the vocabulary already has. Rows are kept by role; ids are given
+out when a concept is put on a base, so that several concepts can be used together.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ class Prompts:
     generation: str | None = "{name} is {shared}."
     """Stands before a prompt for a picture; null: this method does not learn to draw."""
     subject: str = "{name}"
-    """What stands for the concept inside a prompt for a picture (UniCTokens: '{shared}{generation}{name}')."""
+    """What stands for the concept inside a prompt for a picture (UniCTokens:
+    '{shared}{generation}{name}').
+    """
     understanding_answer: str = ""
-    """What the model says first when it answers (Yo'Chameleon's self-prompting: '{understanding}')."""
+    """What the model says first when it answers (Yo'Chameleon's self-prompting: '{understanding}').
+    """
     generation_answer: str = ""
     """What the model says first when it draws (Yo'Chameleon: '{generation}')."""
 
@@ -43,8 +46,8 @@ class Prompts:
 class ConceptTokens:
     """A learned concept: name, rows by role, and where they come from.
 
-    `rows_in` and `rows_out` are [P, D], in the order of ROLES; `counts` gives the rows of each role. A base that is UNKNOWN
-    cannot be spoken with: see `exchange.adopt`.
+    `rows_in` and `rows_out` are [P, D], in the order of ROLES; `counts` gives the rows of each
+    role. A base that is UNKNOWN cannot be spoken with: see `exchange.adopt`.
     """
 
     name: str
@@ -53,7 +56,9 @@ class ConceptTokens:
     rows_in: torch.Tensor
     rows_out: torch.Tensor
     bias_out: torch.Tensor | None = None
-    """[P], of rows learned under a head that has a bias. Kept to be given back; no base here has one, so no logit ever sees it."""
+    """[P], of rows learned under a head that has a bias. Kept to be given back; no base here has
+    one, so no logit ever sees it.
+    """
     prompts: Prompts = field(default_factory=Prompts)
     method: str = "joint"
     base_name: str = ""
@@ -65,7 +70,8 @@ class ConceptTokens:
     consent: bool = False
     """Of a person: whether whoever learned it declared that the person agreed."""
     notes: tuple[str, ...] = ()
-    """What whoever uses it must know, each a line: pictures that its base cannot show, for example."""
+    """What whoever uses it must know, each a line: pictures that its base cannot show, for example.
+    """
     run: str = ""
     """A digest of the run that learned it: base, pictures, method, steps, seed."""
     source: str = ""
@@ -81,7 +87,9 @@ class ConceptTokens:
     def __repr__(self) -> str:
         rows = ", ".join(f"{count} {role}" for role, count in self.counts.items() if count)
         learned = f"learned by '{self.method}'" if not self.origin else f"from {self.origin}"
-        return f"<Concept {self.marker} ({self.class_noun}): {rows}; {learned} on '{self.base_name}'>"
+        return (
+            f"<Concept {self.marker} ({self.class_noun}): {rows}; {learned} on '{self.base_name}'>"
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the concept file; in a folder it is called after the concept."""
@@ -107,7 +115,8 @@ def give_ids(vocab: Vocab, count: int, *, taken: int = 0) -> list[int]:
     """`count` reserved ids, after the first `taken` ones."""
     if taken + count > len(vocab.reserved):
         raise ConceptError(
-            f"vocabulary: {taken + count} reserved ids are needed, {len(vocab.reserved)} are there. Use fewer tokens or concepts."
+            f"vocabulary: {taken + count} reserved ids are needed, {len(vocab.reserved)} are there."
+            " Use fewer tokens or concepts."
         )
     return vocab.reserved[taken : taken + count]
 

@@ -1,1 +1,3 @@
-"""What every other part stands on: errors, files, settings, texts and picture files. Nothing here imports torch."""
+"""What every other part stands on: errors, files, settings, texts and picture files. Nothing here
+imports torch.
+"""

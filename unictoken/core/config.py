@@ -1,7 +1,7 @@
 """Reading settings: dataclass defaults, then strict YAML, then `--set a.b=c`.
 
-The dataclasses live beside the code that uses them; this file only fills them in, checks every key and every type, and
-says in one line what is wrong.
+The dataclasses live beside the code that uses them; this file only fills them in, checks every key
+and every type, and says in one line what is wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class ConfigError(UserError):
 
 
 class _Once(argparse.Action):
-    """Keeps a flag's value, and refuses a second one: argparse would drop the first without a word."""
+    """Keeps a flag's value, and refuses a second one: argparse would drop the first without a
+    word.
+    """
 
     def __call__(self, parser, namespace, values, option_string=None):
         given = namespace.__dict__.setdefault("_given", set())
@@ -45,7 +47,9 @@ class _Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes are told in one line, as all others are; an empty argument is one."""
+    """A command line whose mistakes are told in one line, as all others are; an empty argument is
+    one.
+    """
 
     def __init__(self, *arguments, **more):
         super().__init__(*arguments, **more)
@@ -56,7 +60,8 @@ class Parser(argparse.ArgumentParser):
         for argument in sys.argv[1:] if arguments is None else arguments:
             if not argument.strip():
                 self.error("found an empty argument, expected a name, a place or a text")
-            if any("\ud800" <= letter <= "\udfff" for letter in argument):  # bytes that Python could not read
+            # bytes that Python could not read
+            if any("\ud800" <= letter <= "\udfff" for letter in argument):
                 read_as = sys.getfilesystemencoding()
                 advice = "Set PYTHONUTF8=1, or rename the file"
                 self.error(f"{argument!a} holds bytes that are no text in {read_as}. {advice}")
@@ -66,7 +71,9 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}. `{self.prog} --help` says more.")
 
 
-def within(where: str, value: float, low: float = 0, high: float = math.inf, *, above: bool = False) -> None:
+def within(
+    where: str, value: float, low: float = 0, high: float = math.inf, *, above: bool = False
+) -> None:
     """Refuse a number outside [low, high], or ]low, high] with `above`; infinity and nan always."""
     if not (low < value if above else low <= value) or value > high or value == math.inf:
         least = f"above {low}" if above else f"{low} or more" if high == math.inf else f"{low}"
@@ -104,7 +111,9 @@ PlaceAndMore = typing.Annotated[str, "place and more"]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which every scalar is text or None (types come from the fields) and a key given twice is an error."""
+    """YAML in which every scalar is text or None (types come from the fields) and a key given twice
+    is an error.
+    """
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -119,12 +128,20 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG, _scalar_o
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     if complex_keys := [key for key, _ in node.value if not isinstance(key, yaml.ScalarNode)]:
-        raise yaml.constructor.ConstructorError(None, None, "a key must be one word", complex_keys[0].start_mark)
+        raise yaml.constructor.ConstructorError(
+            None, None, "a key must be one word", complex_keys[0].start_mark
+        )
     keys = [key.value for key, _ in node.value]
     for key in keys:
         if keys.count(key) > 1:
             raise ConfigError(f"{node.start_mark.name}: key '{key}' is given twice. Keep one.")
-    return dict(zip(keys, (loader.construct_object(value, deep=True) for _, value in node.value), strict=True))
+    return dict(
+        zip(
+            keys,
+            (loader.construct_object(value, deep=True) for _, value in node.value),
+            strict=True,
+        )
+    )
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -150,9 +167,9 @@ def _parse(text: str, where: str):
 def load(kind: type, path: str | Path, overrides: typing.Sequence[str] = ()):
     """An instance of the dataclass `kind` from a YAML file and `a.b=c` overrides.
 
-    A file may name another one under `extends:` (relative to itself, or a method that ships, such as
-    joint); its own keys are laid on top.
-    Fields of type `Place` are relative to the file that says them.
+    A file may name another one under `extends:` (relative to itself, or a method that ships, such
+    as joint); its own keys are laid on top. Fields of type `Place` are relative to the file that
+    says them.
     """
     return lay(kind, _with_parents(kind, Path(path)), overrides, str(path))
 
@@ -169,10 +186,15 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict:
         chain = " extends ".join(map(str, [path, *reversed(below[below.index(path.resolve()) :])]))
         raise ConfigError(f"{chain}, in a circle. Remove `extends:` from one of the files.")
     if below and not path.is_file():
-        raise ConfigError(f"{below[-1]}: extends '{path}', and there is no such file. Expected a YAML file, relative to the one that says it.")
+        raise ConfigError(
+            f"{below[-1]}: extends '{path}', and there is no such file. Expected a YAML file,"
+            " relative to the one that says it."
+        )
     settings = read_yaml(path)
     if not isinstance(settings, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(settings).__name__}.")
+        raise ConfigError(
+            f"{path}: expected a mapping of keys to values, found {type(settings).__name__}."
+        )
     parent = settings.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
         raise ConfigError(f"{path}: extends: found {disk.quoted(parent)}, expected one file name.")
@@ -186,7 +208,9 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict:
 
 
 def _settled(kind, value, folder: Path):
-    """A file's settings in which each place that is found from its folder is said from the current one."""
+    """A file's settings in which each place that is found from its folder is said from the current
+    one.
+    """
     if typing.get_origin(kind) is typing.Annotated:
         if not isinstance(value, str):
             return value
@@ -213,13 +237,17 @@ def _inner(kind):
 
 
 def _from_here(place: str, folder: Path) -> str:
-    """A place of a file in `folder`, as it is called from the current folder; unchanged where nothing is there."""
+    """A place of a file in `folder`, as it is called from the current folder; unchanged where
+    nothing is there.
+    """
     if shipped.is_name(place) or Path(place).is_absolute() or not place:
         return place
     path = folder / Path(place).expanduser()
     if not disk.is_there(path):
         return place
-    return os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd()) else str(path.resolve())
+    return (
+        os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd()) else str(path.resolve())
+    )
 
 
 def _merge(under: dict, over: dict) -> dict:
@@ -256,14 +284,17 @@ def _default_group(kind, key: str) -> dict | list:
 
 
 def _field_type(kind, key: str):
-    """The type of one field of a dataclass, or of one item of a list or mapping; None where nothing is known of it."""
+    """The type of one field of a dataclass, or of one item of a list or mapping; None where nothing
+    is known of it.
+    """
     while typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = _inner(kind)
     return typing.get_type_hints(kind).get(key) if dataclasses.is_dataclass(kind) else _inner(kind)
 
 
 def _said(kind, value: str, where: str):
-    """A value of the command line: a single one is taken letter by letter, lists and groups are YAML.
+    """A value of the command line: a single one is taken letter by letter, lists and groups are
+    YAML.
 
     For a list of texts, '[...]' is a YAML list and anything else is its one item.
     """
@@ -274,7 +305,9 @@ def _said(kind, value: str, where: str):
     if not dataclasses.is_dataclass(kind) and _inner(kind) is None:
         return None if value in NULLS[1:] else value
     if _COMMENT.search(_QUOTED.sub("", value)):  # YAML would drop the rest without a word
-        raise ConfigError(f"{where}: ' #' begins a comment in YAML. Put the text that holds it in quotes.")
+        raise ConfigError(
+            f"{where}: ' #' begins a comment in YAML. Put the text that holds it in quotes."
+        )
     return _parse(value, where)
 
 
@@ -284,9 +317,15 @@ def _index(group: dict | list, key: str, override: str) -> str | int:
 
 def _place(items: list, number: str, override: str) -> int:
     if not number.isdigit():
-        raise ConfigError(f"--set {override}: '{number}' is no place in a list of {len(items)}. Expected a number from 0, or keys in the file there.")
+        raise ConfigError(
+            f"--set {override}: '{number}' is no place in a list of {len(items)}. Expected a number"
+            " from 0, or keys in the file there."
+        )
     if int(number) >= len(items):
-        raise ConfigError(f"--set {override}: '{number}' picks nothing out of a list of {len(items)}. Places begin at 0.")
+        raise ConfigError(
+            f"--set {override}: '{number}' picks nothing out of a list of {len(items)}. Places"
+            " begin at 0."
+        )
     return int(number)
 
 
@@ -303,7 +342,9 @@ def build(kind: type, settings: dict, where: str):
     missing = [f.name for f in dataclasses.fields(kind) if f.name not in settings and _required(f)]
     if missing:
         raise ConfigError(f"{where}: missing key '{missing[0]}' of {kind.__name__}.")
-    return kind(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in settings.items()})
+    return kind(
+        **{key: _convert(hints[key], value, f"{where}: {key}") for key, value in settings.items()}
+    )
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -316,13 +357,17 @@ def _convert(kind, value, where: str):
         return build(kind, {} if value is None else value, where)
     if origin in (typing.Union, types.UnionType):
         may_be_none = type(None) in inner
-        if may_be_none and (value is None or str(value).lower() == "none" or (value == "" and str not in inner)):
+        if may_be_none and (
+            value is None or str(value).lower() == "none" or (value == "" and str not in inner)
+        ):
             return None
         return _convert(_inner(kind), value, where)
     if origin is typing.Literal:
         chosen = next((choice for choice in inner if str(choice) == str(value)), None)
         if chosen is None:
-            raise ConfigError(f"{where}: found {_found(value)}, expected one of {', '.join(map(str, inner))}.")
+            raise ConfigError(
+                f"{where}: found {_found(value)}, expected one of {', '.join(map(str, inner))}."
+            )
         return chosen
     if origin is tuple:
         items = value if isinstance(value, list | tuple) else [] if value in (None, "") else [value]
@@ -330,7 +375,9 @@ def _convert(kind, value, where: str):
     if origin in (dict, collections.abc.Mapping):
         if not isinstance(value, dict | None):
             raise ConfigError(f"{where}: expected a mapping, found {value!r}.")
-        return {key: _convert(inner[1], item, f"{where}.{key}") for key, item in (value or {}).items()}
+        return {
+            key: _convert(inner[1], item, f"{where}.{key}") for key, item in (value or {}).items()
+        }
     return _scalar(kind, value, where)
 
 
@@ -342,7 +389,9 @@ def _scalar(kind, value, where: str):
     if isinstance(value, dict | list):
         raise ConfigError(f"{where}: expected one {kind.__name__}, found {value!r}.")
     if value is None:
-        raise ConfigError(f"{where}: found nothing, expected {kind.__name__}. Give a value, or remove the key.")
+        raise ConfigError(
+            f"{where}: found nothing, expected {kind.__name__}. Give a value, or remove the key."
+        )
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
             raise ConfigError(f"{where}: found '{value}', expected true or false.")
@@ -354,7 +403,9 @@ def _scalar(kind, value, where: str):
     if kind is float and not math.isfinite(converted):
         raise ConfigError(f"{where}: found '{value}', expected a finite number.")
     if kind is int and abs(converted) > LARGEST_INT:
-        raise ConfigError(f"{where}: found {disk.quoted(converted)}, expected a whole number of at most 64 bits.")
+        raise ConfigError(
+            f"{where}: found {disk.quoted(converted)}, expected a whole number of at most 64 bits."
+        )
     return converted
 
 

@@ -1,4 +1,6 @@
-"""Files and folders: what others wrote is read whole, or refused in one line; what we write is there whole, or not at all."""
+"""Files and folders: what others wrote is read whole, or refused in one line; what we write is
+there whole, or not at all.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def write_aside(path: Path, data: bytes) -> None:
 
 @contextmanager
 def folder_aside(folder: Path) -> Iterator[Path]:
-    """Another place to make a folder in, which bears its name when all is done; after an error nothing is left of it."""
+    """Another place to make a folder in, which bears its name when all is done; after an error
+    nothing is left of it.
+    """
     make_folder(folder.parent)
     aside = _aside(folder)
     try:
@@ -54,19 +58,25 @@ def make_folder(folder: Path) -> None:
 
 
 def check_folder(folder: str | Path, refusal: type[UserError], *, where: str = "") -> None:
-    """Refuse a folder that could not be made or written into, before any work is done for it. `where`: what names it."""
+    """Refuse a folder that could not be made or written into, before any work is done for it.
+    `where`: what names it.
+    """
     said = f"{where}: {folder}" if where else str(folder)
     nearest = Path(folder)
     while not is_there(nearest):
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise refusal(f"{said}: {nearest} is {_what(nearest)}, expected a folder. Choose another place.")
+        raise refusal(
+            f"{said}: {nearest} is {_what(nearest)}, expected a folder. Choose another place."
+        )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise refusal(f"{said}: {nearest} may not be written into. Choose another place.")
 
 
 def is_there(path: Path) -> bool:
-    """Whether anything bears this name, a link that leads nowhere too: what is there is read, and refused if it cannot be."""
+    """Whether anything bears this name, a link that leads nowhere too: what is there is read, and
+    refused if it cannot be.
+    """
     return os.path.lexists(path)
 
 
@@ -75,7 +85,10 @@ def check_file(path: Path, refusal: type[UserError], expected: str) -> None:
     if not is_there(path):
         raise refusal(f"{path}: no such file. Expected {expected}.")
     if not path.is_file():
-        raise refusal(f"{path}: found {_what(path)}, expected {expected}. Put one there, or remove what is named so.")
+        raise refusal(
+            f"{path}: found {_what(path)}, expected {expected}. Put one there, or remove what is"
+            " named so."
+        )
 
 
 def read_text(path: Path, refusal: type[UserError], expected: str = "a text file") -> str:
@@ -88,7 +101,9 @@ def read_text(path: Path, refusal: type[UserError], expected: str = "a text file
 
 
 def read_json(path: Path, refusal: type[UserError]):
-    """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a key that is given twice is an error."""
+    """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a
+    key that is given twice is an error.
+    """
     text = read_text(path, refusal, "a JSON file")
     try:
         return json.loads(text, object_pairs_hook=each_once)
@@ -111,8 +126,13 @@ def _what(path: Path) -> str:
     return "no plain file"
 
 
-def _unreadable(path: Path, error: Exception, refusal: type[UserError], expected: str) -> ValueError:
-    return refusal(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}). Expected {expected}; mend it, or fetch it again.")
+def _unreadable(
+    path: Path, error: Exception, refusal: type[UserError], expected: str
+) -> ValueError:
+    return refusal(
+        f"{path}: cannot be read ({' '.join(str(error).split())[:200]}). Expected {expected}; mend"
+        " it, or fetch it again."
+    )
 
 
 def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -11,13 +11,16 @@ STOPPED = 75  # EX_TEMPFAIL: the run can go on, and what stands after it in a sc
 class UserError(ValueError):
     """Something that the user gave and that cannot be used.
 
-    The message is one line: where, what was found, what was expected, what to do. Programs print that
-    line and end with exit status 2. Every other exception is a bug of ours and keeps its traceback.
+    The message is one line: where, what was found, what was expected, what to do. Programs print
+    that line and end with exit status 2. Every other exception is a bug of ours and keeps its
+    traceback.
     """
 
 
 class UsageError(UserError):
-    """A command line that cannot be read. The message begins with the name of the program itself."""
+    """A command line that cannot be read. The message begins with the name of the program
+    itself.
+    """
 
 
 class Refused(SystemExit):
@@ -39,7 +42,9 @@ class Stopped(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that ends the program now. `str()` says what is kept of its work (`program.keeping`)."""
+    """A signal that ends the program now. `str()` says what is kept of its work
+    (`program.keeping`).
+    """
 
     def __init__(self, number: signal.Signals = signal.SIGINT):
         self.number = number

@@ -97,7 +97,8 @@ class Launch:
     def join(self) -> dict[str, str]:
         """The variables that torch and DeepSpeed read.
 
-        Of processes that are all on this machine, rank 0 finds a free port and tells it to the others.
+        Of processes that are all on this machine, rank 0 finds a free port and tells it to the
+        others.
         """
         address, port = (self.address, self.port) if self.port else (HERE, self._find_port())
         return {
@@ -129,7 +130,9 @@ class Launch:
         return Path(tempfile.gettempdir()) / f"unictoken-{launcher}" if launcher else None
 
     def says(self, line: str) -> bool:
-        """Whether this process prints a line. Of those on this machine, the first that asks does."""
+        """Whether this process prints a line. Of those on this machine, the first that asks
+        does.
+        """
         if not self.meeting:
             return True
         self.meeting.mkdir(mode=0o700, exist_ok=True)
@@ -230,9 +233,11 @@ def _of_accelerate(told: Mapping[str, str]) -> bool:
 
 
 def asked_of_accelerate(environment: Mapping[str, str] = os.environ) -> int | None:
-    """How many processes `accelerate launch` was asked for, if it started this one alone; else None.
+    """How many processes `accelerate launch` was asked for, if it started this one alone; else
+    None.
 
-    It tells that number to nobody (accelerate 1.15, `simple_launcher`): it is read from its command.
+    It tells that number to nobody (accelerate 1.15, `simple_launcher`): it is read from its
+    command.
     """
     import psutil
 

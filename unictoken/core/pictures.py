@@ -109,7 +109,8 @@ def read_shrunk(path: str | Path) -> Image.Image:
 
 
 def as_picture(given: object, *, where: str = "image") -> Image.Image:
-    """One picture, however it is given: a path, a PIL image, or an array, as `read_shrunk` reads a file.
+    """One picture, however it is given: a path, a PIL image, or an array, as `read_shrunk` reads a
+    file.
 
     Args:
         given: A path; a PIL image of any mode; or a numpy array of uint8, [height, width, 3].
@@ -124,8 +125,8 @@ def as_picture(given: object, *, where: str = "image") -> Image.Image:
         given = Image.fromarray(np.ascontiguousarray(given))
     if not isinstance(given, Image.Image):
         raise PictureError(
-            f"{where}: found {type(given).__name__}, expected a path, a PIL image, or a numpy array "
-            "of uint8 [height, width, 3]."
+            f"{where}: found {type(given).__name__}, expected a path, a PIL image, or a numpy array"
+            " of uint8 [height, width, 3]."
         )
     _check_size(where, *given.size)
     try:

@@ -53,7 +53,8 @@ def run_program(
         try:
             action(given)
             if sys.stdout:
-                sys.stdout.flush()  # notices here a reader that has left, not at the interpreter's end
+                # notices here a reader that has left, not at the interpreter's end
+                sys.stdout.flush()
         except (Stopped, UserError, OSError, KeyboardInterrupt) as reason:
             status, line = _end(name, reason)
             if status is None or (debug and not isinstance(reason, Stopped)):
@@ -88,7 +89,9 @@ def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
 
 @contextmanager
 def keeping(what: Callable[[], str]) -> Iterator[None]:
-    """In this block an interruption says what is kept of the work: the end of 'interrupted; ...'."""
+    """In this block an interruption says what is kept of the work: the end of 'interrupted;
+    ...'.
+    """
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -117,10 +120,12 @@ def interruptible(name: str) -> None:
 
 @contextmanager
 def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
-    """SIGINT and SIGTERM raise `Interrupted` in this block; threads but the main one get no signals.
+    """SIGINT and SIGTERM raise `Interrupted` in this block; threads but the main one get no
+    signals.
 
-    After a Ctrl-C a launcher sends SIGTERM to its processes, which got the Ctrl-C too: it is ignored.
-    `for_good`: the process ends after an interruption; another Ctrl-C meanwhile ends it at once.
+    After a Ctrl-C a launcher sends SIGTERM to its processes, which got the Ctrl-C too: it is
+    ignored. `for_good`: the process ends after an interruption; another Ctrl-C meanwhile ends it at
+    once.
     """
     ending = False
 

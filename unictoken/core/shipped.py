@@ -4,7 +4,8 @@
     toy       checkpoints/judge/model.safetensors          joint   configs/methods/joint.yaml (and each file beside it)
 
 In a checkout these lie in the repository's top folders; `setup.py` copies them into the wheel, as
-`unictoken/shipped/`. A name that stands here wins over a file of that name: write `./tiny` for a folder.
+`unictoken/shipped/`. A name that stands here wins over a file of that name: write `./tiny` for a
+folder.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ class PlaceError(UserError):
 
 
 def root() -> Path:
-    """The folder that holds `checkpoints/` and `configs/`: the repository, or the installed package's own."""
+    """The folder that holds `checkpoints/` and `configs/`: the repository, or the installed
+    package's own.
+    """
     package = Path(__file__).resolve().parents[1]
     is_checkout = (package.parent / "setup.py").is_file() and (package.parent / METHODS).is_dir()
     return package.parent if is_checkout else package / "shipped"
 
 
 def find_base(name: str | Path) -> str | Path:
-    """Where the base of this name lies: a shipped one, a folder here, or the name itself for the Hub.
+    """Where the base of this name lies: a shipped one, a folder here, or the name itself for the
+    Hub.
 
     Raises `PlaceError` for what is a path and not there: the Hub is asked for a Hub's names only.
     """
@@ -58,13 +62,16 @@ def here_or_on_hub(name: str | Path, what: str, expected: str = "a folder") -> s
     is_hub_name = _HUB_NAME.fullmatch(said) and len(said) <= LONGEST_HUB_NAME
     if not is_hub_name or said.split("/")[0] in _FOLDERS:
         raise PlaceError(
-            f"{what} {quoted(said)}: no such file or folder here. Expected {expected} or USER/NAME on the Hub."
+            f"{what} {quoted(said)}: no such file or folder here. Expected {expected} or USER/NAME"
+            " on the Hub."
         )
     return said
 
 
 def name_of_base(place: str | Path) -> str:
-    """What a base is called in concept files: its name if it ships, else its place as it was given."""
+    """What a base is called in concept files: its name if it ships, else its place as it was
+    given.
+    """
     if str(place) in BASES:
         return str(place)
     path = Path(place).expanduser()
@@ -80,12 +87,15 @@ def find_judge(name: str) -> Path:
 
 
 def find_concept(name: str | Path) -> Path:
-    """A concept file: the file itself, a shipped one by name, or one that was learned here by name."""
+    """A concept file: the file itself, a shipped one by name, or one that was learned here by
+    name.
+    """
     place = Path(name).expanduser()
     if (shipped := _shipped(str(name), CONCEPTS)) is not None:
         return shipped
     learned = LEARNED / f"{name}.safetensors"
-    is_name = place.name == str(name) and not place.is_file()  # a folder of pictures may have it too
+    # a folder of pictures may have it too
+    is_name = place.name == str(name) and not place.is_file()
     return learned if is_name and learned.is_file() else place
 
 
@@ -95,10 +105,16 @@ def find_method(name: str) -> Path:
     shipped = root() / METHODS / f"{name}.yaml"
     if place.name == name and shipped.is_file():
         return shipped
-    if not _is_there(place) and place.parent == Path(METHODS) and (shipped := root() / place).is_file():
+    if (
+        not _is_there(place)
+        and place.parent == Path(METHODS)
+        and (shipped := root() / place).is_file()
+    ):
         return shipped
     if not _is_there(place):
-        raise PlaceError(f"method {name}: no such file. Expected a YAML file, or one of {', '.join(methods())}.")
+        raise PlaceError(
+            f"method {name}: no such file. Expected a YAML file, or one of {', '.join(methods())}."
+        )
     return place
 
 
@@ -113,7 +129,9 @@ def is_name(said: str) -> bool:
 
 
 def _shipped(said: str, known: dict[str, str]) -> Path | None:
-    """A shipped thing by its name, or by its place in the repository where nothing of that place is here."""
+    """A shipped thing by its name, or by its place in the repository where nothing of that place is
+    here.
+    """
     if said in known:
         return root() / known[said]
     if said in known.values() and not _is_there(Path(said)):

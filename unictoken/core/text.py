@@ -15,7 +15,8 @@ from unictoken.core.errors import UserError
 
 ROLES = ("name", "shared", "generation", "understanding")
 _MARKER = re.compile(r"<[A-Za-z0-9_-]+>")
-_HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")  # not '5>3', 'a<b' or 'left->right'
+# not '5>3', 'a<b' or 'left->right'
+_HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")
 _ROWS = re.compile("{(?:" + "|".join(ROLES[1:]) + ")}")
 
 
@@ -24,7 +25,8 @@ class ConceptError(UserError):
 
 
 def mark(text: str, name: str, *, where: str) -> str:
-    """A user's text with '{name}' where '<name>' stands; any other marker, half a one, or a slot for rows is a mistake.
+    """A user's text with '{name}' where '<name>' stands; any other marker, half a one, or a slot
+    for rows is a mistake.
 
     '{name}' may stand in it already: what was marked once can be marked again.
     """
@@ -33,7 +35,9 @@ def mark(text: str, name: str, *, where: str) -> str:
 
 
 def check_markers(text: str, names: Sequence[str], *, where: str) -> tuple[str, ...]:
-    """Those of `names` that a user's text names, in the order of `names`; any other marker is a mistake."""
+    """Those of `names` that a user's text names, in the order of `names`; any other marker is a
+    mistake.
+    """
     named = markers(text)
     known = ", ".join(f"'<{name}>'" for name in names)
     if stray := next((name for name in named if name not in names), None):
@@ -60,9 +64,11 @@ def unmark(text: str, name: str) -> str:
 
 
 def misspelt(text: str, names: Iterable[str] = ()) -> str | None:
-    """What in a text without markers would be taken for one or for rows: half a marker, or a slot of a method's prompts.
+    """What in a text without markers would be taken for one or for rows: half a marker, or a slot
+    of a method's prompts.
 
-    A strange word with one bracket may be arithmetic or an arrow; one of `names` is not, whatever it stands beside.
+    A strange word with one bracket may be arithmetic or an arrow; one of `names` is not, whatever
+    it stands beside.
     """
     own = "|".join(map(re.escape, names))
     known = own and re.search(rf"<(?:{own})(?![\w-])|(?<![\w-])(?:{own})>", text, re.IGNORECASE)
@@ -117,26 +123,125 @@ _AFTER_HEAD = re.compile(
 )
 
 PAIRS = {
-    "sunglasses", "glasses", "eyeglasses", "spectacles", "goggles", "binoculars", "scissors",
-    "shears", "clippers", "pliers", "tweezers", "tongs", "forceps", "chopsticks", "trousers",
-    "pants", "underpants", "jeans", "shorts", "leggings", "tights", "stockings", "knickers",
-    "briefs", "pyjamas", "pajamas", "overalls", "dungarees", "shoes", "boots", "wellies",
-    "sneakers", "trainers", "loafers", "heels", "sandals", "slippers", "clogs", "crocs",
-    "flops", "socks", "gloves", "mittens", "skis", "skates", "earrings", "headphones",
-    "earphones", "earbuds", "airpods", "handcuffs", "cufflinks", "maracas", "castanets",
+    "sunglasses",
+    "glasses",
+    "eyeglasses",
+    "spectacles",
+    "goggles",
+    "binoculars",
+    "scissors",
+    "shears",
+    "clippers",
+    "pliers",
+    "tweezers",
+    "tongs",
+    "forceps",
+    "chopsticks",
+    "trousers",
+    "pants",
+    "underpants",
+    "jeans",
+    "shorts",
+    "leggings",
+    "tights",
+    "stockings",
+    "knickers",
+    "briefs",
+    "pyjamas",
+    "pajamas",
+    "overalls",
+    "dungarees",
+    "shoes",
+    "boots",
+    "wellies",
+    "sneakers",
+    "trainers",
+    "loafers",
+    "heels",
+    "sandals",
+    "slippers",
+    "clogs",
+    "crocs",
+    "flops",
+    "socks",
+    "gloves",
+    "mittens",
+    "skis",
+    "skates",
+    "earrings",
+    "headphones",
+    "earphones",
+    "earbuds",
+    "airpods",
+    "handcuffs",
+    "cufflinks",
+    "maracas",
+    "castanets",
 }
 _PLURALS = {
-    "people", "men", "women", "children", "grandchildren", "feet", "teeth", "mice", "geese",
-    "oxen", "lice", "cattle", "cacti", "octopi", "fungi", "menus", "emus", "gnus", "taxis",
-    "bikinis", "safaris",
+    "people",
+    "men",
+    "women",
+    "children",
+    "grandchildren",
+    "feet",
+    "teeth",
+    "mice",
+    "geese",
+    "oxen",
+    "lice",
+    "cattle",
+    "cacti",
+    "octopi",
+    "fungi",
+    "menus",
+    "emus",
+    "gnus",
+    "taxis",
+    "bikinis",
+    "safaris",
 }
 # They end in 's' and are one thing; so is every word in -ss, -us, -is.
 _SINGULARS = {
-    "gas", "lens", "canvas", "atlas", "christmas", "xmas", "thermos", "rhinoceros", "cosmos",
-    "chaos", "asbestos", "pancreas", "series", "species", "crossroads", "headquarters",
-    "gallows", "barracks", "bellows", "biceps", "triceps", "alias", "bias", "cyclops", "pampas",
-    "news", "molasses", "mercedes", "adidas", "mars", "james", "charles", "hercules",
-    "achilles", "gps", "ds", "os", "ps", "yes",
+    "gas",
+    "lens",
+    "canvas",
+    "atlas",
+    "christmas",
+    "xmas",
+    "thermos",
+    "rhinoceros",
+    "cosmos",
+    "chaos",
+    "asbestos",
+    "pancreas",
+    "series",
+    "species",
+    "crossroads",
+    "headquarters",
+    "gallows",
+    "barracks",
+    "bellows",
+    "biceps",
+    "triceps",
+    "alias",
+    "bias",
+    "cyclops",
+    "pampas",
+    "news",
+    "molasses",
+    "mercedes",
+    "adidas",
+    "mars",
+    "james",
+    "charles",
+    "hercules",
+    "achilles",
+    "gps",
+    "ds",
+    "os",
+    "ps",
+    "yes",
 }
 
 # Letters decide but for these; each is matched at the beginning of the first word.

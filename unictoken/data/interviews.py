@@ -1,7 +1,8 @@
-"""What a base is asked about reference pictures before anything is learned; its answers become the training answers.
+"""What a base is asked about reference pictures before anything is learned; its answers become the
+training answers.
 
-A base of the toy world is asked what it was taught (`TOY`), any other what every picture answers (`GENERAL`). `{it}` in a question is
-the concept; `{name}` in what is made of the answers, too.
+A base of the toy world is asked what it was taught (`TOY`), any other what every picture answers
+(`GENERAL`). `{it}` in a question is the concept; `{name}` in what is made of the answers, too.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ IN_A_PROMPT = {
 
 def toy_phrase(answers: Sequence[str]) -> str:
     """'wearing a red cap in the snow at night'."""
-    said = [form.format(answer=a) for form, a in zip(IN_A_PROMPT.values(), answers, strict=True) if form]
+    said = [
+        form.format(answer=a) for form, a in zip(IN_A_PROMPT.values(), answers, strict=True) if form
+    ]
     return " ".join(part for part in said if part not in NOT_SAID)
 
 
@@ -84,12 +87,20 @@ TOY = Interview(
 
 
 def with_name(said: str, noun: str) -> str:
-    """What the base said, with {name} where it means the concept: 'The dog sits on a rug.' -> '{name} sits on a rug.'
+    """What the base said, with {name} where it means the concept: 'The dog sits on a rug.' ->
+    '{name} sits on a rug.'
 
-    The first mention may bear an article and a few words before the noun ('a small brown dog'), the others are definite.
+    The first mention may bear an article and a few words before the noun ('a small brown dog'), the
+    others are definite.
     """
     between = r"((?!(of|with|in|on|a|an|the)\b)[\w-]+\s+){0,3}?"
-    first = re.sub(rf"^\W*(the|this|a|an)\s+{between}{re.escape(noun)}\b", "{name}", said, count=1, flags=re.IGNORECASE)
+    first = re.sub(
+        rf"^\W*(the|this|a|an)\s+{between}{re.escape(noun)}\b",
+        "{name}",
+        said,
+        count=1,
+        flags=re.IGNORECASE,
+    )
     return re.sub(rf"\b(the|this) {re.escape(noun)}\b", "{name}", first, flags=re.IGNORECASE)
 
 
@@ -106,7 +117,12 @@ GENERAL = Interview(
         "what pattern or texture does {it} have?",
         "what sets {it} apart?",
     ),
-    about_scene=(templates.CAPTION[0], "where is {it}?", "what is around {it}?", "what is in the background?"),
+    about_scene=(
+        templates.CAPTION[0],
+        "where is {it}?",
+        "what is around {it}?",
+        "what is in the background?",
+    ),
     it="the {noun}",
     max_ids=48,
     answer=with_name,

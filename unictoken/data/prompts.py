@@ -11,10 +11,17 @@ from unictoken.data.sequence import user_turn
 from unictoken.model.vocab import Vocab
 
 
-def drawing_prompt(vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str) -> list[int]:
-    """Ids of a prompt for a picture: the introduction, then the text with the method's subject where {name} stands."""
+def drawing_prompt(
+    vocab: Vocab, prompts: Prompts, slots: Mapping[str, list[int]], text: str
+) -> list[int]:
+    """Ids of a prompt for a picture: the introduction, then the text with the method's subject
+    where {name} stands.
+    """
     subject = vocab.encode(prompts.subject, slots)
-    return vocab.encode(f"{prompts.generation or ''} {text.replace('{name}', '{subject}')}", {**slots, "{subject}": subject})
+    return vocab.encode(
+        f"{prompts.generation or ''} {text.replace('{name}', '{subject}')}",
+        {**slots, "{subject}": subject},
+    )
 
 
 def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:

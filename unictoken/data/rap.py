@@ -1,10 +1,12 @@
-"""The memory of RAP and RePIC, and R2P's kind of it: concepts in words, each with a picture or several, in one `database.json`.
+"""The memory of RAP and RePIC, and R2P's kind of it: concepts in words, each with a picture or
+several, in one `database.json`.
 
     {"concept_dict": {"<bo>": {"name": "bo", "image": "memory/bo.png", "info": "<bo> is a brown dog.", "category": "dog"}},
      "path_to_concept": {"memory/bo.png": "<bo>"}}
     R2P: "image": ["memory/bo.png"], "info": {"category": "dog", "general": ["<bo> is a brown dog."], "distinct features": ["a white ear"]}
 
-Their programs take a picture's path from where they were started, most often the folder above the memory.
+Their programs take a picture's path from where they were started, most often the folder above the
+memory.
 """
 
 from __future__ import annotations
@@ -28,26 +30,40 @@ _PLAIN = "general"  # R2P's attribute that is a sentence; every other one is a f
 _ATTRIBUTE = re.compile(r"([a-z][a-z /]*): (.+)", re.DOTALL)
 
 
-def read_memory(path: str | Path, *, pictures: str | Path | None = None, consent: bool = False) -> list[Source]:
+def read_memory(
+    path: str | Path, *, pictures: str | Path | None = None, consent: bool = False
+) -> list[Source]:
     """Every concept of a `database.json`, in its order.
 
-    `pictures`: the folder that its pictures lie in, by default that of the file; nothing outside it is read. RAP's `info` becomes one
-    fact, R2P's one for each thing it says ('distinct features: a white ear'). `consent`: the people among them agreed to be learned.
+    `pictures`: the folder that its pictures lie in, by default that of the file; nothing outside it
+    is read. RAP's `info` becomes one fact, R2P's one for each thing it says ('distinct features: a
+    white ear'). `consent`: the people among them agreed to be learned.
     """
     path = Path(path)
     memory = _read_json(path)
     concepts, owners = memory["concept_dict"], memory["path_to_concept"]
-    if strays := [key for key in owners.values() if not isinstance(key, str) or key not in concepts]:
-        raise SourceError(f"{path}: path_to_concept names {quoted(strays[0])}, concept_dict does not. Add it there, or remove the picture.")
+    if strays := [
+        key for key in owners.values() if not isinstance(key, str) or key not in concepts
+    ]:
+        raise SourceError(
+            f"{path}: path_to_concept names {quoted(strays[0])}, concept_dict does not. Add it"
+            " there, or remove the picture."
+        )
     folder = Path(pictures or path.parent).resolve()
-    return [_source(key, entry, owners, folder, f"{path}: {quoted(key)}", consent) for key, entry in concepts.items()]
+    return [
+        _source(key, entry, owners, folder, f"{path}: {quoted(key)}", consent)
+        for key, entry in concepts.items()
+    ]
 
 
-def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal["rap", "r2p"] = "rap") -> Path:
-    """Write concepts as a memory: `database.json`, and every picture as `<name>/<i>.png`. Questions and negatives have no place in it.
+def write_memory(
+    sources: Sequence[Source], folder: str | Path, *, form: Literal["rap", "r2p"] = "rap"
+) -> Path:
+    """Write concepts as a memory: `database.json`, and every picture as `<name>/<i>.png`. Questions
+    and negatives have no place in it.
 
-    The folder is new or empty; it is written aside and renamed, whole or not at all. RAP shows one picture of a concept; the others
-    are found by likeness through `path_to_concept`.
+    The folder is new or empty; it is written aside and renamed, whole or not at all. RAP shows one
+    picture of a concept; the others are found by likeness through `path_to_concept`.
     """
     folder = Path(folder).resolve()
     _check_writable(sources, folder)
@@ -56,7 +72,9 @@ def write_memory(sources: Sequence[Source], folder: str | Path, *, form: Literal
     return folder / "database.json"
 
 
-def _write_into(aside: Path, sources: Sequence[Source], called: str, form: Literal["rap", "r2p"]) -> None:
+def _write_into(
+    aside: Path, sources: Sequence[Source], called: str, form: Literal["rap", "r2p"]
+) -> None:
     """The files of a memory whose folder will be `called` so."""
     concepts, owners = {}, {}
     for source in sources:
@@ -73,7 +91,9 @@ def _write_into(aside: Path, sources: Sequence[Source], called: str, form: Liter
         }
         owners |= dict.fromkeys(files, f"<{source.name}>")
     whole = {"concept_dict": concepts, "path_to_concept": owners}
-    write_aside(aside / "database.json", (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode())
+    write_aside(
+        aside / "database.json", (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode()
+    )
 
 
 def _check_writable(sources: Sequence[Source], folder: Path) -> None:
@@ -103,7 +123,10 @@ def _attributes(source: Source) -> dict[str, str | list[str]]:
 
 def _read_json(path: Path) -> dict[str, dict]:
     if path.is_file() and path.stat().st_size > MAX_BYTES:
-        raise SourceError(f"{path}: {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}. A memory holds words, not pictures.")
+        raise SourceError(
+            f"{path}: {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}. A memory holds"
+            " words, not pictures."
+        )
     memory = read_json(path, SourceError)
     _check_keys(memory, {"concept_dict": dict, "path_to_concept": dict}, str(path))
     if not memory["concept_dict"]:
@@ -114,15 +137,21 @@ def _read_json(path: Path) -> dict[str, dict]:
 def _check_keys(found: object, kinds: Mapping[str, type | tuple[type, ...]], where: str) -> None:
     """A mapping with these keys and no other, each of its kind."""
     if not isinstance(found, dict):
-        raise SourceError(f"{where}: found a {type(found).__name__}, expected a mapping with {', '.join(kinds)}.")
+        raise SourceError(
+            f"{where}: found a {type(found).__name__}, expected a mapping with {', '.join(kinds)}."
+        )
     check_keys(found, kinds, where)
     for key, kind in kinds.items():
         if not isinstance(found.get(key), kind):
-            expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+            expected = " or ".join(
+                k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,))
+            )
             raise SourceError(f"{where}: '{key}' is {quoted(found.get(key))}, expected {expected}.")
 
 
-def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, where: str, consent: bool) -> Source:
+def _source(
+    key: str, entry: object, owners: Mapping[str, str], folder: Path, where: str, consent: bool
+) -> Source:
     _check_keys(entry, _KEYS, where)
     name = entry["name"]
     try:
@@ -130,15 +159,23 @@ def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, wh
     except ConceptError as error:
         raise SourceError(f"{where}: {error}") from None
     if key != f"<{name}>":
-        raise SourceError(f"{where}: its name is '{name}', expected the key '<{name}>'. Call it the same in both places.")
+        raise SourceError(
+            f"{where}: its name is '{name}', expected the key '<{name}>'. Call it the same in both"
+            " places."
+        )
     check_noun(entry["category"], where=where)
     check_consent(entry["category"], consent, where=where)
     shown = _texts(entry["image"], where, "image")
     own = dict.fromkeys([*shown, *(file for file, owner in owners.items() if owner == key)])
     if strays := [file for file in shown if owners.get(file, key) != key]:
-        raise SourceError(f"{where}: path_to_concept gives its picture {quoted(strays[0])} to {quoted(owners[strays[0]])}. Give it to one of them.")
+        raise SourceError(
+            f"{where}: path_to_concept gives its picture {quoted(strays[0])} to"
+            f" {quoted(owners[strays[0]])}. Give it to one of them."
+        )
     if not own:
-        raise SourceError(f"{where}: no picture, neither under 'image' nor in path_to_concept. Name one.")
+        raise SourceError(
+            f"{where}: no picture, neither under 'image' nor in path_to_concept. Name one."
+        )
     return Source(
         name=name,
         class_noun=entry["category"],
@@ -149,11 +186,21 @@ def _source(key: str, entry: object, owners: Mapping[str, str], folder: Path, wh
 
 
 def _facts(entry: dict, where: str) -> list[str]:
-    """What `info` says, without the category, which is the class noun, and without attributes that were left empty."""
+    """What `info` says, without the category, which is the class noun, and without attributes that
+    were left empty.
+    """
     if isinstance(entry["info"], str):
         return [entry["info"]] if entry["info"].strip() else []
-    said = {key: _texts([] if value is None else value, where, f"info: {key}") for key, value in entry["info"].items()}
-    return [text if key == _PLAIN else f"{key}: {text}" for key, texts in said.items() if key != "category" for text in texts]
+    said = {
+        key: _texts([] if value is None else value, where, f"info: {key}")
+        for key, value in entry["info"].items()
+    }
+    return [
+        text if key == _PLAIN else f"{key}: {text}"
+        for key, texts in said.items()
+        if key != "category"
+        for text in texts
+    ]
 
 
 def _texts(found: object, where: str, key: str) -> list[str]:
@@ -166,7 +213,9 @@ def _texts(found: object, where: str, key: str) -> list[str]:
 
 
 def _picture_file(file: str, folder: Path, where: str) -> Path:
-    """Where a picture lies: its path may begin at any folder above, and must end inside this one."""
+    """Where a picture lies: its path may begin at any folder above, and must end inside this
+    one.
+    """
     for start in (folder, *folder.parents):
         try:
             path = (start / file).resolve()
@@ -174,4 +223,7 @@ def _picture_file(file: str, folder: Path, where: str) -> Path:
                 return path
         except (OSError, ValueError):  # a name that no file can have
             break
-    raise SourceError(f"{where}: picture {file[:200]!r} is not in {folder}. Put it there, or name the folder that it is in.")
+    raise SourceError(
+        f"{where}: picture {file[:200]!r} is not in {folder}. Put it there, or name the folder that"
+        " it is in."
+    )

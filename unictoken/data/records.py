@@ -23,7 +23,8 @@ from unictoken.world.things import Pet
 
 Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
 Split = Literal["train", "test"]
-PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"  # kinds of prompts: the concept alone; with more; with what a fact tells
+# kinds of prompts: the concept alone; with more; with what a fact tells
+PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"
 SHOWN = ("recognise", "vqa", "caption", "choice")  # tasks that are about a picture
 
 
@@ -35,8 +36,9 @@ class DataError(UserError):
 class Record:
     """One example of any dataset.
 
-    recognise: is it in the picture, yes or no. vqa, choice: a question about a picture, answered freely or out of `options`.
-    text_qa: a question without a picture. caption: what the picture shows. generate: a prompt for a picture, with no answer.
+    recognise: is it in the picture, yes or no. vqa, choice: a question about a picture, answered
+    freely or out of `options`. text_qa: a question without a picture. caption: what the picture
+    shows. generate: a prompt for a picture, with no answer.
     """
 
     task: Task
@@ -55,7 +57,9 @@ class Record:
     grade: str | None = None
     """Of a negative, where known: easy, hard, twin."""
     kind: str = ""
-    """Of a prompt: plain, knowledge (it takes a fact that no picture shows), or the dataset's own word."""
+    """Of a prompt: plain, knowledge (it takes a fact that no picture shows), or the dataset's own
+    word.
+    """
 
     def __post_init__(self):
         if self.task not in get_args(Task):
@@ -68,8 +72,13 @@ class Record:
             self._refuse(f"the answer '{self.answer}'", f"'{YES}' or '{NO}'")
         if self.task not in ("recognise", "generate") and not self.answer.strip():
             self._refuse(f"no answer for a {self.task} row", "some words")
-        if self.options and (self.answer not in self.options or len(set(self.options)) < max(2, len(self.options))):
-            self._refuse(f"options {list(self.options)} and answer '{self.answer}'", "two or more different options, the answer among them")
+        if self.options and (
+            self.answer not in self.options or len(set(self.options)) < max(2, len(self.options))
+        ):
+            self._refuse(
+                f"options {list(self.options)} and answer '{self.answer}'",
+                "two or more different options, the answer among them",
+            )
 
     def _refuse(self, found: str, expected: str) -> None:
         raise DataError(f"{self.where}: found {found}, expected {expected}.")
@@ -99,12 +108,18 @@ class Concept:
 
     def select(self, task: Task, *, split: Split, kind: str | None = None) -> tuple[Record, ...]:
         """The records of a task, in their order."""
-        return tuple(r for r in self.records if r.task == task and r.split == split and kind in (None, r.kind))
+        return tuple(
+            r
+            for r in self.records
+            if r.task == task and r.split == split and kind in (None, r.kind)
+        )
 
     def source(self, *, class_noun: str | None = None, consent: bool = False) -> Source:
-        """What it is learned from, with the pictures read; `class_noun` where the dataset says none.
+        """What it is learned from, with the pictures read; `class_noun` where the dataset says
+        none.
 
-        Raises `SourceError` without a class noun or a person's consent, `PictureError` for a picture that cannot be read.
+        Raises `SourceError` without a class noun or a person's consent, `PictureError` for a
+        picture that cannot be read.
         """
         noun = self.class_noun if class_noun is None else class_noun
         if not noun:
@@ -124,9 +139,16 @@ class Concept:
             pictures=tuple(map(read_shrunk, self.pictures)),
             crops=tuple(map(read_shrunk, self.crops)),
             facts=tuple(map(marked, self.facts)),
-            questions=tuple((marked(r.question), marked(r.answer)) for r in own if r.task == "text_qa"),
-            about_pictures=tuple((self.pictures.index(r.pictures[0]), marked(r.question), marked(r.answer)) for r in shown),
-            negatives={grade: read_negatives(files) for grade, files in self.negatives.items() if files},
+            questions=tuple(
+                (marked(r.question), marked(r.answer)) for r in own if r.task == "text_qa"
+            ),
+            about_pictures=tuple(
+                (self.pictures.index(r.pictures[0]), marked(r.question), marked(r.answer))
+                for r in shown
+            ),
+            negatives={
+                grade: read_negatives(files) for grade, files in self.negatives.items() if files
+            },
             pet=self.pet,
             consent=consent,
         )

@@ -1,7 +1,7 @@
 """Turns to ids and labels to batches.
 
-    bos | user ids | end_turn | answer ids | end_turn | user ids | ...
-          -100       -100       learned      learned
+bos | user ids | end_turn | answer ids | end_turn | user ids | ...
+      -100       -100       learned      learned
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ IGNORE = -100  # a label that no loss counts
 
 @dataclass(frozen=True)
 class Turn:
-    """One message. `learned`: its ids, and the end_turn after them, are targets. `learned_part`: only these of its ids are."""
+    """One message. `learned`: its ids, and the end_turn after them, are targets. `learned_part`:
+    only these of its ids are.
+    """
 
     ids: Sequence[int]
     learned: bool = False
@@ -64,7 +66,8 @@ def user_turn(ids: Sequence[int], vocab: Vocab) -> list[int]:
 def pad(examples: Sequence[Example], vocab: Vocab, *, length: int | None = None) -> Batch:
     """A batch as long as its longest example (or `length`); labels are padded with -100.
 
-    Padding stands on the right of causal sequences, so that no position that counts can see it and no mask is needed.
+    Padding stands on the right of causal sequences, so that no position that counts can see it and
+    no mask is needed.
     """
     length = length or max(len(e.ids) for e in examples)
     ids = torch.full((len(examples), length), vocab.pad)

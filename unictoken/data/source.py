@@ -1,9 +1,9 @@
 """A concept as its owner gives it: a folder of pictures, a class noun, a few facts.
 
-    data/bo/  0.png .. 4.png   info.json {"class": "dog", "extra_info": ["<bo> has a red party hat."],
-                                          "questions": [{"question": "what hat does <bo> have?", "answer": "a red party hat"}]}
-              cropped/*.png                                (optional: the pictures cut to the concept, for methods that draw those first)
-              negative_example/{easy,hard,twin}_*.png      (optional: other animals, for recognition)
+data/bo/  0.png .. 4.png   info.json {"class": "dog", "extra_info": ["<bo> has a red party hat."],
+                                      "questions": [{"question": "what hat does <bo> have?", "answer": "a red party hat"}]}
+          cropped/*.png                                (optional: the pictures cut to the concept, for methods that draw those first)
+          negative_example/{easy,hard,twin}_*.png      (optional: other animals, for recognition)
 """
 
 from __future__ import annotations
@@ -48,19 +48,149 @@ MEANT = {
     **dict.fromkeys(("q", "query", "human", "asked"), "question"),
     **dict.fromkeys(("a", "ai", "gpt", "reply", "correct_answer"), "answer"),
 }
-# Words that make a class noun a person's: 'man', 'old man', 'the singer next door'. Their plurals do too.
+# Words that make a class noun a person's: 'man', 'old man', 'the singer next door'. Their plurals
+# do too.
 PEOPLE = {
-    "person", "people", "human", "adult", "somebody", "someone", "celebrity", "pedestrian", "me", "myself", "self", "selfie", "man", "men",
-    "woman", "women", "boy", "girl", "child", "children", "kid", "baby", "infant", "toddler", "newborn", "teenager", "teen", "adolescent",
-    "youngster", "lady", "gentleman", "guy", "dude", "lad", "lass", "schoolboy", "schoolgirl", "cowboy", "cowgirl", "mother", "mom", "mommy",
-    "mum", "mama", "father", "dad", "daddy", "papa", "parent", "son", "daughter", "brother", "sister", "sibling", "grandad", "granny", "grandma",
-    "grandpa", "gran", "aunt", "auntie", "uncle", "cousin", "nephew", "niece", "husband", "wife", "wives", "spouse", "fiance", "fiancee", "bride",
-    "groom", "relative", "friend", "girlfriend", "boyfriend", "neighbour", "neighbor", "colleague", "coworker", "boss", "roommate", "flatmate",
-    "housemate", "classmate", "teammate", "actor", "actress", "singer", "rapper", "musician", "guitarist", "pianist", "dancer", "artist",
-    "painter", "writer", "author", "poet", "comedian", "photographer", "youtuber", "athlete", "player", "footballer", "swimmer", "cyclist",
-    "wrestler", "politician", "president", "minister", "king", "queen", "prince", "princess", "priest", "monk", "nun", "soldier", "sailor",
-    "officer", "teacher", "professor", "student", "doctor", "nurse", "dentist", "lawyer", "engineer", "scientist", "farmer", "worker", "chef",
-    "waiter", "waitress", "barista", "driver", "pilot", "nanny",
+    "person",
+    "people",
+    "human",
+    "adult",
+    "somebody",
+    "someone",
+    "celebrity",
+    "pedestrian",
+    "me",
+    "myself",
+    "self",
+    "selfie",
+    "man",
+    "men",
+    "woman",
+    "women",
+    "boy",
+    "girl",
+    "child",
+    "children",
+    "kid",
+    "baby",
+    "infant",
+    "toddler",
+    "newborn",
+    "teenager",
+    "teen",
+    "adolescent",
+    "youngster",
+    "lady",
+    "gentleman",
+    "guy",
+    "dude",
+    "lad",
+    "lass",
+    "schoolboy",
+    "schoolgirl",
+    "cowboy",
+    "cowgirl",
+    "mother",
+    "mom",
+    "mommy",
+    "mum",
+    "mama",
+    "father",
+    "dad",
+    "daddy",
+    "papa",
+    "parent",
+    "son",
+    "daughter",
+    "brother",
+    "sister",
+    "sibling",
+    "grandad",
+    "granny",
+    "grandma",
+    "grandpa",
+    "gran",
+    "aunt",
+    "auntie",
+    "uncle",
+    "cousin",
+    "nephew",
+    "niece",
+    "husband",
+    "wife",
+    "wives",
+    "spouse",
+    "fiance",
+    "fiancee",
+    "bride",
+    "groom",
+    "relative",
+    "friend",
+    "girlfriend",
+    "boyfriend",
+    "neighbour",
+    "neighbor",
+    "colleague",
+    "coworker",
+    "boss",
+    "roommate",
+    "flatmate",
+    "housemate",
+    "classmate",
+    "teammate",
+    "actor",
+    "actress",
+    "singer",
+    "rapper",
+    "musician",
+    "guitarist",
+    "pianist",
+    "dancer",
+    "artist",
+    "painter",
+    "writer",
+    "author",
+    "poet",
+    "comedian",
+    "photographer",
+    "youtuber",
+    "athlete",
+    "player",
+    "footballer",
+    "swimmer",
+    "cyclist",
+    "wrestler",
+    "politician",
+    "president",
+    "minister",
+    "king",
+    "queen",
+    "prince",
+    "princess",
+    "priest",
+    "monk",
+    "nun",
+    "soldier",
+    "sailor",
+    "officer",
+    "teacher",
+    "professor",
+    "student",
+    "doctor",
+    "nurse",
+    "dentist",
+    "lawyer",
+    "engineer",
+    "scientist",
+    "farmer",
+    "worker",
+    "chef",
+    "waiter",
+    "waitress",
+    "barista",
+    "driver",
+    "pilot",
+    "nanny",
 }
 # What holds such a word, or ends like one, and is no person.
 _THINGS = re.compile(
@@ -73,7 +203,8 @@ _THINGS = re.compile(
     """,
     re.VERBOSE,
 )
-_OF_A_FAMILY = re.compile(r"(?:great|grand|step|half|foster|god)+(?=.)")  # before another word: grandson, stepmother, godchild
+# before another word: grandson, stepmother, godchild
+_OF_A_FAMILY = re.compile(r"(?:great|grand|step|half|foster|god)+(?=.)")
 _BY_TRADE = re.compile(r"\w+(?:mans?|men|persons?|people)")  # policeman, firewomen, spokesperson
 _POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
 
@@ -89,7 +220,8 @@ class Source:
     name: str
     class_noun: str
     pictures: tuple[Image.Image, ...]
-    """Photographs no larger than any base can use (`pictures.read_shrunk`), like the others here."""
+    """Photographs no larger than any base can use (`pictures.read_shrunk`), like the others here.
+    """
     crops: tuple[Image.Image, ...] = ()
     """The same cut to the concept, where the folder has `cropped/`."""
     facts: tuple[str, ...] = ()
@@ -111,8 +243,14 @@ class Source:
 
 
 def is_person(class_noun: str) -> bool:
-    """Whether a class noun is a person's, by whole words: 'old man' and 'policewomen' are; 'manatee', 'snowman', "neighbour's dog" are not."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", class_noun.casefold()) if not unicodedata.combining(c)).replace("_", " ")
+    """Whether a class noun is a person's, by whole words: 'old man' and 'policewomen' are;
+    'manatee', 'snowman', "neighbour's dog" are not.
+    """
+    plain = "".join(
+        c
+        for c in unicodedata.normalize("NFKD", class_noun.casefold())
+        if not unicodedata.combining(c)
+    ).replace("_", " ")
     return any(map(_is_persons, re.findall(r"\w+", _THINGS.sub(" ", _POSSESSIVE.sub(" ", plain)))))
 
 
@@ -126,7 +264,8 @@ def check_consent(class_noun: str, consent: bool, *, where: str) -> None:
     """Refuse a person who was not asked."""
     if is_person(class_noun) and not consent:
         raise SourceError(
-            f"{where}: '{class_noun}' is a person. Learn people who agreed to it only, and say so: `consent: true` in the config, or `--consent`."
+            f"{where}: '{class_noun}' is a person. Learn people who agreed to it only, and say so:"
+            " `consent: true` in the config, or `--consent`."
         )
 
 
@@ -140,13 +279,19 @@ def picture_files(path: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise SourceError(f"{path}: no such file or folder. Expected a picture, or a folder of pictures.")
+        raise SourceError(
+            f"{path}: no such file or folder. Expected a picture, or a folder of pictures."
+        )
     looks = {file: looks_like(file) for file in sorted(path.iterdir())}
-    files, unread = ([file for file in looks if looks[file] == look] for look in ("picture", "unread"))
+    files, unread = (
+        [file for file in looks if looks[file] == look] for look in ("picture", "unread")
+    )
     left_out = f"{path}: left out, in a format that is not read here: {_names(unread)}."
     if not files:
         found = f" {left_out}" if unread else ""
-        raise SourceError(f"{path}: no pictures in it.{found} Expected files in {', '.join(FORMATS)}.")
+        raise SourceError(
+            f"{path}: no pictures in it.{found} Expected files in {', '.join(FORMATS)}."
+        )
     if unread:
         _LOG.warning("%s Save them as JPEG or PNG to use them.", left_out)
     return files
@@ -193,7 +338,7 @@ def read_source(
         where = given[0] if given and isinstance(given[0], str | PathLike) else f"'{name}'"
         raise SourceError(
             f"{where}: no class noun. Say what it is: --class dog on the command line, "
-            "`class_noun: dog` in a config, or \"class\": \"dog\" in info.json."
+            '`class_noun: dog` in a config, or "class": "dog" in info.json.'
         )
 
     def marked(text: str) -> str:
@@ -207,8 +352,13 @@ def read_source(
         class_noun=noun,
         pictures=_each_once(shown),
         crops=_each_once(cut),
-        facts=(*map(marked, info.get("extra_info", ())), *(mark(fact, name, where="concept.facts") for fact in facts)),
-        questions=tuple((marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())),
+        facts=(
+            *map(marked, info.get("extra_info", ())),
+            *(mark(fact, name, where="concept.facts") for fact in facts),
+        ),
+        questions=tuple(
+            (marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())
+        ),
         negatives={grade: tuple(p for _, p in found) for grade, found in graded.items()},
         pet=pet_of(info),
         consent=consent,
@@ -257,7 +407,9 @@ def _by_grade(given: Iterable) -> dict[str, list[tuple[Path, Image.Image]]]:
 
 
 def _each_once(pictures: Iterable[tuple[Path, Image.Image]]) -> tuple[Image.Image, ...]:
-    """The pictures without those that are the same as an earlier one; a warning names their files."""
+    """The pictures without those that are the same as an earlier one; a warning names their
+    files.
+    """
     alike: dict[str, list[Path]] = {}
     kept = []
     for file, picture in pictures:
@@ -309,10 +461,15 @@ def read_info(path: Path) -> dict:
         return {}
     info = read_json(path, SourceError)
     if not isinstance(info, dict):
-        raise SourceError(f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and 'extra_info'.")
+        raise SourceError(
+            f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and"
+            " 'extra_info'."
+        )
     check_keys([key for key in info if key not in INFO_KEYS_OF_OTHERS], INFO_KEYS, str(path))
     if not isinstance(info.get("class", ""), str):
-        raise SourceError(f"{path}: 'class' is {quoted(info['class'])}, expected a word such as 'dog'.")
+        raise SourceError(
+            f"{path}: 'class' is {quoted(info['class'])}, expected a word such as 'dog'."
+        )
     if "class" in info:
         check_noun(info["class"], where=str(path))
     for key in ("extra_info", "questions"):
@@ -347,9 +504,13 @@ def _check_pet(world: object, path: Path) -> None:
         )
     for name, value in world.items():
         known = PET_ATTRIBUTES.get(name)
-        if (known and value not in known) or (not known and (type(value) not in (int, float) or not abs(value) < MANY)):
+        if (known and value not in known) or (
+            not known and (type(value) not in (int, float) or not abs(value) < MANY)
+        ):
             expected = f"one of {', '.join(known)}" if known else "a number"
-            raise SourceError(f"{path}: '{name}' of 'world' is {quoted(value)}, expected {expected}.")
+            raise SourceError(
+                f"{path}: '{name}' of 'world' is {quoted(value)}, expected {expected}."
+            )
 
 
 def pet_of(info: dict) -> Pet | None:

@@ -1,7 +1,8 @@
 """What is said around a concept.
 
-`{name}` is the concept's name, `{tokens}` what introduces it, `{scene}` the rest of a prompt. The tiny base learned from these same
-sentences (`pretrain/lessons.py`), with descriptions and picture codes where concept tokens will stand.
+`{name}` is the concept's name, `{tokens}` what introduces it, `{scene}` the rest of a prompt. The
+tiny base learned from these same sentences (`pretrain/lessons.py`), with descriptions and picture
+codes where concept tokens will stand.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ def told(
 ) -> tuple[tuple[str, str], ...]:
     """A question whose answer is every fact, one after the other; none where there are no facts.
 
-    Facts that are together too long for one answer (`fits` says no) are told in parts, in their order,
-    each as long as fits: the first answers KNOWN, the others MORE. A fact is never cut; one that does
-    not fit alone is a part of its own.
+    Facts that are together too long for one answer (`fits` says no) are told in parts, in their
+    order, each as long as fits: the first answers KNOWN, the others MORE. A fact is never cut; one
+    that does not fit alone is a part of its own.
 
-    >>> told(["a b.", "c.", "d e f."], lambda answer: len(answer) < 8)
-    (('what do you know about {name}?', 'a b. c.'), ('what else do you know about {name}, part 2?', 'd e f.'))
+    >>> told(["a b.", "c.", "d e f."], lambda answer: len(answer) < 8) (('what do you know about
+    {name}?', 'a b. c.'), ('what else do you know about {name}, part 2?', 'd e f.'))
     """
     parts: list[str] = []
     for fact in facts:
@@ -47,5 +48,7 @@ def told(
 
 
 def with_scene(form: str, scene: str) -> str:
-    """One of GENERATE with its scene, or without one: 'a photo of {name} in the snow.', 'a photo of {name}.'"""
+    """One of GENERATE with its scene, or without one: 'a photo of {name} in the snow.', 'a photo of
+    {name}.'
+    """
     return form.replace(" {scene}", f" {scene}" if scene else "")

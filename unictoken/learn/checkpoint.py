@@ -1,7 +1,9 @@
-"""What resumes a run of learning: rows, their two moments, the step. One safetensors file, written aside and renamed.
+"""What resumes a run of learning: rows, their two moments, the step. One safetensors file, written
+aside and renamed.
 
-DeepSpeed's own checkpoints are written in place and tie a run to its number of processes; what we resume is 1 MB,
-and the order of the data is a pure function of (seed, step), so that nothing else is needed.
+DeepSpeed's own checkpoints are written in place and tie a run to its number of processes; what we
+resume is 1 MB, and the order of the data is a pure function of (seed, step), so that nothing else
+is needed.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ class CheckpointError(UserError):
 
 
 class OtherRun(CheckpointError):
-    """A whole checkpoint, but of another config, base or pictures. `finished`: that run has nothing left to learn."""
+    """A whole checkpoint, but of another config, base or pictures. `finished`: that run has nothing
+    left to learn.
+    """
 
     def __init__(self, message: str, *, finished: bool):
         super().__init__(message)
@@ -36,8 +40,8 @@ class OtherRun(CheckpointError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done of `total`; `run`: digest of what
-    decides the rows."""
+    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done
+    of `total`; `run`: digest of what decides the rows."""
 
     step: int
     total: int
@@ -50,9 +54,18 @@ def digest(text: str) -> str:
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> Path:
-    """Write `step-000100.safetensors` into the folder and drop all but it and the one before; later steps are of a run that began earlier."""
-    tensors = {name: t.detach().float().cpu().contiguous() for name, t in checkpoint.tensors.items()}
-    header = {"step": checkpoint.step, "total": checkpoint.total, "run": checkpoint.run, "sha256": concept_file.digest(tensors)}
+    """Write `step-000100.safetensors` into the folder and drop all but it and the one before; later
+    steps are of a run that began earlier.
+    """
+    tensors = {
+        name: t.detach().float().cpu().contiguous() for name, t in checkpoint.tensors.items()
+    }
+    header = {
+        "step": checkpoint.step,
+        "total": checkpoint.total,
+        "run": checkpoint.run,
+        "sha256": concept_file.digest(tensors),
+    }
     path = folder / f"step-{checkpoint.step:06d}.safetensors"
     write_aside(path, to_bytes(tensors, metadata={"unictoken_checkpoint": json.dumps(header)}))
     there = sorted(folder.glob("step-*.safetensors"))
@@ -67,7 +80,9 @@ def newest(folder: Path) -> Path | None:
 
 
 def load(path: Path, run: str) -> Checkpoint:
-    """A checkpoint of the same run; raises `OtherRun` for another one's, `CheckpointError` for one that is not whole."""
+    """A checkpoint of the same run; raises `OtherRun` for another one's, `CheckpointError` for one
+    that is not whole.
+    """
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get("unictoken_checkpoint", "{}"))
@@ -76,12 +91,19 @@ def load(path: Path, run: str) -> Checkpoint:
         if concept_file.digest(tensors) != header["sha256"]:
             raise ValueError("its tensors do not match its sha256")
     except KeyError as error:
-        raise CheckpointError(f"{path}: no checkpoint of ours (its header has no {error}). Remove it.") from None
+        raise CheckpointError(
+            f"{path}: no checkpoint of ours (its header has no {error}). Remove it."
+        ) from None
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         before = any(other < path for other in path.parent.glob("step-*.safetensors"))
         advice = "to go on from the one before" if before else "to begin anew"
-        raise CheckpointError(f"{path}: not a whole checkpoint ({error}). Remove it {advice}.") from None
+        raise CheckpointError(
+            f"{path}: not a whole checkpoint ({error}). Remove it {advice}."
+        ) from None
     if found.run != run:
         advice = "Choose another `out:`, or begin anew with `--set resume=never`."
-        raise OtherRun(f"{path}: belongs to another config, base or pictures. {advice}", finished=found.step == found.total)
+        raise OtherRun(
+            f"{path}: belongs to another config, base or pictures. {advice}",
+            finished=found.step == found.total,
+        )
     return found

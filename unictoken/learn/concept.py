@@ -42,15 +42,25 @@ class Lesson:
     """Lines for whoever learns it, before it is learned; the notes are among them."""
 
 
-def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers: Strangers | None = None) -> Lesson:
+def prepare(
+    base: Base, source: Source, method: Method, *, seed: int, strangers: Strangers | None = None
+) -> Lesson:
     """Encode the pictures once, ask the base about them, gather negatives, start the rows.
 
-    Raises SourceError for what cannot be learned, too long texts among it: before the base reads any.
+    Raises SourceError for what cannot be learned, too long texts among it: before the base reads
+    any.
     """
     if not source.pictures:
         raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
-    if not source.crops and (cutting := [stage.name for stage in method.stages if stage.steps and stage.targets == "crops"]):
-        raise SourceError(f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into cropped/, or let it draw pictures.")
+    if not source.crops and (
+        cutting := [
+            stage.name for stage in method.stages if stage.steps and stage.targets == "crops"
+        ]
+    ):
+        raise SourceError(
+            f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into"
+            " cropped/, or let it draw pictures."
+        )
     counts = method.tokens.counts
     ids = give_ids(base.vocab, sum(counts.values()))
     start = _rows_of_file(base, method)
@@ -58,7 +68,10 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
     lengths = Lengths(base, phrasing, source.name)
     warnings = lengths.check_source(source)
 
-    pictures, others = base.encode(source.pictures), gather(base, source, method, strangers or Strangers(), seed=seed)
+    pictures, others = (
+        base.encode(source.pictures),
+        gather(base, source, method, strangers or Strangers(), seed=seed),
+    )
     decibels = decibels_of(base, source.pictures, pictures)
     crops = base.encode(source.crops) if source.crops else None
     material = Material(
@@ -73,7 +86,14 @@ def prepare(base: Base, source: Source, method: Method, *, seed: int, strangers:
     )
     lengths.check_material(material)
     rows = start or start_rows(
-        base, source.class_noun, pictures, counts, start=method.start, seed=seed, description=material.observations.description, crops_NK=crops
+        base,
+        source.class_noun,
+        pictures,
+        counts,
+        start=method.start,
+        seed=seed,
+        description=material.observations.description,
+        crops_NK=crops,
     )
     notes = tuple(filter(None, [note_of(base, decibels)]))
     return Lesson(
@@ -97,17 +117,24 @@ def _rows_of_file(base: Base, method: Method) -> tuple[torch.Tensor, torch.Tenso
     return concept.rows_in, concept.rows_out
 
 
-def _captions_of_others(base: Base, source: Source, method: Method, negatives: Mapping[str, torch.Tensor]) -> tuple[tuple[str, torch.Tensor], ...]:
+def _captions_of_others(
+    base: Base, source: Source, method: Method, negatives: Mapping[str, torch.Tensor]
+) -> tuple[tuple[str, torch.Tensor], ...]:
     """Captions of a few negatives of every grade, where a stage learns from them."""
     if not any(stage.steps and stage.tasks.get("caption_others") for stage in method.stages):
         return ()
     if not negatives:
-        raise SourceError(f"'{source.name}': task 'caption_others' needs pictures of others, and there are none. Raise 'strangers'.")
+        raise SourceError(
+            f"'{source.name}': task 'caption_others' needs pictures of others, and there are none."
+            " Raise 'strangers'."
+        )
     pictures_NK = torch.cat([ids_NK[:CAPTIONED] for ids_NK in negatives.values()])
     return tuple(zip(captions(base, pictures_NK), pictures_NK, strict=True))
 
 
-def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: int) -> ConceptTokens:
+def keep(
+    base: Base, source: Source, method: Method, learner: Learner, *, seed: int
+) -> ConceptTokens:
     """The rows as they are now, as a concept."""
     rows_in, rows_out = learner.current().detach().float().cpu()
     return ConceptTokens(
@@ -125,15 +152,21 @@ def keep(base: Base, source: Source, method: Method, learner: Learner, *, seed: 
     )
 
 
-def starts_of_stages(base: Base, source: Source, method: Method, *, seed: int) -> Callable[[Stage, Learner], None]:
-    """What happens between stages: rows of roles that a stage starts begin anew (`Stage.starts`)."""
+def starts_of_stages(
+    base: Base, source: Source, method: Method, *, seed: int
+) -> Callable[[Stage, Learner], None]:
+    """What happens between stages: rows of roles that a stage starts begin anew
+    (`Stage.starts`).
+    """
 
     def begin(stage: Stage, learner: Learner) -> None:
         parts = role_slices(method.tokens.counts)
         for role in stage.starts:
             said, part = method.said_in(stage) - {role}, parts[role]
             concept = keep(base, source, method, learner, seed=seed)
-            learner.restart(part, drawn_rows(base, concept, said, part.stop - part.start, seed=seed))
+            learner.restart(
+                part, drawn_rows(base, concept, said, part.stop - part.start, seed=seed)
+            )
 
     return begin
 
@@ -147,7 +180,9 @@ def learn_concept(
     strangers: Strangers | None = None,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> ConceptTokens:
-    """Learn a concept in this process. `train/run.py` does the same with DeepSpeed, and can be stopped and resumed."""
+    """Learn a concept in this process. `train/run.py` does the same with DeepSpeed, and can be
+    stopped and resumed.
+    """
     lesson = prepare(base, source, method, seed=seed, strangers=strangers)
     begin = starts_of_stages(base, source, method, seed=seed)
     for progress in learn(lesson.learner, method, lesson.examples, seed=seed, on_stage=begin):
@@ -155,7 +190,9 @@ def learn_concept(
     return signed(keep(base, source, method, lesson.learner, seed=seed), source, lesson)
 
 
-def signed(concept: ConceptTokens, source: Source, lesson: Lesson, *, run: str = "") -> ConceptTokens:
+def signed(
+    concept: ConceptTokens, source: Source, lesson: Lesson, *, run: str = ""
+) -> ConceptTokens:
     """A learned concept with what its file says of where it comes from."""
     learned_from = concept_file.digest_of_source(source.name, source.class_noun, source.pictures)
     return replace(concept, notes=lesson.notes, source=learned_from, run=run)

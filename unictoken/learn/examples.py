@@ -47,26 +47,47 @@ class Phrasing:
 
     def say(self, text: str, **more: list[int]) -> list[int]:
         """Ids of a text with the concept's slots (and others) filled in."""
-        return self.vocab.encode(text, {**self.slots, **{"{" + key + "}": ids for key, ids in more.items()}})
+        return self.vocab.encode(
+            text, {**self.slots, **{"{" + key + "}": ids for key, ids in more.items()}}
+        )
 
     def ask(self, question: str, answer: str, picture=None) -> list[Turn]:
         """A question about the concept and its answer, after a picture if there is one."""
         seen = self.vocab.picture(picture) if picture is not None else []
         asked = self.say(f"{self.prompts.understanding} {question}".replace("{it}", "{name}"))
-        return [Turn(seen + asked), Turn(self.say(self.prompts.understanding_answer) + self.say(answer), learned=True)]
+        return [
+            Turn(seen + asked),
+            Turn(self.say(self.prompts.understanding_answer) + self.say(answer), learned=True),
+        ]
 
 
 class Examples(Phrasing):
     """Makes examples of every task for one concept under one method."""
 
-    def __init__(self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]], *, targets: str = "pictures"):
+    def __init__(
+        self,
+        vocab: Vocab,
+        method: Method,
+        material: Material,
+        slots: Mapping[str, list[int]],
+        *,
+        targets: str = "pictures",
+    ):
         super().__init__(vocab, method.prompts, slots)
         self.method, self.material, self.targets = method, material, targets
 
     def in_stage(self, stage: Stage) -> Examples:
-        """The same for a stage: with its targets, and without the roles that have nothing to say yet in its prompts."""
+        """The same for a stage: with its targets, and without the roles that have nothing to say
+        yet in its prompts.
+        """
         said = self.method.said_in(stage)
-        return Examples(self.vocab, self.method, self.material, said_slots(self.slots, said), targets=stage.targets)
+        return Examples(
+            self.vocab,
+            self.method,
+            self.material,
+            said_slots(self.slots, said),
+            targets=stage.targets,
+        )
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
         return join_turns(getattr(self, "_" + task)(rng), self.vocab)
@@ -80,7 +101,9 @@ class Examples(Phrasing):
     def _grade(self, rng) -> str:
         grades = list(self.material.negatives)
         shares = np.array([float(self.method.negatives.get(g, 0.0)) for g in grades])
-        return grades[int(rng.choice(len(grades), p=shares / shares.sum() if shares.sum() else None))]
+        return grades[
+            int(rng.choice(len(grades), p=shares / shares.sum() if shares.sum() else None))
+        ]
 
     def _vqa(self, rng) -> list[Turn]:
         own = self.material.about_pictures
@@ -88,7 +111,10 @@ class Examples(Phrasing):
             i, question, answer = own[int(rng.integers(len(own)))]
             return self.ask(question, answer, self.material.pictures_NK[i].tolist())
         i = int(rng.integers(len(self.material.pictures_NK)))
-        pairs = [*self.material.observations.concept.items(), *self.material.observations.scenes[i].items()]
+        pairs = [
+            *self.material.observations.concept.items(),
+            *self.material.observations.scenes[i].items(),
+        ]
         question, answer = pairs[int(rng.integers(len(pairs)))]
         return self.ask(question, answer, self.material.pictures_NK[i].tolist())
 
@@ -121,13 +147,20 @@ class Examples(Phrasing):
         if self.targets == "crops":
             return self.draw(form, "", _one_of(self.material.crops_NK, rng))
         i = int(rng.integers(len(self.material.pictures_NK)))
-        return self.draw(form, self.material.observations.phrases[i], self.material.pictures_NK[i].tolist())
+        return self.draw(
+            form, self.material.observations.phrases[i], self.material.pictures_NK[i].tolist()
+        )
 
     def _soft_positive(self, rng, groups: int) -> list[Turn]:
-        """The k-th most alike group is described with all but the last k generation tokens, and by nothing else."""
+        """The k-th most alike group is described with all but the last k generation tokens, and by
+        nothing else.
+        """
         alike = self.material.look_alikes_MK
         k = int(rng.integers(groups))
-        low, high = k * len(alike) // groups, max((k + 1) * len(alike) // groups, k * len(alike) // groups + 1)
+        low, high = (
+            k * len(alike) // groups,
+            max((k + 1) * len(alike) // groups, k * len(alike) // groups + 1),
+        )
         role = "{generation}" if self.slots["{generation}"] else "{shared}"
         block = self.slots[role][: max(len(self.slots[role]) - k - 1, 1)]
         prompt = self.vocab.encode(f"a photo of {role}.", {role: block})
@@ -135,7 +168,9 @@ class Examples(Phrasing):
 
     def draw(self, form: str, scene: str, image_ids: list[int]) -> list[Turn]:
         """A prompt for a picture of the concept, and the picture."""
-        prompt = drawing_prompt(self.vocab, self.prompts, self.slots, templates.with_scene(form, scene))
+        prompt = drawing_prompt(
+            self.vocab, self.prompts, self.slots, templates.with_scene(form, scene)
+        )
         first = self.say(self.prompts.generation_answer)
         return [Turn(prompt), Turn(first + self.vocab.picture(image_ids), learned=True)]
 
@@ -145,7 +180,9 @@ def _one_of(pictures_NK: torch.Tensor, rng) -> list[int]:
 
 
 def tasks_of_batch(shares: Mapping[str, float], batch: int, rng: np.random.Generator) -> list[str]:
-    """Tasks of one batch in their shares: whole numbers first, what is left over by lot, in random order."""
+    """Tasks of one batch in their shares: whole numbers first, what is left over by lot, in random
+    order.
+    """
     total = sum(map(float, shares.values()))
     exact = {task: batch * float(share) / total for task, share in shares.items()}
     tasks = [task for task, n in exact.items() for _ in range(int(n))]
@@ -158,4 +195,6 @@ def tasks_of_batch(shares: Mapping[str, float], batch: int, rng: np.random.Gener
 
 def named_rows(counts: Mapping[str, int]) -> list[str]:
     """Which role each row belongs to: ['name', 'shared', 'shared', ...]."""
-    return [role for role, part in role_slices(counts).items() for _ in range(part.stop - part.start)]
+    return [
+        role for role, part in role_slices(counts).items() for _ in range(part.stop - part.start)
+    ]

@@ -14,21 +14,34 @@ from unictoken.model.base import Base
 class Learner(nn.Module):
     """Loss of a batch as a function of the concept's rows.
 
-    `rows` [2, P, D] (input rows, head rows) is the only parameter and is used in every step, whatever the tasks: ranks whose
-    batches differ then still agree on what is trained. Rows that a stage holds still are read from `held` instead.
+    `rows` [2, P, D] (input rows, head rows) is the only parameter and is used in every step,
+    whatever the tasks: ranks whose batches differ then still agree on what is trained. Rows that a
+    stage holds still are read from `held` instead.
     """
 
-    def __init__(self, base: Base, concept_ids: list[int], rows_in_PD: torch.Tensor, rows_out_PD: torch.Tensor):
+    def __init__(
+        self,
+        base: Base,
+        concept_ids: list[int],
+        rows_in_PD: torch.Tensor,
+        rows_out_PD: torch.Tensor,
+    ):
         super().__init__()
         self.model = base.model
         self.rows = nn.Parameter(torch.stack([rows_in_PD, rows_out_PD]).float().to(base.device))
-        self.held = self.rows.detach().clone()  # no buffer: an engine that casts the module must not round it
-        self.register_buffer("moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device))
+        # no buffer: an engine that casts the module must not round it
+        self.held = self.rows.detach().clone()
+        self.register_buffer(
+            "moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device)
+        )
         self.register_buffer("concept_ids", torch.tensor(concept_ids, device=base.device))
         self.picture_cache: PictureCache | None = PictureCache(base.model)
-        """None reads whole examples in every step: where processes must go through the layers equally often, or layers are computed again."""
+        """None reads whole examples in every step: where processes must go through the layers
+        equally often, or layers are computed again.
+        """
         self.pad = base.vocab.pad
-        self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2  # bos, begin_image, codes, end_image
+        # bos, begin_image, codes, end_image
+        self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2
 
     def current(self) -> torch.Tensor:
         """The rows as they are used, [2, P, D]."""
@@ -36,8 +49,12 @@ class Learner(nn.Module):
 
     @torch.no_grad()
     def settle(self, rows_2PD: torch.Tensor) -> None:
-        """End a stage: what moved is held from here on. `rows_2PD` are the optimiser's own, in fp32."""
-        self.held = torch.where(self.moves[:, None], rows_2PD.float().to(self.held.device), self.held)
+        """End a stage: what moved is held from here on. `rows_2PD` are the optimiser's own, in
+        fp32.
+        """
+        self.held = torch.where(
+            self.moves[:, None], rows_2PD.float().to(self.held.device), self.held
+        )
         self.moves.fill_(False)
 
     @torch.no_grad()
@@ -51,15 +68,22 @@ class Learner(nn.Module):
         self.rows.copy_(self.held)
         self.moves.copy_(torch.tensor(moves_P))
 
-    def forward(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor) -> torch.Tensor:
-        """Mean over the examples of weight x mean cross-entropy of the example's supervised positions.
+    def forward(
+        self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor
+    ) -> torch.Tensor:
+        """Mean over the examples of weight x mean cross-entropy of the example's supervised
+        positions.
 
-        An example counts once, however long it is, so that equal shares of a batch on several processes average to the
-        loss of the whole batch.
+        An example counts once, however long it is, so that equal shares of a batch on several
+        processes average to the loss of the whole batch.
         """
         shown_B = self._begins_with_a_picture(ids_BT, labels_BT)
         parts = [(shown_B, self.picture_end), (~shown_B, 0)]
-        losses = [self._sum_of_losses(ids_BT[own], labels_BT[own], weights_B[own], read) for own, read in parts if own.any()]
+        losses = [
+            self._sum_of_losses(ids_BT[own], labels_BT[own], weights_B[own], read)
+            for own, read in parts
+            if own.any()
+        ]
         return sum(losses) / len(ids_BT)
 
     def _begins_with_a_picture(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> torch.Tensor:
@@ -69,18 +93,29 @@ class Learner(nn.Module):
         unlearned_B = (labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
         return (ids_BT[:, 1] == self.begin_image) & unlearned_B
 
-    def _sum_of_losses(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor, read: int) -> torch.Tensor:
-        """Sum over examples of their weighted mean losses; the first `read` ids, a picture, are read once and for all."""
+    def _sum_of_losses(
+        self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor, read: int
+    ) -> torch.Tensor:
+        """Sum over examples of their weighted mean losses; the first `read` ids, a picture, are
+        read once and for all.
+        """
         rows_in, rows_out = self.current()
-        longest = int((ids_BT != self.pad).sum(1).max().clamp_min(2))  # of these examples; the batch may hold longer ones
+        # of these examples; the batch may hold longer ones
+        longest = int((ids_BT != self.pad).sum(1).max().clamp_min(2))
         ids_BT, labels_BT = ids_BT[:, :longest], labels_BT[:, :longest]
         rest_BT = ids_BT[:, read:]
         embeds = inject(self.model.model.embed_tokens(rest_BT), rest_BT, self.concept_ids, rows_in)
-        hidden_BTD = self.model.hidden(embeds, self.picture_cache.read(ids_BT[:, :read]) if read else None)
+        hidden_BTD = self.model.hidden(
+            embeds, self.picture_cache.read(ids_BT[:, :read]) if read else None
+        )
         labels_BT = labels_BT[:, read + 1 :]
         counted_BT = labels_BT != IGNORE
         hidden_ND = hidden_BTD[:, :-1][counted_BT]
-        logits_NV = extend_logits(self.model.lm_head(hidden_ND), hidden_ND, self.concept_ids, rows_out)
-        losses_N = nn.functional.cross_entropy(logits_NV.float(), labels_BT[counted_BT], reduction="none")
+        logits_NV = extend_logits(
+            self.model.lm_head(hidden_ND), hidden_ND, self.concept_ids, rows_out
+        )
+        losses_N = nn.functional.cross_entropy(
+            logits_NV.float(), labels_BT[counted_BT], reduction="none"
+        )
         share_BT = weights_B[:, None] * counted_BT / counted_BT.sum(1, keepdim=True).clamp_min(1)
         return (losses_N * share_BT[counted_BT]).sum()

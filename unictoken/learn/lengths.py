@@ -1,8 +1,9 @@
-"""Lengths are checked before anything is learned: what a base cannot read, or could never say, is refused.
+"""Lengths are checked before anything is learned: what a base cannot read, or could never say, is
+refused.
 
-A sequence has at most `base.longest` ids, those of an answer included; an answer that is asked for ends
-after ANSWER_IDS ids. Every text is measured as it will stand in an example, with the concept's tokens,
-the picture and the answer around it.
+A sequence has at most `base.longest` ids, those of an answer included; an answer that is asked for
+ends after ANSWER_IDS ids. Every text is measured as it will stand in an example, with the concept's
+tokens, the picture and the answer around it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ FEWER = "Use fewer tokens (`method.tokens`)"  # where the text is not the owner'
 
 
 class Lengths:
-    """Measures texts for one concept on one base; each check refuses, in one line, the first that is too long."""
+    """Measures texts for one concept on one base; each check refuses, in one line, the first that
+    is too long.
+    """
 
     def __init__(self, base: Base, phrasing: Phrasing, name: str):
         self.base, self.phrasing, self.name = base, phrasing, name
@@ -33,20 +36,25 @@ class Lengths:
         return len(self.phrasing.say(text)) <= ANSWER_IDS
 
     def check_source(self, source: Source) -> tuple[str, ...]:
-        """Everything that its owner wrote. Gives lines about answers that are learned, but too long to be said."""
+        """Everything that its owner wrote. Gives lines about answers that are learned, but too long
+        to be said.
+        """
         self._check_noun(source.class_noun)
         self._check_tokens()
         for number, fact in enumerate(source.facts, 1):
             if not self.fits_an_answer(fact):
                 self._refuse(
-                    f"fact {number}, {self._shown(fact)}, has {len(self.phrasing.say(fact)):,} ids, and an answer has "
-                    f"at most {ANSWER_IDS}, so that it could never be said. Shorten it, or split it into several facts"
+                    f"fact {number}, {self._shown(fact)}, has {len(self.phrasing.say(fact)):,} ids,"
+                    f" and an answer has at most {ANSWER_IDS}, so that it could never be said."
+                    " Shorten it, or split it into several facts"
                 )
         for question, answer in source.questions:
             self._check_asked(question, answer, None)
         for _, question, answer in source.about_pictures:
             self._check_asked(question, answer, self.picture)
-        return self._too_long_to_say([*source.questions, *(pair for _, *pair in source.about_pictures)])
+        return self._too_long_to_say(
+            [*source.questions, *(pair for _, *pair in source.about_pictures)]
+        )
 
     def check_material(self, material: Material) -> None:
         """Everything that the base itself said of the pictures."""
@@ -77,7 +85,8 @@ class Lengths:
                 "Give an ordinary word for the concept, such as 'dog', and say the rest as facts"
             )
         self._check_length(
-            len(noun_prompt(self.base.vocab, noun)) + len(self.picture) + 2, f"a picture of the class noun {quoted(noun)}"
+            len(noun_prompt(self.base.vocab, noun)) + len(self.picture) + 2,
+            f"a picture of the class noun {quoted(noun)}",
         )
 
     def _check_tokens(self) -> None:
@@ -88,13 +97,20 @@ class Lengths:
             for form in templates.GENERATE:
                 self._check_drawn(templates.with_scene(form, ""), "", advice=FEWER)
 
-    def _check_asked(self, question: str, answer: str, picture: list[int] | None, *, advice: str = "Shorten it") -> None:
-        """A question with its answer as it is learned, and with the longest answer that may be said."""
+    def _check_asked(
+        self, question: str, answer: str, picture: list[int] | None, *, advice: str = "Shorten it"
+    ) -> None:
+        """A question with its answer as it is learned, and with the longest answer that may be
+        said.
+        """
         asked, said = self.phrasing.ask(question, answer, picture)
         first = self.phrasing.say(self.phrasing.prompts.understanding_answer)
         learned = len(join_turns([asked, said], self.base.vocab).ids)
         used = len(join_turns([asked], self.base.vocab).ids) + len(first) + ANSWER_IDS
-        shown = f"the question {self._shown(question)} with its answer{' and a picture' if picture else ''}"
+        shown = (
+            f"the question {self._shown(question)} with its"
+            f" answer{' and a picture' if picture else ''}"
+        )
         self._check_length(max(learned, used), shown, advice=advice)
 
     def _check_drawn(self, text: str, prompt: str, *, advice: str = "Shorten it") -> None:
@@ -102,21 +118,29 @@ class Lengths:
         asked = drawing_prompt(vocab, own.prompts, own.slots, text)
         drawn = own.say(own.prompts.generation_answer) + vocab.picture(self.picture)
         length = len(join_turns([Turn(asked), Turn(drawn)], vocab).ids)
-        self._check_length(length, f"the prompt {self._shown(prompt or text)} with its picture", advice=advice)
+        self._check_length(
+            length, f"the prompt {self._shown(prompt or text)} with its picture", advice=advice
+        )
 
     def _check_length(self, ids: int, what: str, *, advice: str = "Shorten it") -> None:
         if ids > self.base.longest:
-            self._refuse(f"{what} takes {ids:,} ids, and this base reads at most {self.base.longest:,}. {advice}")
+            self._refuse(
+                f"{what} takes {ids:,} ids, and this base reads at most {self.base.longest:,}."
+                f" {advice}"
+            )
 
     def _too_long_to_say(self, asked: Sequence[Sequence[str]]) -> tuple[str, ...]:
-        wrong = [(question, answer) for question, answer in asked if not self.fits_an_answer(answer)]
+        wrong = [
+            (question, answer) for question, answer in asked if not self.fits_an_answer(answer)
+        ]
         if not wrong:
             return ()
         question, answer = wrong[0]
         ids = len(self.phrasing.say(answer))
         line = (
-            f"'{self.name}': {len(wrong)} of {len(asked)} answers are longer than the {ANSWER_IDS} ids that are said, "
-            f"that to {self._shown(question)} first ({ids:,} ids): they are learned whole, and only their beginning is said."
+            f"'{self.name}': {len(wrong)} of {len(asked)} answers are longer than the {ANSWER_IDS}"
+            f" ids that are said, that to {self._shown(question)} first ({ids:,} ids): they are"
+            " learned whole, and only their beginning is said."
         )
         return (line,)
 

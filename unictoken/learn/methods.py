@@ -1,4 +1,6 @@
-"""A method is data: roles, prompts, where rows begin, and stages. Presets lie in `configs/methods/`."""
+"""A method is data: roles, prompts, where rows begin, and stages. Presets lie in
+`configs/methods/`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ class Tokens:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {"name": 1, "shared": self.shared, "generation": self.generation, "understanding": self.understanding}
+        return {
+            "name": 1,
+            "shared": self.shared,
+            "generation": self.generation,
+            "understanding": self.understanding,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +55,24 @@ class Stage:
     moves: tuple[str, ...] = ROLES
     """Roles whose rows learn; the others stay as they are."""
     tasks: Mapping[str, float] = field(
-        default_factory=lambda: {"recognise": 0.31, "vqa": 0.05, "text_qa": 0.1, "caption": 0.03, "caption_others": 0.09, "generate": 0.42}
+        default_factory=lambda: {
+            "recognise": 0.31,
+            "vqa": 0.05,
+            "text_qa": 0.1,
+            "caption": 0.03,
+            "caption_others": 0.09,
+            "generate": 0.42,
+        }
     )
     """Share of every batch, by task."""
     starts: Mapping[str, Literal["drawn"]] = field(default_factory=dict)
-    """Roles whose rows begin anew with this stage. drawn: from what makes the concept in pictures that its own tokens draw."""
+    """Roles whose rows begin anew with this stage. drawn: from what makes the concept in pictures
+    that its own tokens draw.
+    """
     targets: Literal["pictures", "crops"] = "pictures"
-    """What drawings are learned from: the reference pictures, or the same cut to the concept (the folder's `cropped/`)."""
+    """What drawings are learned from: the reference pictures, or the same cut to the concept (the
+    folder's `cropped/`).
+    """
     generation_weight: float = 1.0
     """Of a drawing's loss; understanding counts `understanding_weight`."""
     understanding_weight: float = 1.0
@@ -62,13 +80,20 @@ class Stage:
     def __post_init__(self):
         for task, share in self.tasks.items():
             if task not in TASKS:
-                raise ConfigError(f"stage '{self.name}': unknown task '{task}'; known tasks: {', '.join(TASKS)}.")
+                raise ConfigError(
+                    f"stage '{self.name}': unknown task '{task}'; known tasks: {', '.join(TASKS)}."
+                )
             within(f"stage '{self.name}': the share of '{task}'", share)
         if not sum(map(float, self.tasks.values())):
-            raise ConfigError(f"stage '{self.name}': every task's share is 0. Give at least one of {', '.join(TASKS)}.")
+            raise ConfigError(
+                f"stage '{self.name}': every task's share is 0. Give at least one of"
+                f" {', '.join(TASKS)}."
+            )
         for role in (*self.moves, *self.starts):
             if role not in ROLES:
-                raise ConfigError(f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}.")
+                raise ConfigError(
+                    f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}."
+                )
         where = f"stage '{self.name}': "
         within(where + "steps", self.steps)
         within(where + "batch", self.batch, 1, MANY)
@@ -80,9 +105,11 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class SoftPositives:
-    """Look-alikes that are drawn with a prefix of the tokens (Yo'Chameleon, section 3.3); `groups: 0` uses none.
+    """Look-alikes that are drawn with a prefix of the tokens (Yo'Chameleon, section 3.3); `groups:
+    0` uses none.
 
-    Look-alikes are sorted by likeness and cut into groups; the k-th most alike (k from 1) is described with all but the last k.
+    Look-alikes are sorted by likeness and cut into groups; the k-th most alike (k from 1) is
+    described with all but the last k.
     """
 
     groups: int = 0
@@ -102,20 +129,27 @@ class Method:
     tokens: Tokens = field(default_factory=Tokens)
     prompts: Prompts = field(default_factory=Prompts)
     start: str = "described"
-    """Where the soft tokens begin: described, frequent, k_means or noun (concept/start.py); or a concept
-    file of the same base and as many rows by role, whose rows, name and head rows included, go on."""
-    negatives: Mapping[str, float] = field(default_factory=lambda: {"easy": 0.25, "hard": 0.4, "twin": 0.35})
+    """Where the soft tokens begin: described, frequent, k_means or noun (concept/start.py); or a
+    concept file of the same base and as many rows by role, whose rows, name and head rows included,
+    go on."""
+    negatives: Mapping[str, float] = field(
+        default_factory=lambda: {"easy": 0.25, "hard": 0.4, "twin": 0.35}
+    )
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     stages: tuple[Stage, ...] = (Stage(),)
 
     @property
     def start_file(self) -> Path | None:
-        """The concept file that the rows start from; None where `start` is one of the known words."""
+        """The concept file that the rows start from; None where `start` is one of the known
+        words.
+        """
         return None if self.start in get_args(Start) else Path(self.start)
 
     def said_in(self, stage: Stage) -> frozenset[str]:
-        """Roles that prompts say in a stage: those that have learned by then, or do now. A role has nothing to say before."""
+        """Roles that prompts say in a stage: those that have learned by then, or do now. A role has
+        nothing to say before.
+        """
         seen = {"name"}
         for earlier in self.stages:
             seen |= set(earlier.moves) if earlier.steps else set()
@@ -128,25 +162,50 @@ class Method:
         for role, count in self.tokens.counts.items():
             slot = "{" + role + "}"
             if count < 0 or (count > 0) != (slot in said):
-                raise ConfigError(f"method '{self.name}': {count} {role} tokens, and its prompts {'say' if slot in said else 'never say'} '{slot}'.")
+                raise ConfigError(
+                    f"method '{self.name}': {count} {role} tokens, and its prompts"
+                    f" {'say' if slot in said else 'never say'} '{slot}'."
+                )
         if (file := self.start_file) and file.suffix != ".safetensors" and not os.path.isfile(file):
             raise ConfigError(
-                f"method '{self.name}': start: found '{self.start}', expected one of {', '.join(get_args(Start))}, "
-                "or a concept file such as checkpoints/concepts/bo.safetensors."
+                f"method '{self.name}': start: found '{self.start}', expected one of"
+                f" {', '.join(get_args(Start))}, or a concept file such as"
+                " checkpoints/concepts/bo.safetensors."
             )
         if unknown := sorted(set(self.negatives) - set(GRADES)):
-            raise ConfigError(f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades: {', '.join(GRADES)}.")
+            raise ConfigError(
+                f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades:"
+                f" {', '.join(GRADES)}."
+            )
         for grade, share in self.negatives.items():
             within(f"method '{self.name}': the share of '{grade}' negatives", share)
-        if self.prompts.generation is None and any(float(stage.tasks.get("generate", 0)) for stage in self.stages):
-            raise ConfigError(f"method '{self.name}': a stage draws, and 'prompts.generation' is null.")
+        if self.prompts.generation is None and any(
+            float(stage.tasks.get("generate", 0)) for stage in self.stages
+        ):
+            raise ConfigError(
+                f"method '{self.name}': a stage draws, and 'prompts.generation' is null."
+            )
         taught = [stage for stage in self.stages if stage.steps]
         if not taught:
-            raise ConfigError(f"method '{self.name}': every stage has 0 steps. Give at least one stage some.")
-        if taught[0].starts or (self.prompts.generation is None and any(stage.starts for stage in taught)):
-            raise ConfigError(f"method '{self.name}': a stage starts rows from drawings, and no stage before it learned to draw.")
-        if idle := [role for role, count in self.tokens.counts.items() if count and not any(role in stage.moves for stage in taught)]:
-            raise ConfigError(f"method '{self.name}': no stage moves '{idle[0]}'. Add it to a stage's 'moves', or give it 0 tokens.")
+            raise ConfigError(
+                f"method '{self.name}': every stage has 0 steps. Give at least one stage some."
+            )
+        if taught[0].starts or (
+            self.prompts.generation is None and any(stage.starts for stage in taught)
+        ):
+            raise ConfigError(
+                f"method '{self.name}': a stage starts rows from drawings, and no stage before it"
+                " learned to draw."
+            )
+        if idle := [
+            role
+            for role, count in self.tokens.counts.items()
+            if count and not any(role in stage.moves for stage in taught)
+        ]:
+            raise ConfigError(
+                f"method '{self.name}': no stage moves '{idle[0]}'. Add it to a stage's 'moves', or"
+                " give it 0 tokens."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +220,13 @@ class Strangers:
     """Pictures of others where the owner brings none, and what ranks them."""
 
     world: int | None = None
-    """Pets of the toy world; null: 400 for a base that reads pictures of its size, none for others."""
+    """Pets of the toy world; null: 400 for a base that reads pictures of its size, none for others.
+    """
     drawn: int = 0
     """Pictures of the class noun that the base itself draws."""
-    likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = "base"
+    likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = (
+        "base"
+    )
     """The encoder that ranks them by likeness with the reference pictures (model/encoders.py)."""
     weights: Place | None = None
     """A folder with the encoder's weights; null: where they are published."""

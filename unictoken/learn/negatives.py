@@ -1,7 +1,9 @@
-"""What a concept is told apart from, without outside services: pictures of others, by grade, and look-alikes to draw from.
+"""What a concept is told apart from, without outside services: pictures of others, by grade, and
+look-alikes to draw from.
 
-The owner's own negatives come first. Where there are none, strangers are drawn (pets of the toy world, or what the base itself
-draws of the class noun), and the ones most like the concept count as hard.
+The owner's own negatives come first. Where there are none, strangers are drawn (pets of the toy
+world, or what the base itself draws of the class noun), and the ones most like the concept count as
+hard.
 """
 
 from __future__ import annotations
@@ -31,48 +33,85 @@ A_GROUP = 10  # look-alikes that each group of soft positives should have (Yo'Ch
 
 @dataclass(frozen=True)
 class Others:
-    """Image ids [M, K] of others by grade, and of look-alikes, the most alike first (None: the method uses none)."""
+    """Image ids [M, K] of others by grade, and of look-alikes, the most alike first (None: the
+    method uses none).
+    """
 
     by_grade: Mapping[str, torch.Tensor]
     alike: torch.Tensor | None = None
 
 
-def gather(base: Base, source: Source, method: Method, strangers: Strangers, *, seed: int) -> Others:
-    """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and nobody gives them.
+def gather(
+    base: Base, source: Source, method: Method, strangers: Strangers, *, seed: int
+) -> Others:
+    """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and
+    nobody gives them.
 
-    Look-alikes are the owner's hard negatives, and where these are few for the method's groups, the likest strangers with them.
+    Look-alikes are the owner's hard negatives, and where these are few for the method's groups, the
+    likest strangers with them.
     """
     own = {grade: found for grade, found in source.negatives.items() if found}
     hard, groups = list(own.get("hard", ())), method.soft_positives.groups
-    more = _strangers(base, source.class_noun, strangers, seed) if not own or len(hard) < A_GROUP * groups else []
+    more = (
+        _strangers(base, source.class_noun, strangers, seed)
+        if not own or len(hard) < A_GROUP * groups
+        else []
+    )
     _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
     encoder = _encoder(base, strangers) if more or groups else None
     more = _likest_first(encoder, source, more)
     likest = max(1, int(HARD_SHARE * len(more)))
     by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
-    alike = _likest_first(encoder, source, hard + more[: max(A_GROUP * groups - len(hard), 0)]) if groups else []
-    return Others({grade: base.encode(found) for grade, found in by_grade.items() if found}, base.encode(alike) if groups else None)
+    alike = (
+        _likest_first(encoder, source, hard + more[: max(A_GROUP * groups - len(hard), 0)])
+        if groups
+        else []
+    )
+    return Others(
+        {grade: base.encode(found) for grade, found in by_grade.items() if found},
+        base.encode(alike) if groups else None,
+    )
 
 
 def _encoder(base: Base, strangers: Strangers) -> Encoder:
-    return BaseEncoder(base) if strangers.likeness == "base" else load_encoder(strangers.likeness, strangers.weights)
+    return (
+        BaseEncoder(base)
+        if strangers.likeness == "base"
+        else load_encoder(strangers.likeness, strangers.weights)
+    )
 
 
-def _likest_first(encoder: Encoder | None, source: Source, pictures: list[Image.Image]) -> list[Image.Image]:
-    return [pictures[i] for i in by_likeness(encoder, source.pictures, pictures)] if pictures else []
+def _likest_first(
+    encoder: Encoder | None, source: Source, pictures: list[Image.Image]
+) -> list[Image.Image]:
+    return (
+        [pictures[i] for i in by_likeness(encoder, source.pictures, pictures)] if pictures else []
+    )
 
 
-def _refuse_if_lacking(source: Source, method: Method, *, negatives: bool, look_alikes: bool) -> None:
-    advice = "Put pictures of others into negative_example/, or let some be drawn: `strangers: {world: 400}` or `{drawn: 100}`."
+def _refuse_if_lacking(
+    source: Source, method: Method, *, negatives: bool, look_alikes: bool
+) -> None:
+    advice = (
+        "Put pictures of others into negative_example/, or let some be drawn: `strangers: {world:"
+        " 400}` or `{drawn: 100}`."
+    )
     if method.soft_positives.groups and not look_alikes:
-        raise SourceError(f"'{source.name}': soft positives need look-alikes, and there are none. {advice}")
+        raise SourceError(
+            f"'{source.name}': soft positives need look-alikes, and there are none. {advice}"
+        )
     if not negatives and any(float(stage.tasks.get("recognise", 0)) for stage in method.stages):
-        raise SourceError(f"'{source.name}': no negatives, so that recognition would learn to say yes to everything. {advice}")
+        raise SourceError(
+            f"'{source.name}': no negatives, so that recognition would learn to say yes to"
+            f" everything. {advice}"
+        )
 
 
 def _strangers(base: Base, noun: str, strangers: Strangers, seed: int) -> list[Image.Image]:
     world = WORLD if strangers.world is None and is_of_toy_world(base) else strangers.world or 0
-    return world_strangers(world, seed) + (drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else [])
+    return world_strangers(world, seed) + (
+        drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else []
+    )
 
 
 def world_strangers(count: int, seed: int) -> list[Image.Image]:
@@ -84,10 +123,19 @@ def world_strangers(count: int, seed: int) -> list[Image.Image]:
 def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:
     """What the base draws when it is asked for the class noun alone."""
     base.need_decoder()
-    return base.decode(sample_pictures(base, [noun_prompt(base.vocab, noun)] * count, base.codes_per_picture, Draw(seed=seed)))
+    return base.decode(
+        sample_pictures(
+            base, [noun_prompt(base.vocab, noun)] * count, base.codes_per_picture, Draw(seed=seed)
+        )
+    )
 
 
 def by_likeness(encoder: Encoder, pictures, others) -> list[int]:
-    """Numbers of the others, most like the pictures first: by cosine with the mean of the pictures' unit features."""
-    own, theirs = (features / np.linalg.norm(features, axis=1, keepdims=True) for features in map(encoder.pictures, (pictures, others)))
+    """Numbers of the others, most like the pictures first: by cosine with the mean of the pictures'
+    unit features.
+    """
+    own, theirs = (
+        features / np.linalg.norm(features, axis=1, keepdims=True)
+        for features in map(encoder.pictures, (pictures, others))
+    )
     return np.argsort(-(theirs @ own.mean(0)), kind="stable").tolist()

@@ -1,6 +1,8 @@
-"""What the base itself says about the reference pictures: the training answers that nobody had to write.
+"""What the base itself says about the reference pictures: the training answers that nobody had to
+write.
 
-About the concept, its answers over all pictures are put to a vote; about a scene, each picture has its own.
+About the concept, its answers over all pictures are put to a vote; about a scene, each picture has
+its own.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from unictoken.world.drawing import SIDE
 class Observations:
     """What is said of the concept and of each picture, {name} where it means the concept.
 
-    `concept`: question -> answer; `description`: those answers as one phrase; `scenes`: for each picture, question -> answer;
-    `phrases`: each scene as the end of a prompt; `captions`: as a caption.
+    `concept`: question -> answer; `description`: those answers as one phrase; `scenes`: for each
+    picture, question -> answer; `phrases`: each scene as the end of a prompt; `captions`: as a
+    caption.
     """
 
     concept: dict[str, str]
@@ -47,11 +50,22 @@ def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
 def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observations:
     """Ask the base every question of the interview for its world about every picture."""
     interview = TOY if is_of_toy_world(base) else GENERAL
-    said = _answers(base, image_ids_NK, interview.questions, it=interview.it.format(noun=class_noun), max_ids=interview.max_ids)
+    said = _answers(
+        base,
+        image_ids_NK,
+        interview.questions,
+        it=interview.it.format(noun=class_noun),
+        max_ids=interview.max_ids,
+    )
     learned = [interview.answer(text, class_noun) for text in said]
     number = len(interview.questions)
-    rows = [dict(zip(interview.questions, learned[i : i + number], strict=True)) for i in range(0, len(learned), number)]
-    concept = {q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in interview.about_concept}
+    rows = [
+        dict(zip(interview.questions, learned[i : i + number], strict=True))
+        for i in range(0, len(learned), number)
+    ]
+    concept = {
+        q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in interview.about_concept
+    }
     scenes = [{q: row[q] for q in interview.about_scene} for row in rows]
     answers = [list(scene.values()) for scene in scenes]
     return Observations(
@@ -63,17 +77,29 @@ def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observat
     )
 
 
-def _answers(base: Base, image_ids_NK: torch.Tensor, questions: Sequence[str], *, it: str, max_ids: int) -> list[str]:
-    """What the base answers to every question about every picture, all of one picture's after each other."""
+def _answers(
+    base: Base, image_ids_NK: torch.Tensor, questions: Sequence[str], *, it: str, max_ids: int
+) -> list[str]:
+    """What the base answers to every question about every picture, all of one picture's after each
+    other.
+    """
     prompts = [
-        user_turn([*base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": base.vocab.encode(it)})], base.vocab)
+        user_turn(
+            [*base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": base.vocab.encode(it)})],
+            base.vocab,
+        )
         for ids in image_ids_NK.tolist()
         for q in questions
     ]
     answers = sample_text(base, prompts, max_ids=max_ids)
-    return [base.vocab.decode(ids) if len(ids) < max_ids else whole_sentences(base.vocab.decode(ids)) for ids in answers]
+    return [
+        base.vocab.decode(ids) if len(ids) < max_ids else whole_sentences(base.vocab.decode(ids))
+        for ids in answers
+    ]
 
 
 def whole_sentences(said: str) -> str:
-    """What was cut off in the middle, up to the end of its last whole sentence; all of it where none is whole."""
+    """What was cut off in the middle, up to the end of its last whole sentence; all of it where
+    none is whole.
+    """
     return said[: said.rfind(".") + 1] or said

@@ -15,14 +15,20 @@ from unictoken.model.pixels import prepare, psnr, to_pixels
 OUTSIDE_PSNR = 22.0
 
 
-def round_trip_psnr(base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor) -> float:
+def round_trip_psnr(
+    base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor
+) -> float:
     """Picture in, picture out, dB, of pictures of any size and their image ids."""
     side = base.model.model.vqmodel.config.resolution
     back = base.decode(image_ids_NK)
-    return psnr(*(torch.stack([to_pixels(prepare(p, side)) for p in shown]) for shown in (pictures, back)))
+    return psnr(
+        *(torch.stack([to_pixels(prepare(p, side)) for p in shown]) for shown in (pictures, back))
+    )
 
 
-def decibels_of(base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor) -> tuple[float, ...]:
+def decibels_of(
+    base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor
+) -> tuple[float, ...]:
     """How well the image tokenizer gives each picture back; () for a base that has no decoder."""
     if not base.can_draw:
         return ()
@@ -36,11 +42,13 @@ def say_decibels(decibels: Sequence[float]) -> str:
 
 
 def note_of(base: Base, decibels: Sequence[float]) -> str:
-    """What must be known of pictures that are not of the toy world, on a base that knows no other; '' of others."""
+    """What must be known of pictures that are not of the toy world, on a base that knows no other;
+    '' of others.
+    """
     if not decibels or min(decibels) >= OUTSIDE_PSNR or not is_of_toy_world(base):
         return ""
     return (
-        "These pictures lie outside this base's world: its image tokenizer gives them back at "
-        f"{say_decibels(decibels)}, those of its own world above {OUTSIDE_PSNR:.0f} dB. What it draws and says of "
-        "them is not to be believed. Use a base that knows photographs."
+        "These pictures lie outside this base's world: its image tokenizer gives them back at"
+        f" {say_decibels(decibels)}, those of its own world above {OUTSIDE_PSNR:.0f} dB. What it"
+        " draws and says of them is not to be believed. Use a base that knows photographs."
     )

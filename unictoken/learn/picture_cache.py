@@ -1,7 +1,8 @@
 """Pictures at the beginning of examples, read once.
 
-A question about a picture is 'picture, introduction, question': the base is frozen and nothing before the introduction is learned, so
-what its layers make of the picture is the same in every step and needs no gradient. Only what follows goes through the layers again.
+A question about a picture is 'picture, introduction, question': the base is frozen and nothing
+before the introduction is learned, so what its layers make of the picture is the same in every step
+and needs no gradient. Only what follows goes through the layers again.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from unictoken.model.internals import KeysAndValues, cache_of, keys_and_values
 
 
 class PictureCache:
-    """Keys and values of beginnings, one forward pass each, whatever batch they stand in: a resumed run makes the same ones.
+    """Keys and values of beginnings, one forward pass each, whatever batch they stand in: a resumed
+    run makes the same ones.
 
-    `limit` is the bytes that are kept: the picture that was not used for the longest time goes first, the last one stays. One of a 7B
-    base is as large as the default.
+    `limit` is the bytes that are kept: the picture that was not used for the longest time goes
+    first, the last one stays. One of a 7B base is as large as the default.
     """
 
     def __init__(self, model: EarlyFusionModel, limit: int = PICTURE_CACHE_LIMIT):

@@ -1,6 +1,7 @@
 """A run of learning as a config describes it, whatever the engine.
 
-    out/  config.yaml  log.jsonl  tensorboard/  checkpoints/  pictures/step-000100.png  grid.png  answers.json  report.md
+out/  config.yaml  log.jsonl  tensorboard/  checkpoints/  pictures/step-000100.png  grid.png
+answers.json  report.md
 """
 
 from __future__ import annotations
@@ -52,23 +53,37 @@ def base_of(settings: RunConfig) -> Base:
 
 
 def identity(settings: RunConfig, base: Base, source: Source) -> str:
-    """A digest of everything that decides what is learned, contents included; a checkpoint of another one is not resumed.
+    """A digest of everything that decides what is learned, contents included; a checkpoint of
+    another one is not resumed.
 
     But for the steps of the last stage: a run that has fewer of them goes on to more.
     """
     seen = hashlib.sha256(base.fingerprint.encode())
-    for grade, pictures in (("own", source.pictures), ("crop", source.crops), *source.negatives.items()):
+    for grade, pictures in (
+        ("own", source.pictures),
+        ("crop", source.crops),
+        *source.negatives.items(),
+    ):
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
     said = [source.name, source.class_noun, source.facts, source.questions, source.about_pictures]
     decoder = base.decoder_digest if settings.vq_decoder else None
     how = [str(base.model.dtype), settings.gradient_checkpointing, decoder]
-    told = [said, seen.hexdigest(), _method_apart_from_its_end(settings.method), settings.seed, settings.strangers, how]
+    told = [
+        said,
+        seen.hexdigest(),
+        _method_apart_from_its_end(settings.method),
+        settings.seed,
+        settings.strangers,
+        how,
+    ]
     return checkpoint.digest(config.to_yaml(told))
 
 
 def _method_apart_from_its_end(method: Method) -> dict:
-    """A method as plain settings: without the steps of its last stage, and with the rows that it starts from in its file's place."""
+    """A method as plain settings: without the steps of its last stage, and with the rows that it
+    starts from in its file's place.
+    """
     plain = config.plain(method)
     plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
     del plain["stages"][-1]["steps"]
@@ -98,7 +113,9 @@ class Recorder:
             self.board = SummaryWriter(str(self.folder / "tensorboard"))
 
     def begin(self, settings: RunConfig, first_step: int) -> None:
-        """Keep the resolved config, and of an earlier log only the steps that are not done again."""
+        """Keep the resolved config, and of an earlier log only the steps that are not done
+        again.
+        """
         if not self.active:
             return
         write_aside(self.folder / "config.yaml", config.to_yaml(settings).encode())
@@ -111,7 +128,13 @@ class Recorder:
     def step(self, progress: Progress, seconds: float) -> None:
         if not self.active:
             return
-        line = {"step": progress.step, "loss": progress.loss, "lr": progress.lr, "stage": progress.stage, "seconds": round(seconds, 3)}
+        line = {
+            "step": progress.step,
+            "loss": progress.loss,
+            "lr": progress.lr,
+            "stage": progress.stage,
+            "seconds": round(seconds, 3),
+        }
         with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         self.board.add_scalar("loss", progress.loss, progress.step)
@@ -136,11 +159,13 @@ def run(
     show_drawings: bool = True,
     keep_files: bool = True,
 ) -> tuple[ConceptTokens, Source, Lesson]:
-    """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when `stop_asked()` says so.
+    """Learn the config's concept, resuming where it was left. Raises `Stopped` after saving when
+    `stop_asked()` says so.
 
-    A run whose last stage has other steps than when it was left goes on too, finished or not: the steps
-    that are done stay as they are, and from there on the learning rate follows the new schedule (it may
-    rise again). With `final_lr: 1` that is what one run of so many steps would learn, bit for bit.
+    A run whose last stage has other steps than when it was left goes on too, finished or not: the
+    steps that are done stay as they are, and from there on the learning rate follows the new
+    schedule (it may rise again). With `final_lr: 1` that is what one run of so many steps would
+    learn, bit for bit.
 
     Args:
         base: What it is learned on.
@@ -155,15 +180,26 @@ def run(
         keep_files: Whether there is a run folder; without one nothing is written, and nothing resumed.
     """
     source, folder = source or source_of(settings), settings.folder
-    identity_ = identity(settings, base, source)  # takes the base's fingerprint, before an engine shards its weights
+    # takes the base's fingerprint, before an engine shards its weights
+    identity_ = identity(settings, base, source)
     draws = base.can_draw and settings.method.prompts.generation is not None
-    show_drawings = show_drawings and keep_files and draws and bool(settings.prompts and settings.show_every)
+    show_drawings = (
+        show_drawings and keep_files and draws and bool(settings.prompts and settings.show_every)
+    )
     total = sum(stage.steps for stage in settings.method.stages)
     writes = first_process and keep_files
-    saved = _found(settings, folder / "checkpoints", identity_, total, tell=first_process) if keep_files else None
-    lesson = prepare(base, source, settings.method, seed=settings.seed, strangers=settings.strangers)
+    saved = (
+        _found(settings, folder / "checkpoints", identity_, total, tell=first_process)
+        if keep_files
+        else None
+    )
+    lesson = prepare(
+        base, source, settings.method, seed=settings.seed, strangers=settings.strangers
+    )
     drawn = settings.prompts if draws else ()
-    lesson.lengths.check_config(list(map(settings.named, settings.questions)), list(map(settings.named, drawn)))
+    lesson.lengths.check_config(
+        list(map(settings.named, settings.questions)), list(map(settings.named, drawn))
+    )
     signature = _signature(identity_, total)
     before = _signature(identity_, saved.total) if saved else signature
     replaced = _replaced(settings, source, {signature, before}) if writes else []
@@ -179,7 +215,10 @@ def run(
     def start_engine(learner_, stage) -> Engine:
         running = engine(learner_, stage)
         if saved and not engines and _within_stage(settings.method, saved.step):
-            running.load({k: saved.tensors[k] for k in ("rows", "exp_avg", "exp_avg_sq")}, _within_stage(settings.method, saved.step))
+            running.load(
+                {k: saved.tensors[k] for k in ("rows", "exp_avg", "exp_avg_sq")},
+                _within_stage(settings.method, saved.step),
+            )
         engines.append(running)
         return running
 
@@ -188,14 +227,23 @@ def run(
         if not tensors["rows"].isfinite().all():
             raise _diverged(step, "rows are not finite")
         if writes:
-            checkpoint.save(checkpoint.Checkpoint(step, total, identity_, tensors), folder / "checkpoints")
+            checkpoint.save(
+                checkpoint.Checkpoint(step, total, identity_, tensors), folder / "checkpoints"
+            )
 
     first_step = saved.step if saved else 0
     recorder.begin(settings, first_step)
     began = time.time()
     begin = starts_of_stages(base, source, settings.method, seed=settings.seed)
     steps = learn(
-        learner, settings.method, lesson.examples, seed=settings.seed, engine=start_engine, first_step=first_step, share=share, on_stage=begin
+        learner,
+        settings.method,
+        lesson.examples,
+        seed=settings.seed,
+        engine=start_engine,
+        first_step=first_step,
+        share=share,
+        on_stage=begin,
     )
     for progress in steps:
         if not math.isfinite(progress.loss):
@@ -207,9 +255,16 @@ def run(
             save(progress.step)
         if stopping:
             raise Stopped(progress.step, total)
-        if show_drawings and first_process and progress.step % settings.show_every == 0 and progress.step < total:
+        if (
+            show_drawings
+            and first_process
+            and progress.step % settings.show_every == 0
+            and progress.step < total
+        ):
             concept = keep(base, source, settings.method, learner, seed=settings.seed)
-            drawn = with_tokens(base, concept).draw(list(map(settings.named, settings.prompts)), settings.drawing)
+            drawn = with_tokens(base, concept).draw(
+                list(map(settings.named, settings.prompts)), settings.drawing
+            )
             recorder.pictures(f"pictures/step-{progress.step:06d}.png", drawn)
         began = time.time()
     learned = keep(base, source, settings.method, learner, seed=settings.seed)
@@ -217,7 +272,10 @@ def run(
 
 
 def _diverged(step: int, found: str) -> ConfigError:
-    return ConfigError(f"step {step}: {found}. Use a smaller rate, method.stages.N.lr; nothing of this step is kept.")
+    return ConfigError(
+        f"step {step}: {found}. Use a smaller rate, method.stages.N.lr; nothing of this step is"
+        " kept."
+    )
 
 
 def _replaced(settings: RunConfig, source: Source, own: set[str]) -> list[str]:
@@ -229,7 +287,10 @@ def _replaced(settings: RunConfig, source: Source, own: set[str]) -> list[str]:
     if header.get("run") in own:
         return []
     learned = f"method '{header['method']}', seed {header['seed']}"
-    return [f"{path}: learned from the same pictures by another run ({learned}). This one's takes its place at the end."]
+    return [
+        f"{path}: learned from the same pictures by another run ({learned}). This one's takes its"
+        " place at the end."
+    ]
 
 
 def _found(
@@ -240,23 +301,33 @@ def _found(
         return None
     path = checkpoint.newest(folder)
     if path is None and settings.resume == "must":
-        raise checkpoint.CheckpointError(f"{folder}: nothing to resume, and `resume: must` was asked for. Use `resume: auto` to begin.")
+        raise checkpoint.CheckpointError(
+            f"{folder}: nothing to resume, and `resume: must` was asked for. Use `resume: auto` to"
+            " begin."
+        )
     try:
         saved = checkpoint.load(path, identity_) if path else None
     except checkpoint.OtherRun as other:
         if settings.resume != "auto" or not other.finished:
             raise
         if tell:
-            told = "%s: a finished run of another config, base or pictures is here. This one takes its place."
+            told = (
+                "%s: a finished run of another config, base or pictures is here. This one takes its"
+                " place."
+            )
             logging.getLogger(__name__).warning(told, folder.parent)
         return None
     if saved and saved.step > total:
         raise checkpoint.CheckpointError(
-            f"{path}: {saved.step} steps are done, the config asks for {total}. Ask for {saved.step} or more, choose "
-            "another `out:`, or begin anew with `--set resume=never`."
+            f"{path}: {saved.step} steps are done, the config asks for {total}. Ask for"
+            f" {saved.step} or more, choose another `out:`, or begin anew with `--set"
+            " resume=never`."
         )
     if saved and saved.step < total != saved.total and tell:
-        told = "%s: a run of %d steps goes on from step %d to %d, its learning rate by the new schedule."
+        told = (
+            "%s: a run of %d steps goes on from step %d to %d, its learning rate by the new"
+            " schedule."
+        )
         logging.getLogger(__name__).warning(told, folder.parent, saved.total, saved.step, total)
     return saved
 

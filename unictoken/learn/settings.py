@@ -16,7 +16,10 @@ from unictoken.data.source import Source, read_source
 from unictoken.learn.methods import Method, Strangers
 from unictoken.model.draw import Draw
 
-BF16_UNSHARDED = "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype: fp32."
+BF16_UNSHARDED = (
+    "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype:"
+    " fp32."
+)
 OTHER = "mia"
 
 
@@ -43,19 +46,22 @@ class RunConfig:
     base: Place = "tiny"
     """tiny (it ships), a local folder, or a Hub name."""
     vq_decoder: Place | None = None
-    """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file such as vqgan.ckpt."""
+    """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file
+    such as vqgan.ckpt.
+    """
     method: Method = field(default_factory=Method)
     out: str | None = None
     """Run folder; null: runs/<name>."""
     concepts: str = str(shipped.LEARNED)
     """Where the concept file goes."""
     replace: bool = False
-    """Whether it may take the place of a concept of this name that was learned from other pictures, has
-    another class noun, or came from elsewhere."""
+    """Whether it may take the place of a concept of this name that was learned from other pictures,
+    has another class noun, or came from elsewhere."""
     seed: int = 0
     resume: Literal["auto", "must", "never"] = "auto"
-    """auto: go on where there is a checkpoint, to more steps of the last stage too (run.py says how). A finished run of another
-    config, base or pictures is replaced, one that is not finished is an error. must: an error where there is no checkpoint; never: begin anew."""
+    """auto: go on where there is a checkpoint, to more steps of the last stage too (run.py says
+    how). A finished run of another config, base or pictures is replaced, one that is not finished
+    is an error. must: an error where there is no checkpoint; never: begin anew."""
     save_every: int = 50
     """Steps between checkpoints."""
     show_every: int = 100
@@ -73,18 +79,28 @@ class RunConfig:
     strangers: Strangers = field(default_factory=Strangers)
     """Pictures of others where the concept's folder brings none."""
     judge: Place | None = "toy"
-    """Reads attributes off drawings of toy-world pets, for the report; null: the report does without."""
+    """Reads attributes off drawings of toy-world pets, for the report; null: the report does
+    without.
+    """
     other: Place | None = OTHER
-    """Another concept on this base, whose tokens the report compares with; left out where it is of another base, or null. The one
-    that is shipped is made by `make base`."""
+    """Another concept on this base, whose tokens the report compares with; left out where it is of
+    another base, or null. The one that is shipped is made by `make base`."""
     zero_stage: Literal[0, 1, 2, 3] = 1
-    """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before that each process needs it whole once, after it the first one)."""
+    """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before that each process
+    needs it whole once, after it the first one).
+    """
     offload: Literal["none", "cpu"] = "none"
-    """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used (slower); zero_stage 3 only."""
+    """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used
+    (slower); zero_stage 3 only.
+    """
     gradient_checkpointing: bool = False
-    """Compute each layer again in the backward pass rather than keep what it computed: half more time, far less memory."""
+    """Compute each layer again in the backward pass rather than keep what it computed: half more
+    time, far less memory.
+    """
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the base. auto: bf16 on a GPU, fp32 without one; the optimiser's rows and the concept file are in fp32 in any case."""
+    """Of the base. auto: bf16 on a GPU, fp32 without one; the optimiser's rows and the concept file
+    are in fp32 in any case.
+    """
 
     def __post_init__(self):
         config.within("save_every", self.save_every, 1)
@@ -93,10 +109,20 @@ class RunConfig:
         if self.dtype == "bf16" and self.zero_stage == 0:
             raise ConfigError(BF16_UNSHARDED)
         if self.offload == "cpu" and self.zero_stage != 3:
-            raise ConfigError(f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes none. Use zero_stage 3.")
-        drawn = [stage.name for stage in self.method.stages if stage.steps and "drawn" in stage.starts.values()]
+            raise ConfigError(
+                f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes"
+                " none. Use zero_stage 3."
+            )
+        drawn = [
+            stage.name
+            for stage in self.method.stages
+            if stage.steps and "drawn" in stage.starts.values()
+        ]
         if drawn and self.zero_stage == 3:
-            raise ConfigError(f"stage '{drawn[0]}' begins from drawings, and a base sharded by zero_stage 3 cannot draw. Use zero_stage 2.")
+            raise ConfigError(
+                f"stage '{drawn[0]}' begins from drawings, and a base sharded by zero_stage 3"
+                " cannot draw. Use zero_stage 2."
+            )
 
     @property
     def folder(self) -> Path:
@@ -107,29 +133,38 @@ class RunConfig:
 
 
 def source_of(settings: RunConfig) -> Source:
-    """The concept as its owner gives it. Everything that would fail after learning is looked at here, before it."""
+    """The concept as its owner gives it. Everything that would fail after learning is looked at
+    here, before it.
+    """
     c = settings.concept
-    source = read_source(c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent)
+    source = read_source(
+        c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent
+    )
     check_written(settings, source)
     check_used(settings, source)
     return source
 
 
 def check_written(settings: RunConfig, source: Source) -> None:
-    """Refuse a run whose folder or concept file could not be written, or would lose another concept."""
+    """Refuse a run whose folder or concept file could not be written, or would lose another
+    concept.
+    """
     check_folder(settings.folder, ConfigError, where="out")
     check_folder(settings.concepts, ConfigError, where="concepts")
     for place in filter(os.path.isdir, settings.concept.pictures):
         if settings.folder.resolve().is_relative_to(Path(place).resolve()):
-            raise ConfigError(f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose another folder.")
+            raise ConfigError(
+                f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose"
+                " another folder."
+            )
     path = concept_file.path_of(source.name, settings.concepts)
     if path.is_file() and not settings.replace:
         _check_same_concept(path, source)
     start = settings.method.start_file
     if start and start.resolve() == path.resolve():
         raise ConfigError(
-            f"method.start: {start} is the file that this run writes. Copy it first and start from the copy, or "
-            "give the run that learned it more steps."
+            f"method.start: {start} is the file that this run writes. Copy it first and start from"
+            " the copy, or give the run that learned it more steps."
         )
 
 
@@ -140,15 +175,23 @@ def check_used(settings: RunConfig, source: Source) -> None:
     if start := settings.method.start_file:
         concept_file.check_counts(start, settings.method.tokens.counts, where="method.start")
     if source.pet and settings.judge:
-        check_file(shipped.find_judge(settings.judge), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+        check_file(
+            shipped.find_judge(settings.judge),
+            ConfigError,
+            "the judge's weights; `make base` makes them, `--set judge=null` does without",
+        )
     if settings.other not in (None, OTHER):
         concept_file.read_header(shipped.find_concept(settings.other))
 
 
 def _check_same_concept(path: Path, source: Source) -> None:
-    """Refuse to lose a concept that this run would not make again: one from other pictures, or from elsewhere."""
+    """Refuse to lose a concept that this run would not make again: one from other pictures, or from
+    elsewhere.
+    """
     header = concept_file.read_header(path)
-    if header.get("source") == concept_file.digest_of_source(source.name, source.class_noun, source.pictures):
+    if header.get("source") == concept_file.digest_of_source(
+        source.name, source.class_noun, source.pictures
+    ):
         return
 
     if header.get("origin"):
@@ -156,9 +199,13 @@ def _check_same_concept(path: Path, source: Source) -> None:
     elif header["class_noun"] != source.class_noun:
         found = f"learned as '{header['class_noun']}'"
     else:
-        found = "learned from other pictures" if header.get("source") else "of which pictures, it does not say"
+        found = (
+            "learned from other pictures"
+            if header.get("source")
+            else "of which pictures, it does not say"
+        )
     raise ConfigError(
-        f"{path}: holds a concept <{header['name']}> ({found}), and this run would put another one, "
-        f"<{source.name}> ({source.class_noun}), in its place. Choose another name or another folder (`concepts`), "
-        "or let it go with `--replace` (in a config `replace: true`)."
+        f"{path}: holds a concept <{header['name']}> ({found}), and this run would put another one,"
+        f" <{source.name}> ({source.class_noun}), in its place. Choose another name or another"
+        " folder (`concepts`), or let it go with `--replace` (in a config `replace: true`)."
     )

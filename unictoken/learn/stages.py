@@ -1,4 +1,6 @@
-"""One loop for all stages of all methods. What a step means (DeepSpeed, plain torch) is the engine's business."""
+"""One loop for all stages of all methods. What a step means (DeepSpeed, plain torch) is the
+engine's business.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class TorchEngine:
     def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
         device = self.learner.rows.device
         self.optimiser.param_groups[0]["lr"] = lr
-        loss = self.learner(batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device))
+        loss = self.learner(
+            batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device)
+        )
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -56,7 +60,11 @@ class TorchEngine:
 
     def state(self) -> dict[str, torch.Tensor]:
         moments = self.optimiser.state[self.learner.rows]
-        return {"rows": self.learner.rows, "exp_avg": moments["exp_avg"], "exp_avg_sq": moments["exp_avg_sq"]}
+        return {
+            "rows": self.learner.rows,
+            "exp_avg": moments["exp_avg"],
+            "exp_avg_sq": moments["exp_avg_sq"],
+        }
 
     @torch.no_grad()
     def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
@@ -75,12 +83,18 @@ def adamw_settings(stage: Stage) -> dict[str, float]:
     return {"lr": stage.lr, "eps": stage.eps, "weight_decay": stage.weight_decay}
 
 
-def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slice) -> tuple[Batch, torch.Tensor]:
-    """The examples of one step and their weights: a pure function of (seed, step). `share` is what one process takes."""
+def batch_of(
+    examples: Examples, stage: Stage, seed: int, step: int, share: slice
+) -> tuple[Batch, torch.Tensor]:
+    """The examples of one step and their weights: a pure function of (seed, step). `share` is what
+    one process takes.
+    """
     rng = np.random.default_rng([seed, step])
     tasks = tasks_of_batch(stage.tasks, stage.batch, rng)
     made = [examples.make(task, rng) for task in tasks]
-    weights = [stage.generation_weight if task == DRAWING else stage.understanding_weight for task in tasks]
+    weights = [
+        stage.generation_weight if task == DRAWING else stage.understanding_weight for task in tasks
+    ]
     return pad(made[share], examples.vocab), torch.tensor(weights[share])
 
 
@@ -100,7 +114,8 @@ def learn(
     share: slice = slice(None),
     on_stage: Callable[[Stage, Learner], None] = lambda stage, learner: None,
 ) -> Iterator[Progress]:
-    """Run every stage from `first_step` (steps already done) on, giving what happened after each step.
+    """Run every stage from `first_step` (steps already done) on, giving what happened after each
+    step.
 
     `on_stage` is called before a stage that begins in this run, where rows may be started anew.
     """

@@ -17,8 +17,9 @@ class StopSignal:
 
     Calling it says whether one came.
 
-    SIGTERM is only ever noted: a launcher sends it to its processes, maybe twice, when it gets a Ctrl-C
-    that they got already. In another thread than the main one it notes nothing: no signals come there.
+    SIGTERM is only ever noted: a launcher sends it to its processes, maybe twice, when it gets a
+    Ctrl-C that they got already. In another thread than the main one it notes nothing: no signals
+    come there.
     """
 
     def __init__(self):

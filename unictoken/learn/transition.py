@@ -1,8 +1,10 @@
-"""Between two stages: rows that begin from what the concept's own tokens draw (UniCTokens, stage 2 to 3).
+"""Between two stages: rows that begin from what the concept's own tokens draw (UniCTokens, stage 2
+to 3).
 
-UniCTokens looks for the positions that make the concept in the order in which masked diffusion settles them. An autoregressive
-base has no such order. Here a position counts by how much likelier its image id is with the concept's tokens than with the class
-noun alone; the codes at the positions that gain most are clustered, and the centres start the rows.
+UniCTokens looks for the positions that make the concept in the order in which masked diffusion
+settles them. An autoregressive base has no such order. Here a position counts by how much likelier
+its image id is with the concept's tokens than with the class noun alone; the codes at the positions
+that gain most are clustered, and the centres start the rows.
 """
 
 from __future__ import annotations
@@ -27,8 +29,11 @@ AT_ONCE = 4  # drawings that are scored together: a 7B scores 65,536 ids at 1,02
 
 
 @torch.no_grad()
-def drawn_rows(base: Base, concept: ConceptTokens, said: frozenset[str], k: int, *, seed: int) -> torch.Tensor:
-    """`k` input rows [k, D] that begin as centres of the codes which make the concept in its own drawings.
+def drawn_rows(
+    base: Base, concept: ConceptTokens, said: frozenset[str], k: int, *, seed: int
+) -> torch.Tensor:
+    """`k` input rows [k, D] that begin as centres of the codes which make the concept in its own
+    drawings.
 
     `said`: the roles that prompts say by now.
     """
@@ -38,14 +43,23 @@ def drawn_rows(base: Base, concept: ConceptTokens, said: frozenset[str], k: int,
     own = user_turn(asked, vocab) + vocab.encode(prompts.generation_answer, slots)
     plain = noun_prompt(vocab, concept.class_noun)
     drawn_NK = sample_pictures(speaker, [own] * DRAWINGS, base.codes_per_picture, Draw(seed=seed))
-    gain_NK = torch.cat([picture_scores(speaker, own, part) - picture_scores(base, plain, part) for part in drawn_NK.split(AT_ONCE)])
-    kept = gain_NK.flatten().argsort(descending=True, stable=True)[: max(k, int(SALIENT * gain_NK.numel()))]
+    gain_NK = torch.cat(
+        [
+            picture_scores(speaker, own, part) - picture_scores(base, plain, part)
+            for part in drawn_NK.split(AT_ONCE)
+        ]
+    )
+    kept = gain_NK.flatten().argsort(descending=True, stable=True)[
+        : max(k, int(SALIENT * gain_NK.numel()))
+    ]
     return centres_of_ids(base, drawn_NK.flatten()[kept], k, torch.Generator().manual_seed(seed))
 
 
 @torch.no_grad()
 def picture_scores(speaker, prompt: Sequence[int], image_ids_NK: torch.Tensor) -> torch.Tensor:
-    """Log-likelihood of each image id after the prompt and the ids before it, [N, K], among image ids only."""
+    """Log-likelihood of each image id after the prompt and the ids before it, [N, K], among image
+    ids only.
+    """
     vocab, device = speaker.vocab, speaker.device
     first = torch.tensor([*prompt, vocab.begin_image]).repeat(len(image_ids_NK), 1)
     ids = torch.cat([first, image_ids_NK], 1).to(device)

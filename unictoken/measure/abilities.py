@@ -1,6 +1,8 @@
-"""What a base can do in context, before any concept is learned, on pets and scenes that it never saw.
+"""What a base can do in context, before any concept is learned, on pets and scenes that it never
+saw.
 
-Pets are of combinations that were held out of its training. Each ability is named as in checkpoints/tiny-chameleon/README.md.
+Pets are of combinations that were held out of its training. Each ability is named as in
+checkpoints/tiny-chameleon/README.md.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ from unictoken.world.drawing import draw
 from unictoken.world.things import hard_negative, sample_pet_where, sample_scene, twin
 
 
-def measure_base(base: Base, judge: Judge | None, *, count: int, seed: int, drawings: int = 0) -> dict[str, float]:
-    """Every ability over `count` held-out pictures, and over `drawings` drawn ones if there is a judge."""
+def measure_base(
+    base: Base, judge: Judge | None, *, count: int, seed: int, drawings: int = 0
+) -> dict[str, float]:
+    """Every ability over `count` held-out pictures, and over `drawings` drawn ones if there is a
+    judge.
+    """
     rng = np.random.default_rng([seed, 77])
     pets = [sample_pet_where(rng, unseen=True) for _ in range(count)]
     scenes = [sample_scene(rng) for _ in range(count)]
@@ -57,7 +63,9 @@ def _questions(plain, pets, scenes, ids) -> dict[str, float]:
 
 
 def _named_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
-    """yes/no for 'tom is a spotted brown dog ...': the true description, and one that is off by one attribute."""
+    """yes/no for 'tom is a spotted brown dog ...': the true description, and one that is off by one
+    attribute.
+    """
     right = []
     for pet, picture in zip(pets, ids, strict=True):
         for described, yes in ((pet, True), (hard_negative(pet, rng), False)):
@@ -67,7 +75,9 @@ def _named_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
 
 
 def _introductions(kind: str, recognised, base: Base, pets, ids, rng) -> dict[str, float]:
-    """yes/no when other pictures introduce 'tom': of the pet itself, of a hard negative, of a twin."""
+    """yes/no when other pictures introduce 'tom': of the pet itself, of a hard negative, of a
+    twin.
+    """
     right: dict[str, list[bool]] = {f"{kind}_yes": [], f"{kind}_no_hard": [], f"{kind}_no_twin": []}
     for pet, picture in zip(pets, ids, strict=True):
         others = (pet, hard_negative(pet, rng), twin(pet, rng))
@@ -78,11 +88,19 @@ def _introductions(kind: str, recognised, base: Base, pets, ids, rng) -> dict[st
 
 
 def _recognised_by_codes(base: Base, shown_NK: torch.Tensor, picture_K: torch.Tensor) -> float:
-    """P(yes) where 'tom is <16 picture codes>.' follows the picture, the codes that the shown pictures share."""
+    """P(yes) where 'tom is <16 picture codes>.' follows the picture, the codes that the shown
+    pictures share.
+    """
     vocab = base.vocab
     slots = {"{tokens}": frequent_ids(shown_NK, 16).tolist(), "{name}": vocab.encode("tom")}
     asked = [vocab.encode(f"{templates.INTRODUCTION} {q}", slots) for q in templates.RECOGNISE]
-    return yes_probability(base, [user_turn([*vocab.picture(picture_K), *ids], vocab) for ids in asked]).mean().item()
+    return (
+        yes_probability(
+            base, [user_turn([*vocab.picture(picture_K), *ids], vocab) for ids in asked]
+        )
+        .mean()
+        .item()
+    )
 
 
 def _recognised_by_picture(base: Base, shown_NK: torch.Tensor, picture_K: torch.Tensor) -> float:
@@ -91,16 +109,27 @@ def _recognised_by_picture(base: Base, shown_NK: torch.Tensor, picture_K: torch.
 
 
 def _named_questions(base: Base, pets, scenes, ids) -> dict[str, float]:
-    """Every question about every picture, exact, of 'tom', whom a description introduces: about the pet, about the scene."""
+    """Every question about every picture, exact, of 'tom', whom a description introduces: about the
+    pet, about the scene.
+    """
     forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
     asked = [form.replace("{it}", "<tom>") for form, *_ in forms.values()]
     right: dict[str, list[bool]] = {attribute: [] for attribute in forms}
     for pet, scene, picture in zip(pets, scenes, ids, strict=True):
-        said = in_words(base, "tom", f"{{name}} is {language.describe(pet)}.").ask(asked, picture.expand(len(asked), -1))
+        said = in_words(base, "tom", f"{{name}} is {language.describe(pet)}.").ask(
+            asked, picture.expand(len(asked), -1)
+        )
         for attribute, answer in zip(forms, said, strict=True):
             right[attribute].append(answer == language.answer(attribute, pet, scene))
-    pet, scene = ([mean(right[attribute]) for attribute in about] for about in (language.PET_QUESTIONS, language.SCENE_QUESTIONS))
-    return {"vqa_named": mean(pet + scene), "vqa_named_pet": mean(pet), "vqa_named_scene": mean(scene)}
+    pet, scene = (
+        [mean(right[attribute]) for attribute in about]
+        for about in (language.PET_QUESTIONS, language.SCENE_QUESTIONS)
+    )
+    return {
+        "vqa_named": mean(pet + scene),
+        "vqa_named_pet": mean(pet),
+        "vqa_named_scene": mean(scene),
+    }
 
 
 def _drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, float]:
@@ -109,31 +138,54 @@ def _drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, floa
     pets = [sample_pet_where(rng, unseen=True) for _ in range(count)]
     scenes = [sample_scene(rng) for _ in range(count)]
     prompts = [
-        f"a photo of {language.describe(p)} wearing {language.worn(s)} {language.WHERE[s.place]} {language.WHEN[s.time]}"
+        f"a photo of {language.describe(p)} wearing {language.worn(s)} {language.WHERE[s.place]}"
+        f" {language.WHEN[s.time]}"
         for p, s in zip(pets, scenes, strict=True)
     ]
     readings = judge.read(in_words(base, "it", "").draw(prompts, Draw(seed=seed)))
     names = [*pets[0].nameable, "place", "time", "accessory", "accessory_colour"]
     numbers = {}
     for name in names:
-        truth = [getattr(p, name, None) or getattr(s, name) for p, s in zip(pets, scenes, strict=True)]
-        numbers[f"drawn_{name}"] = mean(r.values[name] == t for r, t in zip(readings, truth, strict=True))
+        truth = [
+            getattr(p, name, None) or getattr(s, name) for p, s in zip(pets, scenes, strict=True)
+        ]
+        numbers[f"drawn_{name}"] = mean(
+            r.values[name] == t for r, t in zip(readings, truth, strict=True)
+        )
     return {"drawn": sum(numbers.values()) / len(numbers), **numbers}
 
 
 def _introduced_drawings(base: Base, judge: Judge, count: int, seed: int) -> dict[str, float]:
-    """Drawings of 'tom', as the judge reads them: 'its hat', known from a sentence (kind and colour), and who one picture showed."""
+    """Drawings of 'tom', as the judge reads them: 'its hat', known from a sentence (kind and
+    colour), and who one picture showed.
+    """
     rng = np.random.default_rng([seed, 79])
     hats, identities = [], []
     for _ in range(count):
-        pet, scene, facts = sample_pet_where(rng, unseen=True), sample_scene(rng), language.sample_facts(rng)
+        pet, scene, facts = (
+            sample_pet_where(rng, unseen=True),
+            sample_scene(rng),
+            language.sample_facts(rng),
+        )
         said = f"{{name}} is {language.describe(pet)}. " + language.fact_sentence("hat", facts)
         seen = base.encode([draw(pet, sample_scene(rng))])
         for told, prompt, right, wanted in (
-            (in_words(base, "tom", said), "<tom> wearing its hat", hats, {"accessory": facts.hat, "accessory_colour": facts.hat_colour}),
-            (in_pictures(base, "tom", seen), "<tom>", identities, {name: pet.nameable[name] for name in IDENTITY}),
+            (
+                in_words(base, "tom", said),
+                "<tom> wearing its hat",
+                hats,
+                {"accessory": facts.hat, "accessory_colour": facts.hat_colour},
+            ),
+            (
+                in_pictures(base, "tom", seen),
+                "<tom>",
+                identities,
+                {name: pet.nameable[name] for name in IDENTITY},
+            ),
         ):
-            (read,) = judge.read(told.draw([f"{prompt} {language.WHERE[scene.place]}"], Draw(seed=seed)))
+            (read,) = judge.read(
+                told.draw([f"{prompt} {language.WHERE[scene.place]}"], Draw(seed=seed))
+            )
             same = [read.values[name] == value for name, value in wanted.items()]
             right.append(all(same) if right is hats else mean(same))
     return {"drawn_its_hat": mean(hats), "drawn_from_picture": mean(identities)}

@@ -1,10 +1,12 @@
-"""A benchmark: every method and every control on every concept of a dataset; learned, asked, and every prediction kept.
+"""A benchmark: every method and every control on every concept of a dataset; learned, asked, and
+every prediction kept.
 
     work/<run>/  data/ (the toy benchmark, where no dataset is given)  concepts/<method>/<c>.safetensors  pictures/
                  predictions/<method or control>.jsonl  commits.txt (the versions of the code that made them)
 
-Resumable in both steps: a concept file that is there is not learned again, predictions that are there are not made again. `run` is a
-digest of what every number depends on, and a method's own digest stands in its names; the code's version is recorded, not checked.
+Resumable in both steps: a concept file that is there is not learned again, predictions that are
+there are not made again. `run` is a digest of what every number depends on, and a method's own
+digest stands in its names; the code's version is recorded, not checked.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ class BenchmarkConfig:
     endpoint: EndpointConfig | None = None
     """A model that judges drawings in the toy judge's place."""
     similarity: tuple[str, ...] = ()
-    """Scores of drawings with an encoder, by preset (similarity.py): clip_i, clip_t, dino_i, base_i, ..."""
+    """Scores of drawings with an encoder, by preset (similarity.py): clip_i, clip_t, dino_i,
+    base_i, ...
+    """
     encoder_weights: Mapping[str, Place] = field(default_factory=dict)
     """Folders of encoders by name, where they are not to be fetched."""
     data: Place | None = None
@@ -72,15 +76,20 @@ class BenchmarkConfig:
     strangers: Strangers = field(default_factory=Strangers)
     """Pictures of others for concepts that bring none."""
     methods: tuple[PlaceAndMore, ...] = ("joint",)
-    """Methods by name, or files with a `method:`, each with any KEY=VALUE after it, as for `--set`, quoted as in a
-    shell. All are learned on every concept; the first one's tokens are the wrong concept's."""
+    """Methods by name, or files with a `method:`, each with any KEY=VALUE after it, as for `--set`,
+    quoted as in a shell. All are learned on every concept; the first one's tokens are the wrong
+    concept's."""
     references: int | None = None
-    """Of a concept's pictures, the first so many are learned from and shown (toy concepts have as many as are asked for); null: all."""
+    """Of a concept's pictures, the first so many are learned from and shown (toy concepts have as
+    many as are asked for); null: all.
+    """
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
     list_options: bool = True
-    """Whether a question's options are listed after it; false for bases that were never taught to read them."""
+    """Whether a question's options are listed after it; false for bases that were never taught to
+    read them.
+    """
     previews: int = 1
     """Tokens draw everything a second time, the best recognised of so many; 1: they do not."""
     controls: tuple[str, ...] = CONTROLS
@@ -88,15 +97,17 @@ class BenchmarkConfig:
     notes: tuple[str, ...] = ()
     """What a reader of the table must know."""
     workers: int = 1
-    """Processes that learn and measure side by side, each with its share of the cores and a base of its own."""
+    """Processes that learn and measure side by side, each with its share of the cores and a base of
+    its own.
+    """
     work: str = "runs/eval"
     out: str = "results/toy.json"
     """The numbers, every row of them; the table goes beside it as .md."""
     page: str | None = None
     """An HTML page of references, drawings and answers; null: none."""
     page_concepts: int | None = 3
-    """How many concepts the page shows, the first ones: a drawing takes 3 kB, and each method makes 12 of
-    a concept. null: all. The scores on it are of all concepts in any case."""
+    """How many concepts the page shows, the first ones: a drawing takes 3 kB, and each method makes
+    12 of a concept. null: all. The scores on it are of all concepts in any case."""
 
     def __post_init__(self):
         if self.num_concepts is not None:
@@ -109,10 +120,19 @@ class BenchmarkConfig:
             config.within("page_concepts", self.page_concepts)
         config.check_seed(self.seed)
         if self.endpoint and self.workers > 1:
-            raise ConfigError(f"workers: {self.workers}, and verdicts of an endpoint are kept in one file. Use workers: 1.")
+            raise ConfigError(
+                f"workers: {self.workers}, and verdicts of an endpoint are kept in one file. Use"
+                " workers: 1."
+            )
         if self.previews > 1 and not (self.judge or self.endpoint):
-            raise ConfigError(f"previews: {self.previews}, and nobody judges what they are. Give a judge, or previews: 1.")
-        for name, given, known in (("controls", self.controls, CONTROLS), ("similarity", self.similarity, PRESETS)):
+            raise ConfigError(
+                f"previews: {self.previews}, and nobody judges what they are. Give a judge, or"
+                " previews: 1."
+            )
+        for name, given, known in (
+            ("controls", self.controls, CONTROLS),
+            ("similarity", self.similarity, PRESETS),
+        ):
             if unknown := sorted(set(given) - set(known)):
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
 
@@ -122,7 +142,10 @@ def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     methods = [_load_method(said) for said in paths]
     named = {method.name: method for method in methods}
     if len(named) < len(methods) or not methods or set(named) & set(CONTROLS):
-        raise ConfigError(f"methods: found names {[m.name for m in methods]}; expected one or more, all different, no control's.")
+        raise ConfigError(
+            f"methods: found names {[m.name for m in methods]}; expected one or more, all"
+            " different, no control's."
+        )
     return named
 
 
@@ -131,47 +154,94 @@ def _load_method(said: str) -> Method:
     try:
         path, *overrides = shlex.split(said)
     except ValueError as error:  # nothing in it, or a quote that does not end
-        raise ConfigError(f"methods: {said!r} ({error}): expected a file, and any KEY=VALUE after it, quoted as in a shell.") from None
+        raise ConfigError(
+            f"methods: {said!r} ({error}): expected a file, and any KEY=VALUE after it, quoted as"
+            " in a shell."
+        ) from None
     return config.load(MethodFile, shipped.find_method(path), overrides).method
 
 
 class Benchmark:
-    """One run: what it measures with, and where it keeps what it has. `commit`: the version of the code, for the record."""
+    """One run: what it measures with, and where it keeps what it has. `commit`: the version of the
+    code, for the record.
+    """
 
-    def __init__(self, settings: BenchmarkConfig, base: Base, methods: Mapping[str, Method], *, commit: str = "unknown"):
+    def __init__(
+        self,
+        settings: BenchmarkConfig,
+        base: Base,
+        methods: Mapping[str, Method],
+        *,
+        commit: str = "unknown",
+    ):
         self.settings, self.base, self.methods, self.commit = settings, base, dict(methods), commit
-        for name, folder in (("work", settings.work), ("out", Path(settings.out).parent), ("page", Path(settings.page or settings.out).parent)):
+        for name, folder in (
+            ("work", settings.work),
+            ("out", Path(settings.out).parent),
+            ("page", Path(settings.page or settings.out).parent),
+        ):
             check_folder(folder, ConfigError, where=name)
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
         self.judge = self._judge()
         self.dataset = self._dataset()
-        self.concepts = [self._as_asked(concept) for concept in self.dataset.concepts.values()][: settings.num_concepts]
+        self.concepts = [self._as_asked(concept) for concept in self.dataset.concepts.values()][
+            : settings.num_concepts
+        ]
         if not self.concepts:
             raise ConfigError(f"{self.dataset.root}: found no concepts, expected 1 or more.")
         alone = len(self.concepts) == 1
-        self.controls = tuple(name for name in settings.controls if not (alone and name == WRONG_CONCEPT))
+        self.controls = tuple(
+            name for name in settings.controls if not (alone and name == WRONG_CONCEPT)
+        )
         self._made_ready: dict[str, tuple[dict[str, Conditioning], Subject]] = {}
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
-        """What was measured by method and control. Opening them mends the files: for the first process only."""
+        """What was measured by method and control. Opening them mends the files: for the first
+        process only.
+        """
         first, *_ = self.methods.values()
         chosen = f"-best-of-{self.settings.previews}" if self.settings.previews > 1 else ""
         keys = {name: _keyed(name, method) + chosen for name, method in self.methods.items()}
-        keys |= {name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else name for name in self.controls}
-        return {name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}") for name, key in keys.items()}
+        keys |= {
+            name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else name
+            for name in self.controls
+        }
+        return {
+            name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}")
+            for name, key in keys.items()
+        }
 
     # ---- what it is made of ----------------------------------------------------------------------
 
     def _digest(self) -> str:
         s = self.settings
-        asked = [s.layout, s.seed, s.num_concepts if s.data is None else None, s.references, dict(s.class_nouns), s.endpoint, s.list_options]
+        asked = [
+            s.layout,
+            s.seed,
+            s.num_concepts if s.data is None else None,
+            s.references,
+            dict(s.class_nouns),
+            s.endpoint,
+            s.list_options,
+        ]
         if s.judge:
             check_judge(s.judge)
-        judge = hashlib.sha256(shipped.find_judge(s.judge).read_bytes()).hexdigest() if s.judge else None
+        judge = (
+            hashlib.sha256(shipped.find_judge(s.judge).read_bytes()).hexdigest()
+            if s.judge
+            else None
+        )
         data = _digest_of_folder(Path(s.data)) if s.data else None
-        made_with = [s.strangers, s.vq_decoder, judge, data, self.base.fingerprint, str(self.base.model.dtype)]
+        made_with = [
+            s.strangers,
+            s.vq_decoder,
+            judge,
+            data,
+            self.base.fingerprint,
+            str(self.base.model.dtype),
+        ]
         told = config.to_yaml([*asked, *made_with])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
@@ -182,13 +252,25 @@ class Benchmark:
         if not root.exists():
             make_folder(root.parent)
             s = self.settings
-            write_dataset(root, seed=s.seed, num_concepts=s.num_concepts or 20, references=s.references or REFERENCES)
+            write_dataset(
+                root,
+                seed=s.seed,
+                num_concepts=s.num_concepts or 20,
+                references=s.references or REFERENCES,
+            )
         return read(root, "unifybench")
 
     def _as_asked(self, concept: Concept) -> Concept:
-        """The concept with its first references only, and with the class noun that the settings give it."""
-        first, noun = self.settings.references, self.settings.class_nouns.get(concept.name) or concept.class_noun
-        return replace(concept, class_noun=noun, pictures=concept.pictures[:first], crops=concept.crops[:first])
+        """The concept with its first references only, and with the class noun that the settings
+        give it.
+        """
+        first, noun = (
+            self.settings.references,
+            self.settings.class_nouns.get(concept.name) or concept.class_noun,
+        )
+        return replace(
+            concept, class_noun=noun, pictures=concept.pictures[:first], crops=concept.crops[:first]
+        )
 
     def _judge(self) -> AnyJudge | None:
         if self.settings.endpoint:
@@ -198,9 +280,16 @@ class Benchmark:
     # ---- learning --------------------------------------------------------------------------------
 
     def learn(self) -> None:
-        """Every method's tokens of every concept, into files. What cannot be learned, or gone on with, is refused before any is."""
+        """Every method's tokens of every concept, into files. What cannot be learned, or gone on
+        with, is refused before any is.
+        """
         _ = self.predictions
-        todo = [(c.name, m) for c in self.concepts for m in self.methods if not self._file(c, self.methods[m]).is_file()]
+        todo = [
+            (c.name, m)
+            for c in self.concepts
+            for m in self.methods
+            if not self._file(c, self.methods[m]).is_file()
+        ]
         for concept in dict.fromkeys(concept for concept, _ in todo):
             self._source(self._as_asked(self.dataset.concepts[concept]))
         for _ in self._done("learn_one", todo, "learning"):
@@ -209,14 +298,18 @@ class Benchmark:
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
         own, way, s = self._concept(concept), self.methods[method], self.settings
-        tokens = learn_concept(self.base, self._source(own), way, seed=s.seed, strangers=s.strangers)
+        tokens = learn_concept(
+            self.base, self._source(own), way, seed=s.seed, strangers=s.strangers
+        )
         concept_file.save(tokens, self._file(own, way))
 
     def _done(self, work: str, todo: list[tuple], told: str) -> Iterator:
         """Results of the work, here or in other processes, and a progress bar."""
         number = min(self.settings.workers, len(todo))
         if number > 1:
-            done = side_by_side(partial(_again, self.settings, self.methods, self.run), work, todo, number=number)
+            done = side_by_side(
+                partial(_again, self.settings, self.methods, self.run), work, todo, number=number
+            )
         else:
             done = (getattr(self, work)(*arguments) for arguments in todo)
         return iter(tqdm(done, total=len(todo), desc=told))
@@ -228,7 +321,9 @@ class Benchmark:
         return concept.source(consent=self.settings.consent)
 
     def _file(self, concept: Concept, method: Method) -> Path:
-        return self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
+        return (
+            self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
+        )
 
     def tokens(self, concept: Concept, method: Method) -> ConceptTokens:
         return concept_file.load(self._file(concept, method), self.base)
@@ -237,41 +332,69 @@ class Benchmark:
 
     def measure(self) -> None:
         """Every conditioning of every concept, into the predictions."""
-        todo = [(c.name, name) for c in self.concepts for name, kept in self.predictions.items() if not kept.has(c.name, name)]
+        todo = [
+            (c.name, name)
+            for c in self.concepts
+            for name, kept in self.predictions.items()
+            if not kept.has(c.name, name)
+        ]
         for name, made in self._done("measure_one", todo, "measuring"):
             if made:
                 self.predictions[name].add(made)
             self._record_commit()
 
     def measure_one(self, concept: str, name: str) -> tuple[str, list[Prediction]]:
-        """The name of a method or control, and its predictions on one concept; its drawings are in their files."""
+        """The name of a method or control, and its predictions on one concept; its drawings are in
+        their files.
+        """
         spoken, subject = self._ready(concept)
         return name, self._trial(name, spoken[name], subject).predictions()
 
     def _ready(self, concept: str) -> tuple[dict[str, Conditioning], Subject]:
-        """A concept made ready to be measured; the last one is kept, as its conditionings follow each other."""
+        """A concept made ready to be measured; the last one is kept, as its conditionings follow
+        each other.
+        """
         if concept not in self._made_ready:
             own = self._concept(concept)
-            spoken = self.conditionings(own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)])
-            subject = make_ready(self.base, own, self.dataset.root, read_truth(self.dataset.root, concept))
+            spoken = self.conditionings(
+                own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
+            )
+            subject = make_ready(
+                self.base, own, self.dataset.root, read_truth(self.dataset.root, concept)
+            )
             self._made_ready = {concept: (spoken, subject)}
         return self._made_ready[concept]
 
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
         """The methods' tokens of a concept, and all that they are compared to."""
-        own = {name: with_tokens(self.base, self.tokens(concept, method)) for name, method in self.methods.items()}
-        wrong = self.tokens(other, next(iter(self.methods.values()))) if WRONG_CONCEPT in self.controls else None
+        own = {
+            name: with_tokens(self.base, self.tokens(concept, method))
+            for name, method in self.methods.items()
+        }
+        wrong = (
+            self.tokens(other, next(iter(self.methods.values())))
+            if WRONG_CONCEPT in self.controls
+            else None
+        )
         return own | controls_of(self.base, concept, wrong=wrong)
 
     def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
-        how = {"drawings": drawings, "seed": self.settings.seed, "list_options": self.settings.list_options, "previews": self.settings.previews}
+        how = {
+            "drawings": drawings,
+            "seed": self.settings.seed,
+            "list_options": self.settings.list_options,
+            "previews": self.settings.previews,
+        }
         return Trial(method=name, spoken=spoken, subject=subject, judge=self.judge, **how)
 
     def _record_commit(self) -> None:
         made = self.commits()
         if self.commit not in made:
-            write_aside(self.folder / "commits.txt", "".join(f"{c}\n" for c in [*made, self.commit]).encode())
+            write_aside(
+                self.folder / "commits.txt",
+                "".join(f"{c}\n" for c in [*made, self.commit]).encode(),
+            )
 
     # ---- what it found ---------------------------------------------------------------------------
 
@@ -282,38 +405,77 @@ class Benchmark:
 
     def of(self, concept: Concept) -> dict[str, list[Prediction]]:
         """The predictions of a concept by method and control."""
-        return {name: kept.of(concept.name, name) for name, kept in self.predictions.items() if kept.has(concept.name, name)}
+        return {
+            name: kept.of(concept.name, name)
+            for name, kept in self.predictions.items()
+            if kept.has(concept.name, name)
+        }
 
     def rows(self) -> Iterator[dict]:
         """A row of scores for each concept and conditioning that was measured."""
-        encoders = {name: self._encoder(name) for name in dict.fromkeys(PRESETS[preset].encoder for preset in self.settings.similarity)}
+        encoders = {
+            name: self._encoder(name)
+            for name in dict.fromkeys(
+                PRESETS[preset].encoder for preset in self.settings.similarity
+            )
+        }
         for concept in self.concepts:
             for name, made in self.of(concept).items():
-                yield {"concept": concept.name, "method": name, **scores(made), **self._likeness(concept, made, encoders)}
+                yield {
+                    "concept": concept.name,
+                    "method": name,
+                    **scores(made),
+                    **self._likeness(concept, made, encoders),
+                }
 
     def _encoder(self, name: str) -> Encoder:
-        return BaseEncoder(self.base) if name == "base" else load_encoder(name, self.settings.encoder_weights.get(name))
+        return (
+            BaseEncoder(self.base)
+            if name == "base"
+            else load_encoder(name, self.settings.encoder_weights.get(name))
+        )
 
-    def _likeness(self, concept: Concept, made: list[Prediction], encoders: Mapping[str, Encoder]) -> dict[str, float]:
-        """Scores of the drawings by the encoders: against the references, or against the prompt with the class noun for the name."""
+    def _likeness(
+        self, concept: Concept, made: list[Prediction], encoders: Mapping[str, Encoder]
+    ) -> dict[str, float]:
+        """Scores of the drawings by the encoders: against the references, or against the prompt
+        with the class noun for the name.
+        """
         drawn = [p for p in made if p.task == "drawn"]
         numbers: dict[str, float] = {}
         for preset in self.settings.similarity if drawn else ():
             prompts = [without_name(p.question, concept.name, concept.class_noun) for p in drawn]
-            compared = prompts if PRESETS[preset].compare == "prompts" else [read_picture(file) for file in concept.pictures]
+            compared = (
+                prompts
+                if PRESETS[preset].compare == "prompts"
+                else [read_picture(file) for file in concept.pictures]
+            )
             pictures = [read_picture(self.folder / p.picture) for p in drawn]
             numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)
         return numbers
 
     def notes(self) -> list[str]:
-        """What must be known beside the numbers: the config's notes, rows left out, and what a constant answer scores."""
+        """What must be known beside the numbers: the config's notes, rows left out, and what a
+        constant answer scores.
+        """
         records = [r for c in self.concepts for r in c.records if r.split == "test" and r.options]
         letters = [shuffled(record, self.dataset.root).letter for record in records]
         best = next(iter(constant_answers(letters).items())) if letters else None
-        constant = [f"A constant answer ('{best[0]}') is right in {best[1]:.2f} of {len(letters)} questions with options."] if best else []
+        constant = (
+            [
+                f"A constant answer ('{best[0]}') is right in {best[1]:.2f} of {len(letters)}"
+                " questions with options."
+            ]
+            if best
+            else []
+        )
         judged = own_accuracy(self.settings.judge) if isinstance(self.judge, WorldJudge) else []
         left_out = [name for name in self.settings.controls if name not in self.controls]
-        alone = [f"{', '.join(left_out)}: left out, as there is one concept; and one has no interval."] if left_out else []
+        alone = (
+            [f"{', '.join(left_out)}: left out, as there is one concept; and one has no interval."]
+            if left_out
+            else []
+        )
         return [*self.settings.notes, *self.dataset.notes, *alone, *constant, *judged]
 
 
@@ -321,7 +483,10 @@ def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -
     """The same benchmark, in another process."""
     made = Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
     if made.run != run:
-        raise ConfigError(f"workers: the base is not '{settings.base}' as it is loaded from there. Use workers: 1.")
+        raise ConfigError(
+            f"workers: the base is not '{settings.base}' as it is loaded from there. Use"
+            " workers: 1."
+        )
     return made
 
 

@@ -71,8 +71,7 @@ _FILLER = (
     r"of|course|then|is|be|to)\b)*"
 )
 _FINAL = re.compile(
-    r"\bfinal(?:ly)?,?\s+(?:answer|choice|decision|option)\b"
-    rf"\s*(?:[:=]|{_BE}\b)?{_FILLER}$",
+    r"\bfinal(?:ly)?,?\s+(?:answer|choice|decision|option)\b" rf"\s*(?:[:=]|{_BE}\b)?{_FILLER}$",
     re.IGNORECASE,
 )
 _DECLARED = re.compile(rf"(?:{_DECLARING}){_FILLER}$", re.IGNORECASE)

@@ -1,4 +1,6 @@
-"""What learned tokens are compared to: nothing, the class noun, words, pictures in context, another concept's tokens."""
+"""What learned tokens are compared to: nothing, the class noun, words, pictures in context, another
+concept's tokens.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from unictoken.data.records import Concept
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
 
-TEXT_BUDGETS = {"text_prompt_16": 16, "text_prompt": 64}  # ids of a text prompt; 64 hold all that words can say of a toy pet
+# ids of a text prompt; 64 hold all that words can say of a toy pet
+TEXT_BUDGETS = {"text_prompt_16": 16, "text_prompt": 64}
 PICTURE_COUNTS = {"image_prompt_1": 1, "image_prompt_4": 4}  # reference pictures in context
 WRONG_CONCEPT = "wrong_concept"
 CONTROLS = ("none", "class_noun", *TEXT_BUDGETS, *PICTURE_COUNTS, WRONG_CONCEPT)
@@ -31,7 +34,9 @@ def controls(
     pictures_NK: torch.Tensor | None = None,
     wrong: ConceptTokens | None = None,
 ) -> dict[str, Conditioning]:
-    """Every control by name. `description` and `facts` are sentences about '{name}'; `wrong`: another concept's tokens, asked under this name."""
+    """Every control by name. `description` and `facts` are sentences about '{name}'; `wrong`:
+    another concept's tokens, asked under this name.
+    """
     compared = {
         "none": in_words(base, name, ""),
         "class_noun": in_words(base, name, f"{{name}} is {a(class_noun)}."),
@@ -41,21 +46,33 @@ def controls(
         compared[control] = in_words(base, name, described, facts=" ".join(known))
     for control, count in PICTURE_COUNTS.items() if pictures_NK is not None else ():
         compared[control] = in_pictures(base, name, pictures_NK[:count], facts=" ".join(facts))
-    return compared | ({WRONG_CONCEPT: with_tokens(base, replace(wrong, name=name))} if wrong else {})
+    return compared | (
+        {WRONG_CONCEPT: with_tokens(base, replace(wrong, name=name))} if wrong else {}
+    )
 
 
-def controls_of(base: Base, concept: Concept, *, wrong: ConceptTokens | None = None) -> dict[str, Conditioning]:
+def controls_of(
+    base: Base, concept: Concept, *, wrong: ConceptTokens | None = None
+) -> dict[str, Conditioning]:
     """Every control of a dataset's concept."""
     said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
     pictures = base.encode(map(read_shrunk, concept.pictures))
     return controls(
-        base, concept.name, class_noun=concept.class_noun, description=description, facts=facts, pictures_NK=pictures, wrong=wrong
+        base,
+        concept.name,
+        class_noun=concept.class_noun,
+        description=description,
+        facts=facts,
+        pictures_NK=pictures,
+        wrong=wrong,
     )
 
 
 def fitting(sentences: Sequence[str], budget: int, vocab: Vocab) -> list[str]:
-    """The sentences, in their order, that fit into `budget` ids beside '{name} is'; of the first one as many words as fit."""
+    """The sentences, in their order, that fit into `budget` ids beside '{name} is'; of the first
+    one as many words as fit.
+    """
 
     def cost(text: str) -> int:
         return len(vocab.encode(text.replace("{name}", "")))

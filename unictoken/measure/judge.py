@@ -1,7 +1,8 @@
-"""The judge: a small network of its own that reads every attribute, and the exact palette, off a picture.
+"""The judge: a small network of its own that reads every attribute, and the exact palette, off a
+picture.
 
-It never sees the base's drawings while it is trained (`pretrain/judge.py`), only drawn pictures and their round trips through
-the image tokenizer.
+It never sees the base's drawings while it is trained (`pretrain/judge.py`), only drawn pictures and
+their round trips through the image tokenizer.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.world.drawing import SIDE
 
 ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
-IDENTITY = ("species", "fur", "second", "pattern", "collar")  # what a drawing of the right pet must have
+# what a drawing of the right pet must have
+IDENTITY = ("species", "fur", "second", "pattern", "collar")
 PALETTE = 6  # fur RGB, second colour RGB, each in [-1, 1]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the judge sees in one picture: values by attribute, and the two exact colours (RGB, 0 to 255)."""
+    """What the judge sees in one picture: values by attribute, and the two exact colours (RGB, 0 to
+    255).
+    """
 
     values: dict[str, str]
     fur_rgb: tuple[float, float, float]
@@ -50,10 +54,17 @@ class Judge(nn.Module):
 
         w = width
         self.features = nn.Sequential(
-            layer(3, w, 1), layer(w, 2 * w, 2), layer(2 * w, 2 * w, 1), layer(2 * w, 4 * w, 2), layer(4 * w, 4 * w, 1), layer(4 * w, 4 * w, 2)
+            layer(3, w, 1),
+            layer(w, 2 * w, 2),
+            layer(2 * w, 2 * w, 1),
+            layer(2 * w, 4 * w, 2),
+            layer(4 * w, 4 * w, 1),
+            layer(4 * w, 4 * w, 2),
         )
         self.mix = nn.Linear(4 * w * (SIDE // 8) ** 2, 8 * w)
-        self.heads = nn.ModuleDict({name: nn.Linear(8 * w, len(values)) for name, values in ATTRIBUTES.items()})
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(8 * w, len(values)) for name, values in ATTRIBUTES.items()}
+        )
         self.palette = nn.Linear(8 * w, PALETTE)
 
     def forward(self, pixels_B3HW: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -68,14 +79,22 @@ class Judge(nn.Module):
         chosen = {name: s.argmax(-1).tolist() for name, s in scores.items()}
         colours = ((palette + 1) * 127.5).tolist()
         return [
-            Reading({name: ATTRIBUTES[name][chosen[name][i]] for name in ATTRIBUTES}, tuple(colours[i][:3]), tuple(colours[i][3:]))
+            Reading(
+                {name: ATTRIBUTES[name][chosen[name][i]] for name in ATTRIBUTES},
+                tuple(colours[i][:3]),
+                tuple(colours[i][3:]),
+            )
             for i in range(len(pictures))
         ]
 
 
 def check_judge(path: str | Path) -> None:
     """Refuse a judge that is not there."""
-    check_file(shipped.find_judge(path), ConfigError, "the judge's weights; `make base` makes them, `--set judge=null` does without")
+    check_file(
+        shipped.find_judge(path),
+        ConfigError,
+        "the judge's weights; `make base` makes them, `--set judge=null` does without",
+    )
 
 
 def load_judge(path: str | Path) -> Judge:
@@ -85,12 +104,17 @@ def load_judge(path: str | Path) -> Judge:
     try:
         judge.load_state_dict(load_file(shipped.find_judge(path)))
     except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"{path}: not the judge's weights ({' '.join(str(error).split())[:200]}). Fetch them, or make them, again.") from None
+        raise UserError(
+            f"{path}: not the judge's weights ({' '.join(str(error).split())[:200]}). Fetch them,"
+            " or make them, again."
+        ) from None
     return judge.eval()
 
 
 def own_accuracy(path: str | Path) -> list[str]:
-    """What the judge at `path` gets right itself, as a sentence to stand beside its scores; nothing where `make base` wrote no accuracy.json."""
+    """What the judge at `path` gets right itself, as a sentence to stand beside its scores; nothing
+    where `make base` wrote no accuracy.json.
+    """
     file = shipped.find_judge(path).with_name("accuracy.json")
     if not file.is_file():
         return []
@@ -98,7 +122,8 @@ def own_accuracy(path: str | Path) -> list[str]:
     drawn, coded = found["drawn"], found["round_trip"]
     worst = min(ATTRIBUTES, key=coded.get)
     return [
-        f"The judge itself reads {drawn['mean']:.3f} of the attributes of held-out pictures right, and {coded['mean']:.3f} of those that went "
-        f"through the image tokenizer (the worst attribute, '{worst}', {coded[worst]:.3f}); there it is {coded['fur_rgb_distance']:.0f} (RGB) off "
-        "the fur's shade."
+        f"The judge itself reads {drawn['mean']:.3f} of the attributes of held-out pictures right,"
+        f" and {coded['mean']:.3f} of those that went through the image tokenizer (the worst"
+        f" attribute, '{worst}', {coded[worst]:.3f}); there it is {coded['fur_rgb_distance']:.0f}"
+        " (RGB) off the fur's shade."
     ]

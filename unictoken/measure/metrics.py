@@ -1,6 +1,7 @@
 """Scores of answers, captions and pictures: pure functions of strings and numbers.
 
-A score stands beside what makes it readable: the constant answer's score, and an interval over concepts.
+A score stands beside what makes it readable: the constant answer's score, and an interval over
+concepts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from unictoken.measure.choices import LETTERS, is_denied, letters_meant, unforma
 
 CONFIDENCE = 0.95
 BLEU_WEIGHTS = (0.7, 0.3)
-BLEU_EPSILON = 0.1  # stands for a count of nought: method 1 of Chen and Cherry 2014, with NLTK's value
+# stands for a count of nought: method 1 of Chen and Cherry 2014, with NLTK's value
+BLEU_EPSILON = 0.1
 
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters: each is a word of its own
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:[-'][^\W{_UNSPACED}]+)*")
@@ -33,9 +35,11 @@ class MetricError(UserError):
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, for comparing: case, punctuation, markers and possessive endings do not count.
+    """The words of a text, for comparing: case, punctuation, markers and possessive endings do not
+    count.
 
-    A hyphen or an apostrophe inside a word belongs to it, so that 'bo-2' is not 'bo', nor is 'don't' a 'don'.
+    A hyphen or an apostrophe inside a word belongs to it, so that 'bo-2' is not 'bo', nor is
+    'don't' a 'don'.
 
         "It's <bo>'s hat!"  ->  it bo hat
         "boy, bo-2 know"    ->  boy bo-2 know
@@ -51,8 +55,9 @@ def _plain(text: str) -> str:
 def says(text: str, name: str, *, marked: bool = True) -> bool:
     """Whether a text says a concept's name.
 
-    Learned tokens say a marker, '<will>', so that nothing else is taken for the name. Who was told of
-    the concept in words can only say the plain word: `marked=False` counts it wherever it stands.
+    Learned tokens say a marker, '<will>', so that nothing else is taken for the name. Who was told
+    of the concept in words can only say the plain word: `marked=False` counts it wherever it
+    stands.
 
         "<will>'s red hat"               says "will"
         "a man who will play football"   says "will" with marked=False alone
@@ -66,8 +71,8 @@ def says(text: str, name: str, *, marked: bool = True) -> bool:
 def has_words(text: str, phrase: str) -> bool:
     """Whether the words of the phrase stand in the text, side by side and whole.
 
-        "<bo>'s red hat."  has  "bo", "red hat"
-        "a boy I know"     has  neither "bo" nor "no"
+    "<bo>'s red hat."  has  "bo", "red hat"
+    "a boy I know"     has  neither "bo" nor "no"
     """
     sought, found = words(phrase), words(text)
     if not sought:
@@ -83,9 +88,10 @@ def exact(answer: str, expected: str) -> bool:
 def char_bleu(answer: str, expected: str, weights: Sequence[float] = BLEU_WEIGHTS) -> float:
     """BLEU of characters, 0 to 1: pairs weigh .3, single ones .7.
 
-    As MC-LLaVA's and Sync-R1's released evaluations have it (two codes of UniCTokens' authors, the same four lines): NLTK's
-    `sentence_bleu` on the characters as they are, case and spaces included, smoothing method 1. That UniCTokens' own BLEU is this
-    one is our reading of its (.7, .3). A perfect answer of one character gets .50, since it has no pairs.
+    As MC-LLaVA's and Sync-R1's released evaluations have it (two codes of UniCTokens' authors, the
+    same four lines): NLTK's `sentence_bleu` on the characters as they are, case and spaces
+    included, smoothing method 1. That UniCTokens' own BLEU is this one is our reading of its (.7,
+    .3). A perfect answer of one character gets .50, since it has no pairs.
 
         "a red cap" for "a red hat"   7 of 9 characters, 5 of 8 pairs   (7/9)^.7 (5/8)^.3 = .728
 
@@ -98,30 +104,55 @@ def char_bleu(answer: str, expected: str, weights: Sequence[float] = BLEU_WEIGHT
 
 
 def _precision(answer: str, expected: str, n: int) -> float:
-    """Share of the answer's runs of n characters that the expected answer has, each counted as often as it is there."""
-    own, there = (Counter(text[i : i + n] for i in range(len(text) - n + 1)) for text in (answer, expected))
+    """Share of the answer's runs of n characters that the expected answer has, each counted as
+    often as it is there.
+    """
+    own, there = (
+        Counter(text[i : i + n] for i in range(len(text) - n + 1)) for text in (answer, expected)
+    )
     return ((own & there).total() or BLEU_EPSILON) / max(own.total(), 1)
 
 
-def recognition(said_yes: Mapping[str, Sequence[bool | None]], *, negatives: Sequence[str] | None = None) -> dict[str, float]:
+def recognition(
+    said_yes: Mapping[str, Sequence[bool | None]], *, negatives: Sequence[str] | None = None
+) -> dict[str, float]:
     """Recognition from what was said of positives (key 'positive') and of each grade of negatives.
 
-    weighted: the mean of positive and negative accuracy (Yo'LLaVA; Yo'Chameleon's evaluation/recognition.py), so that a constant
-    answer gets .5 whatever the counts. An answer that is neither yes nor no (None) is wrong everywhere. `negatives` picks the
-    grades of the negative accuracy; all by default.
+    weighted: the mean of positive and negative accuracy (Yo'LLaVA; Yo'Chameleon's
+    evaluation/recognition.py), so that a constant answer gets .5 whatever the counts. An answer
+    that is neither yes nor no (None) is wrong everywhere. `negatives` picks the grades of the
+    negative accuracy; all by default.
 
         positive  yes yes no yes     .75
         easy      no  no             1.0
         hard      yes no             .50    negative 3 of 4 = .75    weighted (.75 + .75) / 2 = .75
     """
-    grades = [grade for grade in said_yes if grade != "positive"] if negatives is None else list(negatives)
+    grades = (
+        [grade for grade in said_yes if grade != "positive"]
+        if negatives is None
+        else list(negatives)
+    )
     if not grades or not all(len(said_yes.get(key, ())) for key in ("positive", *grades)):
         counts = ", ".join(f"{len(flags)} {key}" for key, flags in said_yes.items()) or "nothing"
-        raise MetricError(f"recognition: found answers for {counts}. Expected one or more for positive and for {', '.join(grades) or 'negatives'}.")
-    right = {key: [flag is not None and bool(flag) == (key == "positive") for flag in said_yes[key]] for key in ("positive", *grades)}
-    positive, negative = mean(right["positive"]), mean(flag for grade in grades for flag in right[grade])
+        raise MetricError(
+            f"recognition: found answers for {counts}. Expected one or more for positive and for"
+            f" {', '.join(grades) or 'negatives'}."
+        )
+    right = {
+        key: [flag is not None and bool(flag) == (key == "positive") for flag in said_yes[key]]
+        for key in ("positive", *grades)
+    }
+    positive, negative = (
+        mean(right["positive"]),
+        mean(flag for grade in grades for flag in right[grade]),
+    )
     by_grade = {f"negative_{grade}": mean(right[grade]) for grade in grades}
-    return {"positive": positive, **by_grade, "negative": negative, "weighted": (positive + negative) / 2}
+    return {
+        "positive": positive,
+        **by_grade,
+        "negative": negative,
+        "weighted": (positive + negative) / 2,
+    }
 
 
 @dataclass(frozen=True)
@@ -133,7 +164,10 @@ class Choice:
 
     def __post_init__(self):
         if not 0 <= self.right < len(self.options) <= len(LETTERS):
-            raise MetricError(f"choice: option {self.right} of {len(self.options)}; expected 0 up to the number of options, at most {len(LETTERS)}.")
+            raise MetricError(
+                f"choice: option {self.right} of {len(self.options)}; expected 0 up to the number"
+                f" of options, at most {len(LETTERS)}."
+            )
 
     @property
     def letter(self) -> str:
@@ -141,7 +175,8 @@ class Choice:
 
 
 def shuffle(choice: Choice, *, record: str, seed: int = 0) -> Choice:
-    """The options in an order of this record's own. `record` names it the same on every machine: 'bo/choice.json[3]'.
+    """The options in an order of this record's own. `record` names it the same on every machine:
+    'bo/choice.json[3]'.
 
     Without it "A" is right in 390 of 400 questions of circulating text QA files.
     """
@@ -150,19 +185,22 @@ def shuffle(choice: Choice, *, record: str, seed: int = 0) -> Choice:
         return hashlib.sha256(f"{seed}\n{record}\n{option}".encode()).digest()
 
     order = sorted(range(len(choice.options)), key=key)
-    return replace(choice, options=tuple(choice.options[i] for i in order), right=order.index(choice.right))
+    return replace(
+        choice, options=tuple(choice.options[i] for i in order), right=order.index(choice.right)
+    )
 
 
 def constant_answers(expected: Sequence[str]) -> dict[str, float]:
     """The control: what each constant answer would score, the best first.
 
-        A A B A  ->  {"A": .75, "B": .25}
+    A A B A  ->  {"A": .75, "B": .25}
     """
     return {answer: count / len(expected) for answer, count in Counter(expected).most_common()}
 
 
 def chosen(answer: str, options: Sequence[str]) -> int | None:
-    """The option that an answer means, by its letter, else by its text; None where that is none or several.
+    """The option that an answer means, by its letter, else by its text; None where that is none or
+    several.
 
     What is denied counts as not said, and so does an option inside another one that is said. How
     letters are read: `choices.py`.
@@ -181,7 +219,9 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
 
 
 def _affirms(text: str, phrase: str) -> bool:
-    """Whether a text has the words of a phrase and does not deny them ('not red but blue': blue)."""
+    """Whether a text has the words of a phrase and does not deny them ('not red but blue':
+    blue).
+    """
     sought, plain = words(phrase), _plain(text)
     found = list(_WORD.finditer(plain))
     said = [word[0].removesuffix("'s") for word in found]
@@ -192,12 +232,16 @@ def _affirms(text: str, phrase: str) -> bool:
     return False
 
 
-def attributes_said(captions: Sequence[str], truths: Sequence[Mapping[str, str]]) -> dict[str, float]:
-    """Share of the known attributes that each caption says in their own words: all of them, and by attribute.
+def attributes_said(
+    captions: Sequence[str], truths: Sequence[Mapping[str, str]]
+) -> dict[str, float]:
+    """Share of the known attributes that each caption says in their own words: all of them, and by
+    attribute.
 
-    A truth maps an attribute to its phrase ("collar": "red collar"), so that one attribute's word is not taken for another's;
-    attributes that are not known are left out of it. Markers say no attribute: '<red> hat' says no 'red hat'.
-    Control: the same captions against another concept's truths.
+    A truth maps an attribute to its phrase ("collar": "red collar"), so that one attribute's word
+    is not taken for another's; attributes that are not known are left out of it. Markers say no
+    attribute: '<red> hat' says no 'red hat'. Control: the same captions against another concept's
+    truths.
 
         "a brown dog in the snow"   fur "brown dog", place "on the beach"    attributes .5, attribute_fur 1, attribute_place 0
     """
@@ -206,35 +250,45 @@ def attributes_said(captions: Sequence[str], truths: Sequence[Mapping[str, str]]
         for attribute, phrase in truth.items():
             said.setdefault(attribute, []).append(has_words(_MARKER.sub(" | ", caption), phrase))
     every = [flag for flags in said.values() for flag in flags]
-    return {"attributes": mean(every), **{f"attribute_{name}": mean(flags) for name, flags in said.items()}}
+    return {
+        "attributes": mean(every),
+        **{f"attribute_{name}": mean(flags) for name, flags in said.items()},
+    }
 
 
 def pairwise_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> float:
     """Mean cosine of every drawn picture with every reference picture (DreamBooth).
 
-        drawn (1, 0)   references (1, 0) (0, 1)   ->   .5
+    drawn (1, 0)   references (1, 0) (0, 1)   ->   .5
     """
     return float((_unit(drawn_NF) @ _unit(references_MF).T).mean())
 
 
 def mean_reference_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> float:
-    """Mean cosine of every drawn picture with the mean of the references' features, not normalised before
-    (Yo'Chameleon's evaluation/clip_image_similarity.py): the pairwise number over the length of that mean, where the references'
-    features are of length 1, so higher for the same pictures.
+    """Mean cosine of every drawn picture with the mean of the references' features, not normalised
+    before (Yo'Chameleon's evaluation/clip_image_similarity.py): the pairwise number over the length
+    of that mean, where the references' features are of length 1, so higher for the same pictures.
 
         drawn (1, 0)   references (1, 0) (0, 1), mean (.5, .5)   ->   .71
     """
-    return pairwise_similarity(drawn_NF, np.asarray(references_MF, np.float64).mean(0, keepdims=True))
+    return pairwise_similarity(
+        drawn_NF, np.asarray(references_MF, np.float64).mean(0, keepdims=True)
+    )
 
 
 def matched_similarity(drawn_NF: np.ndarray, prompts_NF: np.ndarray) -> float:
-    """Mean cosine of every drawn picture with its own prompt: CLIP-T, neither scaled by 100 nor cut at 0.
+    """Mean cosine of every drawn picture with its own prompt: CLIP-T, neither scaled by 100 nor cut
+    at 0.
 
-    An encoder does not know the concept's name: its prompts say the class noun instead (DreamBooth).
+    An encoder does not know the concept's name: its prompts say the class noun instead
+    (DreamBooth).
     """
     drawn, prompts = _unit(drawn_NF), _unit(prompts_NF)
     if len(drawn) != len(prompts):
-        raise MetricError(f"similarity: {len(drawn)} pictures and {len(prompts)} prompts. Expected one prompt for each picture.")
+        raise MetricError(
+            f"similarity: {len(drawn)} pictures and {len(prompts)} prompts. Expected one prompt for"
+            " each picture."
+        )
     return float((drawn * prompts).sum(1).mean())
 
 
@@ -242,21 +296,29 @@ def _unit(features_NF: np.ndarray) -> np.ndarray:
     features = np.asarray(features_NF, np.float64)
     lengths = np.linalg.norm(features, axis=-1, keepdims=True)
     if features.ndim != 2 or not len(features) or not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise MetricError(f"similarity: features {features.shape}; expected [N, F] with N of 1 or more, finite, no row of zeros.")
+        raise MetricError(
+            f"similarity: features {features.shape}; expected [N, F] with N of 1 or more, finite,"
+            " no row of zeros."
+        )
     return features / lengths
 
 
 def same_logits(before, after) -> tuple[bool, float]:
-    """Whether the base's logits are exactly equal without the concept, and their largest difference.
+    """Whether the base's logits are exactly equal without the concept, and their largest
+    difference.
 
-    Arrays (or fp32 tensors on the CPU) of the same shape. Rows of a concept that is not in the prompt may not change anything.
+    Arrays (or fp32 tensors on the CPU) of the same shape. Rows of a concept that is not in the
+    prompt may not change anything.
 
         (1, 2) (1, 2)    ->  True, 0.0
         (1, 2) (1, 2.5)  ->  False, 0.5
     """
     a, b = np.asarray(before), np.asarray(after)
     if a.shape != b.shape:
-        raise MetricError(f"logits: shape {a.shape} before, {b.shape} after. Expected the same prompts and vocabulary.")
+        raise MetricError(
+            f"logits: shape {a.shape} before, {b.shape} after. Expected the same prompts and"
+            " vocabulary."
+        )
     differing = a != b
     differences = np.abs(a[differing].astype(np.float64) - b[differing])
     return not differing.any(), float(differences.max(initial=0.0))
@@ -282,9 +344,10 @@ class Estimate:
 def estimate(scores: Sequence[float]) -> Estimate:
     """The mean of one score for each concept, with Student's t interval.
 
-    Concepts are what a new user brings, so they are what is resampled: pictures of one concept are not independent. t rather than
-    bootstrap: benchmarks have 5 to 20 concepts, and there the percentile bootstrap is too narrow (Hesterberg 2015); t is
-    exact for normal scores and needs no seed. The interval of a share may reach past 0 or 1, and equal scores give 0, which is no
+    Concepts are what a new user brings, so they are what is resampled: pictures of one concept are
+    not independent. t rather than bootstrap: benchmarks have 5 to 20 concepts, and there the
+    percentile bootstrap is too narrow (Hesterberg 2015); t is exact for normal scores and needs no
+    seed. The interval of a share may reach past 0 or 1, and equal scores give 0, which is no
     certainty: then the concepts are too few.
 
         .5 .7 .9  ->  .70 with half-width 4.30 x .2 / sqrt(3) = .50
@@ -293,23 +356,33 @@ def estimate(scores: Sequence[float]) -> Estimate:
     centre = mean(values)
     if len(values) == 1:
         return Estimate(centre, None, 1)
-    return Estimate(centre, t_quantile(len(values) - 1) * values.std(ddof=1).item() / math.sqrt(len(values)), len(values))
+    return Estimate(
+        centre,
+        t_quantile(len(values) - 1) * values.std(ddof=1).item() / math.sqrt(len(values)),
+        len(values),
+    )
 
 
 def paired_difference(scores: Mapping[str, float], others: Mapping[str, float]) -> Estimate:
-    """How much better a method is than another on the same concepts (concept -> score), with its interval.
+    """How much better a method is than another on the same concepts (concept -> score), with its
+    interval.
 
     What concepts share cancels, so this is mostly narrower than the two intervals suggest.
 
         a .5 b .7   against   a .4 b .6   ->   .10 with half-width 0
     """
     if set(scores) != set(others):
-        raise MetricError(f"difference: concepts {sorted(scores)} and {sorted(others)}. Expected the same for both methods.")
+        raise MetricError(
+            f"difference: concepts {sorted(scores)} and {sorted(others)}. Expected the same for"
+            " both methods."
+        )
     return estimate([scores[concept] - others[concept] for concept in scores])
 
 
 def t_quantile(freedom: int) -> float:
-    """The two-sided 95 % point of Student's t: 12.706 for 1 degree of freedom, 2.262 for 9, 1.960 for very many."""
+    """The two-sided 95 % point of Student's t: 12.706 for 1 degree of freedom, 2.262 for 9, 1.960
+    for very many.
+    """
     low, high = 0.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,6 +1,8 @@
-"""Scores as a Markdown table, and a benchmark as one HTML page to look at: scores, references, drawings and answers.
+"""Scores as a Markdown table, and a benchmark as one HTML page to look at: scores, references,
+drawings and answers.
 
-The page holds everything in itself (pictures as data, no script, nothing fetched) and follows the reader's light or dark setting.
+The page holds everything in itself (pictures as data, no script, nothing fetched) and follows the
+reader's light or dark setting.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class ConceptSheet:
     drawn: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Drawings by method."""
     prompts: tuple[str, ...] = ()
-    """What each drawing was asked for, in the same order for every method; () says nothing under them."""
+    """What each drawing was asked for, in the same order for every method; () says nothing under
+    them.
+    """
     answers: tuple[Prediction, ...] = ()
 
 
@@ -82,11 +86,19 @@ class Page:
     concepts: tuple[ConceptSheet, ...] = ()
 
 
-def table(scores: Scores, metrics: Sequence[str] | None = None, *, controls: Collection[str] = (), signed: bool = False) -> str:
-    """A Markdown table, a row for each method, controls in italics; '-' where there is no such number.
+def table(
+    scores: Scores,
+    metrics: Sequence[str] | None = None,
+    *,
+    controls: Collection[str] = (),
+    signed: bool = False,
+) -> str:
+    """A Markdown table, a row for each method, controls in italics; '-' where there is no such
+    number.
 
-    Names of methods and metrics are seen as they are, whatever they say. `signed` is for differences.
-    The number of concepts and the kind of interval are said below, where there are intervals.
+    Names of methods and metrics are seen as they are, whatever they say. `signed` is for
+    differences. The number of concepts and the kind of interval are said below, where there are
+    intervals.
 
         {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}   ->   | | vqa |
                                                                              |---|---|
@@ -104,12 +116,21 @@ def table(scores: Scores, metrics: Sequence[str] | None = None, *, controls: Col
 
 def write(page: Page, path: str | Path) -> Path:
     """Write the page as one HTML file. Raises `PictureError` for a picture that cannot be read."""
-    parts = [f"<h1>{escape(page.title)}</h1>", *(f"<p>{escape(note)}</p>" for note in page.notes), _score_table(page)]
+    parts = [
+        f"<h1>{escape(page.title)}</h1>",
+        *(f"<p>{escape(note)}</p>" for note in page.notes),
+        _score_table(page),
+    ]
     if page.concepts:
-        links = (f'<a href="#concept-{i}">{escape(sheet.name)}</a>' for i, sheet in enumerate(page.concepts))
+        links = (
+            f'<a href="#concept-{i}">{escape(sheet.name)}</a>'
+            for i, sheet in enumerate(page.concepts)
+        )
         parts.append(f"<nav>{''.join(links)}</nav>")
     parts += [_section(sheet, i, page.controls) for i, sheet in enumerate(page.concepts)]
-    html = "\n".join([HEAD.format(title=escape(page.title), style=STYLE), *parts, "</body>", "</html>", ""])
+    html = "\n".join(
+        [HEAD.format(title=escape(page.title), style=STYLE), *parts, "</body>", "</html>", ""]
+    )
     write_aside(Path(path), html.encode())
     return Path(path)
 
@@ -130,7 +151,12 @@ def _number(value: float | Estimate | None, metric: str, *, signed: bool = False
 
 
 def _interval_note(scores: Scores) -> str:
-    estimates = [value for numbers in scores.values() for value in numbers.values() if isinstance(value, Estimate)]
+    estimates = [
+        value
+        for numbers in scores.values()
+        for value in numbers.values()
+        if isinstance(value, Estimate)
+    ]
     if all(estimate.half_width is None for estimate in estimates):  # as where there is one concept
         return ""
     said = " or ".join(map(str, sorted({estimate.n for estimate in estimates})))
@@ -145,9 +171,16 @@ def _score_table(page: Page) -> str:
     head = "".join(f"<th>{escape(metric)}</th>" for metric in page.metrics)
     rows = []
     for method, numbers in page.scores.items():
-        cells = "".join(f"<td>{_number(numbers.get(metric), metric)}</td>" for metric in page.metrics)
-        rows.append(f"<tr{_control(method, page.controls)}><th>{_label(method, page.controls)}</th>{cells}</tr>")
-    shown = f'<div class="wide"><table class="scores"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
+        cells = "".join(
+            f"<td>{_number(numbers.get(metric), metric)}</td>" for metric in page.metrics
+        )
+        rows.append(
+            f"<tr{_control(method, page.controls)}><th>{_label(method, page.controls)}</th>{cells}</tr>"
+        )
+    shown = (
+        '<div class="wide"><table'
+        f' class="scores"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
+    )
     note = _interval_note(page.scores)
     return shown + (f'<p class="note">{note}</p>' if note else "")
 
@@ -178,7 +211,10 @@ def _pictures(paths: Sequence[Path], prompts: Sequence[str], what: str) -> str:
     for path, caption in zip(paths, captions, strict=True):
         uri, small = _data_uri(path)
         said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        figures.append(f'<figure><img{small} alt="{escape(f"{what}: {caption}" if caption else what)}" src="{uri}">{said}</figure>')
+        figures.append(
+            f'<figure><img{small} alt="{escape(f"{what}: {caption}" if caption else what)}"'
+            f' src="{uri}">{said}</figure>'
+        )
     return f'<div class="row">{"".join(figures)}</div>'
 
 
@@ -190,11 +226,16 @@ def _data_uri(path: Path) -> tuple[str, str]:
     picture.thumbnail((SIDE, SIDE))
     data = io.BytesIO()
     picture.save(data, kind)
-    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}", ' class="pixels"' if is_pixel_art else ""
+    return (
+        f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}",
+        ' class="pixels"' if is_pixel_art else "",
+    )
 
 
 def _answers(answers: Sequence[Prediction], controls: Collection[str]) -> str:
-    """A row for each question (about its picture), a column for each method; what is not fully right is underlined."""
+    """A row for each question (about its picture), a column for each method; what is not fully
+    right is underlined.
+    """
     methods = list(dict.fromkeys(p.method for p in answers))
     rows: dict[tuple, dict[str, Prediction]] = {}
     for p in answers:
@@ -203,10 +244,16 @@ def _answers(answers: Sequence[Prediction], controls: Collection[str]) -> str:
     lines = []
     for (task, question, picture, expected), given in rows.items():
         about = f"{task}, {Path(picture).name}" if picture else task
-        asked = f'<td>{escape(question)}<br><span class="note">{escape(about)}</span></td><td>{escape(expected)}</td>'
+        asked = (
+            f"<td>{escape(question)}<br><span"
+            f' class="note">{escape(about)}</span></td><td>{escape(expected)}</td>'
+        )
         lines.append(f"<tr>{asked}{''.join(_answer(given.get(m)) for m in methods)}</tr>")
     body = f"<tr><th>question</th><th>expected</th>{head}</tr>{''.join(lines)}"
-    return f'<details><summary>{len(rows)} questions</summary><div class="wide"><table>{body}</table></div></details>'
+    return (
+        f"<details><summary>{len(rows)} questions</summary><div"
+        f' class="wide"><table>{body}</table></div></details>'
+    )
 
 
 def _answer(p: Prediction | None) -> str:

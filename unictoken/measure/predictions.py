@@ -1,10 +1,11 @@
-"""Every prediction beside its score, one JSON line each, so that anyone can recount and a stopped benchmark goes on.
+"""Every prediction beside its score, one JSON line each, so that anyone can recount and a stopped
+benchmark goes on.
 
     {"run": "3f2a...", "row": 1, "rows": 160, "concept": "bo", "method": "joint", "task": "vqa", "question": ..., "expected": ...,
      "given": ..., "score": 1.0, "picture": "bo/0.png"}
 
-A concept and method are measured together and appended together: `rows` lines, of which this is number `row`. What a crash left
-of them is dropped when the file is opened again.
+A concept and method are measured together and appended together: `rows` lines, of which this is
+number `row`. What a crash left of them is dropped when the file is opened again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from unictoken.core.errors import UserError
 
 
 class PredictionsError(UserError):
-    """A file of predictions that cannot be read or gone on with: where, what was found, what to do."""
+    """A file of predictions that cannot be read or gone on with: where, what was found, what to
+    do.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,9 @@ class Prediction:
     score: float | None
     """None: could not be scored (a verdict that nobody can read). Never counted as nought."""
     picture: str | None = None
-    """Path of the picture that was asked about or drawn: from the dataset's folder, or from the run's."""
+    """Path of the picture that was asked about or drawn: from the dataset's folder, or from the
+    run's.
+    """
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,10 @@ class _Line:
 
     def to_json(self) -> str:
         numbers = {"run": self.run, "row": self.row, "rows": self.rows}
-        return json.dumps({**numbers, **asdict(self.prediction)}, ensure_ascii=False, allow_nan=False) + "\n"
+        return (
+            json.dumps({**numbers, **asdict(self.prediction)}, ensure_ascii=False, allow_nan=False)
+            + "\n"
+        )
 
 
 class Predictions:
@@ -65,8 +73,8 @@ class Predictions:
             kept.add(measured)                # all of <bo> with joint
         kept.of("bo", "joint")
 
-    `run` is a digest of whatever the numbers depend on (config, seed, base): a file of another run is refused. Opening it drops
-    what a crash left half-written.
+    `run` is a digest of whatever the numbers depend on (config, seed, base): a file of another run
+    is refused. Opening it drops what a crash left half-written.
     """
 
     def __init__(self, path: str | Path, *, run: str):
@@ -74,9 +82,14 @@ class Predictions:
         self.run = run
         lines = _parsed(self.path)
         if strange := {line.run for line in lines} - {run}:
-            raise PredictionsError(f"{self.path}: predictions of run {min(strange)}, this is run {run}. Choose another file, or remove it.")
+            raise PredictionsError(
+                f"{self.path}: predictions of run {min(strange)}, this is run {run}. Choose another"
+                " file, or remove it."
+            )
         self._groups = _whole_groups(lines)
-        whole = "".join(line.to_json() for group in self._groups.values() for line in group).encode()
+        whole = "".join(
+            line.to_json() for group in self._groups.values() for line in group
+        ).encode()
         if self.path.exists() and self.path.stat().st_size != len(whole):
             write_aside(self.path, whole)
 
@@ -96,13 +109,18 @@ class Predictions:
         lines = [_Line(p, self.run, i, len(predictions)) for i, p in enumerate(predictions, 1)]
         if len({line.group for line in lines}) != 1 or self.has(*lines[0].group):
             found = sorted({line.group for line in lines})
-            raise PredictionsError(f"{self.path}: predictions of {found}; expected all of one concept and method that is not there yet.")
+            raise PredictionsError(
+                f"{self.path}: predictions of {found}; expected all of one concept and method that"
+                " is not there yet."
+            )
         append(self.path, "".join(line.to_json() for line in lines))
         self._groups[lines[0].group] = lines
 
 
 def append(path: Path, text: str) -> None:
-    """Add whole lines to a file, in place of what a crash left of its last one; on return they are on the disk."""
+    """Add whole lines to a file, in place of what a crash left of its last one; on return they are
+    on the disk.
+    """
     make_folder(path.parent)
     with open(path, "ab") as file:
         file.truncate(sum(len(line) + 1 for line in whole_lines(path)))
@@ -119,7 +137,9 @@ def whole_lines(path: Path) -> list[bytes]:
 def read(path: str | Path) -> list[Prediction]:
     """The predictions of a file of any run, for recounting; the file stays as it is."""
     check_file(Path(path), PredictionsError, "predictions that eval/run.py wrote")
-    return [line.prediction for group in _whole_groups(_parsed(Path(path))).values() for line in group]
+    return [
+        line.prediction for group in _whole_groups(_parsed(Path(path))).values() for line in group
+    ]
 
 
 def _parsed(path: Path) -> list[_Line]:
@@ -132,7 +152,10 @@ def _parse(line: bytes, where: str) -> _Line:
         own = {field.name: values[field.name] for field in fields(Prediction)}
         return _Line(Prediction(**own), values["run"], values["row"], values["rows"])
     except (ValueError, KeyError, TypeError) as error:
-        raise PredictionsError(f"{where}: not a prediction ({type(error).__name__}: {error}). Remove the line, or the file.") from None
+        raise PredictionsError(
+            f"{where}: not a prediction ({type(error).__name__}: {error}). Remove the line, or the"
+            " file."
+        ) from None
 
 
 def _whole_groups(lines: Iterable[_Line]) -> dict[tuple[str, str], list[_Line]]:
@@ -140,4 +163,8 @@ def _whole_groups(lines: Iterable[_Line]) -> dict[tuple[str, str], list[_Line]]:
     groups: dict[tuple[str, str], list[_Line]] = {}
     for line in lines:
         groups.setdefault(line.group, []).append(line)
-    return {key: group for key, group in groups.items() if [line.row for line in group] == list(range(1, group[0].rows + 1))}
+    return {
+        key: group
+        for key, group in groups.items()
+        if [line.row for line in group] == list(range(1, group[0].rows + 1))
+    }

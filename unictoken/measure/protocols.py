@@ -1,7 +1,8 @@
-"""The protocols: what a conditioning is asked about one concept of a dataset, and how each answer is scored.
+"""The protocols: what a conditioning is asked about one concept of a dataset, and how each answer
+is scored.
 
-Every protocol gives predictions (`predictions.py`), and every number is made of predictions alone (`scores.py`), so that anyone can
-recount. Tasks of predictions:
+Every protocol gives predictions (`predictions.py`), and every number is made of predictions alone
+(`scores.py`), so that anyone can recount. Tasks of predictions:
 
     positive, negative_<grade>     recognition: yes or no, by its probability
     vqa, text_qa, facts            free answers; facts are what the owner told and no picture shows
@@ -50,7 +51,9 @@ MAX_ANSWER = 24  # ids
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A concept of a dataset made ready to be asked about: its test pictures encoded once, its truth where it is known."""
+    """A concept of a dataset made ready to be asked about: its test pictures encoded once, its
+    truth where it is known.
+    """
 
     concept: Concept
     root: Path
@@ -66,10 +69,20 @@ class Subject:
 
 def make_ready(base: Base, concept: Concept, root: Path, truth: Truth | None = None) -> Subject:
     """Encode every picture that the concept's test shows."""
-    files = list(dict.fromkeys(file for record in concept.records if record.split == "test" for file in record.pictures))
+    files = list(
+        dict.fromkeys(
+            file for record in concept.records if record.split == "test" for file in record.pictures
+        )
+    )
     encoded = base.encode(map(read_shrunk, files))
     references = tuple(map(read_shrunk, concept.pictures))
-    return Subject(concept=concept, root=root, ids=dict(zip(files, encoded, strict=True)), references=references, truth=truth)
+    return Subject(
+        concept=concept,
+        root=root,
+        ids=dict(zip(files, encoded, strict=True)),
+        references=references,
+        truth=truth,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +96,13 @@ class Trial:
     drawings: Path
     seed: int
     list_options: bool = True
-    """Of multiple choice, after the question; else the question is asked alone, and what is answered is looked for among the options."""
+    """Of multiple choice, after the question; else the question is asked alone, and what is
+    answered is looked for among the options.
+    """
     previews: int = 1
-    """Tokens draw everything once more, and of so many drawings the one is judged that they recognise best; 1: they do not."""
+    """Tokens draw everything once more, and of so many drawings the one is judged that they
+    recognise best; 1: they do not.
+    """
 
     def predictions(self) -> list[Prediction]:
         """Every protocol that the dataset has records for."""
@@ -115,7 +132,11 @@ class Trial:
         made = []
         for record, given in zip(asked, said, strict=True):
             name = "facts" if record.question in told and not record.pictures else task
-            made.append(self._prediction(name, record, given=given, score=float(metrics.exact(given, record.answer))))
+            made.append(
+                self._prediction(
+                    name, record, given=given, score=float(metrics.exact(given, record.answer))
+                )
+            )
             if isinstance(self.judge, EndpointJudge):
                 score = self.judge.compare(record.question, record.answer, given).score
                 made.append(self._prediction(f"{name}_judged", record, given=given, score=score))
@@ -128,17 +149,28 @@ class Trial:
             asked = [record for record in self._records(task) if record.options]
             choices = [shuffled(record, self.subject.root) for record in asked]
             pairs = zip(asked, choices, strict=True)
-            questions = [f"{record.question} {_listed(choice)}" if self.list_options else record.question for record, choice in pairs]
+            questions = [
+                f"{record.question} {_listed(choice)}" if self.list_options else record.question
+                for record, choice in pairs
+            ]
             said = self._ask(questions, asked)
             name = "choice" if task == "choice" else f"{task}_choice"
             made += [
-                self._prediction(name, record, given=given, score=float(metrics.chosen(given, c.options) == c.right), question=question)
+                self._prediction(
+                    name,
+                    record,
+                    given=given,
+                    score=float(metrics.chosen(given, c.options) == c.right),
+                    question=question,
+                )
                 for record, question, c, given in zip(asked, questions, choices, said, strict=True)
             ]
         return made
 
     def caption(self) -> list[Prediction]:
-        """Captions of every picture of the recognition test: whether they name the concept, and what of the scene they say."""
+        """Captions of every picture of the recognition test: whether they name the concept, and
+        what of the scene they say.
+        """
         asked = self._pictured()
         said = self.spoken.caption(self.subject.images(asked)) if asked else []
         made = []
@@ -146,19 +178,33 @@ class Trial:
             own = record.answer == YES
             task = "caption" if own else "caption_other"
             score = None if named is None else float(named == own)
-            made.append(self._prediction(task, record, given=given, score=score, question="caption"))
+            made.append(
+                self._prediction(task, record, given=given, score=score, question="caption")
+            )
             if own and self.subject.truth:
                 phrases = self.subject.truth.said_in(record.pictures[0].name)
-                score, expected = metrics.attributes_said([given], [phrases])["attributes"], "; ".join(phrases.values())
-                made.append(self._prediction("attributes", record, given=given, score=score, question="caption", expected=expected))
+                score, expected = (
+                    metrics.attributes_said([given], [phrases])["attributes"],
+                    "; ".join(phrases.values()),
+                )
+                made.append(
+                    self._prediction(
+                        "attributes",
+                        record,
+                        given=given,
+                        score=score,
+                        question="caption",
+                        expected=expected,
+                    )
+                )
         return made
 
     def _named(self, asked: list[Record], captions: list[str]) -> list[bool | None]:
         """Whether each caption names the concept.
 
-        Tokens say its marker. Who was told of it in words says the plain word of its name, which may be
-        an ordinary one ('red', 'will'): where the base says that word of these pictures also when it was
-        told of nobody, it cannot be told (None).
+        Tokens say its marker. Who was told of it in words says the plain word of its name, which
+        may be an ordinary one ('red', 'will'): where the base says that word of these pictures also
+        when it was told of nobody, it cannot be told (None).
         """
         name = self.subject.concept.name
         if self.spoken.concept is not None:
@@ -180,7 +226,9 @@ class Trial:
         made = []
         for i, (record, picture) in enumerate(pictures):
             kept = self._kept(picture, f"{i:02d}")
-            made.append(self._prediction("drawn", record, given=record.kind, score=None, picture=kept))
+            made.append(
+                self._prediction("drawn", record, given=record.kind, score=None, picture=kept)
+            )
             made += self._judged(record, picture, kept)
         if self.judge is None:
             return made
@@ -188,17 +236,32 @@ class Trial:
         return [*made, *helped, *self._previewed(asked)]
 
     def _recaptioned(self, asked: list[Record]) -> list[Prediction]:
-        """Knowledge-driven prompts again, where the model is first asked what they only point at (`Conditioning.recaption`)."""
+        """Knowledge-driven prompts again, where the model is first asked what they only point at
+        (`Conditioning.recaption`).
+        """
         drawn = self._drawn(asked, self.spoken.knowing(), recaption=True)
-        return [p for record, picture in drawn for p in self._judged(record, picture, option="_recaption")]
+        return [
+            p
+            for record, picture in drawn
+            for p in self._judged(record, picture, option="_recaption")
+        ]
 
     def _previewed(self, asked: list[Record]) -> list[Prediction]:
-        """Every prompt again, where of several drawings the one is kept that the tokens recognise best."""
+        """Every prompt again, where of several drawings the one is kept that the tokens recognise
+        best.
+        """
         if self.previews == 1 or self.spoken.concept is None:
             return []
         drawn = self._drawn(asked, self.spoken, previews=self.previews)
-        kept = [self._kept(picture, f"{i:02d}-of-{self.previews}") for i, (_, picture) in enumerate(drawn)]
-        return [p for (record, picture), file in zip(drawn, kept, strict=True) for p in self._judged(record, picture, file, option="_preview")]
+        kept = [
+            self._kept(picture, f"{i:02d}-of-{self.previews}")
+            for i, (_, picture) in enumerate(drawn)
+        ]
+        return [
+            p
+            for (record, picture), file in zip(drawn, kept, strict=True)
+            for p in self._judged(record, picture, file, option="_preview")
+        ]
 
     def _kept(self, picture: Image.Image, name: str) -> str:
         """The path of a drawing, now that it is a file, as predictions say it."""
@@ -207,65 +270,147 @@ class Trial:
         picture.save(file)
         return str(file.relative_to(self.drawings.parent))
 
-    def _drawn(self, records: list[Record], spoken: Conditioning, **options) -> list[tuple[Record, Image.Image]]:
-        drawn = spoken.draw([record.question for record in records], Draw(seed=self.seed), **options) if records else []
+    def _drawn(
+        self, records: list[Record], spoken: Conditioning, **options
+    ) -> list[tuple[Record, Image.Image]]:
+        drawn = (
+            spoken.draw([record.question for record in records], Draw(seed=self.seed), **options)
+            if records
+            else []
+        )
         return list(zip(records, drawn, strict=True))
 
-    def _judged(self, record: Record, picture: Image.Image, file: str | None = None, *, option: str = "") -> list[Prediction]:
-        """What a drawing shows: who it is, what the prompt asked for, or the hat that only a fact tells. `option`: how it was drawn."""
+    def _judged(
+        self, record: Record, picture: Image.Image, file: str | None = None, *, option: str = ""
+    ) -> list[Prediction]:
+        """What a drawing shows: who it is, what the prompt asked for, or the hat that only a fact
+        tells. `option`: how it was drawn.
+        """
         if self.judge is None:
             return []
         claims = self._claims(record)
         verdicts = self.judge.check([picture] * len(claims), list(claims.values()))
         made = [
-            self._prediction(task + option, record, given=verdict.said, score=verdict.score, expected=claims[task].text, picture=file)
+            self._prediction(
+                task + option,
+                record,
+                given=verdict.said,
+                score=verdict.score,
+                expected=claims[task].text,
+                picture=file,
+            )
             for task, verdict in zip(claims, verdicts, strict=True)
         ]
-        if record.kind != KNOWLEDGE and self.subject.concept.pet and isinstance(self.judge, WorldJudge):
-            seen, exact = self.judge.judge.read([picture])[0].fur_rgb, self.subject.concept.pet.fur_rgb
-            told = {"given": str([round(v) for v in seen]), "expected": str(list(exact)), "picture": file}
-            made.append(self._prediction("palette" + option, record, score=float(np.linalg.norm(np.subtract(seen, exact))), **told))
+        if (
+            record.kind != KNOWLEDGE
+            and self.subject.concept.pet
+            and isinstance(self.judge, WorldJudge)
+        ):
+            seen, exact = (
+                self.judge.judge.read([picture])[0].fur_rgb,
+                self.subject.concept.pet.fur_rgb,
+            )
+            told = {
+                "given": str([round(v) for v in seen]),
+                "expected": str(list(exact)),
+                "picture": file,
+            }
+            made.append(
+                self._prediction(
+                    "palette" + option,
+                    record,
+                    score=float(np.linalg.norm(np.subtract(seen, exact))),
+                    **told,
+                )
+            )
         return made
 
     def _claims(self, record: Record) -> dict[str, Claim]:
         """What is to be checked of a drawing, by task."""
-        concept, truth, references = self.subject.concept, self.subject.truth, self.subject.references
+        concept, truth, references = (
+            self.subject.concept,
+            self.subject.truth,
+            self.subject.references,
+        )
 
         def shows(what: str) -> str:
-            return without_name(f"The picture shows '{record.question}'{what}", concept.name, concept.class_noun)
+            return without_name(
+                f"The picture shows '{record.question}'{what}", concept.name, concept.class_noun
+            )
 
         if record.kind == KNOWLEDGE:
             text = shows(f", where {' '.join(concept.facts)}")
-            return {"knowledge": Claim(text=text, attributes=truth.hat if truth else {}, references=references)}
+            return {
+                "knowledge": Claim(
+                    text=text, attributes=truth.hat if truth else {}, references=references
+                )
+            }
         who = {name: getattr(concept.pet, name) for name in IDENTITY} if concept.pet else {}
-        claims = {"identity": Claim(text=f"It is the {concept.class_noun} of the reference pictures.", attributes=who, references=references)}
+        claims = {
+            "identity": Claim(
+                text=f"It is the {concept.class_noun} of the reference pictures.",
+                attributes=who,
+                references=references,
+            )
+        }
         wished = truth.prompts.get(record.question, {}) if truth else {}
         if wished or not truth:
             claims["prompt"] = Claim(text=shows("."), attributes=wished)
         return claims
 
     def unchanged(self) -> list[Prediction]:
-        """Whether the next logits after a caption's question, without the concept's name, are the base's own with the concept loaded."""
+        """Whether the next logits after a caption's question, without the concept's name, are the
+        base's own with the concept loaded.
+        """
         if self.spoken.concept is None:
             return []
         base, question = self.spoken.base, templates.CAPTION[0]
         asked = [r for r in self._pictured() if r.answer == YES]
         form = base.vocab.encode(question)
-        prompts = [user_turn([*base.vocab.picture(ids), *form], base.vocab) for ids in map(self.subject.ids.get, _files(asked))]
-        pairs = zip(asked, next_logits(base, prompts), next_logits(self.spoken.speaker, prompts), strict=True) if prompts else ()
+        prompts = [
+            user_turn([*base.vocab.picture(ids), *form], base.vocab)
+            for ids in map(self.subject.ids.get, _files(asked))
+        ]
+        pairs = (
+            zip(
+                asked,
+                next_logits(base, prompts),
+                next_logits(self.spoken.speaker, prompts),
+                strict=True,
+            )
+            if prompts
+            else ()
+        )
         made = []
         for record, before, after in pairs:
             same, difference = metrics.same_logits(before, after)
-            made.append(self._prediction("unchanged", record, given=str(difference), score=float(same), question=question, expected="0.0"))
+            made.append(
+                self._prediction(
+                    "unchanged",
+                    record,
+                    given=str(difference),
+                    score=float(same),
+                    question=question,
+                    expected="0.0",
+                )
+            )
         return made
 
     def _records(self, task: str) -> list[Record]:
         """The test records that are about this concept alone: only its tokens are loaded."""
-        return [r for r in self.subject.concept.select(task, split="test") if r.concepts == (self.subject.concept.name,)]
+        return [
+            r
+            for r in self.subject.concept.select(task, split="test")
+            if r.concepts == (self.subject.concept.name,)
+        ]
 
     def _pictured(self) -> list[Record]:
         """One record for each picture of the recognition test, however often it is asked about."""
-        return list({(record.pictures[0], record.answer): record for record in self._records("recognise")}.values())
+        return list(
+            {
+                (record.pictures[0], record.answer): record for record in self._records("recognise")
+            }.values()
+        )
 
     def _ask(self, questions: list[str], records: list[Record]) -> list[str]:
         """Answers in order; records of one task are all about pictures, or all about none."""
@@ -274,26 +419,44 @@ class Trial:
         seen = self.subject.images(records) if records[0].pictures else None
         return self.spoken.ask(questions, seen, max_ids=MAX_ANSWER)
 
-    def _prediction(self, task: str, record: Record, *, given: str, score: float | None, **other) -> Prediction:
+    def _prediction(
+        self, task: str, record: Record, *, given: str, score: float | None, **other
+    ) -> Prediction:
         shown = str(record.pictures[0].relative_to(self.subject.root)) if record.pictures else None
         known = {"question": record.question, "expected": record.answer, "picture": shown} | other
-        return Prediction(concept=self.subject.concept.name, method=self.method, task=task, given=given, score=score, **known)
+        return Prediction(
+            concept=self.subject.concept.name,
+            method=self.method,
+            task=task,
+            given=given,
+            score=score,
+            **known,
+        )
 
 
 def shuffled(record: Record, root: Path) -> metrics.Choice:
     """A record's options in an order of its own place, the same wherever the dataset lies."""
     place = str(record.where).removeprefix(str(root))
-    return metrics.shuffle(metrics.Choice(record.options, record.options.index(record.answer)), record=place)
+    return metrics.shuffle(
+        metrics.Choice(record.options, record.options.index(record.answer)), record=place
+    )
 
 
 def without_name(text: str, name: str, noun: str) -> str:
     """A text for who was never told of the concept: 'a <bo> by <bo>' becomes 'a dog by the dog'."""
-    with_article = re.sub(rf"\b(a|an|the) <{re.escape(name)}>", lambda found: f"the {noun}" if found[1] == "the" else a(noun), text)
+    with_article = re.sub(
+        rf"\b(a|an|the) <{re.escape(name)}>",
+        lambda found: f"the {noun}" if found[1] == "the" else a(noun),
+        text,
+    )
     return with_article.replace(f"<{name}>", f"the {noun}")
 
 
 def _listed(choice: metrics.Choice) -> str:
-    return " ".join(f"{letter}. {option}" for letter, option in zip(metrics.LETTERS, choice.options, strict=False))
+    return " ".join(
+        f"{letter}. {option}"
+        for letter, option in zip(metrics.LETTERS, choice.options, strict=False)
+    )
 
 
 def _files(records: Sequence[Record]) -> list[Path]:

@@ -1,4 +1,6 @@
-"""What a run of learning leaves to look at: the concept file, a grid, the answers, a report with controls."""
+"""What a run of learning leaves to look at: the concept file, a grid, the answers, a report with
+controls.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,25 @@ from unictoken.model.base import Base
 from unictoken.model.pixels import grid
 
 COMPARED = ("none", "class_noun", "text_prompt", "wrong_concept")  # controls in the report of a run
-COLUMNS = ("recognition", "recognition_twins", "vqa", "text_qa", "facts", "identity", "palette", "prompt", "positive", "negatives", "psnr")
+COLUMNS = (
+    "recognition",
+    "recognition_twins",
+    "vqa",
+    "text_qa",
+    "facts",
+    "identity",
+    "palette",
+    "prompt",
+    "positive",
+    "negatives",
+    "psnr",
+)
 HELD_OUT_SEED = 999  # of the pictures that a run is measured on, beside its own seed
 SOME = 64  # of the training negatives
-NO_TEST = "Measured on the reference pictures and the training negatives themselves: a check that learning worked, not a test."
+NO_TEST = (
+    "Measured on the reference pictures and the training negatives themselves: a check that"
+    " learning worked, not a test."
+)
 
 
 def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
@@ -56,35 +73,68 @@ def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
         return finish(base, settings, *learned)
 
 
-def finish(base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, lesson: Lesson) -> str:
-    """Measure, write everything into the run folder and the concept file into its own; gives what to print."""
+def finish(
+    base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, lesson: Lesson
+) -> str:
+    """Measure, write everything into the run folder and the concept file into its own; gives what
+    to print.
+    """
     folder = settings.folder
     path = concept_file.path_of(concept.name, settings.concepts)
     concept_file.save(concept, path)  # kept, whatever measuring finds
     spoken = with_tokens(base, concept)
     decibels = lesson.decibels
-    rows = _table_rows(base, concept, source, lesson, settings, mean(decibels) if decibels else None)
+    rows = _table_rows(
+        base, concept, source, lesson, settings, mean(decibels) if decibels else None
+    )
     numbers = rows[concept.method]
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
     concept_file.save(concept, path)
     answers = _answers(spoken, settings, source, lesson)
-    write_aside(folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode())
+    write_aside(
+        folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
+    )
     grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
     sections = [f"# {markdown(f'<{concept.name}>, {a(concept.class_noun)}')}", ""]
-    sections += [markdown(f"Learned with {concept.method}, seed {concept.seed}, on {base.name}."), ""]
+    sections += [
+        markdown(f"Learned with {concept.method}, seed {concept.seed}, on {base.name}."),
+        "",
+    ]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
-        grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(folder / "references-as-seen.png")
-        sections += ["As the base's image tokenizer sees them:", "", "![](references-as-seen.png)", ""]
+        grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(
+            folder / "references-as-seen.png"
+        )
+        sections += [
+            "As the base's image tokenizer sees them:",
+            "",
+            "![](references-as-seen.png)",
+            "",
+        ]
         sections += [_world_note(lesson), ""]
     if settings.prompts and spoken.can_draw:
         sections += _drawn(spoken, settings, folder)
     sections += ["## Answers", "", *(_told(**answer) for answer in answers), "", "## Scores", ""]
-    sections += [page.table(rows, columns, controls=COMPARED), "", markdown(" ".join(_explained(source, settings))), ""]
+    sections += [
+        page.table(rows, columns, controls=COMPARED),
+        "",
+        markdown(" ".join(_explained(source, settings))),
+        "",
+    ]
     write_aside(folder / "report.md", "\n".join(sections).encode())
     lines = [f"{said['question']}  {said['answer']}" for said in answers]
-    return "\n".join([*lines, "", page.table(rows, columns, controls=COMPARED), "", *lesson.notes, f"{path}", f"{folder / 'report.md'}"])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            page.table(rows, columns, controls=COMPARED),
+            "",
+            *lesson.notes,
+            f"{path}",
+            f"{folder / 'report.md'}",
+        ]
+    )
 
 
 def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
@@ -106,34 +156,64 @@ def _told(question: str, answer: str) -> str:
     return f"- {markdown(question)}{said}"
 
 
-def _answers(spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson) -> list[dict]:
-    """Questions without a picture, the owner's questions, and what the first reference picture shows."""
+def _answers(
+    spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson
+) -> list[dict]:
+    """Questions without a picture, the owner's questions, and what the first reference picture
+    shows.
+    """
     toy = is_of_toy_world(spoken.base)  # that base was never taught to tell all it knows
     pairs = source.questions if toy else lesson.material.questions
     owners = [unmark(question, source.name) for question, _ in pairs]
     questions = [*map(settings.named, settings.questions), *owners]
-    said = [{"question": q, "answer": a} for q, a in zip(questions, spoken.ask(questions), strict=True)]
+    said = [
+        {"question": q, "answer": a} for q, a in zip(questions, spoken.ask(questions), strict=True)
+    ]
     first = lesson.material.pictures_NK[:1]
-    said.append({"question": "(the first picture) describe the photo.", "answer": spoken.caption(first)[0]})
+    said.append(
+        {"question": "(the first picture) describe the photo.", "answer": spoken.caption(first)[0]}
+    )
     probability = spoken.recognise(first)[0]
     answer = f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"
-    said.append({"question": f"(the first picture) is <{source.name}> in the photo?", "answer": answer})
+    said.append(
+        {"question": f"(the first picture) is <{source.name}> in the photo?", "answer": answer}
+    )
     return said
 
 
-def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Lesson, settings: RunConfig, decibels: float | None):
-    """Scores with controls: on held-out pictures where the truth is known, else on what the run has."""
+def _table_rows(
+    base: Base,
+    concept: ConceptTokens,
+    source: Source,
+    lesson: Lesson,
+    settings: RunConfig,
+    decibels: float | None,
+):
+    """Scores with controls: on held-out pictures where the truth is known, else on what the run
+    has.
+    """
     if not _truth_is_known(source, settings):
         return {concept.method: _own_scores(with_tokens(base, concept), lesson, decibels)}
     root = settings.folder / "held-out"
     shutil.rmtree(root, ignore_errors=True)
     seed = (settings.seed, HELD_OUT_SEED)
-    write_concept(ToyConcept(pet=source.pet, facts=None, source=source, seed=seed), root, np.random.default_rng(seed))
+    write_concept(
+        ToyConcept(pet=source.pet, facts=None, source=source, seed=seed),
+        root,
+        np.random.default_rng(seed),
+    )
     shown = read(root, "unifybench").concepts[concept.name]
     subject = make_ready(base, shown, root, read_truth(root, concept.name))
-    how = {"judge": WorldJudge(load_judge(settings.judge)), "drawings": root / "drawings", "seed": settings.seed}
+    how = {
+        "judge": WorldJudge(load_judge(settings.judge)),
+        "drawings": root / "drawings",
+        "seed": settings.seed,
+    }
     how["list_options"] = not is_of_toy_world(base)  # that base was never taught to read them
-    compared = {concept.method: with_tokens(base, concept), **controls_of(base, shown, wrong=_another_concept(base, settings))}
+    compared = {
+        concept.method: with_tokens(base, concept),
+        **controls_of(base, shown, wrong=_another_concept(base, settings)),
+    }
     shown = [(name, c) for name, c in compared.items() if name in (concept.method, *COMPARED)]
     return {
         name: scores(Trial(method=name, spoken=c, subject=subject, **how).predictions())
@@ -143,7 +223,10 @@ def _table_rows(base: Base, concept: ConceptTokens, source: Source, lesson: Less
 
 def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
     """`settings.other`, where it was learned on this base and is not the run's own."""
-    path, own = shipped.find_concept(settings.other or ""), concept_file.path_of(settings.concept.name, settings.concepts)
+    path, own = (
+        shipped.find_concept(settings.other or ""),
+        concept_file.path_of(settings.concept.name, settings.concepts),
+    )
     if not path.is_file() or path.resolve() == own.resolve():
         return None
     if not concept_file.is_of_base(concept_file.read_header(path)["base_fingerprint"], base):
@@ -157,7 +240,9 @@ def _truth_is_known(source: Source, settings: RunConfig) -> bool:
 
 
 def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) -> dict[str, float]:
-    others = torch.cat(list(lesson.material.negatives.values())) if lesson.material.negatives else None
+    others = (
+        torch.cat(list(lesson.material.negatives.values())) if lesson.material.negatives else None
+    )
     scores = {"positive": mean(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
     if others is not None:
         some = torch.linspace(0, len(others) - 1, min(SOME, len(others))).long()  # of every grade
@@ -176,9 +261,11 @@ def _explained(source: Source, settings: RunConfig) -> list[str]:
     if not _truth_is_known(source, settings):
         return [NO_TEST]
     explained = (
-        "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning. recognition: easy and hard negatives; "
-        "recognition_twins: look-alikes with every nameable attribute the same; palette: RGB distance of the drawn fur from the exact "
-        "shade (less is better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the description and the facts in words; "
-        "wrong_concept: another pet's tokens (left out where there are none of this base)."
+        "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning."
+        " recognition: easy and hard negatives; recognition_twins: look-alikes with every nameable"
+        " attribute the same; palette: RGB distance of the drawn fur from the exact shade (less is"
+        " better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the description and"
+        " the facts in words; wrong_concept: another pet's tokens (left out where there are none of"
+        " this base)."
     )
     return [explained, *own_accuracy(settings.judge)]

@@ -1,4 +1,6 @@
-"""What a benchmark found, for people: the numbers, the table with its intervals, the differences, the page."""
+"""What a benchmark found, for people: the numbers, the table with its intervals, the differences,
+the page.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def commit() -> str:
     """The version of this code; 'unknown' outside its repository."""
     asked = ["git", "describe", "--always", "--dirty"]
     try:
-        return subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, check=True, encoding="utf-8").stdout.strip()
+        return subprocess.run(
+            asked, cwd=Path(__file__).parent, capture_output=True, check=True, encoding="utf-8"
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -38,11 +42,18 @@ def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
         for metric, value in row.items():
             if metric not in ("concept", "method"):
                 found.setdefault(row["method"], {}).setdefault(metric, []).append(value)
-    return {method: {metric: estimate(values) for metric, values in metrics.items()} for method, metrics in found.items()}
+    return {
+        method: {metric: estimate(values) for metric, values in metrics.items()}
+        for method, metrics in found.items()
+    }
 
 
-def differences(rows: Sequence[Mapping], first: str, columns: Sequence[str]) -> dict[str, dict[str, Estimate]]:
-    """The first method minus each other one, paired over the concepts that both were measured on."""
+def differences(
+    rows: Sequence[Mapping], first: str, columns: Sequence[str]
+) -> dict[str, dict[str, Estimate]]:
+    """The first method minus each other one, paired over the concepts that both were measured
+    on.
+    """
     by_method: dict[str, dict[str, Mapping]] = {}
     for row in rows:
         by_method.setdefault(row["method"], {})[row["concept"]] = row
@@ -51,7 +62,10 @@ def differences(rows: Sequence[Mapping], first: str, columns: Sequence[str]) -> 
         for column in columns:
             both = [c for c in own if c in others and column in own[c] and column in others[c]]
             if both:
-                pair = ({concept: scored[concept][column] for concept in both} for scored in (own, others))
+                pair = (
+                    {concept: scored[concept][column] for concept in both}
+                    for scored in (own, others)
+                )
                 found.setdefault(f"{first} - {method}", {})[column] = paired_difference(*pair)
     return found
 
@@ -60,20 +74,47 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
     """The numbers, the table and the page of what was measured; gives the table."""
     settings, rows = benchmark.settings, list(benchmark.rows())
     means = over_concepts(rows)
-    columns = tuple(c for c in dict.fromkeys([*COLUMNS, *_similarities(means)]) if any(c in numbers for numbers in means.values()))
+    columns = tuple(
+        c
+        for c in dict.fromkeys([*COLUMNS, *_similarities(means)])
+        if any(c in numbers for numbers in means.values())
+    )
     first, commits = next(iter(benchmark.methods)), " and ".join(benchmark.commits())
     compared = differences(rows, first, columns)
-    header = {"command": command, "commit": commits, "scored_at": benchmark.commit, "seed": settings.seed, "run": benchmark.run,
-              "base": benchmark.base.fingerprint}
-    numbers = {"mean": _each(means, "mean"), "half_width": _each(means, "half_width"), "difference": _each(compared, "mean"),
-               "difference_half_width": _each(compared, "half_width"), "rows": rows}
+    header = {
+        "command": command,
+        "commit": commits,
+        "scored_at": benchmark.commit,
+        "seed": settings.seed,
+        "run": benchmark.run,
+        "base": benchmark.base.fingerprint,
+    }
+    numbers = {
+        "mean": _each(means, "mean"),
+        "half_width": _each(means, "half_width"),
+        "difference": _each(compared, "mean"),
+        "difference_half_width": _each(compared, "half_width"),
+        "rows": rows,
+    }
     out = Path(settings.out)
-    write_aside(out, (json.dumps({**header, "notes": benchmark.notes(), **numbers}, indent=1) + "\n").encode())
-    made = f"{command} at {commits}, scored at {benchmark.commit}, seed {settings.seed}, {len(benchmark.concepts)} concepts."
+    write_aside(
+        out,
+        (json.dumps({**header, "notes": benchmark.notes(), **numbers}, indent=1) + "\n").encode(),
+    )
+    made = (
+        f"{command} at {commits}, scored at {benchmark.commit}, seed {settings.seed},"
+        f" {len(benchmark.concepts)} concepts."
+    )
     notes = (made, *benchmark.notes())
     shown = page.table(means, columns, controls=settings.controls)
     paired = page.table(compared, columns, signed=True)
-    told = [*map(markdown, notes), shown, "Paired over concepts (palette is a distance: less is better):", paired, ""]
+    told = [
+        *map(markdown, notes),
+        shown,
+        "Paired over concepts (palette is a distance: less is better):",
+        paired,
+        "",
+    ]
     write_aside(out.with_suffix(".md"), "\n\n".join(told).encode())
     if settings.page:
         sheets = tuple(sheet(benchmark, c) for c in benchmark.concepts[: settings.page_concepts])
@@ -94,21 +135,31 @@ def _left_out(shown: int, measured: int) -> tuple[str, ...]:
     if shown == measured:
         return ()
     return (
-        f"The scores are of {measured} concepts; the first {shown} are shown below. "
-        "With page_concepts: null in the config, all are.",
+        (
+            f"The scores are of {measured} concepts; the first {shown} are shown below. "
+            "With page_concepts: null in the config, all are."
+        ),
     )
 
 
 def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
-    """What the page shows of a concept: its references, every method's drawings, and the answers without a picture."""
+    """What the page shows of a concept: its references, every method's drawings, and the answers
+    without a picture.
+    """
     made = benchmark.of(concept)
     drawn = {name: [p for p in found if p.task == "drawn"] for name, found in made.items()}
     return page.ConceptSheet(
         name=concept.name,
         references=concept.pictures,
-        drawn={name: tuple(benchmark.folder / p.picture for p in found) for name, found in drawn.items() if found},
+        drawn={
+            name: tuple(benchmark.folder / p.picture for p in found)
+            for name, found in drawn.items()
+            if found
+        },
         prompts=tuple(p.question for p in next(filter(None, drawn.values()), [])),
-        answers=tuple(p for found in made.values() for p in found if p.task in ("text_qa", "facts")),
+        answers=tuple(
+            p for found in made.values() for p in found if p.task in ("text_qa", "facts")
+        ),
     )
 
 
@@ -117,7 +168,17 @@ def _similarities(means: Mapping[str, Mapping]) -> list[str]:
     return [metric for numbers in means.values() for metric in numbers if "(" in metric]
 
 
-def _each(means: Mapping[str, Mapping[str, Estimate]], part: str) -> dict[str, dict[str, float | None]]:
+def _each(
+    means: Mapping[str, Mapping[str, Estimate]], part: str
+) -> dict[str, dict[str, float | None]]:
     """Method -> metric -> one part of its estimate, rounded."""
-    parts = {method: {metric: getattr(number, part) for metric, number in numbers.items()} for method, numbers in means.items()}
-    return {method: {metric: value if value is None else round(value, 4) for metric, value in numbers.items()} for method, numbers in parts.items()}
+    parts = {
+        method: {metric: getattr(number, part) for metric, number in numbers.items()}
+        for method, numbers in means.items()
+    }
+    return {
+        method: {
+            metric: value if value is None else round(value, 4) for metric, value in numbers.items()
+        }
+        for method, numbers in parts.items()
+    }

@@ -14,21 +14,32 @@ from unictoken.world.things import nearest_shade
 def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
     """Every metric of one concept and method, from its predictions.
 
-    recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same against twins. palette: RGB
-    distance of the fur from its exact shade; shade: whether that is the nearest of the world's shades. knowledge counts only
-    drawings that show all that the fact tells. *_bleu: char-BLEU of free answers.
+    recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same
+    against twins. palette: RGB distance of the fur from its exact shade; shade: whether that is the
+    nearest of the world's shades. knowledge counts only drawings that show all that the fact tells.
+    *_bleu: char-BLEU of free answers.
     """
     by_task: dict[str, list[Prediction]] = {}
     for p in predictions:
         by_task.setdefault(p.task, []).append(p)
-    numbers = {task: metrics.mean([p.score for p in found if p.score is not None]) for task, found in by_task.items() if _scored(found)}
+    numbers = {
+        task: metrics.mean([p.score for p in found if p.score is not None])
+        for task, found in by_task.items()
+        if _scored(found)
+    }
     for task in numbers.keys() & {"knowledge", "knowledge_recaption", "knowledge_preview"}:
-        numbers[task] = metrics.mean([float(p.score == 1) for p in by_task[task] if p.score is not None])
+        numbers[task] = metrics.mean(
+            [float(p.score == 1) for p in by_task[task] if p.score is not None]
+        )
     for task in ("vqa", "text_qa", "facts"):
         if task in by_task:
-            numbers[f"{task}_bleu"] = metrics.mean([metrics.char_bleu(p.given, p.expected) for p in by_task[task]])
+            numbers[f"{task}_bleu"] = metrics.mean(
+                [metrics.char_bleu(p.given, p.expected) for p in by_task[task]]
+            )
     for task in by_task.keys() & {"palette", "palette_preview"}:
-        numbers[task.replace("palette", "shade")] = metrics.mean([_exact_shade(p) for p in by_task[task]])
+        numbers[task.replace("palette", "shade")] = metrics.mean(
+            [_exact_shade(p) for p in by_task[task]]
+        )
     return numbers | _recognition(by_task) | _naming(by_task, numbers)
 
 
@@ -43,24 +54,41 @@ def _scored(predictions: list[Prediction]) -> bool:
 
 def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
     """Weighted recognition against look-alikes that words can tell apart, and against twins."""
-    asked = {task: found for task, found in by_task.items() if task == "positive" or task.startswith("negative_")}
-    said = {task.removeprefix("negative_"): [p.given.startswith(YES) for p in found] for task, found in asked.items()}
+    asked = {
+        task: found
+        for task, found in by_task.items()
+        if task == "positive" or task.startswith("negative_")
+    }
+    said = {
+        task.removeprefix("negative_"): [p.given.startswith(YES) for p in found]
+        for task, found in asked.items()
+    }
     if "positive" not in said:
         return {}
     ordinary = [grade for grade in said if grade not in ("positive", "twin")]
     hard, twins = ([grade for grade in said if grade == wanted] for wanted in ("hard", "twin"))
     groups = {"recognition": ordinary, "recognition_hard": hard, "recognition_twins": twins}
-    return {name: metrics.recognition(said, negatives=grades)["weighted"] for name, grades in groups.items() if grades}
+    return {
+        name: metrics.recognition(said, negatives=grades)["weighted"]
+        for name, grades in groups.items()
+        if grades
+    }
 
 
-def _naming(by_task: Mapping[str, list[Prediction]], numbers: Mapping[str, float]) -> dict[str, float]:
-    """How captions use the concept's name: recall over its pictures (MyVLM), and of all that name it the share where it is there.
+def _naming(
+    by_task: Mapping[str, list[Prediction]], numbers: Mapping[str, float]
+) -> dict[str, float]:
+    """How captions use the concept's name: recall over its pictures (MyVLM), and of all that name
+    it the share where it is there.
 
     Learned tokens name it by its marker, controls in words by the plain word; no numbers where that
     is a word which the base says of these pictures anyway.
     """
     if "caption" not in numbers:
         return {}
-    named, wrongly = (sum(p.score == wanted for p in by_task.get(task, ())) for task, wanted in (("caption", 1), ("caption_other", 0)))
+    named, wrongly = (
+        sum(p.score == wanted for p in by_task.get(task, ()))
+        for task, wanted in (("caption", 1), ("caption_other", 0))
+    )
     precision = {"name_precision": named / (named + wrongly)} if named + wrongly else {}
     return {"name_recall": numbers["caption"], **precision}

@@ -1,7 +1,8 @@
 """The named scores of drawings that are made with an encoder.
 
-A CLIP-I says nothing without its encoder and how the references are met: ViT-B/32 with every single one in one paper, ViT-L/14 with
-their mean in another. So a score is a preset, and its title, which names both, is printed with it.
+A CLIP-I says nothing without its encoder and how the references are met: ViT-B/32 with every single
+one in one paper, ViT-L/14 with their mean in another. So a score is a preset, and its title, which
+names both, is printed with it.
 
     clip = load_encoder("clip-vit-b32")
     similarity("clip_i", clip, drawn, references)   ->  {"CLIP-I (ViT-B/32, pairwise)": .71}
@@ -17,7 +18,11 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from unictoken.measure.metrics import matched_similarity, mean_reference_similarity, pairwise_similarity
+from unictoken.measure.metrics import (
+    matched_similarity,
+    mean_reference_similarity,
+    pairwise_similarity,
+)
 from unictoken.model.encoders import ENCODERS, Encoder, EncoderError
 
 Comparison = Literal["pairwise", "mean reference", "prompts"]
@@ -30,7 +35,9 @@ COMPARE: dict[Comparison, Callable[[np.ndarray, np.ndarray], float]] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A score: what it is called, its encoder, and how a drawing meets the references or its prompt."""
+    """A score: what it is called, its encoder, and how a drawing meets the references or its
+    prompt.
+    """
 
     title: str
     encoder: str
@@ -53,12 +60,22 @@ PRESETS = {
 }
 
 
-def similarity(preset: str, encoder: Encoder, drawn: Sequence[Image.Image], compared: Sequence[Image.Image] | Sequence[str]) -> dict[str, float]:
-    """The score under its printed name. `compared`: the reference pictures, or for CLIP-T one prompt for each drawn picture."""
+def similarity(
+    preset: str,
+    encoder: Encoder,
+    drawn: Sequence[Image.Image],
+    compared: Sequence[Image.Image] | Sequence[str],
+) -> dict[str, float]:
+    """The score under its printed name. `compared`: the reference pictures, or for CLIP-T one
+    prompt for each drawn picture.
+    """
     if preset not in PRESETS:
         raise EncoderError(f"score '{preset}': unknown. Expected one of {', '.join(PRESETS)}.")
     made = PRESETS[preset]
     if encoder.name != made.encoder:
-        raise EncoderError(f"score '{preset}': found encoder '{encoder.name}', expected '{made.encoder}'. Another encoder's number is another score.")
+        raise EncoderError(
+            f"score '{preset}': found encoder '{encoder.name}', expected '{made.encoder}'. Another"
+            " encoder's number is another score."
+        )
     met = encoder.texts(compared) if made.compare == "prompts" else encoder.pictures(compared)
     return {made.name: COMPARE[made.compare](encoder.pictures(drawn), met)}

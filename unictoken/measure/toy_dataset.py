@@ -1,9 +1,11 @@
-"""The toy benchmark on disk, in UnifyBench's own layout (`data/readers/unifybench.py`), so that one reader serves both.
+"""The toy benchmark on disk, in UnifyBench's own layout (`data/readers/unifybench.py`), so that one
+reader serves both.
 
     concepts_list.json  random_images/  concept/train/<c>/  concept/test/<c>/
 
-What only this world knows stands beside it: `world` in a concept's info.json, and concept/test/<c>/truth.json, the scenes of the test
-pictures, what each prompt asks to see, and the facts.
+What only this world knows stands beside it: `world` in a concept's info.json, and
+concept/test/<c>/truth.json, the scenes of the test pictures, what each prompt asks to see, and the
+facts.
 """
 
 from __future__ import annotations
@@ -22,7 +24,15 @@ from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
-from unictoken.measure.toy import PROMPTED, REFERENCES, HeldOut, ToyConcept, held_out_of, toy_concept, write_toy_folder
+from unictoken.measure.toy import (
+    PROMPTED,
+    REFERENCES,
+    HeldOut,
+    ToyConcept,
+    held_out_of,
+    toy_concept,
+    write_toy_folder,
+)
 from unictoken.world import language
 from unictoken.world.attributes import NONE
 from unictoken.world.drawing import draw
@@ -45,7 +55,11 @@ class Truth:
     def said_in(self, picture: str) -> dict[str, str]:
         """What a caption of a test picture can say of its scene, by attribute."""
         scene = self.scenes[picture]
-        worn = {} if scene.accessory == NONE else {"accessory": f"{scene.accessory_colour} {scene.accessory}"}
+        worn = (
+            {}
+            if scene.accessory == NONE
+            else {"accessory": f"{scene.accessory_colour} {scene.accessory}"}
+        )
         return {**worn, "place": language.WHERE[scene.place]}
 
     @property
@@ -61,11 +75,19 @@ def read_truth(root: Path, name: str) -> Truth | None:
         return None
     value = json.loads(path.read_text(encoding="utf-8"))
     scenes = {picture: Scene(**scene) for picture, scene in value["scenes"].items()}
-    return Truth(scenes=scenes, prompts=value["prompts"], facts=language.Facts(**value["facts"]) if value["facts"] else None)
+    return Truth(
+        scenes=scenes,
+        prompts=value["prompts"],
+        facts=language.Facts(**value["facts"]) if value["facts"] else None,
+    )
 
 
-def write_dataset(folder: Path, *, seed: int, num_concepts: int, references: int = REFERENCES) -> None:
-    """Write the benchmark of a seed, so many pictures of each concept, into a folder that is not there yet, whole or not at all."""
+def write_dataset(
+    folder: Path, *, seed: int, num_concepts: int, references: int = REFERENCES
+) -> None:
+    """Write the benchmark of a seed, so many pictures of each concept, into a folder that is not
+    there yet, whole or not at all.
+    """
     within("--num-concepts", num_concepts, 1, MANY)
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
@@ -76,7 +98,9 @@ def write_dataset(folder: Path, *, seed: int, num_concepts: int, references: int
 def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:
     concepts = [toy_concept(seed, i, references=references) for i in range(num_concepts)]
     rng = np.random.default_rng([seed, 3])
-    strangers = [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)]
+    strangers = [
+        draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)
+    ]
     _save(strangers, root / "random_images")
     _json(root / "concepts_list.json", [concept.source.name for concept in concepts])
     for concept in concepts:
@@ -113,54 +137,93 @@ def _row(image: str, kind: str, question: str, answer: str) -> dict:
 
 
 def _training_rows(concept: ToyConcept, folder: Path) -> None:
-    """What UnifyBench's folders hold beside ours: a description and recognition rows. Not its conversations about the pictures:
-    an owner writes none, so that a method has the base's own answers."""
+    """What UnifyBench's folders hold beside ours: a description and recognition rows. Not its
+    conversations about the pictures: an owner writes none, so that a method has the base's own
+    answers."""
     marker = f"<{concept.source.name}>"
     info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-    info |= {"info": f"{marker} is {language.describe(concept.pet)}.", "conversation_type": "animal", "generation_type": "live_subject"}
+    info |= {
+        "info": f"{marker} is {language.describe(concept.pet)}.",
+        "conversation_type": "animal",
+        "generation_type": "live_subject",
+    }
     _json(folder / "info.json", info)
     own = sorted(p.name for p in folder.glob("*.png"))
     recognise = [unmark(question, concept.source.name) for question in templates.RECOGNISE]
-    _json(folder / "positive_recognitions.json", [_row(image, "rec", q, templates.YES) for image in own for q in recognise])
+    _json(
+        folder / "positive_recognitions.json",
+        [_row(image, "rec", q, templates.YES) for image in own for q in recognise],
+    )
 
 
 def _random_rows(concept: ToyConcept, folder: Path) -> None:
     """Recognition rows about strangers."""
     asked = [unmark(question, concept.source.name) for question in templates.RECOGNISE]
-    rows = [_row(f"random_images/{i}.png", "rec", asked[i % len(asked)], templates.NO) for i in range(RANDOM_IMAGES)]
+    rows = [
+        _row(f"random_images/{i}.png", "rec", asked[i % len(asked)], templates.NO)
+        for i in range(RANDOM_IMAGES)
+    ]
     _json(folder / "random_recognitions.json", rows)
 
 
 def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) -> None:
     shown, marker, pet = held_out_of(concept), f"<{concept.source.name}>", concept.pet
     images = _save(shown.positives, folder)
-    others = {grade: _save(pictures, folder / "negative_example", f"{grade}_") for grade, pictures in shown.negatives.items()}
+    others = {
+        grade: _save(pictures, folder / "negative_example", f"{grade}_")
+        for grade, pictures in shown.negatives.items()
+    }
     recognise = unmark(templates.RECOGNISE[0], concept.source.name)
     rows = [_row(image, "rec", recognise, templates.YES) for image in images]
-    rows += [_row(f"negative_example/{name}", "rec", recognise, templates.NO) for names in others.values() for name in names]
+    rows += [
+        _row(f"negative_example/{name}", "rec", recognise, templates.NO)
+        for names in others.values()
+        for name in names
+    ]
     _json(folder / "rec.json", rows)
-    _json(folder / "vqa.json", [row for image, scene in zip(images, shown.scenes, strict=True) for row in _questions(image, marker, pet, scene)])
+    _json(
+        folder / "vqa.json",
+        [
+            row
+            for image, scene in zip(images, shown.scenes, strict=True)
+            for row in _questions(image, marker, pet, scene)
+        ],
+    )
     _json(folder / "choice.json", [_choice(image, marker, pet, rng) for image in images])
     _json(folder / "text_only.json", _text_only(concept, marker))
     prompts = _prompts(shown, marker, knows=concept.facts is not None)
     _json(folder / "t2i_conditions.json", {kind: list(wished) for kind, wished in prompts.items()})
-    _json(folder / "truth.json", {
-        "scenes": dict(zip(images, map(asdict, shown.scenes), strict=True)),
-        "prompts": {prompt: wish for wished in prompts.values() for prompt, wish in wished.items()},
-        "facts": concept.facts and asdict(concept.facts),
-    })
+    _json(
+        folder / "truth.json",
+        {
+            "scenes": dict(zip(images, map(asdict, shown.scenes), strict=True)),
+            "prompts": {
+                prompt: wish for wished in prompts.values() for prompt, wish in wished.items()
+            },
+            "facts": concept.facts and asdict(concept.facts),
+        },
+    )
 
 
 def _questions(image: str, marker: str, pet: Pet, scene: Scene) -> list[dict]:
     forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
-    return [_row(image, "vqa", form.replace("{it}", marker), language.answer(key, pet, scene)) for key, (form, *_) in forms.items()]
+    return [
+        _row(image, "vqa", form.replace("{it}", marker), language.answer(key, pet, scene))
+        for key, (form, *_) in forms.items()
+    ]
 
 
 def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict:
     """A question about fur, eyes or collar with four answers, the right one anywhere."""
     attribute = ("fur", "eyes", "collar")[int(rng.integers(3))]
     right = language.answer(attribute, pet)
-    wrong = sorted({language.answer(attribute, other) for other in (sample_pet_where(rng, unseen=False) for _ in range(40))} - {right})
+    wrong = sorted(
+        {
+            language.answer(attribute, other)
+            for other in (sample_pet_where(rng, unseen=False) for _ in range(40))
+        }
+        - {right}
+    )
     options = rng.permutation([right, *rng.permutation(wrong)[: OPTIONS - 1]]).tolist()
     question = language.PET_QUESTIONS[attribute][0].replace("{it}", marker)
     listed = " ".join(f"{letter}. {text}" for letter, text in zip("ABCD", options, strict=False))
@@ -169,16 +232,34 @@ def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict
 
 def _text_only(concept: ToyConcept, marker: str) -> list[dict]:
     """What the pictures show, and what only the facts say, asked without a picture."""
-    seen = {form.replace("{it}", marker): language.answer(key, concept.pet) for key, (form, *_) in language.PET_QUESTIONS.items()}
-    told = {unmark(question, concept.source.name): unmark(answer, concept.source.name) for question, answer in concept.source.questions}
-    return [_row("", "text_only", question, answer) for question, answer in {**seen, **told}.items()]
+    seen = {
+        form.replace("{it}", marker): language.answer(key, concept.pet)
+        for key, (form, *_) in language.PET_QUESTIONS.items()
+    }
+    told = {
+        unmark(question, concept.source.name): unmark(answer, concept.source.name)
+        for question, answer in concept.source.questions
+    }
+    return [
+        _row("", "text_only", question, answer) for question, answer in {**seen, **told}.items()
+    ]
 
 
 def _prompts(shown: HeldOut, marker: str, *, knows: bool) -> dict[str, dict[str, dict]]:
-    """Prompts by kind, each with what its drawing is to show beside the concept; knowledge-driven ones where its hat is known."""
+    """Prompts by kind, each with what its drawing is to show beside the concept; knowledge-driven
+    ones where its hat is known.
+    """
     explicit, knowledge = {}, {}
     for hat, colour, place in shown.wishes:
         wish = dict(zip(PROMPTED, (hat, colour, place), strict=True))
-        explicit[f"A photo of {marker} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}."] = wish
-        knowledge[f"A photo of {marker} wearing its hat {language.WHERE[place]}."] = {"place": place}
-    return {PLAIN: {f"A photo of {marker}.": {}}, EXPLICIT: explicit, **({KNOWLEDGE: knowledge} if knows else {})}
+        explicit[
+            f"A photo of {marker} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}."
+        ] = wish
+        knowledge[f"A photo of {marker} wearing its hat {language.WHERE[place]}."] = {
+            "place": place
+        }
+    return {
+        PLAIN: {f"A photo of {marker}.": {}},
+        EXPLICIT: explicit,
+        **({KNOWLEDGE: knowledge} if knows else {}),
+    }

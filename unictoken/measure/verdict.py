@@ -1,4 +1,6 @@
-"""Judges behind one interface: the toy world's truth (`WorldJudge`), or a model behind an endpoint (`endpoint.EndpointJudge`)."""
+"""Judges behind one interface: the toy world's truth (`WorldJudge`), or a model behind an endpoint
+(`endpoint.EndpointJudge`).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A score from 0 to 1, and all that the judge said. None: what it said holds no score; that is never taken for one."""
+    """A score from 0 to 1, and all that the judge said. None: what it said holds no score; that is
+    never taken for one.
+    """
 
     score: float | None
     said: str
@@ -50,10 +54,17 @@ class WorldJudge:
 
     def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
         """The share of each claim's attributes that its picture has."""
-        return [_verdict(reading.values, claim.attributes) for reading, claim in zip(self.judge.read(pictures), claims, strict=True)]
+        return [
+            _verdict(reading.values, claim.attributes)
+            for reading, claim in zip(self.judge.read(pictures), claims, strict=True)
+        ]
 
 
 def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:
-    """The share of the sought attributes that are seen; no score where nothing is known to be sought."""
+    """The share of the sought attributes that are seen; no score where nothing is known to be
+    sought.
+    """
     own = {name: seen[name] for name in sought}
-    return Verdict(mean([own[name] == value for name, value in sought.items()]) if sought else None, str(own))
+    return Verdict(
+        mean([own[name] == value for name, value in sought.items()]) if sought else None, str(own)
+    )

@@ -1,4 +1,6 @@
-"""A benchmark's work in several processes: on a CPU, two with one core each do more than one with two (dev/LOG.md)."""
+"""A benchmark's work in several processes: on a CPU, two with one core each do more than one with
+two (dev/LOG.md).
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,30 @@ class WorkerError(UserError):
     """A worker that ended by itself."""
 
 
-def side_by_side(make: Callable[[], Any], work: str, todo: Iterable[tuple], *, number: int) -> Iterator[Any]:
-    """Results of `make().<work>(*arguments)` for each of `todo`, as they come, from `number` processes that each make one and share the cores.
+def side_by_side(
+    make: Callable[[], Any], work: str, todo: Iterable[tuple], *, number: int
+) -> Iterator[Any]:
+    """Results of `make().<work>(*arguments)` for each of `todo`, as they come, from `number`
+    processes that each make one and share the cores.
 
-    After an error in one nothing more is begun, and what the others are at is finished. After a Ctrl-C it is not.
+    After an error in one nothing more is begun, and what the others are at is finished. After a
+    Ctrl-C it is not.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=_begin, initargs=(make, max(cores // number, 1)))
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    pool = ProcessPoolExecutor(
+        number,
+        mp_context=get_context("spawn"),
+        initializer=_begin,
+        initargs=(make, max(cores // number, 1)),
+    )
     waiting, running = iter(todo), set[Future]()
     try:
         with _born_deaf_to_ctrl_c():  # as many processes begin as work is submitted
-            running |= {pool.submit(_work, work, arguments) for arguments in islice(waiting, number)}
+            running |= {
+                pool.submit(_work, work, arguments) for arguments in islice(waiting, number)
+            }
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -45,9 +60,13 @@ def side_by_side(make: Callable[[], Any], work: str, todo: Iterable[tuple], *, n
                 running |= {pool.submit(_work, work, arguments) for arguments in islice(waiting, 1)}
                 yield result
     except BrokenProcessPool:
-        raise WorkerError("a worker ended by itself: out of memory, perhaps. Run it with fewer `workers`; it goes on where it was.") from None
+        raise WorkerError(
+            "a worker ended by itself: out of memory, perhaps. Run it with fewer `workers`; it goes"
+            " on where it was."
+        ) from None
     except KeyboardInterrupt:
-        for process in list(pool._processes.values()):  # Python 3.14 calls this pool.terminate_workers()
+        # Python 3.14 calls this pool.terminate_workers()
+        for process in list(pool._processes.values()):
             process.terminate()
         raise
     finally:
@@ -56,7 +75,8 @@ def side_by_side(make: Callable[[], Any], work: str, todo: Iterable[tuple], *, n
 
 @contextmanager
 def _born_deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that begin in this block ignore SIGINT: a terminal sends it to them too, and the first process ends them.
+    """Processes that begin in this block ignore SIGINT: a terminal sends it to them too, and the
+    first process ends them.
 
     Said in the process itself it would come too late, after the seconds of its imports.
     """

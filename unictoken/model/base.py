@@ -1,7 +1,8 @@
 """The frozen base model: loading it, and its logits.
 
-`EarlyFusionModel` is `transformers`' Chameleon with the VQ decoder and with logits for image ids (Chameleon's own forward
-sets them to the minimum). It never looks at how large it is: the tiny base and a 7B take the same path.
+`EarlyFusionModel` is `transformers`' Chameleon with the VQ decoder and with logits for image ids
+(Chameleon's own forward sets them to the minimum). It never looks at how large it is: the tiny base
+and a 7B take the same path.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.vocab import Vocab, VocabError
 from unictoken.model.vq_decoder import add_decoder
 
-PIXELS_AT_ONCE = 2**20  # through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
+# through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
+PIXELS_AT_ONCE = 2**20
 PICTURES_AT_ONCE = 64
 REASON = 200  # letters of another library's message
 
@@ -57,7 +59,12 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
         super().__init__(config)
         self.model.vqmodel = ImageTokenizer(config.vq_config)
 
-    def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+    def hidden(
+        self,
+        embeds_BTD: torch.Tensor,
+        cache: Cache | None = None,
+        mask_BT: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Last hidden states [B, T, D], after the final norm, of sequences given as input rows.
 
         `mask_BT` (1 to see, 0 for padding on the left) covers what is in the cache as well.
@@ -70,7 +77,9 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
         ).last_hidden_state
 
     def recompute_activations(self) -> None:
-        """From here on a backward pass computes each layer again rather than keep what it computed; the gradients are the same."""
+        """From here on a backward pass computes each layer again rather than keep what it computed;
+        the gradients are the same.
+        """
         for layer in self.model.layers:
             layer.forward = partial(_recomputed, layer.forward)
 
@@ -100,7 +109,13 @@ class Base:
     """
 
     def __init__(
-        self, model: EarlyFusionModel, tokenizer, name: str, *, can_draw: bool = True, files: Sequence[Path] = ()
+        self,
+        model: EarlyFusionModel,
+        tokenizer,
+        name: str,
+        *,
+        can_draw: bool = True,
+        files: Sequence[Path] = (),
     ):
         self.model = model.eval().requires_grad_(False)
         self.vocab = Vocab(tokenizer)
@@ -124,7 +139,7 @@ class Base:
 
     @property
     def codes_per_picture(self) -> int:
-        return self.model.model.vqmodel.codes_per_side ** 2
+        return self.model.model.vqmodel.codes_per_side**2
 
     @property
     def longest(self) -> int:
@@ -150,7 +165,9 @@ class Base:
 
     @cached_property
     def row_fingerprints(self) -> tuple[str, ...]:
-        """What concept files of format 1 know a base by: its embedding and its head, nothing else."""
+        """What concept files of format 1 know a base by: its embedding and its head, nothing
+        else.
+        """
         if self.stored:
             return self.stored.row_fingerprints()
         rows = self.model.model.embed_tokens.weight, self.model.lm_head.weight
@@ -165,11 +182,18 @@ class Base:
         """Input rows [B, T, D]."""
         return self.model.model.embed_tokens(ids_BT)
 
-    def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+    def hidden(
+        self,
+        embeds_BTD: torch.Tensor,
+        cache: Cache | None = None,
+        mask_BT: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         return self.model.hidden(embeds_BTD, cache, mask_BT)
 
     def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor | None = None) -> torch.Tensor:
-        """Scores of the whole vocabulary, image ids included: [..., D] to [..., V]. A base does not ask what was said before."""
+        """Scores of the whole vocabulary, image ids included: [..., D] to [..., V]. A base does not
+        ask what was said before.
+        """
         return self.model.lm_head(hidden)
 
     @torch.no_grad()
@@ -194,22 +218,34 @@ class Base:
         self.need_decoder()
         codes = self.vocab.code_of_id[image_ids_NK.cpu()]
         if (codes < 0).any():
-            raise BaseError(f"decode: {int((codes < 0).sum())} of {codes.numel()} ids are not image ids. Give image ids only.")
+            raise BaseError(
+                f"decode: {int((codes < 0).sum())} of {codes.numel()} ids are not image ids. Give"
+                " image ids only."
+            )
         vq = self.model.model.vqmodel
-        pixels = torch.cat([vq.to_pixels(part.to(self.device)).float().cpu() for part in codes.split(self._pictures_at_once)])
+        pixels = torch.cat(
+            [
+                vq.to_pixels(part.to(self.device)).float().cpu()
+                for part in codes.split(self._pictures_at_once)
+            ]
+        )
         return [to_picture(p) for p in pixels]
 
     @property
     def _pictures_at_once(self) -> int:
-        return max(1, min(PICTURES_AT_ONCE, PIXELS_AT_ONCE // self.model.model.vqmodel.config.resolution ** 2))
+        return max(
+            1,
+            min(PICTURES_AT_ONCE, PIXELS_AT_ONCE // self.model.model.vqmodel.config.resolution**2),
+        )
 
     def need_decoder(self) -> None:
         """Nothing, where the base can draw; else an error that names what completes it."""
         if not self.can_draw:
             raise BaseError(
-                f"base '{self.name}': its image tokenizer has no decoder, so it answers but cannot draw. Complete it with `vq_decoder` "
-                "(facebook/chameleon-7b: leloy/Anole-7b-v0.1-vqvae-hf or the original download's tokenizer/vqgan.ckpt), or use "
-                "a base that has one, such as leloy/Anole-7b-v0.1-hf."
+                f"base '{self.name}': its image tokenizer has no decoder, so it answers but cannot"
+                " draw. Complete it with `vq_decoder` (facebook/chameleon-7b:"
+                " leloy/Anole-7b-v0.1-vqvae-hf or the original download's tokenizer/vqgan.ckpt),"
+                " or use a base that has one, such as leloy/Anole-7b-v0.1-hf."
             )
 
 
@@ -227,7 +263,9 @@ def usual_dtype(device: str) -> torch.dtype:
 
 
 def dtype_named(said: str, device: str | None = None) -> torch.dtype:
-    """The dtype that one of DTYPES means. auto: bf16 on a GPU, fp32 on a CPU; `device` None: the usual one."""
+    """The dtype that one of DTYPES means. auto: bf16 on a GPU, fp32 on a CPU; `device` None: the
+    usual one.
+    """
     if said not in DTYPES:
         raise BaseError(f"dtype: found '{said}', expected one of {', '.join(DTYPES)}.")
     named = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -242,13 +280,18 @@ def load_base(
     dtype: torch.dtype | None = None,
     kind: type[AnyBase] = Base,
 ) -> AnyBase:
-    """The base of this name: one that ships ('tiny'), a local folder, or USER/NAME on the Hub; on the GPU where there is one.
+    """The base of this name: one that ships ('tiny'), a local folder, or USER/NAME on the Hub; on
+    the GPU where there is one.
 
-    `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case. `vq_decoder` (vq_decoder.py) completes a
-    base that has none. `kind`: the class of what is given. Raises BaseError, DecoderError, PlaceError, VocabError.
+    `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case.
+    `vq_decoder` (vq_decoder.py) completes a base that has none. `kind`: the class of what is given.
+    Raises BaseError, DecoderError, PlaceError, VocabError.
     """
     if not str(path).strip():
-        raise BaseError("base: found an empty name. Expected tiny, which ships, a local folder, or USER/NAME on the Hub.")
+        raise BaseError(
+            "base: found an empty name. Expected tiny, which ships, a local folder, or USER/NAME on"
+            " the Hub."
+        )
     name, path = shipped.name_of_base(path), shipped.find_base(path)
     if isinstance(path, Path) and not (path / "config.json").is_file():
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote.")
@@ -258,13 +301,22 @@ def load_base(
         with _reading(path, "its config.json is not Chameleon's"):
             config = ChameleonConfig.from_pretrained(path)
         if config.vocabulary_map is None:
-            raise BaseError(f"base '{path}': its config.json has no 'vocabulary_map'. Expected the config of a Chameleon-style model.")
+            raise BaseError(
+                f"base '{path}': its config.json has no 'vocabulary_map'. Expected the config of a"
+                " Chameleon-style model."
+            )
         with _reading(path, "its tokenizer.json or tokenizer_config.json cannot be used"):
-            # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would split Chameleon's text in another way.
+            # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would
+            # split Chameleon's text in another way.
             tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
         with _reading(path, "its weights, or their index, do not go with its config.json"):
             model, loaded = EarlyFusionModel.from_pretrained(
-                path, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+                path,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
     _check_shapes(loaded["mismatched_keys"], path)
     lacking = _lacks_decoder(model, loaded["missing_keys"], path)
@@ -283,13 +335,15 @@ def load_base(
 def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
     """The safetensors files that `transformers` loads: one, or those that an index names.
 
-    Of a Hub name those in the snapshot that `config` came from; none where the Hub converted them on the
-    way, whose fingerprint is then that of the weights as they are loaded.
+    Of a Hub name those in the snapshot that `config` came from; none where the Hub converted them
+    on the way, whose fingerprint is then that of the weights as they are loaded.
     """
     folder = Path(path)
     if not folder.is_dir():
         commit = getattr(config, "_commit_hash", None)
-        folder = Path(cached_file(str(path), "config.json", revision=commit, local_files_only=True)).parent
+        folder = Path(
+            cached_file(str(path), "config.json", revision=commit, local_files_only=True)
+        ).parent
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.is_file() or not index.is_file():
         return [single] if single.is_file() else []
@@ -299,24 +353,32 @@ def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
 
 @contextmanager
 def _reading(path: str | Path, what: str) -> Iterator[None]:
-    """A file of the base: `transformers` meets arbitrary JSON, and raises whatever that leads to, in many lines."""
+    """A file of the base: `transformers` meets arbitrary JSON, and raises whatever that leads to,
+    in many lines.
+    """
     try:
         yield
     except (VocabError, MemoryError):
         raise
     except (OSError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BaseError(f"base '{path}' cannot be loaded: {reason}. Name a folder that holds it, or fetch the checkpoint again.") from None
+        raise BaseError(
+            f"base '{path}' cannot be loaded: {reason}. Name a folder that holds it, or fetch the"
+            " checkpoint again."
+        ) from None
     except Exception as error:
         reason = " ".join(str(error).split())[:REASON]
-        raise BaseError(f"base '{path}': {what} ({type(error).__name__}: {reason}). Fetch the checkpoint again.") from None
+        raise BaseError(
+            f"base '{path}': {what} ({type(error).__name__}: {reason}). Fetch the checkpoint again."
+        ) from None
 
 
 def _check_shapes(mismatched: Collection[tuple], path: str | Path) -> None:
     if mismatched:
         name, found, expected = min(mismatched)
         raise BaseError(
-            f"base '{path}': '{name}' has shape {tuple(found)}, its config.json makes it {tuple(expected)}. Fetch the checkpoint again."
+            f"base '{path}': '{name}' has shape {tuple(found)}, its config.json makes it"
+            f" {tuple(expected)}. Fetch the checkpoint again."
         )
 
 
@@ -325,36 +387,54 @@ def _lacks_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path)
     decoder = {name for name in model.state_dict() if name.startswith("model.vqmodel.decoder.")}
     lacking = decoder <= set(missing)
     if strays := sorted(set(missing) - decoder if lacking else missing):
-        raise BaseError(f"base '{path}': {len(strays)} weights are missing, '{strays[0]}' first. Fetch the checkpoint again.")
+        raise BaseError(
+            f"base '{path}': {len(strays)} weights are missing, '{strays[0]}' first. Fetch the"
+            " checkpoint again."
+        )
     return lacking
 
 
 def _check_strays(unexpected: Collection[str], path: str | Path) -> None:
-    """Weights that the config does not use: with fewer layers than it was trained with, a base would talk nonsense.
+    """Weights that the config does not use: with fewer layers than it was trained with, a base
+    would talk nonsense.
 
-    Positions of old files (`rotary_emb.inv_freq`) are not among them: `transformers` takes these out.
+    Positions of old files (`rotary_emb.inv_freq`) are not among them: `transformers` takes these
+    out.
     """
     if unexpected:
         raise BaseError(
-            f"base '{path}': {len(unexpected)} weights are not used by its config.json, '{min(unexpected)}' first. Fetch the checkpoint again."
+            f"base '{path}': {len(unexpected)} weights are not used by its config.json,"
+            f" '{min(unexpected)}' first. Fetch the checkpoint again."
         )
 
 
 def _check_numbers(model: EarlyFusionModel, path: str | Path) -> None:
-    """A weight that is no finite number would make every answer nonsense without a word. A sum shows it, and needs no memory."""
+    """A weight that is no finite number would make every answer nonsense without a word. A sum
+    shows it, and needs no memory.
+    """
     for name, weight in model.named_parameters():
         if not weight.sum(dtype=torch.float32).isfinite():
-            raise BaseError(f"base '{path}': '{name}' holds NaN or infinity. Fetch the checkpoint again.")
+            raise BaseError(
+                f"base '{path}': '{name}' holds NaN or infinity. Fetch the checkpoint again."
+            )
 
 
 def _check_sizes(base: Base) -> None:
     """What tokenizer.json and config.json both say; else the first picture or word would fail."""
-    config, vq, ids, codes = base.model.config, base.model.model.vqmodel, base.vocab.size, len(base.vocab.image_ids)
+    config, vq, ids, codes = (
+        base.model.config,
+        base.model.model.vqmodel,
+        base.vocab.size,
+        len(base.vocab.image_ids),
+    )
     found = None
     if ids > config.vocab_size:
         found = f"tokenizer.json has ids up to {ids - 1}, its config.json {config.vocab_size} rows"
     elif codes != vq.config.num_embeddings:
-        found = f"tokenizer.json has {codes} image tokens, its config.json {vq.config.num_embeddings} codes"
+        found = (
+            f"tokenizer.json has {codes} image tokens, its config.json {vq.config.num_embeddings}"
+            " codes"
+        )
     elif vq.codes_per_side < 1:
         found = f"config.json makes pictures of {vq.config.resolution} pixels, too few for one code"
     if found:

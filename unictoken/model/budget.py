@@ -1,7 +1,9 @@
-"""GPU memory that a base needs to learn a concept and to draw it, by arithmetic. Bytes; 1 GiB = 2^30.
+"""GPU memory that a base needs to learn a concept and to draw it, by arithmetic. Bytes; 1 GiB =
+2^30.
 
-Activations of a layer were counted from what autograd keeps when the weights are frozen (a test counts again). The rest is sizes
-of tensors; what CUDA and its allocator take on top is an assumption (SLACK). No number here was measured on a GPU.
+Activations of a layer were counted from what autograd keeps when the weights are frozen (a test
+counts again). The rest is sizes of tensors; what CUDA and its allocator take on top is an
+assumption (SLACK). No number here was measured on a GPU.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from dataclasses import dataclass
 GIB = 2**30
 BF16, FP32 = 2, 4
 SLACK = 1.5 * GIB  # CUDA context, workspaces, fragments
-PICTURE_CACHE_LIMIT = GIB // 2  # of pictures read once (learn/picture_cache.py), unless a single one is larger
-LOGIT_BYTES = 18  # of one score at its peak: bf16 twice (scored, concept's laid over), fp32, log-softmax, its gradient in fp32 and bf16
+# of pictures read once (learn/picture_cache.py), unless a single one is larger
+PICTURE_CACHE_LIMIT = GIB // 2
+# of one score at its peak: bf16 twice (scored, concept's laid over), fp32, log-softmax, its
+# gradient in fp32 and bf16
+LOGIT_BYTES = 18
 DECODER_TENSORS = 4  # of full size alive at once in the last level of the VQGAN
 
 
@@ -68,28 +73,35 @@ class Job:
 
 
 def activation_bytes(shape: Shape, ids: int) -> int:
-    """What one layer keeps for its backward pass, weights frozen, in bf16: about 20 D + 6 F a position.
+    """What one layer keeps for its backward pass, weights frozen, in bf16: about 20 D + 6 F a
+    position.
 
-    Two RMS norms in fp32 (8 D), layer norms of queries and keys (4 D), attention's q, k, v and output (8 D), the two branches of
-    the feed-forward and the gate (6 F).
+    Two RMS norms in fp32 (8 D), layer norms of queries and keys (4 D), attention's q, k, v and
+    output (8 D), the two branches of the feed-forward and the gate (6 F).
     """
     return ids * (20 * shape.width + 6 * shape.ffn_width)
 
 
 def picture_cache_bytes(shape: Shape, limit: int = PICTURE_CACHE_LIMIT) -> int:
-    """Keys and values that stay from step to step: at most `limit`, but always those of one picture with bos and its two ends."""
+    """Keys and values that stay from step to step: at most `limit`, but always those of one picture
+    with bos and its two ends.
+    """
     return max(limit, (shape.ids_per_picture + 3) * shape.layers * 2 * shape.width * BF16)
 
 
 def weights(shape: Shape) -> dict[str, float]:
-    return {"base, bf16": BF16 * shape.parameters, "image tokenizer, fp32": FP32 * shape.vq_parameters}
+    return {
+        "base, bf16": BF16 * shape.parameters,
+        "image tokenizer, fp32": FP32 * shape.vq_parameters,
+    }
 
 
 def learning(shape: Shape, job: Job) -> dict[str, float]:
     """Bytes on one GPU in a step of learning, by what they are for.
 
-    Activations are those of whole examples: more than a step needs whose pictures were read once, copies of their keys and values
-    included; what is kept of pictures is needed in any step, a step of drawing as well.
+    Activations are those of whole examples: more than a step needs whose pictures were read once,
+    copies of their keys and values included; what is kept of pictures is needed in any step, a step
+    of drawing as well.
     """
     held = weights(shape)
     layer = held["base, bf16"] / shape.layers
@@ -97,13 +109,20 @@ def learning(shape: Shape, job: Job) -> dict[str, float]:
         held["base, bf16"] = 2 * layer + (0 if job.offload else held["base, bf16"] / job.processes)
     ids = job.batch * job.length
     between = shape.layers * ids * shape.width * BF16
-    kept = between + activation_bytes(shape, ids) if job.recompute else shape.layers * activation_bytes(shape, ids)
-    rows = 2 * job.rows * shape.width * (2 * BF16 + 3 * FP32)  # rows and gradient; in fp32 the optimiser's own rows and two moments
+    kept = (
+        between + activation_bytes(shape, ids)
+        if job.recompute
+        else shape.layers * activation_bytes(shape, ids)
+    )
+    # rows and gradient; in fp32 the optimiser's own rows and two moments
+    rows = 2 * job.rows * shape.width * (2 * BF16 + 3 * FP32)
     supervised = job.drawings * (shape.ids_per_picture + 2) + (job.batch - job.drawings) * 16
     return held | {
         "rows, gradient, moments": rows,
         "activations": kept,
-        "pictures read once": 0 if job.recompute or job.zero_stage == 3 else picture_cache_bytes(shape),
+        "pictures read once": (
+            0 if job.recompute or job.zero_stage == 3 else picture_cache_bytes(shape)
+        ),
         "scores of supervised ids": supervised * shape.vocabulary * LOGIT_BYTES,
         "CUDA (assumed)": SLACK,
     }
@@ -127,7 +146,11 @@ CASES = (
     ("1 x 24 GB", 24, Job(batch=1, drawings=1)),
     ("1 x 24 GB", 24, Job()),
     ("1 x 24 GB, gradient_checkpointing", 24, Job(recompute=True)),
-    ("2 x 24 GB, zero_stage 3, gradient_checkpointing", 24, Job(processes=2, zero_stage=3, batch=4, recompute=True)),
+    (
+        "2 x 24 GB, zero_stage 3, gradient_checkpointing",
+        24,
+        Job(processes=2, zero_stage=3, batch=4, recompute=True),
+    ),
     ("1 x 80 GB", 80, Job()),
     ("1 x 80 GB, gradient_checkpointing", 80, Job(batch=16, drawings=11, recompute=True)),
     ("8 x 80 GB", 80, Job(processes=8)),
@@ -142,10 +165,21 @@ def gib(terms: Mapping[str, float]) -> float:
 def table(shape: Shape | None = None, cases: Sequence[tuple[str, int, Job]] = CASES) -> str:
     """Markdown: each case with its terms in GiB, and whether they fit."""
     shape = shape or Shape()
-    lines = ["| GPUs | batch a GPU | base | activations | scores | learning | drawing 4 | fits |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| GPUs | batch a GPU | base | activations | scores | learning | drawing 4 | fits |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name, room, job in cases:
         step, pictures = learning(shape, job), drawing(shape, job)
-        numbers = [step["base, bf16"] / GIB, step["activations"] / GIB, step["scores of supervised ids"] / GIB, gib(step), gib(pictures)]
+        numbers = [
+            step["base, bf16"] / GIB,
+            step["activations"] / GIB,
+            step["scores of supervised ids"] / GIB,
+            gib(step),
+            gib(pictures),
+        ]
         fits = "yes" if max(gib(step), gib(pictures)) < room else "no"
-        lines.append(f"| {name} | {job.batch} | " + " | ".join(f"{n:.1f}" for n in numbers) + f" | {fits} |")
+        lines.append(
+            f"| {name} | {job.batch} | " + " | ".join(f"{n:.1f}" for n in numbers) + f" | {fits} |"
+        )
     return "\n".join(lines)

@@ -11,18 +11,23 @@ LEAST_TEMPERATURE, MOST_GUIDANCE = 1e-3, 100  # beyond them scores are no number
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """How pictures are sampled. Defaults follow Chameleon's original code, with two-way guidance."""
+    """How pictures are sampled. Defaults follow Chameleon's original code, with two-way
+    guidance.
+    """
 
     temperature: float = 0.7
     """0 takes the likeliest id; on large bases that collapses to blank patches."""
     top_p: float = 0.9
     guidance: float = 3.0
-    """unconditional + guidance (conditional - unconditional), Ho & Salimans 2022; 1 turns it off."""
+    """unconditional + guidance (conditional - unconditional), Ho & Salimans 2022; 1 turns it off.
+    """
     seed: int = 0
 
     def __post_init__(self):
         if self.temperature:
-            within("drawing: temperature (0 takes the likeliest)", self.temperature, LEAST_TEMPERATURE)
+            within(
+                "drawing: temperature (0 takes the likeliest)", self.temperature, LEAST_TEMPERATURE
+            )
         within("drawing: top_p", self.top_p, 0, 1, above=True)
         within("drawing: guidance (1 for none)", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
         check_seed(self.seed, "drawing: seed")

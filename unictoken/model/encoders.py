@@ -1,4 +1,5 @@
-"""Picture and text encoders behind one small interface: they rank look-alikes, and drawings are scored with them.
+"""Picture and text encoders behind one small interface: they rank look-alikes, and drawings are
+scored with them.
 
     load_encoder("clip-vit-b32").pictures(pictures)      ->  features [N, F]       (or from a folder that save_pretrained wrote)
     BaseEncoder(base).pictures(pictures)                 ->  features [N, D], always at hand
@@ -28,7 +29,9 @@ class EncoderError(UserError):
 
 
 class Encoder(Protocol):
-    """What turns pictures into features: `name`, and rows [N, F] that are compared by their angle."""
+    """What turns pictures into features: `name`, and rows [N, F] that are compared by their
+    angle.
+    """
 
     name: str
 
@@ -37,10 +40,12 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class BaseEncoder:
-    """The base's own features: its last hidden state after it has read a picture's image ids. Always there, comparable with no paper.
+    """The base's own features: its last hidden state after it has read a picture's image ids.
+    Always there, comparable with no paper.
 
-    That state tells two pictures of one pet from a look-alike's better than the mean over the image ids or the mean of their rows
-    (area under the curve .74, .64, .56 on 24 unseen pets of the tiny base).
+    That state tells two pictures of one pet from a look-alike's better than the mean over the image
+    ids or the mean of their rows (area under the curve .74, .64, .56 on 24 unseen pets of the tiny
+    base).
     """
 
     base: Base
@@ -49,7 +54,13 @@ class BaseEncoder:
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         vocab = self.base.vocab
-        ids = torch.tensor([[vocab.bos, *vocab.picture(picture)] for picture in self.base.encode(pictures).tolist()], device=self.base.device)
+        ids = torch.tensor(
+            [
+                [vocab.bos, *vocab.picture(picture)]
+                for picture in self.base.encode(pictures).tolist()
+            ],
+            device=self.base.device,
+        )
         read = [self.base.hidden(self.base.embed(part))[:, -1] for part in ids.split(BATCH)]
         return torch.cat(read).float().cpu().numpy()
 
@@ -60,7 +71,10 @@ class ClipEncoder:
     def __init__(self, name: str, weights: str | Path):
         self.name = name
         self.model = _model(CLIPModel, name, weights)
-        self.processor, self.tokenizer = _image_processor(name, weights), _part(AutoTokenizer, name, weights)
+        self.processor, self.tokenizer = (
+            _image_processor(name, weights),
+            _part(AutoTokenizer, name, weights),
+        )
 
     @property
     def patch(self) -> int:
@@ -68,21 +82,28 @@ class ClipEncoder:
 
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        return _in_batches(pictures, lambda part: self.model.get_image_features(**_pixels(self, part)).pooler_output)
+        return _in_batches(
+            pictures,
+            lambda part: self.model.get_image_features(**_pixels(self, part)).pooler_output,
+        )
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         longest = self.model.config.text_config.max_position_embeddings
 
         def features(part):
-            ids = self.tokenizer(list(part), padding=True, truncation=True, max_length=longest, return_tensors="pt")
+            ids = self.tokenizer(
+                list(part), padding=True, truncation=True, max_length=longest, return_tensors="pt"
+            )
             return self.model.get_text_features(**ids.to(self.model.device)).pooler_output
 
         return _in_batches(texts, features)
 
 
 class DinoEncoder:
-    """DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023): the class token after the last norm."""
+    """DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023): the class token after the last
+    norm.
+    """
 
     def __init__(self, name: str, weights: str | Path):
         self.name = name
@@ -95,12 +116,16 @@ class DinoEncoder:
 
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        return _in_batches(pictures, lambda part: self.model(**_pixels(self, part)).last_hidden_state[:, 0])
+        return _in_batches(
+            pictures, lambda part: self.model(**_pixels(self, part)).last_hidden_state[:, 0]
+        )
 
 
 @dataclass(frozen=True)
 class Weights:
-    """An encoder of a known name: its kind, where its weights are published, how it is printed, pixels of a patch's side."""
+    """An encoder of a known name: its kind, where its weights are published, how it is printed,
+    pixels of a patch's side.
+    """
 
     kind: type[ClipEncoder] | type[DinoEncoder]
     published: str
@@ -117,13 +142,18 @@ ENCODERS = {
 
 
 def load_encoder(name: str, weights: str | Path | None = None) -> ClipEncoder | DinoEncoder:
-    """An encoder of ENCODERS, on the GPU where there is one; from a folder, else from where it is published."""
+    """An encoder of ENCODERS, on the GPU where there is one; from a folder, else from where it is
+    published.
+    """
     if name not in ENCODERS:
         raise EncoderError(f"encoder '{name}': unknown. Expected one of {', '.join(ENCODERS)}.")
     known = ENCODERS[name]
     encoder = known.kind(name, here_or_on_hub(weights or known.published, f"encoder '{name}'"))
     if encoder.patch != known.patch:
-        raise EncoderError(f"encoder '{name}': patches of {encoder.patch} pixels at '{weights}', expected {known.patch}. Give {known.published}.")
+        raise EncoderError(
+            f"encoder '{name}': patches of {encoder.patch} pixels at '{weights}', expected"
+            f" {known.patch}. Give {known.published}."
+        )
     return encoder
 
 
@@ -133,8 +163,9 @@ def _part(kind, name: str, weights: str | Path, **how):
         return kind.from_pretrained(weights, **how)
     except (OSError, ValueError) as error:
         raise EncoderError(
-            f"encoder '{name}': nothing to load at '{weights}' ({' '.join(str(error).split())[:120]}). "
-            "Give a folder that save_pretrained wrote, or leave its scores out."
+            f"encoder '{name}': nothing to load at '{weights}'"
+            f" ({' '.join(str(error).split())[:120]}). Give a folder that save_pretrained wrote, or"
+            " leave its scores out."
         ) from None
 
 
@@ -148,7 +179,10 @@ def _model(kind, name: str, weights: str | Path):
     model, loaded = _part(kind, name, weights, output_loading_info=True, dtype=torch.float32)
     # DINO's published weights have no pooler; the class token is taken before that.
     if lacking := sorted(key for key in loaded["missing_keys"] if not key.startswith("pooler.")):
-        raise EncoderError(f"encoder '{name}': {len(lacking)} weights are missing at '{weights}', '{lacking[0]}' first. Fetch them again.")
+        raise EncoderError(
+            f"encoder '{name}': {len(lacking)} weights are missing at '{weights}', '{lacking[0]}'"
+            " first. Fetch them again."
+        )
     return model.eval().requires_grad_(False).to(usual_device())
 
 
@@ -161,5 +195,7 @@ def _pixels(encoder: ClipEncoder | DinoEncoder, pictures: Sequence[Image.Image])
 def _in_batches(inputs: Sequence, features: Callable) -> np.ndarray:
     parts = [inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH)]
     if not parts:
-        raise EncoderError("encoder: found nothing to encode. Expected one picture or text, or more.")
+        raise EncoderError(
+            "encoder: found nothing to encode. Expected one picture or text, or more."
+        )
     return torch.cat([features(part) for part in parts]).float().cpu().numpy()

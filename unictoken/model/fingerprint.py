@@ -1,8 +1,9 @@
 """Which base this is, by its weights as they are stored.
 
-A fingerprint is the sha256 of one line for each tensor, sorted: name, stored dtype, shape, sha256 of
-its bytes. So it is the same whatever dtype the weights are loaded in and however many files hold them,
-and it is another one when any weight is another one. Files are read in slices: memory is constant.
+A fingerprint is the sha256 of one line for each tensor, sorted: name, stored dtype, shape, sha256
+of its bytes. So it is the same whatever dtype the weights are loaded in and however many files hold
+them, and it is another one when any weight is another one. Files are read in slices: memory is
+constant.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ class StoredWeights:
 
 
 def of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
-    """The fingerprint of a base that was made in memory: what its files would have, saved as it is."""
+    """The fingerprint of a base that was made in memory: what its files would have, saved as it
+    is.
+    """
     import torch
 
     def parts(tensor: torch.Tensor) -> Iterator[bytes]:
@@ -153,7 +156,9 @@ def _tensors_of(file: Path) -> dict[str, _Stored]:
 
 def _dtype_name(tensor: torch.Tensor) -> str:
     """The dtype as safetensors calls it: 'F32', 'BF16', 'I64', ..."""
-    kind, bits = re.fullmatch(r"torch\.(bfloat|float|uint|int|bool)(\d*).*", str(tensor.dtype)).groups()
+    kind, bits = re.fullmatch(
+        r"torch\.(bfloat|float|uint|int|bool)(\d*).*", str(tensor.dtype)
+    ).groups()
     return {"bfloat": "BF", "float": "F", "uint": "U", "int": "I", "bool": "BOOL"}[kind] + bits
 
 
@@ -162,7 +167,9 @@ def _to_fp32(part: bytes, dtype: str) -> np.ndarray:
         return (np.frombuffer(part, "<u2").astype("<u4") << 16).view("<f4")
     kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
     if dtype not in kinds:
-        raise UserError(f"rows of type {dtype}: expected F64, F32, F16 or BF16. Fetch the checkpoint again.")
+        raise UserError(
+            f"rows of type {dtype}: expected F64, F32, F16 or BF16. Fetch the checkpoint again."
+        )
     return np.frombuffer(part, kinds[dtype]).astype("<f4")
 
 
@@ -175,7 +182,8 @@ def _through_bf16(values: np.ndarray) -> np.ndarray:
 def _state(files: Sequence[Path]) -> list[list]:
     """Name, size, mtime and ctime of each file: what tells that it is not the one that was read.
 
-    ctime moves where a copy keeps the mtime; of a file that is the same, a change of rights moves it too.
+    ctime moves where a copy keeps the mtime; of a file that is the same, a change of rights moves
+    it too.
     """
     stats = ((file.name, file.stat()) for file in files)
     return [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for name, stat in stats]
@@ -196,5 +204,6 @@ def _read_cache(cache: Path, state: list[list]) -> str | None:
 
 def _write_cache(cache: Path, state: list[list], fingerprint: str) -> None:
     kept = {"kind": CACHE_KIND, "files": state, "fingerprint": fingerprint}
-    with suppress(OSError, UserError):  # a folder that only others may write into: computed again then
+    # a folder that only others may write into: computed again then
+    with suppress(OSError, UserError):
         write_aside(cache, json.dumps(kept).encode())

@@ -1,7 +1,7 @@
 """Pictures to codes and back: Chameleon's VQ-VAE with the decoder that `transformers` leaves out.
 
-Architecture and parameter names are VQGAN's (Esser et al. 2021), as in Chameleon's and Anole's checkpoints, so that
-`model.vqmodel.decoder.*` of a real file loads unchanged.
+Architecture and parameter names are VQGAN's (Esser et al. 2021), as in Chameleon's and Anole's
+checkpoints, so that `model.vqmodel.decoder.*` of a real file loads unchanged.
 """
 
 from __future__ import annotations
@@ -22,8 +22,14 @@ def nearest(points_ND: torch.Tensor, centres_CD: torch.Tensor) -> torch.Tensor:
     """For each point the index of its nearest centre, LongTensor [N]; never rounded by autocast."""
     half_norm_C = centres_CD.square().sum(1) / 2
     with torch.autocast(points_ND.device.type, enabled=False):
-        # Few points at a time: their scores stay in the processor's cache (several times faster than all at once).
-        return torch.cat([torch.addmm(half_norm_C, part, centres_CD.T, alpha=-1).argmin(1) for part in points_ND.split(256)])
+        # Few points at a time: their scores stay in the processor's cache (several times faster
+        # than all at once).
+        return torch.cat(
+            [
+                torch.addmm(half_norm_C, part, centres_CD.T, alpha=-1).argmin(1)
+                for part in points_ND.split(256)
+            ]
+        )
 
 
 class Upsample(nn.Module):
@@ -59,7 +65,8 @@ class Decoder(nn.Module):
             if level > 0:
                 up.upsample = Upsample(width)
             levels.append(up)
-        self.up = nn.ModuleList(reversed(levels))  # stored from fine to coarse, run from coarse to fine
+        # stored from fine to coarse, run from coarse to fine
+        self.up = nn.ModuleList(reversed(levels))
         self.norm_out = nn.GroupNorm(num_groups=32, num_channels=width, eps=1e-6)
         self.conv_out = nn.Conv2d(width, config.in_channels, kernel_size=3, padding=1)
 
@@ -88,7 +95,9 @@ class ImageTokenizer(ChameleonVQVAE):
 
     @torch.no_grad()
     def to_codes(self, pixels_B3HW: torch.Tensor) -> torch.Tensor:
-        """Codes [B, K], row by row, each in 0..num_embeddings - 1: the nearest rows of the codebook, as `encode` finds them."""
+        """Codes [B, K], row by row, each in 0..num_embeddings - 1: the nearest rows of the
+        codebook, as `encode` finds them.
+        """
         z_ND = rearrange(self.quant_conv(self.encoder(pixels_B3HW)), "b d h w -> (b h w) d")
         return nearest(z_ND, self.quantize.embedding.weight).view(len(pixels_B3HW), -1)
 

@@ -47,7 +47,9 @@ KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]  # of each layer, [B, he
 # The name until transformers 5.23, and from 5.24, which warns of the old one. Goes when setup.py's
 # range begins at 5.24.
 CACHE_KEYWORD = (
-    "cache" if "cache" in inspect.signature(ChameleonModel.forward).parameters else "past_key_values"
+    "cache"
+    if "cache" in inspect.signature(ChameleonModel.forward).parameters
+    else "past_key_values"
 )
 
 

@@ -1,7 +1,8 @@
 """Keeping freed memory in the process.
 
-glibc gives every large freed block back to the kernel, and takes it anew, page by page, for the next tensor. On small virtual machines
-that is most of the time of a training step: 8.9 s became 1.8 s here (dev/LOG.md).
+glibc gives every large freed block back to the kernel, and takes it anew, page by page, for the
+next tensor. On small virtual machines that is most of the time of a training step: 8.9 s became 1.8
+s here (dev/LOG.md).
 """
 
 from __future__ import annotations
@@ -18,4 +19,7 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return all(mallopt(option, value) for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, TOP_PAD)))
+    return all(
+        mallopt(option, value)
+        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, TOP_PAD))
+    )

@@ -8,20 +8,24 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from unictoken.core.pictures import read_picture as read_picture  # files are read there; many look for it here
+# files are read there; many look for it here
+from unictoken.core.pictures import read_picture as read_picture
 
 
 def prepare(picture: Image.Image, side: int) -> Image.Image:
     """Short side to `side`, then the middle square: RGB, side x side.
 
-    Lanczos, as Chameleon does it; an exact multiple of a small `side` is pixel art shown enlarged, and goes back exactly.
+    Lanczos, as Chameleon does it; an exact multiple of a small `side` is pixel art shown enlarged,
+    and goes back exactly.
     """
     picture = picture.convert("RGB")
     short = min(picture.size)
     enlarged = side <= 64 and picture.width % side == 0 and picture.height % side == 0
     size = tuple(max(side, round(n * side / short)) for n in picture.size)
     if size != picture.size:
-        picture = picture.resize(size, Image.Resampling.BOX if enlarged else Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            size, Image.Resampling.BOX if enlarged else Image.Resampling.LANCZOS
+        )
     left, top = ((n - side) // 2 for n in picture.size)
     return picture.crop((left, top, left + side, top + side))
 
@@ -42,16 +46,25 @@ def to_picture(pixels_3HW: torch.Tensor) -> Image.Image:
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pixels in [-1, 1], from the mean squared error over all of them."""
+    """Peak signal-to-noise ratio in dB of pixels in [-1, 1], from the mean squared error over all
+    of them.
+    """
     return -10 * math.log10(max((a - b).square().mean().item(), 1e-10) / 4)
 
 
-def grid(pictures: list[Image.Image], *, columns: int, side: int | None = None, gap: int = 4) -> Image.Image:
-    """Pictures side by side, each in a square of `side` pixels (nearest neighbour when it enlarges); None: as large as they are, 128 to 512."""
+def grid(
+    pictures: list[Image.Image], *, columns: int, side: int | None = None, gap: int = 4
+) -> Image.Image:
+    """Pictures side by side, each in a square of `side` pixels (nearest neighbour when it
+    enlarges); None: as large as they are, 128 to 512.
+    """
     rows = -(-len(pictures) // columns)
     side = side or min(512, max(128, *(max(picture.size) for picture in pictures)))
     sheet = Image.new("RGB", (columns * (side + gap) - gap, rows * (side + gap) - gap), "white")
     for i, picture in enumerate(pictures):
         how = Image.Resampling.NEAREST if picture.width <= side else Image.Resampling.LANCZOS
-        sheet.paste(ImageOps.pad(picture, (side, side), how, color="white"), ((i % columns) * (side + gap), (i // columns) * (side + gap)))
+        sheet.paste(
+            ImageOps.pad(picture, (side, side), how, color="white"),
+            ((i % columns) * (side + gap), (i // columns) * (side + gap)),
+        )
     return sheet

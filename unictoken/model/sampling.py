@@ -1,6 +1,7 @@
 """Sampling text and pictures, in batches, with a key-value cache and classifier-free guidance.
 
-`speaker` is anything with `vocab`, `device`, `longest`, `cache_bytes`, `embed`, `hidden` and `logits`: a base, or a base with concepts on it.
+`speaker` is anything with `vocab`, `device`, `longest`, `cache_bytes`, `embed`, `hidden` and
+`logits`: a base, or a base with concepts on it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class _Continuation:
         rows = [[speaker.vocab.pad] * (length - len(p)) + list(p) for p in prompts]
         self.device = speaker.device
         self.ids = torch.tensor(rows, device=self.device)
-        self.mask = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts], device=self.device)
+        self.mask = torch.tensor(
+            [[0] * (length - len(p)) + [1] * len(p) for p in prompts], device=self.device
+        )
         self.cache = DynamicCache()
         self.logits = self._read(self.ids)
 
@@ -45,11 +48,18 @@ class _Continuation:
         self.logits = self._read(next_B[:, None])
 
 
-def _parts(speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: int = 0, copies: int = 1) -> Iterator[tuple[int, Sequence]]:
-    """(number of the first, prompts) of parts of at most `most`, smaller where a large base's cache would outgrow CACHE_BYTES."""
+def _parts(
+    speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: int = 0, copies: int = 1
+) -> Iterator[tuple[int, Sequence]]:
+    """(number of the first, prompts) of parts of at most `most`, smaller where a large base's cache
+    would outgrow CACHE_BYTES.
+    """
     longest = max(map(len, prompts), default=0) + more_ids
     if longest > speaker.longest:
-        raise UserError(f"prompt: {longest - more_ids:,} ids and {more_ids} of an answer; this base reads at most {speaker.longest:,}. Say less.")
+        raise UserError(
+            f"prompt: {longest - more_ids:,} ids and {more_ids} of an answer; this base reads at"
+            f" most {speaker.longest:,}. Say less."
+        )
     size = max(1, min(most, CACHE_BYTES // max(1, copies * speaker.cache_bytes(longest))))
     for first in range(0, len(prompts), size):
         yield first, prompts[first : first + size]
@@ -59,38 +69,67 @@ def _parts(speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: in
 def next_logits(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     """Scores of what comes next, [B, V] in fp32, for prompts of any lengths."""
     parts = [part for _, part in _parts(speaker, prompts, TEXT_BATCH)]
-    return torch.cat([_Continuation(speaker, part).logits.cpu() for part in progress(parts, f"reading {len(prompts)} prompts")])
+    return torch.cat(
+        [
+            _Continuation(speaker, part).logits.cpu()
+            for part in progress(parts, f"reading {len(prompts)} prompts")
+        ]
+    )
 
 
-def pick(logits_BV: torch.Tensor, temperature: float, top_p: float, generators: Sequence[torch.Generator]) -> torch.Tensor:
-    """One id for each row: the likeliest at temperature 0, else sampled from the smallest set that holds `top_p` of the mass."""
+def pick(
+    logits_BV: torch.Tensor, temperature: float, top_p: float, generators: Sequence[torch.Generator]
+) -> torch.Tensor:
+    """One id for each row: the likeliest at temperature 0, else sampled from the smallest set that
+    holds `top_p` of the mass.
+    """
     if temperature == 0:
         return logits_BV.argmax(-1)
     probability = (logits_BV / temperature).softmax(-1)
     ranked, order = probability.sort(-1, descending=True)
     ranked = ranked * (ranked.cumsum(-1) - ranked < top_p)
-    chosen = [torch.multinomial(row.cpu(), 1, generator=g) for row, g in zip(ranked, generators, strict=True)]
+    chosen = [
+        torch.multinomial(row.cpu(), 1, generator=g)
+        for row, g in zip(ranked, generators, strict=True)
+    ]
     return order.gather(-1, torch.stack(chosen).to(order.device)).squeeze(-1)
 
 
 def _generators(seed: int, first: int, count: int) -> list[torch.Generator]:
-    """One generator a row: a picture depends on its own number and the seed, not on the batch it is drawn in."""
-    return [torch.Generator().manual_seed((seed * 1_000_003 + first + i) % 2**63) for i in range(count)]
+    """One generator a row: a picture depends on its own number and the seed, not on the batch it is
+    drawn in.
+    """
+    return [
+        torch.Generator().manual_seed((seed * 1_000_003 + first + i) % 2**63) for i in range(count)
+    ]
 
 
 @torch.no_grad()
 def sample_text(
-    speaker, prompts: Sequence[Sequence[int]], *, max_ids: int = ANSWER_IDS, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0
+    speaker,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_ids: int = ANSWER_IDS,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
 ) -> list[list[int]]:
-    """The ids that follow each prompt, up to its end (left out). Image ids, and what else is no text, are never sampled here."""
+    """The ids that follow each prompt, up to its end (left out). Image ids, and what else is no
+    text, are never sampled here.
+    """
     answers, vocab = [], speaker.vocab
     for first, part in _parts(speaker, prompts, TEXT_BATCH, more_ids=max_ids):
         talk = _Continuation(speaker, part)
         generators = _generators(seed, first, len(part))
-        forbidden, ends = torch.cat([vocab.image_ids, torch.tensor(vocab.no_text)]).to(talk.device), torch.tensor(vocab.ends, device=talk.device)
+        forbidden, ends = (
+            torch.cat([vocab.image_ids, torch.tensor(vocab.no_text)]).to(talk.device),
+            torch.tensor(vocab.ends, device=talk.device),
+        )
         done = torch.zeros(len(part), dtype=torch.bool, device=talk.device)
         start = talk.ids.shape[1]
-        for _ in progress(range(max_ids), f"answering {len(part)} of {len(prompts)} questions", unit="word"):
+        for _ in progress(
+            range(max_ids), f"answering {len(part)} of {len(prompts)} questions", unit="word"
+        ):
             if done.all():
                 break
             talk.logits[:, forbidden] = -torch.inf
@@ -98,21 +137,29 @@ def sample_text(
             chosen = torch.where(done, vocab.end_turn, chosen)
             done |= torch.isin(chosen, ends)
             talk.append(chosen)
-        answers += [list(takewhile(lambda i: i not in vocab.ends, row.tolist())) for row in talk.ids[:, start:]]
+        answers += [
+            list(takewhile(lambda i: i not in vocab.ends, row.tolist()))
+            for row in talk.ids[:, start:]
+        ]
         del talk  # its cache, before the next part reads into another
     return answers
 
 
 @torch.no_grad()
-def sample_pictures(speaker, prompts: Sequence[Sequence[int]], length: int, how: Draw) -> torch.Tensor:
-    """Image ids [N, K] of one picture for each prompt, K = `length`; begin_image is forced, then image ids only.
+def sample_pictures(
+    speaker, prompts: Sequence[Sequence[int]], length: int, how: Draw
+) -> torch.Tensor:
+    """Image ids [N, K] of one picture for each prompt, K = `length`; begin_image is forced, then
+    image ids only.
 
     Guidance compares with the unconditional prompt, bos + begin_image, in the same batch.
     """
     vocab = speaker.vocab
     drawn = []
     guided = how.guidance != 1
-    for first, part in _parts(speaker, prompts, PICTURE_BATCH, more_ids=length + 1, copies=2 if guided else 1):
+    for first, part in _parts(
+        speaker, prompts, PICTURE_BATCH, more_ids=length + 1, copies=2 if guided else 1
+    ):
         part = [[*p, vocab.begin_image] for p in part]
         blind = [[vocab.bos, vocab.begin_image]] * len(part) if guided else []
         picture = _Continuation(speaker, part + blind)

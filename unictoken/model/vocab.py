@@ -1,6 +1,7 @@
 """The vocabulary of an early-fusion model: text, image ids and reserved ids in one table.
 
-Everything is looked up by name, as Chameleon's own mapping does; nothing here knows a number such as 8197.
+Everything is looked up by name, as Chameleon's own mapping does; nothing here knows a number such
+as 8197.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ class VocabError(UserError):
 class Vocab:
     """Ids of a tokenizer by what they mean.
 
-    Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `ends` (after which an answer is over: a
-    published Chameleon, pretrained on documents, says '</s>'), `no_text` (what stands in no answer), `image_ids` (LongTensor [C], code -> id),
-    `reserved` (free ids for concepts, in order), `words` (ids of text), `size`.
+    Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `ends` (after which an
+    answer is over: a published Chameleon, pretrained on documents, says '</s>'), `no_text` (what
+    stands in no answer), `image_ids` (LongTensor [C], code -> id), `reserved` (free ids for
+    concepts, in order), `words` (ids of text), `size`.
     """
 
     def __init__(self, tokenizer):
@@ -36,7 +38,10 @@ class Vocab:
 
         def find(name: str) -> int:
             if name not in table:
-                raise VocabError(f"tokenizer: no token '{name}'. Expected the vocabulary of a Chameleon-style model.")
+                raise VocabError(
+                    f"tokenizer: no token '{name}'. Expected the vocabulary of a Chameleon-style"
+                    " model."
+                )
             return table[name]
 
         self.bos, self.pad = find("<s>"), find("<pad>")
@@ -45,25 +50,43 @@ class Vocab:
         self.no_text = (self.bos, self.pad, self.begin_image, self.end_image, self.image)
         self.end_turn = find(tokenizer.sep_token or "<reserved08706>")
         self.ends = tuple(dict.fromkeys([self.end_turn, table.get("</s>", self.end_turn)]))
-        codes = {int(name[6:-1].translate(_DIGITS)): i for name, i in table.items() if name.startswith("IMGIMG")}
+        codes = {
+            int(name[6:-1].translate(_DIGITS)): i
+            for name, i in table.items()
+            if name.startswith("IMGIMG")
+        }
         if sorted(codes) != list(range(len(codes))) or not codes:
-            raise VocabError(f"tokenizer: found {len(codes)} image tokens 'IMGIMG...Z', expected codes 0, 1, 2, ... without a gap.")
+            raise VocabError(
+                f"tokenizer: found {len(codes)} image tokens 'IMGIMG...Z', expected codes 0, 1, 2,"
+                " ... without a gap."
+            )
         self.image_ids = torch.tensor([codes[c] for c in range(len(codes))])
-        self.code_of_id = torch.full((self.size,), -1).index_put((self.image_ids,), torch.arange(len(codes)))
+        self.code_of_id = torch.full((self.size,), -1).index_put(
+            (self.image_ids,), torch.arange(len(codes))
+        )
         reserved = {i for name, i in table.items() if _RESERVED.fullmatch(name)}
-        # Chameleon's processor uses reserved ids up to <image>, which was one itself; the free ones come after it.
+        # Chameleon's processor uses reserved ids up to <image>, which was one itself; the free ones
+        # come after it.
         self.reserved = sorted(i for i in reserved if i > max(self.end_turn, self.image))
         special = {*self.no_text, self.end_turn, *tokenizer.all_special_ids}
         self.words = sorted(set(table.values()) - reserved - special - set(codes.values()))
         self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return tuple(
+            self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        )
 
     def encode(self, text: str, slots: Mapping[str, Sequence[int]] | None = None) -> list[int]:
-        """Ids of a text in which each marker that `slots` names (such as '{name}' or '<bo>') becomes the ids given for it."""
+        """Ids of a text in which each marker that `slots` names (such as '{name}' or '<bo>')
+        becomes the ids given for it.
+        """
         slots = slots or {}
-        pieces = re.split("(" + "|".join(re.escape(marker) for marker in slots) + ")", text) if slots else [text]
+        pieces = (
+            re.split("(" + "|".join(re.escape(marker) for marker in slots) + ")", text)
+            if slots
+            else [text]
+        )
         ids: list[int] = []
         for piece in pieces:
             if piece in slots:

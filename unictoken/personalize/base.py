@@ -71,7 +71,9 @@ def learned(base: Base, concept: str | PathLike | ConceptTokens) -> Conditioning
         return with_tokens(base, concept)
     if not isinstance(concept, str | PathLike):
         found = type(concept).__name__
-        raise ConceptError(f"concept: found {found}, expected a concept file, its name, or a learned concept.")
+        raise ConceptError(
+            f"concept: found {found}, expected a concept file, its name, or a learned concept."
+        )
     return with_tokens(base, concept_file.load(shipped.find_concept(concept), base))
 
 

@@ -16,22 +16,41 @@ TARGETS = {
 }
 
 
-def write_card(folder: Path, numbers: dict[str, float], command: str, *, fingerprint: str, notes: Sequence[str] = ()) -> None:
-    """What is told of the base with this fingerprint in the folder's `history.md`, a table of the targets, notes, then every number.
+def write_card(
+    folder: Path,
+    numbers: dict[str, float],
+    command: str,
+    *,
+    fingerprint: str,
+    notes: Sequence[str] = (),
+) -> None:
+    """What is told of the base with this fingerprint in the folder's `history.md`, a table of the
+    targets, notes, then every number.
 
-    A history that does not name the first twelve digits of the fingerprint is another base's, and left out.
+    A history that does not name the first twelve digits of the fingerprint is another base's, and
+    left out.
     """
     history = folder / "history.md"
     told = history.read_text(encoding="utf-8").strip() if history.is_file() else ""
-    rows = [f"| {text} | {numbers[key]:.3f} | {target} |" for key, (text, target) in TARGETS.items() if key in numbers]
+    rows = [
+        f"| {text} | {numbers[key]:.3f} | {target} |"
+        for key, (text, target) in TARGETS.items()
+        if key in numbers
+    ]
     rest = [f"| `{key}` | {value:.3f} |" for key, value in numbers.items()]
     text = "\n".join(
         [
             "# tiny-chameleon",
             "",
-            "A base of Chameleon's own class and parameter names, small, trained from nothing on the toy world by `make base`.",
+            (
+                "A base of Chameleon's own class and parameter names, small, trained from nothing on"
+                " the toy world by `make base`."
+            ),
             *([told, ""] if fingerprint[:12] in told else []),
-            "Measured on pets of attribute combinations that are held out of its lessons, in scenes drawn anew, by",
+            (
+                "Measured on pets of attribute combinations that are held out of its lessons, in scenes"
+                " drawn anew, by"
+            ),
             "",
             f"    {command}",
             "",

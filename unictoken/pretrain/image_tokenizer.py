@@ -1,10 +1,11 @@
 """Training the image tokenizer, in two halves that do not disturb each other.
 
-A code is the k-means centre of a raw 4 x 4 patch, in which colour counts more than brightness: else half of a patch's colour is
-lost before a shade of its outline is (dev/LOG.md). First the encoder learns to say its patch (so that the same patch is the same
-code wherever it stands); from then on codes are fixed. Then the decoder learns to draw from codes and their neighbours, which
-gives back more than the patches alone: what a code leaves open, the codes around it say. A latent space that was learned first
-and quantized afterwards took longer and lost the colours (dev/LOG.md).
+A code is the k-means centre of a raw 4 x 4 patch, in which colour counts more than brightness: else
+half of a patch's colour is lost before a shade of its outline is (dev/LOG.md). First the encoder
+learns to say its patch (so that the same patch is the same code wherever it stands); from then on
+codes are fixed. Then the decoder learns to draw from codes and their neighbours, which gives back
+more than the patches alone: what a code leaves open, the codes around it say. A latent space that
+was learned first and quantized afterwards took longer and lost the colours (dev/LOG.md).
 """
 
 from __future__ import annotations
@@ -68,14 +69,23 @@ def build(settings: TokenizerSettings) -> ImageTokenizer:
 
 
 def patches(pixels_B3HW: torch.Tensor) -> torch.Tensor:
-    """The 4 x 4 patches as flat vectors, [B, 48, H / 4, W / 4]: of each pixel the grey, and CHROMA times what differs from it."""
+    """The 4 x 4 patches as flat vectors, [B, 48, H / 4, W / 4]: of each pixel the grey, and CHROMA
+    times what differs from it.
+    """
     grey_B1HW = pixels_B3HW.mean(1, keepdim=True)
-    return rearrange(grey_B1HW + CHROMA * (pixels_B3HW - grey_B1HW), "b c (h p) (w q) -> b (p q c) h w", p=PATCH, q=PATCH)
+    return rearrange(
+        grey_B1HW + CHROMA * (pixels_B3HW - grey_B1HW),
+        "b c (h p) (w q) -> b (p q c) h w",
+        p=PATCH,
+        q=PATCH,
+    )
 
 
 def says_patches(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> torch.Tensor:
     """The encoder's loss: its vectors against the patches."""
-    return F.mse_loss(tokenizer.quant_conv(tokenizer.encoder(pixels_B3HW)).float(), patches(pixels_B3HW))
+    return F.mse_loss(
+        tokenizer.quant_conv(tokenizer.encoder(pixels_B3HW)).float(), patches(pixels_B3HW)
+    )
 
 
 def draws_from_codes(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> torch.Tensor:
@@ -98,53 +108,99 @@ class Half:
     loss: Callable[[ImageTokenizer, torch.Tensor], torch.Tensor]
 
 
-def train(settings: TokenizerSettings, *, seed: int, device: str, work: Path, log: Callable) -> ImageTokenizer:
+def train(
+    settings: TokenizerSettings, *, seed: int, device: str, work: Path, log: Callable
+) -> ImageTokenizer:
     """Train (or go on training) the tokenizer; `log(step, **numbers)` is called as it goes."""
     torch.manual_seed(seed)
     tokenizer = build(settings).to(device)
-    pictures, held_out = draw_pictures(settings.pictures, seed=seed), from_bytes(draw_pictures(512, seed=seed + 1))
+    pictures, held_out = (
+        draw_pictures(settings.pictures, seed=seed),
+        from_bytes(draw_pictures(512, seed=seed + 1)),
+    )
     halves = (
         Half("encoder", ("encoder", "quant_conv"), settings.encoder_steps, says_patches),
         Half("decoder", ("post_quant_conv", "decoder"), settings.decoder_steps, draws_from_codes),
     )
     for half in halves:
-        train_half(tokenizer, half, settings, pictures, held_out, seed=seed, progress=work / f"{half.name}.safetensors", log=log)
+        train_half(
+            tokenizer,
+            half,
+            settings,
+            pictures,
+            held_out,
+            seed=seed,
+            progress=work / f"{half.name}.safetensors",
+            log=log,
+        )
     return tokenizer.eval()
 
 
-def train_half(tokenizer: ImageTokenizer, half: Half, settings: TokenizerSettings, pictures, held_out, *, seed, progress: Path, log) -> None:
+def train_half(
+    tokenizer: ImageTokenizer,
+    half: Half,
+    settings: TokenizerSettings,
+    pictures,
+    held_out,
+    *,
+    seed,
+    progress: Path,
+    log,
+) -> None:
     """One half, resumed from its progress file; afterwards nothing of it moves."""
-    moving = {n: p for n, p in tokenizer.named_parameters() if n.startswith(tuple(f"{m}." for m in half.modules))}
+    moving = {
+        n: p
+        for n, p in tokenizer.named_parameters()
+        if n.startswith(tuple(f"{m}." for m in half.modules))
+    }
     tokenizer.requires_grad_(False)
     for parameter in moving.values():
         parameter.requires_grad_(True)
-    optimiser = MuonAdamW(moving.items(), muon_lr=settings.muon_lr, adamw_lr=settings.adamw_lr, steps=half.steps)
+    optimiser = MuonAdamW(
+        moving.items(), muon_lr=settings.muon_lr, adamw_lr=settings.adamw_lr, steps=half.steps
+    )
     first, saved = load_progress(progress)
     if saved:
         tokenizer.load_state_dict(saved["model"])
         optimiser.load_state(saved["optimiser"])
     elif half.name == "encoder":
-        tokenizer.quantize.embedding.weight.copy_(patch_codebook(pictures, settings.num_codes, seed))
+        tokenizer.quantize.embedding.weight.copy_(
+            patch_codebook(pictures, settings.num_codes, seed)
+        )
     keep_freed_memory()
     device = tokenizer.quantize.embedding.weight.device
     for step in range(first, half.steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        pixels = from_bytes(pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(device))
+        pixels = from_bytes(
+            pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(
+                device
+            )
+        )
         with torch.autocast(device.type, torch.bfloat16):
             loss = half.loss(tokenizer, pixels)
         loss.backward()
         optimiser.step(step)
         if (step + 1) % 200 == 0 or step + 1 == half.steps:
-            back = torch.cat([tokenizer.to_pixels(tokenizer.to_codes(part.to(device))).cpu() for part in held_out.split(64)])
+            back = torch.cat(
+                [
+                    tokenizer.to_pixels(tokenizer.to_codes(part.to(device))).cpu()
+                    for part in held_out.split(64)
+                ]
+            )
             log(step + 1, loss=loss.item(), psnr=psnr(back, held_out))
-            save_progress(progress, step + 1, model=tokenizer.state_dict(), optimiser=optimiser.state())
+            save_progress(
+                progress, step + 1, model=tokenizer.state_dict(), optimiser=optimiser.state()
+            )
     tokenizer.requires_grad_(False)
 
 
 def draw_pictures(count: int, *, seed: int) -> torch.Tensor:
     """Random pets in random scenes, uint8 [count, 3, 32, 32]; never a held-out combination."""
     rng = np.random.default_rng(seed)
-    drawn = [np.asarray(draw(sample_pet_where(rng, unseen=False), sample_scene(rng))) for _ in range(count)]
+    drawn = [
+        np.asarray(draw(sample_pet_where(rng, unseen=False), sample_scene(rng)))
+        for _ in range(count)
+    ]
     return rearrange(torch.from_numpy(np.stack(drawn)), "b h w c -> b c h w")
 
 
@@ -153,8 +209,13 @@ def patch_codebook(pictures: torch.Tensor, num_codes: int, seed: int) -> torch.T
     generator = torch.Generator().manual_seed(seed)
     points = rearrange(patches(from_bytes(pictures[:K_MEANS_PICTURES])), "b d h w -> (b h w) d")
     distinct, times = points.unique(dim=0, return_counts=True)
-    # Common patches (the sky) count less than they stand, and centres start on distinct patches: else half of the codes were the sky's.
-    points = distinct[times.sqrt().multinomial(K_MEANS_PATCHES, replacement=True, generator=generator)]
+    # Common patches (the sky) count less than they stand, and centres start on distinct patches:
+    # else half of the codes were the sky's.
+    points = distinct[
+        times.sqrt().multinomial(K_MEANS_PATCHES, replacement=True, generator=generator)
+    ]
     distinct, times = points.unique(dim=0, return_counts=True)
-    order = (times * torch.rand(len(times), generator=generator).clamp_min(0.05)).argsort(descending=True)
+    order = (times * torch.rand(len(times), generator=generator).clamp_min(0.05)).argsort(
+        descending=True
+    )
     return k_means(points, num_codes, generator, rounds=12, centres=distinct[order[:num_codes]])

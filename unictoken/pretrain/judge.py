@@ -38,7 +38,9 @@ class JudgeSettings:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pixels [N, 3, 32, 32] in [-1, 1], the right index of every attribute [N], and the palette [N, 6] (NaN: no second colour)."""
+    """Pixels [N, 3, 32, 32] in [-1, 1], the right index of every attribute [N], and the palette [N,
+    6] (NaN: no second colour).
+    """
 
     pixels: torch.Tensor
     indices: dict[str, torch.Tensor]
@@ -48,12 +50,20 @@ class Labelled:
 def draw_labelled(count: int, *, seed: int) -> Labelled:
     rng = np.random.default_rng(seed)
     pairs = [(sample_pet(rng), sample_scene(rng)) for _ in range(count)]
-    pictures = torch.from_numpy(np.stack([np.asarray(draw(p, s)) for p, s in pairs])).permute(0, 3, 1, 2)
+    pictures = torch.from_numpy(np.stack([np.asarray(draw(p, s)) for p, s in pairs])).permute(
+        0, 3, 1, 2
+    )
     indices = {
-        name: torch.tensor([values.index(getattr(p, name, None) or getattr(s, name)) for p, s in pairs])
+        name: torch.tensor(
+            [values.index(getattr(p, name, None) or getattr(s, name)) for p, s in pairs]
+        )
         for name, values in ATTRIBUTES.items()
     }
-    palette = torch.tensor([[*p.fur_rgb, *(p.second_rgb or [float("nan")] * 3)] for p, _ in pairs]) / 127.5 - 1
+    palette = (
+        torch.tensor([[*p.fur_rgb, *(p.second_rgb or [float("nan")] * 3)] for p, _ in pairs])
+        / 127.5
+        - 1
+    )
     return Labelled(from_bytes(pictures), indices, palette)
 
 
@@ -67,7 +77,11 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log)
     torch.manual_seed(seed)
     judge = Judge().train()
     optimiser = MuonAdamW(
-        judge.named_parameters(), muon_lr=settings.muon_lr, adamw_lr=settings.adamw_lr, steps=settings.steps, by_adamw=("heads", "palette")
+        judge.named_parameters(),
+        muon_lr=settings.muon_lr,
+        adamw_lr=settings.adamw_lr,
+        steps=settings.steps,
+        by_adamw=("heads", "palette"),
     )
     data = draw_labelled(settings.pictures, seed=seed)
     seen_again = round_trip(tokenizer, data.pixels)
@@ -79,7 +93,9 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log)
         pixels = torch.cat([data.pixels[chosen[:half]], seen_again[chosen[half:]]])
         with torch.autocast("cpu", torch.bfloat16):
             scores, palette = judge(pixels)
-        loss = sum(F.cross_entropy(s.float(), data.indices[name][chosen]) for name, s in scores.items())
+        loss = sum(
+            F.cross_entropy(s.float(), data.indices[name][chosen]) for name, s in scores.items()
+        )
         target = data.palette[chosen]
         known = ~target.isnan()
         loss = loss + 5 * F.smooth_l1_loss(palette.float()[known], target[known], beta=0.05)
@@ -95,7 +111,12 @@ def accuracy(judge: Judge, pixels: torch.Tensor, truth: Labelled) -> dict[str, f
     """Share right by attribute, their mean, and the mean RGB distance (0 to 441) of the fur."""
     parts = [judge(part) for part in pixels.split(256)]
     right = {
-        name: (torch.cat([scores[name] for scores, _ in parts]).argmax(-1) == truth.indices[name]).float().mean().item()
+        name: (
+            (torch.cat([scores[name] for scores, _ in parts]).argmax(-1) == truth.indices[name])
+            .float()
+            .mean()
+            .item()
+        )
         for name in ATTRIBUTES
     }
     palette = torch.cat([p for _, p in parts])
@@ -103,8 +124,16 @@ def accuracy(judge: Judge, pixels: torch.Tensor, truth: Labelled) -> dict[str, f
     return {**right, "mean": sum(right.values()) / len(right), "fur_rgb_distance": fur}
 
 
-def save(judge: Judge, folder: Path, *, drawn: dict[str, float], round_trip: dict[str, float]) -> None:
+def save(
+    judge: Judge, folder: Path, *, drawn: dict[str, float], round_trip: dict[str, float]
+) -> None:
     """The judge's weights and its own accuracy, on held-out drawings and on their round trips."""
     make_folder(folder)
-    save_file({name: t.contiguous() for name, t in judge.state_dict().items()}, folder / "model.safetensors")
-    write_aside(folder / "accuracy.json", (json.dumps({"drawn": drawn, "round_trip": round_trip}, indent=1) + "\n").encode())
+    save_file(
+        {name: t.contiguous() for name, t in judge.state_dict().items()},
+        folder / "model.safetensors",
+    )
+    write_aside(
+        folder / "accuracy.json",
+        (json.dumps({"drawn": drawn, "round_trip": round_trip}, indent=1) + "\n").encode(),
+    )

@@ -37,7 +37,9 @@ class LanguageSettings:
     heads: int = 4
     ffn_width: int = 704
     families: int = 12_000
-    """Pets with a twin and a hard negative each, three pictures of every one, drawn and encoded once."""
+    """Pets with a twin and a hard negative each, three pictures of every one, drawn and encoded
+    once.
+    """
     length: int = 208
     """Ids of an example."""
     shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
@@ -51,13 +53,26 @@ class LanguageSettings:
     """What a picture code, and the word yes or no, weighs in the loss; other words weigh 1."""
     save_every: int = 100
     start_from: str | None = None
-    """A folder of weights of the same shape to begin with, the optimiser fresh; null: from nothing."""
+    """A folder of weights of the same shape to begin with, the optimiser fresh; null: from nothing.
+    """
 
     def __post_init__(self):
-        one_or_more(self, "width", "layers", "heads", "ffn_width", "families", "length", "batch", "save_every")
+        one_or_more(
+            self,
+            "width",
+            "layers",
+            "heads",
+            "ffn_width",
+            "families",
+            "length",
+            "batch",
+            "save_every",
+        )
 
 
-def build(settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer) -> EarlyFusionModel:
+def build(
+    settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer
+) -> EarlyFusionModel:
     """An untrained base with the trained image tokenizer inside."""
     config = ChameleonConfig(
         vocab_size=len(tokenizer),
@@ -77,20 +92,27 @@ def build(settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer
     if settings.start_from:
         model.load_state_dict(EarlyFusionModel.from_pretrained(settings.start_from).state_dict())
     else:
-        start_image_rows(model, Vocab(tokenizer).image_ids, image_tokenizer.quantize.embedding.weight)
+        start_image_rows(
+            model, Vocab(tokenizer).image_ids, image_tokenizer.quantize.embedding.weight
+        )
     model.model.vqmodel.load_state_dict(image_tokenizer.state_dict())
     model.model.vqmodel.requires_grad_(False)
     return model
 
 
 @torch.no_grad()
-def start_image_rows(model: EarlyFusionModel, image_ids_C: torch.Tensor, codebook_CE: torch.Tensor) -> None:
-    """Begin the rows of image ids, input and head, as a random projection of their codes, so that alike patches begin alike.
+def start_image_rows(
+    model: EarlyFusionModel, image_ids_C: torch.Tensor, codebook_CE: torch.Tensor
+) -> None:
+    """Begin the rows of image ids, input and head, as a random projection of their codes, so that
+    alike patches begin alike.
 
     Half-whitened first: raw distances between patches are mostly about brightness.
     """
     codebook_CE = codebook_CE.to(model.lm_head.weight.device)
-    directions_CE, lengths_E, _ = torch.linalg.svd(codebook_CE - codebook_CE.mean(0), full_matrices=False)
+    directions_CE, lengths_E, _ = torch.linalg.svd(
+        codebook_CE - codebook_CE.mean(0), full_matrices=False
+    )
     features_CE = directions_CE * lengths_E.sqrt()
     rows_CD = features_CE @ torch.randn(features_CE.shape[1], model.config.hidden_size)
     rows_CD *= model.config.initializer_range / rows_CD.std()
@@ -99,7 +121,9 @@ def start_image_rows(model: EarlyFusionModel, image_ids_C: torch.Tensor, codeboo
 
 
 def weights_of_ids(vocab: Vocab, settings: LanguageSettings) -> torch.Tensor:
-    """What each id weighs in the loss, [V]: answers are few beside picture codes, and yes/no the fewest."""
+    """What each id weighs in the loss, [V]: answers are few beside picture codes, and yes/no the
+    fewest.
+    """
     weights = torch.ones(vocab.size)
     weights[vocab.image_ids] = settings.image_weight
     for word in (templates.YES, templates.NO):
@@ -107,23 +131,31 @@ def weights_of_ids(vocab: Vocab, settings: LanguageSettings) -> torch.Tensor:
     return weights
 
 
-def supervised_loss(model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_V: torch.Tensor) -> torch.Tensor:
+def supervised_loss(
+    model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_V: torch.Tensor
+) -> torch.Tensor:
     """Weighted mean next-token cross-entropy; only positions with a label go through the head."""
     hidden_BTD = model.hidden(model.model.embed_tokens(ids_BT))
     counted = labels_BT[:, 1:] != IGNORE
     logits = model.lm_head(hidden_BTD[:, :-1][counted])
-    return torch.nn.functional.cross_entropy(logits.float(), labels_BT[:, 1:][counted], weight=weights_V)
+    return torch.nn.functional.cross_entropy(
+        logits.float(), labels_BT[:, 1:][counted], weight=weights_V
+    )
 
 
 @torch.no_grad()
-def encode_pictures(tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor, device: str) -> np.ndarray:
+def encode_pictures(
+    tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor, device: str
+) -> np.ndarray:
     """Image ids [N, K] of uint8 pictures."""
     codes = [tokenizer.to_codes(from_bytes(part.to(device))).cpu() for part in pictures.split(64)]
     return image_ids[torch.cat(codes)].numpy()
 
 
 def digest_of(pets, scenes, image_tokenizer: ImageTokenizer) -> str:
-    """Names what image ids depend on: the pets and scenes, and the half of the image tokenizer that encodes."""
+    """Names what image ids depend on: the pets and scenes, and the half of the image tokenizer that
+    encodes.
+    """
     seen = hashlib.sha256(repr((pets, scenes)).encode())
     for name, tensor in sorted(image_tokenizer.state_dict().items()):
         if name.startswith(("encoder", "quant_conv", "quantize")):
@@ -131,28 +163,56 @@ def digest_of(pets, scenes, image_tokenizer: ImageTokenizer) -> str:
     return seen.hexdigest()[:16]
 
 
-def make_lessons(settings: LanguageSettings, vocab: Vocab, image_tokenizer, *, seed: int, device: str, cache: Path) -> Lessons:
-    """Lessons over families drawn from the seed; their image ids are cached in a file of `cache`."""
+def make_lessons(
+    settings: LanguageSettings,
+    vocab: Vocab,
+    image_tokenizer,
+    *,
+    seed: int,
+    device: str,
+    cache: Path,
+) -> Lessons:
+    """Lessons over families drawn from the seed; their image ids are cached in a file of
+    `cache`.
+    """
     pets, scenes = sample_families(settings.families, seed=seed)
     file = cache / f"families-{digest_of(pets, scenes, image_tokenizer)}.npy"
     if not file.is_file():
         made = io.BytesIO()
-        np.save(made, encode_pictures(image_tokenizer, draw_families(pets, scenes), vocab.image_ids, device).astype(np.int16))
+        np.save(
+            made,
+            encode_pictures(
+                image_tokenizer, draw_families(pets, scenes), vocab.image_ids, device
+            ).astype(np.int16),
+        )
         write_aside(file, made.getvalue())
     made = families(pets, scenes, np.load(file).astype(np.int64))
-    taught = [family for family in made if not any(map(held_out, family.pets))]  # a hard negative may land on a held-out combination
+    # a hard negative may land on a held-out combination
+    taught = [family for family in made if not any(map(held_out, family.pets))]
     return Lessons(vocab, taught, length=settings.length, shares=settings.shares)
 
 
 def without_image_tokenizer(model: EarlyFusionModel) -> dict[str, torch.Tensor]:
-    """What this training moves. The image tokenizer has its own progress, and may be trained on meanwhile."""
+    """What this training moves. The image tokenizer has its own progress, and may be trained on
+    meanwhile.
+    """
     return {name: tensor for name, tensor in model.state_dict().items() if ".vqmodel." not in name}
 
 
 def train(
-    model: EarlyFusionModel, settings: LanguageSettings, lessons: Lessons, *, seed, device, progress: Path, log, watch, stop_asked=lambda: False
+    model: EarlyFusionModel,
+    settings: LanguageSettings,
+    lessons: Lessons,
+    *,
+    seed,
+    device,
+    progress: Path,
+    log,
+    watch,
+    stop_asked=lambda: False,
 ) -> None:
-    """Train (or go on training) the transformer. `watch(step, model)` gives the numbers that are logged at every save.
+    """Train (or go on training) the transformer. `watch(step, model)` gives the numbers that are
+    logged at every save.
 
     Raises `Stopped` after saving when `stop_asked()` says so.
     """
@@ -175,7 +235,11 @@ def train(
     started, losses = time.time(), []
     for step in range(first, settings.steps):
         rng = np.random.default_rng([seed, step])
-        batch = pad([lessons.example(rng) for _ in range(settings.batch)], lessons.vocab, length=settings.length)
+        batch = pad(
+            [lessons.example(rng) for _ in range(settings.batch)],
+            lessons.vocab,
+            length=settings.length,
+        )
         ids, labels = batch.ids_BT.to(device), batch.labels_BT.to(device)
         with torch.autocast(device, torch.bfloat16):
             loss = supervised_loss(model, ids, labels, weights_V)
@@ -186,8 +250,18 @@ def train(
         if stopping or (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
             watched.load_state_dict(model.state_dict())
             numbers = {} if stopping else watch(step + 1, watched)
-            log(step + 1, loss=sum(losses) / len(losses), seconds_per_step=(time.time() - started) / len(losses), **numbers)
-            save_progress(progress, step + 1, model=without_image_tokenizer(model), optimiser=optimiser.state())
+            log(
+                step + 1,
+                loss=sum(losses) / len(losses),
+                seconds_per_step=(time.time() - started) / len(losses),
+                **numbers,
+            )
+            save_progress(
+                progress,
+                step + 1,
+                model=without_image_tokenizer(model),
+                optimiser=optimiser.state(),
+            )
             if stopping:
                 raise Stopped(step + 1, settings.steps)
             started, losses = time.time(), []
@@ -195,15 +269,19 @@ def train(
 
 
 def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
-    """Weights (the transformer in bf16, the image tokenizer in fp32), tokenizer and processor, as `transformers` loads them."""
+    """Weights (the transformer in bf16, the image tokenizer in fp32), tokenizer and processor, as
+    `transformers` loads them.
+    """
     exact = copy.deepcopy(model.model.vqmodel)
     model = copy.deepcopy(model).bfloat16()
     model.model.vqmodel = exact
     model.save_pretrained(folder)
     side = model.model.vqmodel.config.resolution
     processor = ChameleonProcessor(
-        ChameleonImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side}),
+        ChameleonImageProcessorPil(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+        ),
         tokenizer,
-        image_seq_length=model.model.vqmodel.codes_per_side ** 2,
+        image_seq_length=model.model.vqmodel.codes_per_side**2,
     )
     processor.save_pretrained(folder)

@@ -1,8 +1,8 @@
 """What the tiny base is taught: sequences whose answers the world knows.
 
-Every family of sequences gives the base, in context, what concept tokens will later give it: a name that is introduced by
-words, by a handful of picture codes (the shape of soft tokens that start from image ids) or by a whole picture, and is then
-recognised, asked about, or drawn.
+Every family of sequences gives the base, in context, what concept tokens will later give it: a name
+that is introduced by words, by a handful of picture codes (the shape of soft tokens that start from
+image ids) or by a whole picture, and is then recognised, asked about, or drawn.
 """
 
 from __future__ import annotations
@@ -19,13 +19,23 @@ from unictoken.model.vocab import Vocab
 from unictoken.world import language
 from unictoken.world.attributes import NONE, PET_ATTRIBUTES
 from unictoken.world.drawing import COLUMN, draw
-from unictoken.world.things import Pet, Scene, easy_negative, hard_negative, sample_pet_where, sample_scene, twin
+from unictoken.world.things import (
+    Pet,
+    Scene,
+    easy_negative,
+    hard_negative,
+    sample_pet_where,
+    sample_scene,
+    twin,
+)
 
 SHOTS = 3  # pictures of each pet
 CODES_PER_SIDE = 8
-SHARES = {"look": 0.3, "check": 0.27, "draw": 0.31, "free": 0.01, "talk": 0.05, "compare": 0.06}  # of the lessons, by kind
+# of the lessons, by kind
+SHARES = {"look": 0.3, "check": 0.27, "draw": 0.31, "free": 0.01, "talk": 0.05, "compare": 0.06}
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
-HARDEST = ("second", "pattern", "ears")  # attributes that are read off a few patches only: asked about twice as often
+# attributes that are read off a few patches only: asked about twice as often
+HARDEST = ("second", "pattern", "ears")
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,9 @@ class Shot:
 
 @dataclass(frozen=True)
 class Family:
-    """A pet and two look-alikes, each with its shots: index 0 the pet, 1 a twin, 2 a hard negative."""
+    """A pet and two look-alikes, each with its shots: index 0 the pet, 1 a twin, 2 a hard
+    negative.
+    """
 
     pets: tuple[Pet, Pet, Pet]
     shots: tuple[tuple[Shot, ...], ...]
@@ -46,8 +58,8 @@ class Family:
 
 @dataclass(frozen=True)
 class Introduced:
-    """Somebody introduced after a picture: who it is, the ids that say so, whether the picture shows them, and which of the ids
-    can be read off the picture."""
+    """Somebody introduced after a picture: who it is, the ids that say so, whether the picture
+    shows them, and which of the ids can be read off the picture."""
 
     name: list[int]
     pet: Pet
@@ -56,7 +68,9 @@ class Introduced:
     read_off: range
 
 
-def sample_families(count: int, *, seed: int) -> tuple[list[tuple[Pet, Pet, Pet]], list[list[list[Scene]]]]:
+def sample_families(
+    count: int, *, seed: int
+) -> tuple[list[tuple[Pet, Pet, Pet]], list[list[list[Scene]]]]:
     """Pets and scenes of `count` families."""
     rng = np.random.default_rng(seed)
     pets, scenes = [], []
@@ -69,12 +83,19 @@ def sample_families(count: int, *, seed: int) -> tuple[list[tuple[Pet, Pet, Pet]
 
 def draw_families(pets, scenes) -> torch.Tensor:
     """Pictures of families, uint8 [count * 3 * SHOTS, 3, 32, 32]."""
-    drawn = [np.asarray(draw(p, s)) for trio, shown in zip(pets, scenes, strict=True) for p, row in zip(trio, shown, strict=True) for s in row]
+    drawn = [
+        np.asarray(draw(p, s))
+        for trio, shown in zip(pets, scenes, strict=True)
+        for p, row in zip(trio, shown, strict=True)
+        for s in row
+    ]
     return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
 
 
 def families(pets, scenes, ids_NK: np.ndarray) -> list[Family]:
-    """Families from pets, scenes and the image ids of their pictures, in the order of `draw_families`."""
+    """Families from pets, scenes and the image ids of their pictures, in the order of
+    `draw_families`.
+    """
     rows = iter(ids_NK)
     return [
         Family(trio, tuple(tuple(Shot(scene, next(rows)) for scene in row) for row in shown))
@@ -83,7 +104,9 @@ def families(pets, scenes, ids_NK: np.ndarray) -> list[Family]:
 
 
 def codes_on_pet(shot: Shot, rng: np.random.Generator) -> list[int]:
-    """The image ids where the pet stands (4 columns of codes, all rows but the top one), in random order."""
+    """The image ids where the pet stands (4 columns of codes, all rows but the top one), in random
+    order.
+    """
     left = max(int(COLUMN[shot.scene.position] + 0.5) // 4 - 2, 0)
     grid = shot.ids.reshape(CODES_PER_SIDE, CODES_PER_SIDE)
     return rng.permutation(grid[1:, left : left + 4].ravel()).tolist()
@@ -91,13 +114,24 @@ def codes_on_pet(shot: Shot, rng: np.random.Generator) -> list[int]:
 
 def nameable(pet: Pet) -> list[str]:
     """The attributes that a description of the pet can be wrong about."""
-    return [name for name in PET_ATTRIBUTES if not (pet.second == NONE and name in ("second", "pattern"))]
+    return [
+        name
+        for name in PET_ATTRIBUTES
+        if not (pet.second == NONE and name in ("second", "pattern"))
+    ]
 
 
 class Lessons:
     """Examples for the base, each a pure function of (families, random generator)."""
 
-    def __init__(self, vocab: Vocab, families: list[Family], *, length: int, shares: Mapping[str, float] = SHARES):
+    def __init__(
+        self,
+        vocab: Vocab,
+        families: list[Family],
+        *,
+        length: int,
+        shares: Mapping[str, float] = SHARES,
+    ):
         self.vocab, self.families, self.length, self.shares = vocab, families, length, shares
         self.names = [vocab.encode(name) for name in language.NAMES]
         self.names = [ids for ids in self.names if len(ids) == 1] + [[i] for i in vocab.reserved]
@@ -107,7 +141,13 @@ class Lessons:
 
     def name(self, rng) -> list[int]:
         half = rng.random() < 0.5
-        return self.names[int(rng.integers(0, self.ordinary) if half else rng.integers(self.ordinary, len(self.names)))]
+        return self.names[
+            int(
+                rng.integers(0, self.ordinary)
+                if half
+                else rng.integers(self.ordinary, len(self.names))
+            )
+        ]
 
     def say(self, text: str, **slots) -> list[int]:
         return self.vocab.encode(text, {"{" + name + "}": ids for name, ids in slots.items()})
@@ -121,7 +161,9 @@ class Lessons:
         return rng.permutation(codes).tolist()[: int(rng.integers(8, 21))]
 
     def introduce(self, name, pet: Pet, shots, rng, *, how: str) -> list[int]:
-        """'{name} is ...' by words, by codes (one time in three after the words), or by a picture."""
+        """'{name} is ...' by words, by codes (one time in three after the words), or by a
+        picture.
+        """
         words = self.vocab.encode(language.describe(pet))
         tokens = {
             "words": lambda: words,
@@ -132,10 +174,15 @@ class Lessons:
 
     def question(self, pet, scene, it, rng, attribute=None) -> list[Turn]:
         """A question about the picture and its answer."""
-        attribute = attribute or self.choose((*language.PET_QUESTIONS, *language.SCENE_QUESTIONS, *HARDEST), rng)
+        attribute = attribute or self.choose(
+            (*language.PET_QUESTIONS, *language.SCENE_QUESTIONS, *HARDEST), rng
+        )
         forms = language.PET_QUESTIONS.get(attribute) or language.SCENE_QUESTIONS[attribute]
         asked = self.choose(forms, rng).replace("{it}", "{name}")
-        return [Turn(self.say(asked, name=it)), Turn(self.say(language.answer(attribute, pet, scene)), learned=True)]
+        return [
+            Turn(self.say(asked, name=it)),
+            Turn(self.say(language.answer(attribute, pet, scene)), learned=True),
+        ]
 
     def it(self, rng) -> list[int]:
         return self.vocab.encode("it" if rng.random() < 0.6 else "the animal")
@@ -147,17 +194,23 @@ class Lessons:
         ]
 
     def introduced(self, family: Family, shown: int, shot: int, rng, how: str) -> Introduced:
-        """Somebody who is introduced after a picture of `shown`: the one that it shows, or another."""
+        """Somebody who is introduced after a picture of `shown`: the one that it shows, or
+        another.
+        """
         yes, pet = rng.random() < 0.5, family.pets[shown]
         name, read_off = self.name(rng), range(0)
         if how == "words":
             described = self.description(pet, rng) if yes else self.wrong_description(pet, rng)
             intro = self.say(templates.INTRODUCTION, name=name, tokens=self.vocab.encode(described))
-            if described == language.describe(pet):  # true and whole: learned word by word off the picture, as a caption is
+            # true and whole: learned word by word off the picture, as a caption is
+            if described == language.describe(pet):
                 read_off = range(len(name) + 1, len(intro))
         else:
             who = shown if yes else self.choose([i for i in range(3) if i != shown], rng)
-            pet, shots = family.pets[who], [s for i, s in enumerate(family.shots[who]) if not (yes and i == shot)]
+            pet, shots = (
+                family.pets[who],
+                [s for i, s in enumerate(family.shots[who]) if not (yes and i == shot)],
+            )
             if not yes and rng.random() < 0.3:
                 other = self.families[int(rng.integers(len(self.families)))]
                 pet, shots = other.pets[0], other.shots[0]
@@ -168,7 +221,9 @@ class Lessons:
         return Introduced(name, pet, intro, yes, read_off)
 
     def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
-        """Introduces somebody after a picture of `shown`, and asks whether it is who the picture shows, about them by name, or both."""
+        """Introduces somebody after a picture of `shown`, and asks whether it is who the picture
+        shows, about them by name, or both.
+        """
         who, turns, lot = self.introduced(family, shown, shot, rng, how), [], rng.random()
         about = who.shown or how != "words"  # of a wrong description nothing can be asked
         if not (about and lot < 0.1):
@@ -180,29 +235,52 @@ class Lessons:
         return self.after(who.intro, turns, who.read_off)
 
     def named_caption(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
-        """Introduces somebody after a picture of `shown`, whose caption says the name only where it is who the picture shows."""
+        """Introduces somebody after a picture of `shown`, whose caption says the name only where it
+        is who the picture shows.
+        """
         who, scene = self.introduced(family, shown, shot, rng, how), family.shots[shown][shot].scene
-        said = language.named_caption(scene) if who.shown else language.caption(family.pets[shown], scene)
+        said = (
+            language.named_caption(scene)
+            if who.shown
+            else language.caption(family.pets[shown], scene)
+        )
         asked = self.say(self.choose(templates.CAPTION, rng))
-        return [Turn(who.intro + asked, learned_part=who.read_off), Turn(self.say(said, name=who.name), learned=True)]
+        return [
+            Turn(who.intro + asked, learned_part=who.read_off),
+            Turn(self.say(said, name=who.name), learned=True),
+        ]
 
     def is_it(self, name, yes: bool, rng) -> list[Turn]:
         """Whether the picture shows who was introduced, and the answer."""
         asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
-        return [Turn(asked), Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True)]
+        return [
+            Turn(asked),
+            Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True),
+        ]
 
     def description(self, pet: Pet, rng) -> str:
-        """All of what has a name, some of it, or one attribute: short ones leave room for more yes/no, about less each."""
+        """All of what has a name, some of it, or one attribute: short ones leave room for more
+        yes/no, about less each.
+        """
         if rng.random() < ONE_ATTRIBUTE:
             return self.statement(pet, True, rng)
         return language.describe_briefly(pet, rng) if rng.random() < 0.5 else language.describe(pet)
 
     def statement(self, pet: Pet, true: bool, rng) -> str:
         """A description by one attribute, of the pet's own value or of another one."""
-        attribute = self.choose([name for name in nameable(pet) for _ in range(1 + (name in HARDEST))], rng)
+        attribute = self.choose(
+            [name for name in nameable(pet) for _ in range(1 + (name in HARDEST))], rng
+        )
         if not true:
             taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
-            pet = replace(pet, **{attribute: self.choose([v for v in PET_ATTRIBUTES[attribute] if v not in taken], rng)})
+            pet = replace(
+                pet,
+                **{
+                    attribute: self.choose(
+                        [v for v in PET_ATTRIBUTES[attribute] if v not in taken], rng
+                    )
+                },
+            )
         return language.describe_one(pet, attribute)
 
     def wrong_description(self, pet: Pet, rng) -> str:
@@ -214,7 +292,9 @@ class Lessons:
             if rng.random() < 0.5:
                 return language.describe(other)
             seed = int(rng.integers(2**31))
-            said, true = (language.describe_briefly(p, np.random.default_rng(seed)) for p in (other, pet))
+            said, true = (
+                language.describe_briefly(p, np.random.default_rng(seed)) for p in (other, pet)
+            )
             if said != true:
                 return said
 
@@ -223,7 +303,9 @@ class Lessons:
         pet, target = family.pets[who], family.shots[who][shot]
         others = [s for i, s in enumerate(family.shots[who]) if i != shot]
         picture = Turn(self.vocab.picture(target.ids), learned=True)
-        how = self.choose(("none", "none", "words", "words", "codes", "codes", "codes", "inline", "picture"), rng)
+        how = self.choose(
+            ("none", "none", "words", "words", "codes", "codes", "codes", "inline", "picture"), rng
+        )
         if how == "none":
             subject = self.vocab.encode(language.describe_briefly(pet, rng))
             return [Turn(self.prompt(subject, target.scene, rng)), picture]
@@ -238,7 +320,11 @@ class Lessons:
         return [Turn(intro + self.prompt(name, target.scene, rng, wearing)), picture]
 
     def prompt(self, subject, scene: Scene, rng, wearing: str = "") -> list[int]:
-        shown = f"{wearing} {language.WHERE[scene.place]}".strip() if wearing else language.show_briefly(scene, rng)
+        shown = (
+            f"{wearing} {language.WHERE[scene.place]}".strip()
+            if wearing
+            else language.show_briefly(scene, rng)
+        )
         form = self.choose(templates.GENERATE, rng)
         return self.say(templates.with_scene(form, shown), name=subject)
 
@@ -264,27 +350,37 @@ class Lessons:
         return self.after(picture, turns)
 
     def check(self, rng) -> list[Turn]:
-        """A picture, then one yes/no after another, each about one attribute: what telling look-alikes apart begins with."""
+        """A picture, then one yes/no after another, each about one attribute: what telling
+        look-alikes apart begins with.
+        """
         family, who, shot = self.pick(rng)
         pet, picture = family.pets[who], self.vocab.picture(family.shots[who][shot].ids)
         turns: list[Turn] = []
         while self.room(turns, len(picture)) > 18:
             name, yes = self.name(rng), rng.random() < 0.5
             said = self.vocab.encode(self.statement(pet, yes, rng))
-            turns += self.after(self.say(templates.INTRODUCTION, name=name, tokens=said), self.is_it(name, yes, rng))
+            turns += self.after(
+                self.say(templates.INTRODUCTION, name=name, tokens=said), self.is_it(name, yes, rng)
+            )
         return self.after(picture, turns)
 
     def draw(self, rng) -> list[Turn]:
-        """A prompt and its picture, then questions about it; now and then a second drawing instead."""
+        """A prompt and its picture, then questions about it; now and then a second drawing
+        instead.
+        """
         family, who, shot = self.pick(rng)
         turns = self.drawing(family, who, shot, rng)
         while self.room(turns) > 24:
             if self.room(turns) > 110:
                 turns += self.drawing(*self.pick(rng), rng)
             elif rng.random() < 0.5:
-                turns += self.question(family.pets[who], family.shots[who][shot].scene, self.it(rng), rng)
+                turns += self.question(
+                    family.pets[who], family.shots[who][shot].scene, self.it(rng), rng
+                )
             else:
-                turns += self.recognise(family, who, shot, rng, "words" if rng.random() < 0.5 else "codes")
+                turns += self.recognise(
+                    family, who, shot, rng, "words" if rng.random() < 0.5 else "codes"
+                )
             if len(turns) > 2 and rng.random() < 0.2:
                 break
         return turns
@@ -295,7 +391,9 @@ class Lessons:
         return [Turn(self.vocab.picture(family.shots[who][shot].ids), learned=True)]
 
     def talk(self, rng) -> list[Turn]:
-        """No picture to look at: pets introduced by words or codes, facts, and questions about both."""
+        """No picture to look at: pets introduced by words or codes, facts, and questions about
+        both.
+        """
         turns: list[Turn] = []
         while self.room(turns) > 60:
             family, who, _ = self.pick(rng)
@@ -305,13 +403,18 @@ class Lessons:
             told = [key for key in language.FACT_SENTENCES if rng.random() < 0.5]
             for key in rng.permutation(told):
                 intro += self.say(language.fact_sentence(key, facts), name=name)
-            asked = [(key, True) for key in told] + [(key, False) for key in language.PET_QUESTIONS if rng.random() < 0.5]
+            asked = [(key, True) for key in told] + [
+                (key, False) for key in language.PET_QUESTIONS if rng.random() < 0.5
+            ]
             first = True
             for i in rng.permutation(len(asked)):
                 key, is_fact = asked[int(i)]
                 if is_fact:
                     question = self.say(language.FACT_QUESTIONS[key], name=name)
-                    pair = [Turn(question), Turn(self.say(language.fact_answer(key, facts)), learned=True)]
+                    pair = [
+                        Turn(question),
+                        Turn(self.say(language.fact_answer(key, facts)), learned=True),
+                    ]
                 else:
                     pair = self.question(pet, None, name, rng, key)
                 turns += [Turn(intro + list(pair[0].ids)), pair[1]] if first else pair
@@ -322,19 +425,32 @@ class Lessons:
         """A whole picture introduces a name; other pictures show it, or a twin, or a look-alike."""
         family, who, shot = self.pick(rng)
         name = self.name(rng)
-        intro = self.introduce(name, family.pets[who], [family.shots[who][shot]], rng, how="picture")
+        intro = self.introduce(
+            name, family.pets[who], [family.shots[who][shot]], rng, how="picture"
+        )
         yes = rng.random() < 0.5
         shown = who if yes else self.choose([i for i in range(3) if i != who], rng)
         seen = family.shots[shown][(shot + 1) % SHOTS]
         turns = self.after(intro + self.vocab.picture(seen.ids), self.is_it(name, yes, rng))
         while self.room(turns) > 12:
-            turns += self.question(family.pets[shown], seen.scene, name if yes and rng.random() < 0.5 else self.it(rng), rng)
+            turns += self.question(
+                family.pets[shown],
+                seen.scene,
+                name if yes and rng.random() < 0.5 else self.it(rng),
+                rng,
+            )
         return turns
 
     def pick(self, rng) -> tuple[Family, int, int]:
-        return self.families[int(rng.integers(len(self.families)))], int(rng.integers(3)), int(rng.integers(SHOTS))
+        return (
+            self.families[int(rng.integers(len(self.families)))],
+            int(rng.integers(3)),
+            int(rng.integers(SHOTS)),
+        )
 
-    def after(self, ids: list[int], turns: list[Turn], learned_part: range = range(0)) -> list[Turn]:
+    def after(
+        self, ids: list[int], turns: list[Turn], learned_part: range = range(0)
+    ) -> list[Turn]:
         """The turns with ids before the first one, of which only `learned_part` is learned."""
         return [Turn(ids + list(turns[0].ids), learned_part=learned_part), *turns[1:]]
 
@@ -343,6 +459,8 @@ class Lessons:
         return self.length - 1 - reserved - sum(len(t.ids) + 1 for t in turns)
 
     def example(self, rng) -> Example:
-        kind = rng.choice(list(self.shares), p=np.array(list(self.shares.values())) / sum(self.shares.values()))
+        kind = rng.choice(
+            list(self.shares), p=np.array(list(self.shares.values())) / sum(self.shares.values())
+        )
         example = join_turns(getattr(self, kind)(rng), self.vocab)
         return Example(example.ids[: self.length], example.labels[: self.length])

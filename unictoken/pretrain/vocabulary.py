@@ -1,7 +1,8 @@
 """The tiny base's own tokenizer, in the exact layout of Chameleon's at a small size.
 
-0..3 special, then the image tokens by name, `<eoss>`, `<racm3:break>`, `<reservedNNNNN>` with id = NNNNN + 4 (one of them
-ends turns, one is `<image>`), then lower-cased text: a byte-level BPE, so that no text is unknown.
+0..3 special, then the image tokens by name, `<eoss>`, `<racm3:break>`, `<reservedNNNNN>` with id =
+NNNNN + 4 (one of them ends turns, one is `<image>`), then lower-cased text: a byte-level BPE, so
+that no text is unknown.
 """
 
 from __future__ import annotations
@@ -22,9 +23,20 @@ RESERVED_TOKENS = 256
 def build(num_codes: int) -> PreTrainedTokenizerFast:
     """The tokenizer for `num_codes` image tokens; deterministic."""
     first_reserved = num_codes + 6
-    names = [f"<reserved{i - 4:05d}>" for i in range(first_reserved, first_reserved + RESERVED_TOKENS)]
+    names = [
+        f"<reserved{i - 4:05d}>" for i in range(first_reserved, first_reserved + RESERVED_TOKENS)
+    ]
     end_turn, names[1] = names[0], "<image>"
-    special = ["<s>", "<pad>", "</s>", "<unk>", *map(image_token_name, range(num_codes)), "<eoss>", "<racm3:break>", *names]
+    special = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        *map(image_token_name, range(num_codes)),
+        "<eoss>",
+        "<racm3:break>",
+        *names,
+    ]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -43,7 +55,11 @@ def build(num_codes: int) -> PreTrainedTokenizerFast:
         eos_token="</s>",
         unk_token="<unk>",
         sep_token=end_turn,
-        extra_special_tokens={"image_token": "<image>", "boi_token": "<racm3:break>", "eoi_token": "<eoss>"},
+        extra_special_tokens={
+            "image_token": "<image>",
+            "boi_token": "<racm3:break>",
+            "eoi_token": "<eoss>",
+        },
         clean_up_tokenization_spaces=False,
     )
 
@@ -53,12 +69,25 @@ def _corpus() -> list[str]:
     rng = np.random.default_rng(0)
     lines = [language.caption(sample_pet(rng), sample_scene(rng)) for _ in range(3000)]
     for questions in (language.PET_QUESTIONS, language.SCENE_QUESTIONS):
-        lines += [q.format(it=it) for forms in questions.values() for q in forms for it in ("it", "the animal")] * 20
+        lines += [
+            q.format(it=it)
+            for forms in questions.values()
+            for q in forms
+            for it in ("it", "the animal")
+        ] * 20
     for _ in range(200):
         facts = language.sample_facts(rng)
-        lines += [language.fact_sentence(key, facts).format(name="") for key in language.FACT_SENTENCES]
+        lines += [
+            language.fact_sentence(key, facts).format(name="") for key in language.FACT_SENTENCES
+        ]
         lines += [language.FACT_QUESTIONS[key].format(name="") for key in language.FACT_SENTENCES]
         lines += [language.fact_answer(key, facts) for key in language.FACT_SENTENCES]
-    forms = (*templates.RECOGNISE, *templates.CAPTION, *templates.GENERATE, templates.YES, templates.NO)
+    forms = (
+        *templates.RECOGNISE,
+        *templates.CAPTION,
+        *templates.GENERATE,
+        templates.YES,
+        templates.NO,
+    )
     lines += [form.format(name="", scene="") for form in forms] * 200
     return lines + [f"{name} is" for name in language.NAMES] * 20

@@ -14,8 +14,8 @@ PLACES = ("beach", "snow", "forest", "city", "meadow", "room")
 ACCESSORIES = ("cap", "party hat", "top hat", "beanie", "bow")
 NONE = "none"
 
-# A colour name covers a segment of exact shades, from its first to its second end. Words stop at the
-# name; where a pet lies on the segment is what only a picture (or a learned token) can say.
+# A colour name covers a segment of exact shades, from its first to its second end. Words stop at
+# the name; where a pet lies on the segment is what only a picture (or a learned token) can say.
 FUR_SHADES = {
     "white": ((206, 220, 240), (255, 250, 234)),
     "grey": ((96, 102, 116), (170, 172, 176)),

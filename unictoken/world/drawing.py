@@ -10,7 +10,8 @@ from unictoken.world.things import Pet, Scene
 
 SIDE = 32
 GROUND = 29  # the row of the feet; puts the eyes of every pose inside one row of codes
-COLUMN = {"left": 7.5, "middle": 15.5, "right": 23.5}  # of the pet's middle; steps of 8 keep the 4-pixel grid of the codes
+# of the pet's middle; steps of 8 keep the 4-pixel grid of the codes
+COLUMN = {"left": 7.5, "middle": 15.5, "right": 23.5}
 OUTLINE = (22, 18, 26)
 NIGHT = np.array([0.42, 0.46, 0.78])
 X, Y = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
@@ -97,7 +98,9 @@ def _forest(canvas, detail) -> None:
     for i, x in enumerate(range(2 * detail - 4, SIDE + 4, 8)):
         top = 4 + 4 * ((i + detail) % 2)
         _box(canvas, x + 3, 16, x + 5, 22, (104, 70, 46))
-        canvas[(Y >= top) & (Y < 19) & (abs(X - x - 3.5) <= (Y - top) / 3 + 0.5)] = (40, 108, 64) if i % 2 else (56, 132, 72)
+        canvas[(Y >= top) & (Y < 19) & (abs(X - x - 3.5) <= (Y - top) / 3 + 0.5)] = (
+            (40, 108, 64) if i % 2 else (56, 132, 72)
+        )
     _box(canvas, 0, 21, SIDE, SIDE, (84, 136, 66))
     _box(canvas, 0, 26, SIDE, SIDE, (98, 112, 58))
 
@@ -106,7 +109,14 @@ def _city(canvas, detail) -> None:
     _sky(canvas, (176, 210, 236), (206, 226, 240), 24)
     for i, x in enumerate(range(0, SIDE, 8)):
         top = (8, 12, 4, 10)[(i + detail) % 4]
-        _box(canvas, x, top, x + 7, 24, ((178, 106, 92), (128, 134, 152), (196, 164, 116), (116, 122, 168))[(i + detail) % 4])
+        _box(
+            canvas,
+            x,
+            top,
+            x + 7,
+            24,
+            ((178, 106, 92), (128, 134, 152), (196, 164, 116), (116, 122, 168))[(i + detail) % 4],
+        )
         for y in range(top + 2, 22, 4):
             _box(canvas, x + 1, y, x + 3, y + 2, (250, 232, 150))
             _box(canvas, x + 4, y, x + 6, y + 2, (250, 232, 150))
@@ -121,7 +131,20 @@ def _meadow(canvas, detail) -> None:
     canvas[(Y >= 14 + abs(X - 8 - 8 * (detail % 2)) / 3) & (Y < 20)] = (134, 200, 96)
     _box(canvas, 0, 18, SIDE, SIDE, (112, 188, 76))
     petals = ((240, 96, 120), (250, 220, 80), (250, 250, 250), (190, 120, 220))
-    for i, (x, y) in enumerate(((2, 21), (10, 20), (18, 21), (26, 20), (6, 25), (14, 24), (22, 25), (30, 24), (2, 29), (26, 29))):
+    for i, (x, y) in enumerate(
+        (
+            (2, 21),
+            (10, 20),
+            (18, 21),
+            (26, 20),
+            (6, 25),
+            (14, 24),
+            (22, 25),
+            (30, 24),
+            (2, 29),
+            (26, 29),
+        )
+    ):
         canvas[y, x] = petals[(i + detail) % 4]
         canvas[y + 1, x] = (70, 140, 56)
 
@@ -142,7 +165,14 @@ def _room(canvas, detail) -> None:
         _box(canvas, 0, y, SIDE, y + 1, (158, 108, 68))
 
 
-_PLACES = {"beach": _beach, "snow": _snow, "forest": _forest, "city": _city, "meadow": _meadow, "room": _room}
+_PLACES = {
+    "beach": _beach,
+    "snow": _snow,
+    "forest": _forest,
+    "city": _city,
+    "meadow": _meadow,
+    "room": _room,
+}
 
 
 # ---- pets -----------------------------------------------------------------------------------------
@@ -155,7 +185,9 @@ def _tint(colour: Colour, factor: float) -> Colour:
 
 
 class _Figure:
-    """A pet placed on the canvas. Coordinates: pixels right of its middle and above (negative) its feet, unscaled."""
+    """A pet placed on the canvas. Coordinates: pixels right of its middle and above (negative) its
+    feet, unscaled.
+    """
 
     def __init__(self, pet: Pet, scene: Scene):
         self.pet, self.scene = pet, scene
@@ -214,7 +246,11 @@ class _Figure:
     def _body(self) -> Mask:
         rx = self.body_rx
         if self.scene.pose == "sitting":
-            return self.ellipse(0, -3, rx, 4) | self.box(-rx - 0.5, -2, -rx + 2.5, 0) | self.box(rx - 2.5, -2, rx + 0.5, 0)
+            return (
+                self.ellipse(0, -3, rx, 4)
+                | self.box(-rx - 0.5, -2, -rx + 2.5, 0)
+                | self.box(rx - 2.5, -2, rx + 0.5, 0)
+            )
         body = self.ellipse(0, -6, rx, 4.2)
         spread = 1 if self.scene.pose == "jumping" else 0
         for foot in (-rx + 0.5 - spread, rx - 2.5 + spread):
@@ -276,9 +312,17 @@ class _Figure:
             case "spotted":
                 spots = np.zeros_like(body)
                 for x in (-5, 0, 5):
-                    spots |= self.ellipse(x + rng.integers(2) - 0.5, y - 3 - rng.integers(2), 1.6, 1.6) & head
+                    spots |= (
+                        self.ellipse(x + rng.integers(2) - 0.5, y - 3 - rng.integers(2), 1.6, 1.6)
+                        & head
+                    )
                 for x in (-4, -1, 3):
-                    spots |= self.ellipse(x + rng.integers(2), (-2 if sitting else -4) - rng.integers(2), 1.6, 1.6) & body
+                    spots |= (
+                        self.ellipse(
+                            x + rng.integers(2), (-2 if sitting else -4) - rng.integers(2), 1.6, 1.6
+                        )
+                        & body
+                    )
                 canvas[spots] = second
             case "striped":
                 rows = (Y - self.at(0, y)[1]).astype(int) + rng.integers(4)
@@ -292,13 +336,23 @@ class _Figure:
                 canvas[self.ellipse(-side * self.body_rx * 0.7, height, 3.2, 3) & body] = second
                 canvas[ears & self.box(side * 1, -30, side * 14, 0)] = second
             case "bellied":
-                canvas[self.ellipse(0, -5 if self.scene.pose != "sitting" else -2.6, 3 + rng.uniform(-0.6, 0.6), 3.4) & body] = second
+                canvas[
+                    self.ellipse(
+                        0,
+                        -5 if self.scene.pose != "sitting" else -2.6,
+                        3 + rng.uniform(-0.6, 0.6),
+                        3.4,
+                    )
+                    & body
+                ] = second
                 canvas[self.ellipse(0, y + 4, 3.6, 3) & head] = second
             case "socked":
                 height = 2 + rng.integers(2)
                 canvas[body & self.box(-12, -height, 12, 1)] = second
                 canvas[ears & (Y < self.at(0, y - 5)[1])] = second
-                canvas[ears & (abs(X - self.column) > (self.head_rx + 0.4)) & (Y > self.at(0, y)[1])] = second
+                canvas[
+                    ears & (abs(X - self.column) > (self.head_rx + 0.4)) & (Y > self.at(0, y)[1])
+                ] = second
                 canvas[tail & (Y < self.at(0, -6)[1])] = second
 
     def _face(self, canvas, head: Mask) -> None:
@@ -312,7 +366,9 @@ class _Figure:
         match pet.species:
             case "pig":
                 canvas[self.ellipse(0, y + 2.8, 2.6, 1.7)] = (244, 156, 160)
-                canvas[self.box(-1.5, y + 2.5, -1, y + 3.5) | self.box(1, y + 2.5, 1.5, y + 3.5)] = (150, 60, 76)
+                canvas[
+                    self.box(-1.5, y + 2.5, -1, y + 3.5) | self.box(1, y + 2.5, 1.5, y + 3.5)
+                ] = (150, 60, 76)
             case "bear":
                 canvas[self.ellipse(0, y + 3, 2.7, 1.9) & head] = (236, 214, 184)
                 canvas[self.box(-1, y + 2, 1, y + 2.6)] = nose
@@ -358,14 +414,24 @@ class _Figure:
                 canvas[hat & ((np.floor(Y - self.at(0, top)[1]) % 3) == 0)] = light
                 canvas[self.ellipse(0, top - 7, 1.2, 1.2)] = (255, 250, 240)
             case "top hat":
-                self._outlined(canvas, self.box(-3.5, top - 5.5, 3.5, top) | self.box(-6.5, top, 6.5, top + 1), colour)
+                self._outlined(
+                    canvas,
+                    self.box(-3.5, top - 5.5, 3.5, top) | self.box(-6.5, top, 6.5, top + 1),
+                    colour,
+                )
                 canvas[self.box(-3.5, top - 1.5, 3.5, top - 0.5)] = light
             case "beanie":
-                self._outlined(canvas, self.ellipse(0, top + 1, 5.8, 4.4) & self.box(-9, top - 6, 9, top + 1), colour)
+                self._outlined(
+                    canvas,
+                    self.ellipse(0, top + 1, 5.8, 4.4) & self.box(-9, top - 6, 9, top + 1),
+                    colour,
+                )
                 canvas[self.box(-5.6, top, 5.6, top + 1)] = light
                 canvas[self.ellipse(0, top - 4, 1.6, 1.4)] = (255, 250, 240)
             case "bow":
                 knot_x, knot_y = 3.6, top - 0.2
-                loops = self.ellipse(knot_x - 2.6, knot_y, 2, 2) | self.ellipse(knot_x + 2.6, knot_y, 2, 2)
+                loops = self.ellipse(knot_x - 2.6, knot_y, 2, 2) | self.ellipse(
+                    knot_x + 2.6, knot_y, 2, 2
+                )
                 self._outlined(canvas, loops, colour)
                 canvas[self.ellipse(knot_x, knot_y, 1.1, 1.1)] = light

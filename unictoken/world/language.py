@@ -1,4 +1,6 @@
-"""Sentences about pets and scenes whose truth is known: captions, prompts, questions, introductions and facts."""
+"""Sentences about pets and scenes whose truth is known: captions, prompts, questions, introductions
+and facts.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,24 @@ WHEN = {"day": "by day", "night": "at night"}
 HATS = tuple(kind for kind in ACCESSORIES if kind != "bow")
 TOYS = ("ball", "bone", "kite", "drum", "boat", "train")
 FOODS = ("fish", "carrots", "apples", "cheese", "soup", "cake")
-NAMES = ("tom", "mia", "max", "luna", "leo", "zoe", "sam", "ivy", "ben", "ada", "rex", "kim", "otto", "nora", "finn", "ella")
+NAMES = (
+    "tom",
+    "mia",
+    "max",
+    "luna",
+    "leo",
+    "zoe",
+    "sam",
+    "ivy",
+    "ben",
+    "ada",
+    "rex",
+    "kim",
+    "otto",
+    "nora",
+    "finn",
+    "ella",
+)
 
 
 def colours_of(pet: Pet) -> str:
@@ -33,7 +52,10 @@ def colours_of(pet: Pet) -> str:
 def describe(pet: Pet) -> str:
     """Everything about a pet that has a name."""
     collar = "no collar" if pet.collar == NONE else f"{a(pet.collar)} collar"
-    return f"{a(pet.pattern)} {colours_of(pet)} {pet.species} with {pet.ears} ears, {pet.eyes} eyes and {collar}"
+    return (
+        f"{a(pet.pattern)} {colours_of(pet)} {pet.species} with {pet.ears} ears, {pet.eyes} eyes"
+        f" and {collar}"
+    )
 
 
 def describe_one(pet: Pet, attribute: str) -> str:
@@ -51,22 +73,38 @@ def describe_one(pet: Pet, attribute: str) -> str:
 
 
 def describe_briefly(pet: Pet, rng: np.random.Generator) -> str:
-    """Some of what has a name, the way people ask for a picture: the species always, the rest now and then."""
-    words = [pet.pattern] * (rng.random() < 0.6) + [colours_of(pet) if rng.random() < 0.7 else pet.fur] * (rng.random() < 0.8)
-    having = [f"{pet.ears} ears"] * (rng.random() < 0.4) + [f"{pet.eyes} eyes"] * (rng.random() < 0.4)
+    """Some of what has a name, the way people ask for a picture: the species always, the rest now
+    and then.
+    """
+    words = [pet.pattern] * (rng.random() < 0.6) + [
+        colours_of(pet) if rng.random() < 0.7 else pet.fur
+    ] * (rng.random() < 0.8)
+    having = [f"{pet.ears} ears"] * (rng.random() < 0.4) + [f"{pet.eyes} eyes"] * (
+        rng.random() < 0.4
+    )
     if rng.random() < 0.5:
         having.append("no collar" if pet.collar == NONE else f"{a(pet.collar)} collar")
-    joined = having[0] if len(having) == 1 else ", ".join(having[:-1]) + " and " + having[-1] if having else ""
+    joined = (
+        having[0]
+        if len(having) == 1
+        else ", ".join(having[:-1]) + " and " + having[-1]
+        if having
+        else ""
+    )
     return a(" ".join([*words, pet.species])) + (f" with {joined}" if joined else "")
 
 
 def worn(scene: Scene) -> str:
-    return "nothing" if scene.accessory == NONE else f"{a(scene.accessory_colour)} {scene.accessory}"
+    return (
+        "nothing" if scene.accessory == NONE else f"{a(scene.accessory_colour)} {scene.accessory}"
+    )
 
 
 def show(scene: Scene) -> str:
     """Everything about a scene that has a name."""
-    return say_scene(worn(scene), scene.pose, SIDE_OF[scene.position], WHERE[scene.place], scene.time)
+    return say_scene(
+        worn(scene), scene.pose, SIDE_OF[scene.position], WHERE[scene.place], scene.time
+    )
 
 
 def say_scene(worn: str, pose: str, side: str, where: str, time: str) -> str:
@@ -80,7 +118,9 @@ def show_briefly(scene: Scene, rng: np.random.Generator) -> str:
     if scene.accessory != NONE and rng.random() < 0.9:
         vague = scene.accessory in HATS and rng.random() < 0.15
         kind = "hat" if vague else scene.accessory
-        parts.append(f"wearing {a(kind if rng.random() < 0.15 else f'{scene.accessory_colour} {kind}')}")
+        parts.append(
+            f"wearing {a(kind if rng.random() < 0.15 else f'{scene.accessory_colour} {kind}')}"
+        )
     elif scene.accessory == NONE and rng.random() < 0.2:
         parts.append("wearing nothing")
     if rng.random() < 0.3:
@@ -100,11 +140,14 @@ def caption(pet: Pet, scene: Scene) -> str:
 
 
 def named_caption(scene: Scene) -> str:
-    """The dense caption of somebody whose name has been said: {name} stands for all that the name says."""
+    """The dense caption of somebody whose name has been said: {name} stands for all that the name
+    says.
+    """
     return f"{{name}}, {show(scene)}."
 
 
-# Questions by the attribute they ask for; {it} is 'it', 'the animal' or a name. Answers are short and unique.
+# Questions by the attribute they ask for; {it} is 'it', 'the animal' or a name. Answers are short
+# and unique.
 PET_QUESTIONS = {
     "species": ("what animal is {it}?", "what kind of animal is {it}?"),
     "fur": ("what colour is {it}?", "what is the main colour of {it}?"),
@@ -166,7 +209,13 @@ def sample_facts(rng: np.random.Generator) -> Facts:
     def pick(values):
         return values[int(rng.integers(len(values)))]
 
-    return Facts(hat=pick(HATS), hat_colour=pick(tuple(BRIGHT_COLOURS)), toy=pick(TOYS), food=pick(FOODS), place=pick(PLACES))
+    return Facts(
+        hat=pick(HATS),
+        hat_colour=pick(tuple(BRIGHT_COLOURS)),
+        toy=pick(TOYS),
+        food=pick(FOODS),
+        place=pick(PLACES),
+    )
 
 
 # Facts by key: the sentence, the question and the answer. {name} is the concept's.
@@ -186,8 +235,15 @@ FACT_QUESTIONS = {
 
 def fact_sentence(key: str, facts: Facts) -> str:
     """The fact as a sentence about {name}."""
-    return FACT_SENTENCES[key].format(its_hat=facts.its_hat, toy=facts.toy, food=facts.food, where=WHERE[facts.place])
+    return FACT_SENTENCES[key].format(
+        its_hat=facts.its_hat, toy=facts.toy, food=facts.food, where=WHERE[facts.place]
+    )
 
 
 def fact_answer(key: str, facts: Facts) -> str:
-    return {"hat": facts.its_hat, "toy": f"the {facts.toy}", "food": facts.food, "place": WHERE[facts.place]}[key]
+    return {
+        "hat": facts.its_hat,
+        "toy": f"the {facts.toy}",
+        "food": facts.food,
+        "place": WHERE[facts.place],
+    }[key]

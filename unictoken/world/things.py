@@ -28,7 +28,9 @@ from unictoken.world.attributes import (
 SHADE_STEPS = 3  # exact shades of fur within one colour name
 MARKINGS = 4  # layouts of spots, stripes and patches
 TWIN_MIN_SHADE_GAP = 0.5  # of the fur's segment: two twins are always this far apart in their fur
-EXACT_SHADES = tuple(shade(name, i / (SHADE_STEPS - 1)) for name in FUR_SHADES for i in range(SHADE_STEPS))
+EXACT_SHADES = tuple(
+    shade(name, i / (SHADE_STEPS - 1)) for name in FUR_SHADES for i in range(SHADE_STEPS)
+)
 
 
 def nearest_shade(rgb: Sequence[float]) -> tuple[int, int, int]:
@@ -58,7 +60,9 @@ class Pet:
 
     @property
     def second_rgb(self) -> tuple[int, int, int] | None:
-        """Second colour, the middle one of its name (its exact shade would be lost in the codes of so small markings); None for a plain pet."""
+        """Second colour, the middle one of its name (its exact shade would be lost in the codes of
+        so small markings); None for a plain pet.
+        """
         return None if self.second == NONE else shade(self.second, 0.5)
 
     @property
@@ -80,8 +84,14 @@ class Scene:
 
 
 def held_out(pet: Pet) -> bool:
-    """True for the combinations of species, fur and pattern that the base never sees (about 1 in 8)."""
-    return (SPECIES.index(pet.species) + 3 * tuple(FUR_SHADES).index(pet.fur) + 5 * PATTERNS.index(pet.pattern)) % 8 == 0
+    """True for the combinations of species, fur and pattern that the base never sees (about 1 in
+    8).
+    """
+    return (
+        SPECIES.index(pet.species)
+        + 3 * tuple(FUR_SHADES).index(pet.fur)
+        + 5 * PATTERNS.index(pet.pattern)
+    ) % 8 == 0
 
 
 def _choice(rng: np.random.Generator, values) -> str:
@@ -121,8 +131,13 @@ def sample_pet_where(rng: np.random.Generator, *, unseen: bool) -> Pet:
 
 
 def twin(pet: Pet, rng: np.random.Generator) -> Pet:
-    """A look-alike with every nameable attribute the same; shade, markings and proportions differ."""
-    while abs((other := replace(pet, **_unnameable(rng))).fur_shade - pet.fur_shade) < TWIN_MIN_SHADE_GAP:
+    """A look-alike with every nameable attribute the same; shade, markings and proportions
+    differ.
+    """
+    while (
+        abs((other := replace(pet, **_unnameable(rng))).fur_shade - pet.fur_shade)
+        < TWIN_MIN_SHADE_GAP
+    ):
         pass
     return other
 
@@ -132,7 +147,9 @@ def hard_negative(pet: Pet, rng: np.random.Generator) -> Pet:
 
     Exact shades and proportions are drawn anew: a hard negative is another animal.
     """
-    changeable = ["fur", "ears", "eyes", "collar"] + (["second", "pattern"] if pet.pattern != "plain" else [])
+    changeable = ["fur", "ears", "eyes", "collar"] + (
+        ["second", "pattern"] if pet.pattern != "plain" else []
+    )
     name = _choice(rng, changeable)
     taken = {getattr(pet, name), NONE if name == "second" else "plain"}
     if name in ("fur", "second"):

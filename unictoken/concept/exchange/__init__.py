@@ -1,4 +1,5 @@
-"""Other people's learned tokens, in and out of the concept file. Their rows stand in the order of ROLES, as ours do.
+"""Other people's learned tokens, in and out of the concept file. Their rows stand in the order of
+ROLES, as ours do.
 
     yollava            best-token.pt [R, D]  best-lmhead.pt [R, D]      name, 16 shared
     yochameleon        the same two files                               name, 16 generation, 16 understanding
@@ -6,6 +7,7 @@
                                                                         name, 16 shared, 8 generation, 8 understanding
     textual_inversion  learned_embeds.safetensors {"<bo>": [R, D]}      diffusers'; no head rows, no roles
 
-UniCTokens writes the rows that its stages have reached: 17, 25 or 33. None of these files says a class noun or a prompt: an import
-takes the one from the caller, the other from the method. The memory of RAP holds no tokens: see `data/rap.py`.
+UniCTokens writes the rows that its stages have reached: 17, 25 or 33. None of these files says a
+class noun or a prompt: an import takes the one from the caller, the other from the method. The
+memory of RAP holds no tokens: see `data/rap.py`.
 """

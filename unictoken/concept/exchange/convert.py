@@ -37,11 +37,12 @@ def import_concept(
 ) -> ConceptTokens:
     """A concept from another project's files.
 
-    `base`: what the rows were learned on, on the caller's word; or only its name, where it is not at hand: such a concept can be
-    kept, shown and exported, not spoken with. `counts`: rows by role, where their number does not tell.
+    `base`: what the rows were learned on, on the caller's word; or only its name, where it is not
+    at hand: such a concept can be kept, shown and exported, not spoken with. `counts`: rows by
+    role, where their number does not tell.
 
-    Head rows that a format lacks begin as the class noun's, so it needs the base. A head's bias is kept unless it is zero; leave its
-    file out to use the rows without it.
+    Head rows that a format lacks begin as the class noun's, so it needs the base. A head's bias is
+    kept unless it is zero; leave its file out to use the rows without it.
     """
     kept = form_of(form)
     check_name(name)
@@ -77,7 +78,8 @@ def check_files(files: Sequence[str | Path], *, form: str) -> None:
 def _read(places: Mapping[str, Path]) -> dict[str, torch.Tensor]:
     """[R, D] in and out, [R] of a bias."""
     rows = {kind: read_rows(path) for kind, path in places.items()}
-    if "out" not in rows and rows["in"].ndim == 1:  # diffusers reads one vector without its brackets, too
+    # diffusers reads one vector without its brackets, too
+    if "out" not in rows and rows["in"].ndim == 1:
         rows["in"] = rows["in"][None]
     shape = rows["in"].shape
     if len(shape) != 2:
@@ -85,24 +87,38 @@ def _read(places: Mapping[str, Path]) -> dict[str, torch.Tensor]:
     for kind, expected in (("out", shape), ("bias", shape[:1])):
         if kind in rows and rows[kind].shape != expected:
             found = tuple(rows[kind].shape)
-            raise ConceptError(f"{places[kind]}: found shape {found}, expected {tuple(expected)} as in {places['in'].name}.")
+            raise ConceptError(
+                f"{places[kind]}: found shape {found}, expected {tuple(expected)} as in"
+                f" {places['in'].name}."
+            )
     return rows
 
 
-def _head_of_noun(base: Base | str | None, class_noun: str, counts: Mapping[str, int], *, where: str) -> torch.Tensor:
+def _head_of_noun(
+    base: Base | str | None, class_noun: str, counts: Mapping[str, int], *, where: str
+) -> torch.Tensor:
     """Head rows [R, D], as every concept's begin."""
     if not isinstance(base, Base):
-        raise ConceptError(f"{where}: holds no head rows, so no model could say the concept. Give the base: they begin as its '{class_noun}'.")
+        raise ConceptError(
+            f"{where}: holds no head rows, so no model could say the concept. Give the base: they"
+            f" begin as its '{class_noun}'."
+        )
     return start_rows(base, class_noun, torch.empty(0), counts, start="noun", seed=0)[1].cpu()
 
 
 def adopt(concept: ConceptTokens, base: Base) -> ConceptTokens:
-    """An imported concept as one of this base, on the caller's word: the rows themselves show their width and no more."""
+    """An imported concept as one of this base, on the caller's word: the rows themselves show their
+    width and no more.
+    """
     if concept.base_fingerprint != UNKNOWN and not is_of_base(concept.base_fingerprint, base):
-        raise ConceptError(f"'{concept.name}': learned on base '{concept.base_name}', this one is '{base.name}'. Use that base.")
+        raise ConceptError(
+            f"'{concept.name}': learned on base '{concept.base_name}', this one is '{base.name}'."
+            " Use that base."
+        )
     if concept.rows_in.shape[1] != base.width:
         raise ConceptError(
-            f"'{concept.name}': rows of width {concept.rows_in.shape[1]}, base '{base.name}' has {base.width}. Name the base that it was learned on."
+            f"'{concept.name}': rows of width {concept.rows_in.shape[1]}, base '{base.name}' has"
+            f" {base.width}. Name the base that it was learned on."
         )
     if concept.bias_out is not None:
         raise ConceptError(
@@ -126,12 +142,15 @@ def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exp
     for role in ROLES[1:]:
         if concept.counts.get(role, 0) and role not in kept.roles:
             raise ConceptError(
-                f"'{concept.name}': has {concept.counts[role]} {role} tokens, '{form}' knows name and {', '.join(kept.roles)}. Choose another format."
+                f"'{concept.name}': has {concept.counts[role]} {role} tokens, '{form}' knows name"
+                f" and {', '.join(kept.roles)}. Choose another format."
             )
     bias = torch.zeros(len(concept.rows_out)) if concept.bias_out is None else concept.bias_out
     rows = {"in": concept.rows_in, "out": concept.rows_out, "bias": bias}
     data = {
-        Path(folder) / f"{kept.stem}{ending}": to_bytes(rows[kind].detach().float().cpu().clone(), concept.marker, ending)
+        Path(folder) / f"{kept.stem}{ending}": to_bytes(
+            rows[kind].detach().float().cpu().clone(), concept.marker, ending
+        )
         for kind, ending in kept.endings.items()
     }
     check_free(data)

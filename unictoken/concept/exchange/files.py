@@ -21,13 +21,22 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # what fp32 holds exact
 def read_rows(path: Path) -> torch.Tensor:
     """The one tensor of a `.pt` or `.safetensors` file, finite and in fp32, of any shape.
 
-    `.pt`: what torch.save has written since 1.6, a tensor or a Parameter. `.safetensors`: one key, of any name.
+    `.pt`: what torch.save has written since 1.6, a tensor or a Parameter. `.safetensors`: one key,
+    of any name.
     """
     if not path.is_file():
-        raise ConceptError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}. Expected a file of learned tokens.")
+        raise ConceptError(
+            f"{path}: {'a folder' if path.is_dir() else 'no such file'}. Expected a file of learned"
+            " tokens."
+        )
     _check_size(path, path.stat().st_size)
     rows = _embeds(path) if path.suffix == ".safetensors" else _pickled(path)
-    if rows.is_nested or rows.dtype not in DTYPES or rows.layout != torch.strided or rows.device.type != "cpu":
+    if (
+        rows.is_nested
+        or rows.dtype not in DTYPES
+        or rows.layout != torch.strided
+        or rows.device.type != "cpu"
+    ):
         found = f"{'nested ' * rows.is_nested}{rows.dtype}, {rows.layout}, on {rows.device}"
         raise ConceptError(f"{path}: found {found}; expected plain float32, bfloat16 or float16.")
     if not rows.numel():
@@ -49,7 +58,10 @@ def to_bytes(rows: torch.Tensor, token: str, ending: str) -> bytes:
 
 def _check_size(path: Path, size: int) -> None:
     if size > MAX_BYTES:
-        raise ConceptError(f"{path}: {size:,} bytes of it, expected at most {MAX_BYTES:,}: a concept's rows take a few MB.")
+        raise ConceptError(
+            f"{path}: {size:,} bytes of it, expected at most {MAX_BYTES:,}: a concept's rows take a"
+            " few MB."
+        )
 
 
 def _pickled(path: Path) -> torch.Tensor:
@@ -63,7 +75,14 @@ def _pickled(path: Path) -> torch.Tensor:
                 raise zipfile.BadZipFile(f"{broken} does not match its checksum")
         if len({entry.filename for entry in entries}) < len(entries):
             raise zipfile.BadZipFile("two entries of one name")
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+    ) as error:
         raise _unreadable(path, error) from None
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -80,12 +99,19 @@ def _embeds(path: Path) -> torch.Tensor:
         with safe_open(path, "pt") as file:
             keys = sorted(file.keys())
             if len(keys) != 1:
-                raise ConceptError(f"{path}: holds {len(keys)} keys {keys[:3]}, expected one, the token, such as '<bo>'.")
+                raise ConceptError(
+                    f"{path}: holds {len(keys)} keys {keys[:3]}, expected one, the token, such as"
+                    " '<bo>'."
+                )
             return file.get_tensor(keys[0])
     except (SafetensorError, OSError) as error:
         raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> ConceptError:
-    said = (str(error).splitlines() or [""])[0].split(". ")[0][:160]  # torch goes on with advice to read it all the same
-    return ConceptError(f"{path}: not a whole file of plain tensors ({type(error).__name__}: {said}). Nothing in it was run. Fetch it again.")
+    # torch goes on with advice to read it all the same
+    said = (str(error).splitlines() or [""])[0].split(". ")[0][:160]
+    return ConceptError(
+        f"{path}: not a whole file of plain tensors ({type(error).__name__}: {said}). Nothing in it"
+        " was run. Fetch it again."
+    )

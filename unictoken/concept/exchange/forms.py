@@ -1,4 +1,6 @@
-"""What other projects' files are called, in what order their rows stand, and how their methods say them."""
+"""What other projects' files are called, in what order their rows stand, and how their methods say
+them.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +24,38 @@ class Form:
     roles: tuple[str, ...]
     """Roles that it knows beside the name, in the order of its rows."""
     layouts: tuple[Mapping[str, int], ...] = ()
-    """Rows by role that the project's own numbers of rows mean; (): all rows after the name are of the first role."""
+    """Rows by role that the project's own numbers of rows mean; (): all rows after the name are of
+    the first role.
+    """
     prompts: Prompts
 
     def places(self, files: Sequence[str | Path]) -> dict[str, Path]:
-        """Which file holds what, by the endings of their names; all of one epoch. Only a bias may be left out."""
+        """Which file holds what, by the endings of their names; all of one epoch. Only a bias may
+        be left out.
+        """
         wanted = ", ".join(f"'*{ending}'" for ending in self.endings.values())
         places: dict[str, Path] = {}
         for path in map(Path, files):
-            kind = next((kind for kind, ending in self.endings.items() if path.name.endswith(ending)), None)
+            kind = next(
+                (kind for kind, ending in self.endings.items() if path.name.endswith(ending)), None
+            )
             if kind is None or kind in places:
-                raise ConceptError(f"{path}: {'a second one' if kind else 'no file'} of '{self.name}'. Expected one of each of {wanted}.")
+                raise ConceptError(
+                    f"{path}: {'a second one' if kind else 'no file'} of '{self.name}'. Expected"
+                    f" one of each of {wanted}."
+                )
             places[kind] = path
-        if missing := [ending for kind, ending in self.endings.items() if kind not in places and kind != "bias"]:
-            raise ConceptError(f"'{self.name}': no file '*{missing[0]}' is given. Expected {wanted}.")
+        if missing := [
+            ending for kind, ending in self.endings.items() if kind not in places and kind != "bias"
+        ]:
+            raise ConceptError(
+                f"'{self.name}': no file '*{missing[0]}' is given. Expected {wanted}."
+            )
         if len({path.name.removesuffix(self.endings[kind]) for kind, path in places.items()}) > 1:
-            raise ConceptError(f"'{self.name}': {', '.join(path.name for path in places.values())} are of different epochs. Give files of one.")
+            raise ConceptError(
+                f"'{self.name}': {', '.join(path.name for path in places.values())} are of"
+                " different epochs. Give files of one."
+            )
         return {kind: places[kind] for kind in self.endings if kind in places}
 
     def counts(self, total: int, said: Mapping[str, int] | None, *, where: str) -> dict[str, int]:
@@ -45,19 +63,38 @@ class Form:
         known = self.layouts or ({self.roles[0]: total - 1},)
         said = said or next((layout for layout in known if 1 + sum(layout.values()) == total), None)
         if said is None:
-            sizes = " or ".join(f"{1 + sum(layout.values())} (name, {_listed(layout)})" for layout in known)
-            raise ConceptError(f"{where}: found {total} rows, '{self.name}' has {sizes}. Say how many each role has (`--counts`).")
+            sizes = " or ".join(
+                f"{1 + sum(layout.values())} (name, {_listed(layout)})" for layout in known
+            )
+            raise ConceptError(
+                f"{where}: found {total} rows, '{self.name}' has {sizes}. Say how many each role"
+                " has (`--counts`)."
+            )
         if strays := sorted(set(said) - {"name", *self.roles}):
-            raise ConceptError(f"counts: '{self.name}' has no role '{strays[0]}'. Its roles: {', '.join(self.roles)}.")
+            raise ConceptError(
+                f"counts: '{self.name}' has no role '{strays[0]}'. Its roles:"
+                f" {', '.join(self.roles)}."
+            )
         counts = {"name": 1, **said}
-        if not all(type(n) is int and n >= 0 for n in counts.values()) or counts["name"] != 1 or sum(counts.values()) != total:
-            raise ConceptError(f"{where}: found {total} rows, the counts are {_listed(counts)}. Expected whole numbers that give {total}.")
+        if (
+            not all(type(n) is int and n >= 0 for n in counts.values())
+            or counts["name"] != 1
+            or sum(counts.values()) != total
+        ):
+            raise ConceptError(
+                f"{where}: found {total} rows, the counts are {_listed(counts)}. Expected whole"
+                f" numbers that give {total}."
+            )
         return {role: counts.get(role, 0) for role in ROLES}
 
     def prompts_for(self, counts: Mapping[str, int]) -> Prompts:
         """The method's prompts; before it has rows to draw with, only those of understanding."""
         can_draw = not self.layouts or counts.get("generation", 0)
-        return self.prompts if can_draw else replace(self.prompts, generation=None, subject="{name}", generation_answer="")
+        return (
+            self.prompts
+            if can_draw
+            else replace(self.prompts, generation=None, subject="{name}", generation_answer="")
+        )
 
 
 def said_counts(texts: Sequence[str]) -> dict[str, int]:
@@ -70,7 +107,10 @@ def said_counts(texts: Sequence[str]) -> dict[str, int]:
     for text in texts:
         role, _, number = text.partition("=")
         if role not in ROLES or role in counts or not number.isdecimal():
-            raise ConceptError(f"--counts {text!r}: expected role=number, each role once, such as shared=16. Roles: {', '.join(ROLES)}.")
+            raise ConceptError(
+                f"--counts {text!r}: expected role=number, each role once, such as shared=16."
+                f" Roles: {', '.join(ROLES)}."
+            )
         counts[role] = int(number)
     return counts
 
@@ -110,10 +150,20 @@ FORMS = {
             endings={"in": "_embed.pt", "out": "_lm_head_weight.pt", "bias": "_lm_head_bias.pt"},
             stem="epoch_0",
             roles=("shared", "generation", "understanding"),
-            layouts=({"shared": 16}, {"shared": 16, "generation": 8}, {"shared": 16, "generation": 8, "understanding": 8}),
-            prompts=Prompts(understanding="{name} is {shared}{understanding}.", generation="", subject="{shared}{generation} {name}"),
+            layouts=(
+                {"shared": 16},
+                {"shared": 16, "generation": 8},
+                {"shared": 16, "generation": 8, "understanding": 8},
+            ),
+            prompts=Prompts(
+                understanding="{name} is {shared}{understanding}.",
+                generation="",
+                subject="{shared}{generation} {name}",
+            ),
         ),
-        Form(  # diffusers puts all vectors where the token stands; it asks no questions, so here they get the same block
+        # diffusers puts all vectors where the token stands; it asks no questions, so here they get
+        # the same block
+        Form(
             name="textual_inversion",
             endings={"in": ".safetensors"},
             stem="learned_embeds",

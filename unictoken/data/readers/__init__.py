@@ -1,7 +1,7 @@
 """Other people's datasets: `read("yollava-data")` tells the layout by its folders and files.
 
-One file per layout; each has `LOOKS_FOR` (what tells it), `fits(root)` and `read(root)`. Nothing is ever written, and nothing
-outside the folder is read: a link in it that leads out is refused.
+One file per layout; each has `LOOKS_FOR` (what tells it), `fits(root)` and `read(root)`. Nothing is
+ever written, and nothing outside the folder is read: a link in it that leads out is refused.
 """
 
 from __future__ import annotations
@@ -38,11 +38,20 @@ def read(path: str | Path, layout: str | None = None) -> Dataset:
     if layout is None:
         layout = next((name for name, reader in LAYOUTS.items() if reader.fits(root)), None)
     if layout is None:
-        inside = next((f" It holds {file.name}: unpack it." for file in sorted(root.iterdir()) if file.suffix.lower() in ARCHIVES), "")
+        inside = next(
+            (
+                f" It holds {file.name}: unpack it."
+                for file in sorted(root.iterdir())
+                if file.suffix.lower() in ARCHIVES
+            ),
+            "",
+        )
         looked_for = "; ".join(f"{name}: {reader.LOOKS_FOR}" for name, reader in LAYOUTS.items())
         raise DataError(f"{root}: no layout that is known.{inside} Looked for {looked_for}.")
     stay_inside(root)
     dataset = LAYOUTS[layout].read(root)
     if not dataset.concepts:
-        raise DataError(f"{root}: no concept in it. Layout {layout} looks for {LAYOUTS[layout].LOOKS_FOR}.")
+        raise DataError(
+            f"{root}: no concept in it. Layout {layout} looks for {LAYOUTS[layout].LOOKS_FOR}."
+        )
     return dataset

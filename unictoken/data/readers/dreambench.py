@@ -2,8 +2,9 @@
 
     <subject>/{00..05}.jpg   prompts_and_classes.txt: 'subject,class' rows, prompts for objects, prompts for live subjects
 
-Subjects of the list that have no folder are noted. A prompt such as 'a {0} {1} in the snow' becomes 'a <dog6> in the snow': with the
-class noun in the marker's place it is the published text that CLIP-T compares pictures with.
+Subjects of the list that have no folder are noted. A prompt such as 'a {0} {1} in the snow' becomes
+'a <dog6> in the snow': with the class noun in the marker's place it is the published text that
+CLIP-T compares pictures with.
 """
 
 from __future__ import annotations
@@ -32,12 +33,21 @@ def read(root: Path) -> Dataset:
     path = root / LIST
     sections = _sections(path)
     nouns = _nouns(sections["Classes"], path)
-    prompts = {live: _prompts(sections[title], title, path) for live, title in ((False, SECTIONS[1]), (True, SECTIONS[2]))}
+    prompts = {
+        live: _prompts(sections[title], title, path)
+        for live, title in ((False, SECTIONS[1]), (True, SECTIONS[2]))
+    }
     folders = [folder.name for folder in folders_of(root)]
     if strays := [folder for folder in folders if folder not in nouns]:
-        raise DataError(f"{path}: says no class for the folder '{strays[0]}'. Add a line '{strays[0]},<class>', or take the folder away.")
+        raise DataError(
+            f"{path}: says no class for the folder '{strays[0]}'. Add a line '{strays[0]},<class>',"
+            " or take the folder away."
+        )
     if not folders:
-        raise DataError(f"{root}: found no folder of a subject beside {LIST}, expected some of {', '.join(list(nouns)[:3])}, ...")
+        raise DataError(
+            f"{root}: found no folder of a subject beside {LIST}, expected some of"
+            f" {', '.join(list(nouns)[:3])}, ..."
+        )
     names = Names.of(folders, root)
     concepts = {}
     for folder in folders:
@@ -51,7 +61,10 @@ def read(root: Path) -> Dataset:
         )
     missing = len(set(nouns) - set(folders))
     return Dataset(
-        layout="dreambench", root=root, concepts=concepts, notes=(f"{path}: {missing} subjects have no folder.",) if missing else ()
+        layout="dreambench",
+        root=root,
+        concepts=concepts,
+        notes=(f"{path}: {missing} subjects have no folder.",) if missing else (),
     )
 
 
@@ -67,7 +80,9 @@ def _sections(path: Path) -> dict[str, list[str]]:
         else:
             under.append(line)
     if absent := [title for title in SECTIONS if title not in sections]:
-        raise DataError(f"{path}: found no '{absent[0]}', expected the titles {', '.join(SECTIONS)}.")
+        raise DataError(
+            f"{path}: found no '{absent[0]}', expected the titles {', '.join(SECTIONS)}."
+        )
     return sections
 
 
@@ -90,10 +105,16 @@ def _prompts(lines: list[str], title: str, path: Path) -> list[str]:
     """The prompts of a list, in which '{0} {1}' stands for the subject."""
     prompts = [found[1] for line in lines if (found := _PROMPT.search(line))]
     if not prompts:
-        raise DataError(f"{path}: found no prompts under '{title}', expected lines such as 'a {{0}} {{1}} in the snow'.format(...).")
+        raise DataError(
+            f"{path}: found no prompts under '{title}', expected lines such as 'a {{0}} {{1}} in"
+            " the snow'.format(...)."
+        )
     for prompt in prompts:
         if prompt.count("{0} {1}") != 1 or "{" in prompt.replace("{0} {1}", ""):
-            raise DataError(f"{path}: the prompt '{prompt}' under '{title}' does not say '{{0}} {{1}}' once for the subject and its class.")
+            raise DataError(
+                f"{path}: the prompt '{prompt}' under '{title}' does not say '{{0}} {{1}}' once for"
+                " the subject and its class."
+            )
     return prompts
 
 
@@ -101,4 +122,11 @@ def _records(names: Names, folder: str, prompts: list[str], where: str) -> Itera
     name = names[folder]
     for i, prompt in enumerate(prompts):
         question = names.mark(prompt.replace("{0} {1}", f"<{name}>"), name, f"{where}[{i}]")
-        yield Record(task="generate", split="test", concepts=(name,), where=f"{where}[{i}]", question=question, kind="plain")
+        yield Record(
+            task="generate",
+            split="test",
+            concepts=(name,),
+            where=f"{where}[{i}]",
+            question=question,
+            kind="plain",
+        )

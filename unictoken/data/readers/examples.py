@@ -17,7 +17,12 @@ from unictoken.data.records import DataError, Record, Split, Task
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
 
-TYPES: dict[str, Task] = {"rec": "recognise", "vqa": "vqa", "text_only": "text_qa", "choice": "choice"}
+TYPES: dict[str, Task] = {
+    "rec": "recognise",
+    "vqa": "vqa",
+    "text_only": "text_qa",
+    "choice": "choice",
+}
 HARD_FOLDER, EASY_FOLDERS = "negative_example", ("random_images", "random-images")
 
 
@@ -45,18 +50,32 @@ class Place:
     def mark(self, text: str, where: str) -> str:
         return self.names.mark(text, self.name, where, words=self.words)
 
-    def records(self, path: Path, task: Task, split: Split, *, label: str | None = None) -> Iterator[Record]:
-        """The records in a file of rows; none where it is not there. `label`: what every row of a recognition file answers."""
+    def records(
+        self, path: Path, task: Task, split: Split, *, label: str | None = None
+    ) -> Iterator[Record]:
+        """The records in a file of rows; none where it is not there. `label`: what every row of a
+        recognition file answers.
+        """
         if is_there(path):
-            yield from self.records_in(read_json(path), task, split, where=str(path), beside=path.parent, label=label)
+            yield from self.records_in(
+                read_json(path), task, split, where=str(path), beside=path.parent, label=label
+            )
 
-    def records_in(self, value, task: Task, split: Split, *, where: str, beside: Path, label: str | None = None) -> Iterator[Record]:
+    def records_in(
+        self, value, task: Task, split: Split, *, where: str, beside: Path, label: str | None = None
+    ) -> Iterator[Record]:
         """The records in a part of a file; its pictures are looked for beside `beside` too."""
         for row in rows_in(value, where):
             if row.type and row.type not in TYPES:
-                raise DataError(f"{row.where}: found type '{row.type}', expected one of {', '.join(TYPES)}.")
+                raise DataError(
+                    f"{row.where}: found type '{row.type}', expected one of {', '.join(TYPES)}."
+                )
             task_of_row = TYPES.get(row.type, task)
-            pictures = () if task_of_row == "text_qa" or not row.image else (self.find(row.image, beside=beside, where=row.where),)
+            pictures = (
+                ()
+                if task_of_row == "text_qa" or not row.image
+                else (self.find(row.image, beside=beside, where=row.where),)
+            )
             if task_of_row != "recognise":
                 yield self._asked(row, task_of_row, split, pictures)
             elif not self._contradicts(label or _label(row), pictures, where):
@@ -91,7 +110,9 @@ class Place:
         )
 
     def _contradicts(self, label: str, pictures: tuple[Path, ...], where: str) -> bool:
-        """Whether a row says something else than the folder its picture lies in. Such rows are counted and left out."""
+        """Whether a row says something else than the folder its picture lies in. Such rows are
+        counted and left out.
+        """
         folder = pictures[0].parent if pictures else None
         if label == NO and folder in self.own:
             self.left_out[f"{where}: says '{NO}' of <{self.name}>'s own pictures"] += 1
@@ -101,7 +122,9 @@ class Place:
             return False
         return True
 
-    def _recognition(self, split: Split, question: str, label: str, pictures: tuple[Path, ...], where: str) -> Record:
+    def _recognition(
+        self, split: Split, question: str, label: str, pictures: tuple[Path, ...], where: str
+    ) -> Record:
         return Record(
             task="recognise",
             split=split,
@@ -118,17 +141,28 @@ class Place:
         for i, pair in enumerate(info.get("questions", ())):
             where = f"{path}: questions[{i}]"
             question, answer = self.mark(pair["question"], where), self.mark(pair["answer"], where)
-            yield Record(task="text_qa", split="train", concepts=(self.name,), where=where, question=question, answer=answer)
+            yield Record(
+                task="text_qa",
+                split="train",
+                concepts=(self.name,),
+                where=where,
+                question=question,
+                answer=answer,
+            )
 
     def recognition_test(self, tests: Mapping[str, Sequence[Path]]) -> Iterator[Record]:
         """Recognition by the usual protocol: its own test pictures, and every other concept's."""
         question = templates.RECOGNISE[0].format(name=f"<{self.name}>")
         for folder, files in tests.items():
             for file in files:
-                yield self._recognition("test", question, YES if folder == self.folder else NO, (file,), str(file))
+                yield self._recognition(
+                    "test", question, YES if folder == self.folder else NO, (file,), str(file)
+                )
 
     def grade(self, picture: Path) -> str | None:
-        """How alike a stranger is: by its file's name or its folder; among concepts hard when the class noun is the same."""
+        """How alike a stranger is: by its file's name or its folder; among concepts hard when the
+        class noun is the same.
+        """
         folder = picture.parent.name
         if folder == HARD_FOLDER:
             return grade_of(picture)

@@ -24,7 +24,10 @@ def stay_inside(root: Path) -> None:
     for folder, folders, files in os.walk(root):
         for path in (Path(folder, name) for name in (*folders, *files)):
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
-                raise DataError(f"{path}: a link that leads to {os.path.realpath(path)}, outside {root}. Copy what it means, or remove it.")
+                raise DataError(
+                    f"{path}: a link that leads to {os.path.realpath(path)}, outside {root}. Copy"
+                    " what it means, or remove it."
+                )
 
 
 def expect(value, kind: type, where: str, expected: str):
@@ -39,7 +42,9 @@ def shortly(value) -> str:
 
 
 def checked(files: Iterable[Path]) -> tuple[Path, ...]:
-    """The same picture files, each one's header looked at: nothing is decoded, so a cut picture shows when it is used."""
+    """The same picture files, each one's header looked at: nothing is decoded, so a cut picture
+    shows when it is used.
+    """
     files = tuple(files)
     for file in files:
         check_picture(file)
@@ -66,17 +71,29 @@ def folders_of(root: Path) -> list[Path]:
 def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
     """The file that a row means by `image`, inside the dataset.
 
-    Released files hold their authors' paths ('./yollava-data/test/bo/0.png', '/data/x/test/bo/0.png', '../data/test/bo/0.png'):
-    the longest end of the path that is there counts, from the dataset's root, or beside the rows. Never a file outside.
+    Released files hold their authors' paths ('./yollava-data/test/bo/0.png',
+    '/data/x/test/bo/0.png', '../data/test/bo/0.png'): the longest end of the path that is there
+    counts, from the dataset's root, or beside the rows. Never a file outside.
     """
     parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
-    candidates = [] if image.startswith("/") or ".." in parts else [beside.joinpath(*parts), root.joinpath(*parts)]
+    candidates = (
+        []
+        if image.startswith("/") or ".." in parts
+        else [beside.joinpath(*parts), root.joinpath(*parts)]
+    )
     while parts and parts[0] == "..":
         parts = parts[1:]
     if ".." not in parts:
         candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
     inside = root.resolve()
-    found = next((file for file in candidates if os.path.isfile(file) and file.resolve().is_relative_to(inside)), None)
+    found = next(
+        (
+            file
+            for file in candidates
+            if os.path.isfile(file) and file.resolve().is_relative_to(inside)
+        ),
+        None,
+    )
     if found is None:
         raise DataError(f"{where}: no picture '{image}' inside {root}. Add it, or remove the row.")
     return found

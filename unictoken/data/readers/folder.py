@@ -30,7 +30,10 @@ def read(root: Path) -> Dataset:
         class_noun=info.get("class", ""),
         pictures=pictures_of(root),
         facts=tuple(place.mark(fact, str(path)) for fact in info.get("extra_info", ())),
-        negatives={grade: checked(files) for grade, files in negative_files(root / "negative_example").items()},
+        negatives={
+            grade: checked(files)
+            for grade, files in negative_files(root / "negative_example").items()
+        },
         records=tuple(place.questions(info, path)),
         pet=pet_of(info),
     )

@@ -5,8 +5,8 @@
     {two,three}_concept/concept/test/<c>/{*.png, choice.json, vqa.json, qa.json}       qa.json is the one without pictures
     4o_generate_training_data/<c>/conversation.json                                    {picture: [{"Human", "AI"}]}, text only
 
-Only the picture folders must be there; `multi/` is not read. No file says what a concept is. Recognition is asked of every concept's
-test pictures.
+Only the picture folders must be there; `multi/` is not read. No file says what a concept is.
+Recognition is asked of every concept's test pictures.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def read(root: Path) -> Dataset:
     left_out: Counter[str] = Counter()
     concepts = {}
     for name, folder in folders.items():
-        place = Place(root=root, folder=name, names=names, own=(folder, _test(folder)), left_out=left_out)
+        place = Place(
+            root=root, folder=name, names=names, own=(folder, _test(folder)), left_out=left_out
+        )
         concepts[place.name] = Concept(
             name=place.name,
             pictures=_without_masks(folder),
@@ -65,7 +67,11 @@ def _without_masks(folder: Path) -> tuple[Path, ...]:
 
 def _records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterator[Record]:
     test = place.own[1]
-    yield from place.records(place.root / "4o_generate_training_data" / place.folder / "conversation.json", "text_qa", "train")
+    yield from place.records(
+        place.root / "4o_generate_training_data" / place.folder / "conversation.json",
+        "text_qa",
+        "train",
+    )
     yield from place.records(test / "choice.json", "choice", "test")
     yield from place.records(test / "vqa.json", "vqa", "test")
     yield from place.records(test / "qa.json", "text_qa", "test")

@@ -3,8 +3,9 @@
     <c>/{*.jpg, captions.json or captions_augmented.json, additional_llava_vqa_data.json}
     captions    {picture: [caption, ...]}                      additional    {picture: [[question, answer], ...]}
 
-The dataset has no test part: the first four pictures of a concept by name are its reference pictures (the authors draw four by
-lot), and everything about the others is test. Texts call a concept by the name of its folder, which becomes its marker.
+The dataset has no test part: the first four pictures of a concept by name are its reference
+pictures (the authors draw four by lot), and everything about the others is test. Texts call a
+concept by the name of its folder, which becomes its marker.
 """
 
 from __future__ import annotations
@@ -30,25 +31,37 @@ def fits(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    folders = [folder for folder in folders_of(root) if any(is_there(folder / file) for file in CAPTIONS)]
+    folders = [
+        folder for folder in folders_of(root) if any(is_there(folder / file) for file in CAPTIONS)
+    ]
     names = Names.of((folder.name for folder in folders), root)
     pictures = {folder.name: pictures_of(folder) for folder in folders}
     for folder, files in pictures.items():
         if len(files) <= REFERENCES:
-            raise DataError(f"{root / folder}: found {len(files)} pictures, expected more than {REFERENCES}, which are learned from.")
+            raise DataError(
+                f"{root / folder}: found {len(files)} pictures, expected more than {REFERENCES},"
+                " which are learned from."
+            )
     tests = {folder: files[REFERENCES:] for folder, files in pictures.items()}
     concepts = {}
     for folder, files in pictures.items():
         words = (folder, folder.replace("_", " "))
         place = Place(root=root, folder=folder, names=names, own=(root / folder,), words=words)
         records = tuple(_records(place, files[:REFERENCES], tests))
-        concepts[place.name] = Concept(name=place.name, kind="object", pictures=files[:REFERENCES], records=records)
+        concepts[place.name] = Concept(
+            name=place.name, kind="object", pictures=files[:REFERENCES], records=records
+        )
     return Dataset(layout="myvlm", root=root, concepts=concepts)
 
 
-def _records(place: Place, references: tuple[Path, ...], tests: Mapping[str, tuple[Path, ...]]) -> Iterator[Record]:
+def _records(
+    place: Place, references: tuple[Path, ...], tests: Mapping[str, tuple[Path, ...]]
+) -> Iterator[Record]:
     folder = place.root / place.folder
-    about = [*_captions(place, folder), *place.records(folder / "additional_llava_vqa_data.json", "vqa", "test")]
+    about = [
+        *_captions(place, folder),
+        *place.records(folder / "additional_llava_vqa_data.json", "vqa", "test"),
+    ]
     yield from (replace(r, split="train" if r.pictures[0] in references else "test") for r in about)
     yield from place.recognition_test(tests)
 
@@ -58,7 +71,9 @@ def _captions(place: Place, folder: Path) -> Iterator[Record]:
     path = next(folder / file for file in CAPTIONS if is_there(folder / file))
     for image, captions in expect(read_json(path), dict, str(path), "captions by picture").items():
         picture = place.find(image, beside=folder, where=f"{path}[{image}]")
-        for i, caption in enumerate(expect(captions, list, f"{path}[{image}]", "a list of captions")):
+        for i, caption in enumerate(
+            expect(captions, list, f"{path}[{image}]", "a list of captions")
+        ):
             where = f"{path}[{image}][{i}]"
             yield Record(
                 task="caption",

@@ -1,4 +1,6 @@
-"""Concepts in texts: '<sks>', 'sks', '<Alex>' and 'billy dog' all become a marker such as '<alex>'."""
+"""Concepts in texts: '<sks>', 'sks', '<Alex>' and 'billy dog' all become a marker such as
+'<alex>'.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Names:
         for folder in folders:
             name = check_name(folder.strip().lower().replace(" ", "_"))
             if name in names.values():
-                raise DataError(f"{where}: two concepts are named '{name}'. Give each its own name.")
+                raise DataError(
+                    f"{where}: two concepts are named '{name}'. Give each its own name."
+                )
             names[folder] = name
         return cls(names)
 
@@ -42,20 +46,29 @@ class Names:
     def mark(self, text: str, own: str, where: str, *, words: Iterable[str] = ()) -> str:
         """A text in which concepts stand by their markers.
 
-        '<sks>', and 'sks' as a whole word, are the concept itself, and so are `words`; '<image>' goes.
+        '<sks>', and 'sks' as a whole word, are the concept itself, and so are `words`; '<image>'
+        goes.
         """
-        known = {folder.lower(): name for folder, name in self.by_folder.items()} | {PLACEHOLDER: own, own: own}
+        known = {folder.lower(): name for folder, name in self.by_folder.items()} | {
+            PLACEHOLDER: own,
+            own: own,
+        }
 
         def marker(found: re.Match) -> str:
             name = known.get(found[1].lower())
             if name is None:
-                raise DataError(f"{where}: '{found[0]}' is no concept of this dataset. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
+                raise DataError(
+                    f"{where}: '{found[0]}' is no concept of this dataset. Expected '<{own}>' or"
+                    f" '<{PLACEHOLDER}>'."
+                )
             return f"<{name}>"
 
         text = _MARKER.sub(marker, text.replace("<image>", "")).strip()
         if wrong := misspelt(_MARKER.sub("", text), known):
             raise DataError(f"{where}: {wrong}. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
-        bare = "|".join(re.escape(word) for word in sorted((PLACEHOLDER, *words), key=len, reverse=True))
+        bare = "|".join(
+            re.escape(word) for word in sorted((PLACEHOLDER, *words), key=len, reverse=True)
+        )
         return re.sub(rf"(?<![\w<-])(?:{bare})(?![\w>-])", f"<{own}>", text, flags=re.IGNORECASE)
 
     def named_in(self, text: str, own: str) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
-"""UnifyBench (UniCTokens, arXiv 2505.14671), and our embedded benchmark, which is written in its layout.
+"""UnifyBench (UniCTokens, arXiv 2505.14671), and our embedded benchmark, which is written in its
+layout.
 
     concepts_list.json (optional: ["bo", ...])   random_images/*.png (easy negatives)
     concept/train/<c>/  *.png  cropped/  info.json  conversations.json  positive_recognitions.json  random_recognitions.json
                         negative_example/{*.png, score.json} (hard negatives)
     concept/test/<c>/   *.png  text_only.json  vqa.json  choice.json  rec.json  t2i_conditions.json
 
-`info.json` is as in `data/source.py`, with `info` (a description), `conversation_type` and `generation_type`. Any of the other
-JSON files may be missing; files of other names are not read. Without `rec.json`, recognition is asked of every concept's test
-pictures: its own, and all the others'.
+`info.json` is as in `data/source.py`, with `info` (a description), `conversation_type` and
+`generation_type`. Any of the other JSON files may be missing; files of other names are not read.
+Without `rec.json`, recognition is asked of every concept's test pictures: its own, and all the
+others'.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from unictoken.data.source import negative_files, pet_of, read_info
 from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "concept/train/<name>/info.json"
-KINDS = {"personalized_driven_generation": KNOWLEDGE, "explicit_prompt_generation": EXPLICIT}  # UnifyBench++'s, as we read them
+# UnifyBench++'s, as we read them
+KINDS = {"personalized_driven_generation": KNOWLEDGE, "explicit_prompt_generation": EXPLICIT}
 
 
 def fits(root: Path) -> bool:
@@ -37,7 +40,9 @@ def read(root: Path) -> Dataset:
     train, test = root / "concept" / "train", root / "concept" / "test"
     names = Names.of(_folders(root), root)
     infos = {folder: _info(train / folder) for folder in names.folders}
-    tests = {folder: pictures_of(test / folder) for folder in names.folders} if is_there(test) else {}
+    tests = (
+        {folder: pictures_of(test / folder) for folder in names.folders} if is_there(test) else {}
+    )
     strangers = pictures_of(root / "random_images") if is_there(root / "random_images") else ()
     left_out: Counter[str] = Counter()
     concepts = {}
@@ -61,11 +66,17 @@ def _folders(root: Path) -> list[str]:
         return [folder.name for folder in folders_of(root / "concept" / "train")]
     folders = expect(read_json(listed), list, str(listed), "a list of concept names")
     if not folders:
-        raise DataError(f"{listed}: names no concept. Write one, or remove the file: then every folder of concept/train is one.")
+        raise DataError(
+            f"{listed}: names no concept. Write one, or remove the file: then every folder of"
+            " concept/train is one."
+        )
     for i, folder in enumerate(folders):
         expect(folder, str, f"{listed}[{i}]", "a concept's name")
         if "/" in folder or not os.path.isdir(root / "concept" / "train" / folder):
-            raise DataError(f"{listed}[{i}]: no folder concept/train/{folder}. Add it, or take the name off the list.")
+            raise DataError(
+                f"{listed}[{i}]: no folder concept/train/{folder}. Add it, or take the name off the"
+                " list."
+            )
         if folder in folders[:i]:
             raise DataError(f"{listed}[{i}]: '{folder}' is listed twice. Keep one.")
     return folders
@@ -74,17 +85,28 @@ def _folders(root: Path) -> list[str]:
 def _info(folder: Path) -> dict:
     info = read_info(folder / "info.json")
     if not info.get("class"):
-        raise DataError(f"{folder / 'info.json'}: found no 'class', expected what <{folder.name}> is, such as 'dog'.")
-    for key, expected in (("info", "a sentence"), ("conversation_type", "a word"), ("generation_type", "a word")):
+        raise DataError(
+            f"{folder / 'info.json'}: found no 'class', expected what <{folder.name}> is, such as"
+            " 'dog'."
+        )
+    for key, expected in (
+        ("info", "a sentence"),
+        ("conversation_type", "a word"),
+        ("generation_type", "a word"),
+    ):
         expect(info.get(key, ""), str, f"{folder / 'info.json'}: '{key}'", expected)
     return info
 
 
-def _concept(place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], strangers: tuple[Path, ...]) -> Concept:
+def _concept(
+    place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], strangers: tuple[Path, ...]
+) -> Concept:
     train = place.root / "concept" / "train" / place.folder
     where = str(train / "info.json")
     records = [*_training_records(place, train, info), *_test_records(place, tests)]
-    negatives = {grade: checked(files) for grade, files in negative_files(train / "negative_example").items()}
+    negatives = {
+        grade: checked(files) for grade, files in negative_files(train / "negative_example").items()
+    }
     return Concept(
         name=place.name,
         class_noun=info["class"],
@@ -114,7 +136,11 @@ def _training_records(place: Place, train: Path, info: dict) -> Iterator[Record]
 
 def _test_records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterator[Record]:
     test = place.root / "concept" / "test" / place.folder
-    listed = [record for kind, task in TYPES.items() for record in place.records(test / f"{kind}.json", task, "test")]
+    listed = [
+        record
+        for kind, task in TYPES.items()
+        for record in place.records(test / f"{kind}.json", task, "test")
+    ]
     yield from listed
     if not any(record.task == "recognise" for record in listed):
         yield from place.recognition_test(tests)
@@ -123,12 +149,23 @@ def _test_records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterat
 
 
 def _prompts(place: Place, path: Path) -> Iterator[Record]:
-    """Prompts for pictures: a list whose first is plain and the rest knowledge-driven, or lists by kind (UnifyBench++)."""
+    """Prompts for pictures: a list whose first is plain and the rest knowledge-driven, or lists by
+    kind (UnifyBench++).
+    """
     value = read_json(path)
     if isinstance(value, list):
         value = {PLAIN: value[:1], KNOWLEDGE: value[1:]}
-    for kind, prompts in expect(value, dict, str(path), "a list of prompts, or lists of prompts by kind").items():
+    for kind, prompts in expect(
+        value, dict, str(path), "a list of prompts, or lists of prompts by kind"
+    ).items():
         for i, prompt in enumerate(expect(prompts, list, f"{path}[{kind}]", "a list of prompts")):
             where = f"{path}[{kind}][{i}]"
             question = place.mark(expect(prompt, str, where, "a prompt"), where)
-            yield Record(task="generate", split="test", concepts=(place.name,), where=where, question=question, kind=KINDS.get(kind, kind))
+            yield Record(
+                task="generate",
+                split="test",
+                concepts=(place.name,),
+                where=where,
+                question=question,
+                kind=KINDS.get(kind, kind),
+            )

@@ -6,8 +6,9 @@
     *visual*qa*.json           {<c>: {picture: {"question", "options", "correct_answer"}}}, or without the names
     *text*qa*.json             {<c>: {"0": {"question", "option", "correct_answer"}}}
 
-Only the two picture folders must be there. No file says what a concept is: give its class noun to `Concept.source`. Recognition is
-asked of every concept's test pictures, as published: its own, and all the others'.
+Only the two picture folders must be there. No file says what a concept is: give its class noun to
+`Concept.source`. Recognition is asked of every concept's test pictures, as published: its own, and
+all the others'.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from unictoken.data.readers.examples import Place, notes
-from unictoken.data.readers.files import checked, expect, folders_of, has_pictures, pictures_of, read_json
+from unictoken.data.readers.files import (
+    checked,
+    expect,
+    folders_of,
+    has_pictures,
+    pictures_of,
+    read_json,
+)
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import is_picture
 from unictoken.data.records import Concept, Dataset, Record, Task
@@ -26,7 +34,8 @@ from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "train/<name>/*.png and test/<name>/*.png"
 QUESTIONS: dict[Task, str] = {"choice": "*visual*qa*.json", "text_qa": "*text*qa*.json"}
-# What a training file holds, by how its name begins: a task, and what all of its recognition rows answer.
+# What a training file holds, by how its name begins: a task, and what all of its recognition rows
+# answer.
 TRAINING: dict[str, tuple[Task, str | None]] = {
     "recognition_positive": ("recognise", YES),
     "positive_recognition": ("recognise", YES),
@@ -48,7 +57,8 @@ def read(root: Path) -> Dataset:
     tests = {folder: pictures_of(root / "test" / folder) for folder in names.folders}
     left_out: Counter[str] = Counter()
     asked = {
-        task: {file: _by_concept(file, names, left_out) for file in sorted(root.glob(pattern))} for task, pattern in QUESTIONS.items()
+        task: {file: _by_concept(file, names, left_out) for file in sorted(root.glob(pattern))}
+        for task, pattern in QUESTIONS.items()
     }
     concepts = {}
     for folder in names.folders:
@@ -59,7 +69,9 @@ def read(root: Path) -> Dataset:
 
 
 def _by_concept(file: Path, names: Names, left_out: Counter[str]) -> dict[str, dict]:
-    """The parts of a file of questions by concept; pictures alone belong to the concept whose folder they lie in."""
+    """The parts of a file of questions by concept; pictures alone belong to the concept whose
+    folder they lie in.
+    """
     value = expect(read_json(file), dict, str(file), "questions by concept, or by picture")
     parts: dict[str, dict] = {}
     for key, part in value.items():
@@ -67,31 +79,50 @@ def _by_concept(file: Path, names: Names, left_out: Counter[str]) -> dict[str, d
         folder = key.split("/")[-2] if flat else key
         expect(part, dict, f"{file}[{key}]", "a question" if flat else "questions of a concept")
         if folder not in names.folders:
-            left_out[f"{file}: about '{folder}', which has no folder in train/"] += 1 if flat else len(part)
+            left_out[f"{file}: about '{folder}', which has no folder in train/"] += (
+                1 if flat else len(part)
+            )
         else:
             parts.setdefault(folder, {}).update({key: part} if flat else part)
     return parts
 
 
-def _concept(place: Place, tests: Mapping[str, tuple[Path, ...]], asked: Mapping[Task, dict[Path, dict[str, dict]]]) -> Concept:
+def _concept(
+    place: Place,
+    tests: Mapping[str, tuple[Path, ...]],
+    asked: Mapping[Task, dict[Path, dict[str, dict]]],
+) -> Concept:
     train, _ = place.own
     return Concept(
         name=place.name,
         pictures=pictures_of(train),
-        negatives={grade: checked(files) for grade, files in negative_files(train / "negative_example").items()},
-        records=(*_training_records(place, train), *_test_records(place, asked), *place.recognition_test(tests)),
+        negatives={
+            grade: checked(files)
+            for grade, files in negative_files(train / "negative_example").items()
+        },
+        records=(
+            *_training_records(place, train),
+            *_test_records(place, asked),
+            *place.recognition_test(tests),
+        ),
     )
 
 
-def _test_records(place: Place, asked: Mapping[Task, dict[Path, dict[str, dict]]]) -> Iterator[Record]:
+def _test_records(
+    place: Place, asked: Mapping[Task, dict[Path, dict[str, dict]]]
+) -> Iterator[Record]:
     for task, files in asked.items():
         for file, parts in files.items():
             rows = parts.get(place.folder, {})
-            yield from place.records_in(rows, task, "test", where=f"{file}[{place.folder}]", beside=place.own[1])
+            yield from place.records_in(
+                rows, task, "test", where=f"{file}[{place.folder}]", beside=place.own[1]
+            )
 
 
 def _training_records(place: Place, train: Path) -> Iterator[Record]:
     for file in sorted(train.glob("*.json")):
-        what = next((what for beginning, what in TRAINING.items() if file.name.startswith(beginning)), None)
+        what = next(
+            (what for beginning, what in TRAINING.items() if file.name.startswith(beginning)), None
+        )
         if what:
             yield from place.records(file, what[0], "train", label=what[1])
