@@ -3,6 +3,7 @@ digit.
 
     python dev/golden.py record      writes dev/golden.json (on the commit before code is moved)
     python dev/golden.py check       runs the same again and prints every difference; exit status 1 if there is one
+    python dev/golden.py check joint benchmark      a part of it: methods, and 'benchmark'
 
 Everything goes through the commands, so that the same script runs before and after the code is
 moved. Five minutes on two cores. Values belong to one kind of machine and one set of locked
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,7 @@ STEPS = {
     "yochameleon": (50,),
     "yollava": (50,),
 }
+PARTS = (*STEPS, "benchmark")
 QUESTIONS = ("what animal is <bo>?", "what colour is <bo>?", "what hat does <bo> have?")
 PROMPTS = ("<bo> wearing a hat", "<bo> in the snow")
 
@@ -103,11 +106,16 @@ def benchmarked(folder: Path) -> list[dict]:
     return json.loads((folder / "toy.json").read_text(encoding="utf-8"))["rows"]
 
 
-def measured() -> dict:
+def measured(parts: Sequence[str]) -> dict:
+    """The values of methods, and of 'benchmark'."""
     folder = Path(tempfile.mkdtemp(prefix="golden-"))
     try:
-        found = {method: learned(method, steps, folder / method) for method, steps in STEPS.items()}
-        return found | {"benchmark": benchmarked(folder / "benchmark")}
+        return {
+            part: learned(part, STEPS[part], folder / part)
+            if part in STEPS
+            else benchmarked(folder / part)
+            for part in parts
+        }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -127,11 +135,13 @@ def differences(before, after, where: str = "") -> list[str]:
 
 def main() -> None:
     if sys.argv[1:] == ["record"]:
-        KEPT.write_text(json.dumps(measured(), indent=1) + "\n", encoding="utf-8")
+        KEPT.write_text(json.dumps(measured(PARTS), indent=1) + "\n", encoding="utf-8")
         return
-    if sys.argv[1:] != ["check"]:
+    asked = sys.argv[2:] or PARTS
+    if sys.argv[1:2] != ["check"] or not set(asked) <= set(PARTS):
         sys.exit(__doc__)
-    found = differences(json.loads(KEPT.read_text(encoding="utf-8")), measured())
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    found = differences({part: kept[part] for part in asked}, measured(asked))
     print("\n".join(found) or "every golden value is the same")
     sys.exit(bool(found))
 
