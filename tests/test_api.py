@@ -68,7 +68,9 @@ def photos(toy_folder) -> list[Path]:
 
 
 def learned(base, pictures, **more):
-    return unictoken.learn(base, pictures, **{"name": "tom", "method": SHORT, "verbose": False} | more)
+    return unictoken.learn(
+        base, pictures, **{"name": "tom", "method": SHORT, "verbose": False} | more
+    )
 
 
 # ---- import unictoken ---------------------------------------------------------------------------
@@ -80,7 +82,9 @@ import sys, unictoken
 unictoken.__version__, dir(unictoken)
 from unictoken import config, UserError
 print(config.__name__, sorted({"torch", "transformers", "numpy"} & set(sys.modules)))"""
-    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["unictoken.core.config", "[]"]
 
 
@@ -97,7 +101,9 @@ def test_learn_is_called_by_its_name_and_stays_a_package():
     assert inspect.signature(unictoken.learn) == inspect.signature(api.learn)
 
 
-@pytest.mark.parametrize("module", [api, personal, session, several, words, core_text], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "module", [api, personal, session, several, words, core_text], ids=lambda m: m.__name__
+)
 def test_the_examples_in_docstrings_are_true(module, monkeypatch):
     monkeypatch.chdir(ROOT)
     tiny = api.load("tiny", device="cpu")
@@ -129,7 +135,13 @@ def test_one_picture_gives_one_answer_and_a_list_gives_a_list(alone, photos):
 
 def test_a_picture_may_be_a_path_a_pil_image_or_an_array(alone, photos):
     with Image.open(photos[0]) as picture:
-        forms = [photos[0], str(photos[0]), picture, picture.convert("RGBA"), np.asarray(picture.convert("RGB"))]
+        forms = [
+            photos[0],
+            str(photos[0]),
+            picture,
+            picture.convert("RGBA"),
+            np.asarray(picture.convert("RGB")),
+        ]
         assert len({alone.caption(form) for form in forms}) == 1
     upside_down = np.asarray(Image.open(photos[0]).convert("RGB"))[::-1]
     assert isinstance(alone.recognise(upside_down), float)
@@ -143,33 +155,66 @@ def test_a_picture_may_be_a_path_a_pil_image_or_an_array(alone, photos):
         (lambda chat: chat.ask(["what?", 5]), "question 1: found int, expected a text"),
         (lambda chat: chat.ask(" "), "question: found an empty text"),
         (lambda chat: chat.ask("what?", max_ids=0), "max_ids: found 0"),
-        (lambda chat: chat.ask("what?", 5), "image: found int, expected a path, a PIL image, or a numpy array"),
-        (lambda chat: chat.ask(["what?"] * 3, [np.zeros((32, 32, 3), np.uint8)] * 2), "found 3 questions and 2 pictures"),
+        (
+            lambda chat: chat.ask("what?", 5),
+            "image: found int, expected a path, a PIL image, or a numpy array",
+        ),
+        (
+            lambda chat: chat.ask(["what?"] * 3, [np.zeros((32, 32, 3), np.uint8)] * 2),
+            "found 3 questions and 2 pictures",
+        ),
         (lambda chat: chat.caption("nowhere.png"), "nowhere.png: no such file"),
-        (lambda chat: chat.caption(np.zeros((32, 32, 3))), r"found an array of float64, \[32, 32, 3\], expected uint8"),
-        (lambda chat: chat.caption(np.zeros((32, 32), np.uint8)), r"found an array of uint8, \[32, 32\]"),
+        (
+            lambda chat: chat.caption(np.zeros((32, 32, 3))),
+            r"found an array of float64, \[32, 32, 3\], expected uint8",
+        ),
+        (
+            lambda chat: chat.caption(np.zeros((32, 32), np.uint8)),
+            r"found an array of uint8, \[32, 32\]",
+        ),
         (lambda chat: chat.caption([None]), "image 0: found NoneType"),
         (lambda chat: chat.caption(torch.zeros(3, 32, 32)), "found a tensor of torch.float32"),
-        (lambda chat: chat.caption(Image.new("RGB", (4, 4))), "image: 4 x 4 pixels, expected at least"),
-        (lambda chat: chat.recognise(Image.new("RGB", (32, 32)), "rex"), "'rex' is not a concept that is loaded. Loaded: bo"),
+        (
+            lambda chat: chat.caption(Image.new("RGB", (4, 4))),
+            "image: 4 x 4 pixels, expected at least",
+        ),
+        (
+            lambda chat: chat.recognise(Image.new("RGB", (32, 32)), "rex"),
+            "'rex' is not a concept that is loaded. Loaded: bo",
+        ),
         (lambda chat: chat.draw(b"<bo>"), "prompt: found bytes"),
-        (lambda chat: chat.draw("<bo>", num_images="4"), "num_images: found '4', expected a whole number"),
+        (
+            lambda chat: chat.draw("<bo>", num_images="4"),
+            "num_images: found '4', expected a whole number",
+        ),
         (lambda chat: chat.draw("<bo>", seed=-1), "seed: found -1"),
         (lambda chat: chat.draw("<bo>", guidance="much"), "guidance: found 'much', expected float"),
         (lambda chat: chat.draw("<bo>", previews=0), "previews: found 0"),
         (lambda chat: chat.draw("<bo> and bo>"), "'bo>' has one bracket"),
         (lambda chat: chat.base.with_concepts(), "no concept is given"),
         (lambda chat: chat.base.with_concepts("nowhere"), "nowhere: no such file"),
-        (lambda chat: chat.base.with_concepts(["mia"]), "concept: found list, expected a concept file"),
-        (lambda chat: chat.base.with_words("a brown dog"), "expected a text about one concept that names it"),
-        (lambda chat: chat.base.with_words("<bo> and <mia> are dogs."), "expected a text about one concept"),
+        (
+            lambda chat: chat.base.with_concepts(["mia"]),
+            "concept: found list, expected a concept file",
+        ),
+        (
+            lambda chat: chat.base.with_words("a brown dog"),
+            "expected a text about one concept that names it",
+        ),
+        (
+            lambda chat: chat.base.with_words("<bo> and <mia> are dogs."),
+            "expected a text about one concept",
+        ),
         (lambda chat: chat.base.with_words(5), "words: found 5"),
         (lambda chat: chat.base.with_pictures("Bo!", []), "concept name 'Bo!'"),
         (lambda chat: chat.base.with_pictures("bo", []), "'bo': no pictures"),
         (lambda chat: unictoken.load(5), "load: found int"),
         (lambda chat: unictoken.load("nowhere"), "base 'nowhere': no such file or folder here"),
         (lambda chat: unictoken.load("tiny", dtype="fp8"), "dtype: found 'fp8'"),
-        (lambda chat: unictoken.learn("tiny", "data/bo", name="bo"), "found 'tiny' as the base, expected what unictoken.load gives"),
+        (
+            lambda chat: unictoken.learn("tiny", "data/bo", name="bo"),
+            "found 'tiny' as the base, expected what unictoken.load gives",
+        ),
     ],
 )
 def test_a_mistake_is_one_clear_line(alone, ask, match):
@@ -179,7 +224,11 @@ def test_a_mistake_is_one_clear_line(alone, ask, match):
 
 
 def test_what_is_shown_of_each_object_is_one_line(base, bo, both):
-    assert repr(bo) == "<Concept <bo> (dog): 1 name, 4 shared; learned by 'joint' on 'tiny'>" == str(bo)
+    assert (
+        repr(bo)
+        == "<Concept <bo> (dog): 1 name, 4 shared; learned by 'joint' on 'tiny'>"
+        == str(bo)
+    )
     assert repr(base).startswith("<PersonalBase 'tiny': width 32, 64 ids a picture, draws; on ")
     assert repr(both) == "<Session on 'tiny' with <bo>, <mia>>"
 
@@ -204,10 +253,16 @@ def test_a_drawing_is_a_pil_image_that_is_large_enough_to_see(alone, tmp_path):
     assert isinstance(drawing, Drawing) and isinstance(drawing, Image.Image)
     assert drawing.size == (256, 256) and drawing.original.size == (32, 32)
     assert np.array_equal(np.asarray(drawing)[::8, ::8], np.asarray(drawing.original))
-    assert drawing._repr_png_().startswith(b"\x89PNG") and repr(drawing) == "<Drawing '<bo> wearing a hat', 256 x 256>"
+    assert (
+        drawing._repr_png_().startswith(b"\x89PNG")
+        and repr(drawing) == "<Drawing '<bo> wearing a hat', 256 x 256>"
+    )
     assert Image.open(drawing.save(tmp_path / "hat.png")).tobytes() == drawing.tobytes()
     assert Image.open(drawing.save(str(tmp_path / "hat.jpg"))).format == "JPEG"
-    assert drawing.save(tmp_path) == tmp_path / "0.png" and drawing.save(tmp_path) == tmp_path / "1.png"
+    assert (
+        drawing.save(tmp_path) == tmp_path / "0.png"
+        and drawing.save(tmp_path) == tmp_path / "1.png"
+    )
     assert drawing.save(tmp_path / "new") == tmp_path / "new" / "0.png"
     with pytest.raises(UserError, match="hat.txt: pictures are not saved as '.txt'"):
         drawing.save(tmp_path / "hat.txt")
@@ -219,8 +274,11 @@ def test_a_drawing_goes_back_in_as_it_was_drawn(base, alone):
 
 
 def test_drawings_show_themselves_as_a_row_and_are_saved_into_a_folder(alone, tmp_path):
-    drawings = alone.draw(["<bo> in the snow", "a \"dog\" & <bo>"], seed=3)
-    assert isinstance(drawings, Drawings) and [d.prompt for d in drawings] == ["<bo> in the snow", 'a "dog" & <bo>']
+    drawings = alone.draw(["<bo> in the snow", 'a "dog" & <bo>'], seed=3)
+    assert isinstance(drawings, Drawings) and [d.prompt for d in drawings] == [
+        "<bo> in the snow",
+        'a "dog" & <bo>',
+    ]
     shown = drawings._repr_html_()
     assert shown.count("<img ") == 2 and 'alt="a &quot;dog&quot; &amp; &lt;bo&gt;"' in shown
     (tmp_path / "0.png").write_bytes(b"mine")
@@ -245,14 +303,18 @@ def test_with_one_concept_everything_is_as_its_conditioning_has_it(base, bo, alo
     assert together(base, [alone.members["bo"]]) is alone.members["bo"]
     for question in QUESTIONS:
         asked = alone._together(alone._named(question))
-        assert asked.question(question, seen[0].tolist()) == spoken.question(question, seen[0].tolist())
+        assert asked.question(question, seen[0].tolist()) == spoken.question(
+            question, seen[0].tolist()
+        )
     assert alone.ask(QUESTIONS) == spoken.ask(QUESTIONS)
     assert alone.ask(QUESTIONS[:2], photos) == spoken.ask(QUESTIONS[:2], seen)
     assert alone.caption(photos) == spoken.caption(seen)
     assert alone.recognise(photos) == spoken.recognise(seen)
     prompts = ["<bo> in the snow", "a dog"]
     drawn = alone.draw(prompts, seed=4)
-    assert [d.original.tobytes() for d in drawn] == [p.tobytes() for p in spoken.draw(prompts, Draw(seed=4))]
+    assert [d.original.tobytes() for d in drawn] == [
+        p.tobytes() for p in spoken.draw(prompts, Draw(seed=4))
+    ]
 
 
 def test_a_text_that_names_one_of_several_is_as_with_that_one_alone(both, alone, base, mia, photos):
@@ -271,12 +333,23 @@ def test_a_text_that_names_two_introduces_both_by_ids_of_their_own(base, both):
     ids, vocab = asked.speaker.ids, base.vocab
     (bo, *of_bo), (mia, *of_mia) = ids["bo"], ids["mia"]
     assert not set(ids["bo"]) & set(ids["mia"])
-    introduced = [bo, *vocab.encode("is"), *of_bo, *vocab.encode("."), mia, *vocab.encode("is"), *of_mia, *vocab.encode(".")]
+    introduced = [
+        bo,
+        *vocab.encode("is"),
+        *of_bo,
+        *vocab.encode("."),
+        mia,
+        *vocab.encode("is"),
+        *of_mia,
+        *vocab.encode("."),
+    ]
     said = [*vocab.encode("is"), mia, *vocab.encode("like"), bo, *vocab.encode("?")]
     assert asked.question("is <mia> like <bo>?") == [vocab.bos, *introduced, *said, vocab.end_turn]
     assert asked._read([mia, *vocab.encode("and"), bo, of_bo[0]]) == "<mia> and <bo>"
     assert isinstance(both.ask("is <mia> like <bo>?"), str)
-    assert [d.size for d in both.draw(["<bo> and <mia>", "<bo>"], temperature=0)] == [(256, 256)] * 2
+    assert [d.size for d in both.draw(["<bo> and <mia>", "<bo>"], temperature=0)] == [
+        (256, 256)
+    ] * 2
 
 
 def test_of_two_methods_each_says_its_own_tokens_first_and_in_prompts(base, make_concept, mia):
@@ -301,16 +374,24 @@ def test_a_method_that_does_not_draw_is_named_among_several(base, bo, mia):
     silent = dataclasses.replace(mia, prompts=Prompts(generation=None), method="yollava")
     chat = base.with_concepts(bo, silent)
     assert chat.draw("<bo>", temperature=0)
-    with pytest.raises(ConceptError, match="'mia': method 'yollava' learns to understand, not to draw"):
+    with pytest.raises(
+        ConceptError, match="'mia': method 'yollava' learns to understand, not to draw"
+    ):
         chat.draw("<bo> and <mia>")
 
 
-def test_what_is_seen_decides_who_is_introduced_where_no_name_is_said(base, both, photos, monkeypatch):
+def test_what_is_seen_decides_who_is_introduced_where_no_name_is_said(
+    base, both, photos, monkeypatch
+):
     seen = {"bo": [0.9, 0.2, 0.8], "mia": [0.1, 0.3, 0.7]}
     monkeypatch.setattr(Conditioning, "recognise", lambda self, ids: seen[self.name][: len(ids)])
-    monkeypatch.setattr(Conditioning, "ask", lambda self, asked, ids, max_ids: [f"{self.name}: {q}" for q in asked])
+    monkeypatch.setattr(
+        Conditioning, "ask", lambda self, asked, ids, max_ids: [f"{self.name}: {q}" for q in asked]
+    )
     three = [photos[0]] * 3
-    assert both.ask("what animal is it?", three) == [f"{who}: what animal is it?" for who in ("bo", "", "bo and mia")]
+    assert both.ask("what animal is it?", three) == [
+        f"{who}: what animal is it?" for who in ("bo", "", "bo and mia")
+    ]
     assert both.ask("who is in the photo?", three) == ["<bo>", NOBODY, "<bo> and <mia>"]
     assert both.ask(["is it <mia>?", "Who is it?"], photos[0]) == ["mia: is it <mia>?", "<bo>"]
     assert both.ask("is it <bo>?", photos[0]) == "bo: is it <bo>?"
@@ -325,7 +406,9 @@ def test_of_several_a_drawing_without_a_name_is_the_bases_own(base, both):
 
 def test_a_marker_that_is_not_loaded_lists_those_that_are(both):
     for use in (both.ask, both.draw, both.recaption):
-        with pytest.raises(ConceptError, match="'<rex>' is not a concept that is loaded. Loaded: '<bo>', '<mia>'"):
+        with pytest.raises(
+            ConceptError, match="'<rex>' is not a concept that is loaded. Loaded: '<bo>', '<mia>'"
+        ):
             use("<bo> and <rex>")
     with pytest.raises(ConceptError, match="slot of a method's prompts"):
         both.ask("<bo> and <mia> and {bo:shared}")
@@ -337,14 +420,21 @@ def test_two_concepts_of_one_name_are_refused(base, bo):
 
 
 def test_which_concept_is_recognised_is_asked_for(both, photos):
-    with pytest.raises(ConceptError, match="recognise: which concept. Give the name of one: bo, mia"):
+    with pytest.raises(
+        ConceptError, match="recognise: which concept. Give the name of one: bo, mia"
+    ):
         both.recognise(photos[0])
 
 
 def test_its_hat_is_that_of_who_was_named_last(both, monkeypatch):
-    monkeypatch.setattr(Conditioning, "ask", lambda self, asked, **more: [f"the hat of {self.name}"])
+    monkeypatch.setattr(
+        Conditioning, "ask", lambda self, asked, **more: [f"the hat of {self.name}"]
+    )
     prompt = "in the snow <bo> wearing its hat beside <mia> in her hat"
-    assert both.recaption(prompt) == "in the snow <bo> wearing the hat of bo beside <mia> in the hat of mia"
+    assert (
+        both.recaption(prompt)
+        == "in the snow <bo> wearing the hat of bo beside <mia> in the hat of mia"
+    )
 
 
 def test_of_previews_of_two_the_one_is_kept_that_shows_both(both, monkeypatch):
@@ -370,7 +460,9 @@ def test_words_stand_for_a_concept_as_the_control_has_it(base):
 
 def test_pictures_stand_for_a_concept_as_the_control_has_it(base, photos):
     chat = base.with_pictures("bo", photos, facts=["<bo> has a red cap."])
-    expected = in_pictures(base, "bo", base.encode(map(Image.open, photos)), facts="{name} has a red cap.")
+    expected = in_pictures(
+        base, "bo", base.encode(map(Image.open, photos)), facts="{name} has a red cap."
+    )
     assert chat.members["bo"] == expected
     assert base.with_pictures("bo", photos[0].parent).ask("what is <bo>?")
 
@@ -378,7 +470,9 @@ def test_pictures_stand_for_a_concept_as_the_control_has_it(base, photos):
 # ---- learning -----------------------------------------------------------------------------------
 
 
-def test_learning_twice_gives_the_same_rows_and_writes_nothing(base, toy_folder, tmp_path, monkeypatch):
+def test_learning_twice_gives_the_same_rows_and_writes_nothing(
+    base, toy_folder, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     first, again = (learned(base, toy_folder) for _ in range(2))
     assert torch.equal(first.rows_in, again.rows_in) and torch.equal(first.rows_out, again.rows_out)
@@ -393,18 +487,41 @@ def test_learning_from_python_is_learning_by_the_command(base, base_folder, toy_
     here = unictoken.load(base_folder)
     in_memory = learned(here, toy_folder)
     kept = learned(here, toy_folder, out=tmp_path / "run")
-    settings = ("method.tokens.shared=2", "method.stages.0.steps=2", "method.stages.0.batch=2", f"concepts={tmp_path}")
+    settings = (
+        "method.tokens.shared=2",
+        "method.stages.0.steps=2",
+        "method.stages.0.batch=2",
+        f"concepts={tmp_path}",
+    )
     more = [word for setting in settings for word in ("--set", setting)]
-    cli.main(["learn", str(toy_folder), "--name", "tom", "--base", str(base_folder), "--out", str(tmp_path / "cli"), *more])
+    cli.main(
+        [
+            "learn",
+            str(toy_folder),
+            "--name",
+            "tom",
+            "--base",
+            str(base_folder),
+            "--out",
+            str(tmp_path / "cli"),
+            *more,
+        ]
+    )
     by_command = unictoken.load_concept(tmp_path / "tom.safetensors", here)
     for concept in (in_memory, kept):
-        assert torch.equal(concept.rows_in, by_command.rows_in) and torch.equal(concept.rows_out, by_command.rows_out)
+        assert torch.equal(concept.rows_in, by_command.rows_in) and torch.equal(
+            concept.rows_out, by_command.rows_out
+        )
         assert (concept.run, concept.source) == (by_command.run, by_command.source)
-    assert (tmp_path / "run" / "report.md").is_file() and (tmp_path / "run" / "tom.safetensors").is_file()
+    assert (tmp_path / "run" / "report.md").is_file() and (
+        tmp_path / "run" / "tom.safetensors"
+    ).is_file()
     assert kept.scores == by_command.scores
 
 
-def test_a_run_folder_is_gone_on_with_and_keeps_another_concept(base, toy_folder, tmp_path, monkeypatch):
+def test_a_run_folder_is_gone_on_with_and_keeps_another_concept(
+    base, toy_folder, tmp_path, monkeypatch
+):
     run = tmp_path / "run"
     monkeypatch.setattr("unictoken.learn.stop.StopSignal.__call__", lambda self: True)
     with pytest.raises(Exception, match="stopped at step 1 of 2"):
@@ -415,7 +532,10 @@ def test_a_run_folder_is_gone_on_with_and_keeps_another_concept(base, toy_folder
     assert len((run / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     with pytest.raises(UserError, match="holds a concept <tom>"):
         learned(base, toy_folder / "0.png", out=run, class_noun="fox")
-    assert learned(base, toy_folder / "0.png", out=run, class_noun="fox", overwrite=True).class_noun == "fox"
+    assert (
+        learned(base, toy_folder / "0.png", out=run, class_noun="fox", overwrite=True).class_noun
+        == "fox"
+    )
 
 
 def test_learning_works_in_a_thread_and_from_any_folder(base, toy_folder, tmp_path, monkeypatch):
@@ -494,7 +614,9 @@ def test_what_cannot_be_learned_from_is_one_clear_line(base, toy_folder, more, m
 
 def test_bars_are_shown_unless_they_are_not_wanted(base, toy_folder, monkeypatch):
     hidden = []
-    monkeypatch.setattr("unictoken.learn.bar.Bar.show", lambda self, progress: hidden.append(bars_are_hidden()))
+    monkeypatch.setattr(
+        "unictoken.learn.bar.Bar.show", lambda self, progress: hidden.append(bars_are_hidden())
+    )
     for verbose in (False, True):
         learned(base, toy_folder, verbose=verbose)
     assert hidden == [True, True, False, False] and not bars_are_hidden()

@@ -68,7 +68,7 @@ def test_the_card_says_what_the_hub_and_a_reader_need(path, tmp_path):
     assert (card.data.license, card.data.library_name, card.data.base_model) == ("apache-2.0", "unictoken", None)
     assert card.data.tags == list(hub.TAGS)
     for said in (
-        "# <bo>, a dog", 'load_base("checkpoints/tiny-chameleon")', 'from_pretrained("user/bo", base)', "| recognition | 0.79 |",
+        "# <bo>, a dog", 'unictoken.load("checkpoints/tiny-chameleon")', 'from_pretrained("user/bo", base)', "| recognition | 0.79 |",
         "1 name, 4 shared", "seed 7", "Not a person", "No picture that it was learned from",
     ):  # fmt: skip
         assert said in card.text

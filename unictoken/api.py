@@ -48,7 +48,9 @@ def load(
     <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on cpu, float32>
     """
     if not isinstance(name, str | PathLike):
-        raise UserError(f"load: found {type(name).__name__}, expected the name of a base, such as 'tiny'.")
+        raise UserError(
+            f"load: found {type(name).__name__}, expected the name of a base, such as 'tiny'."
+        )
     chosen = dtype_named(dtype, device)
     return load_base(name, vq_decoder=vq_decoder, device=device, dtype=chosen, kind=PersonalBase)
 
@@ -88,8 +90,8 @@ def learn(
             file, or a `Method`.
         steps: Of the method's last stage; None: as the method says.
         seed: Of everything that is drawn by lot.
-        out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints, and
-            the concept file too. A run that was interrupted goes on when it is called again.
+        out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints,
+            and the concept file too. An interrupted run goes on when it is called again.
         overwrite: Whether another concept of this name in `out` may go.
         verbose: Whether bars are shown.
 
@@ -150,7 +152,9 @@ def _method(method: str | PathLike | Method, steps: int | None) -> Method:
     if not isinstance(method, str | PathLike | Method):
         known = ", ".join(shipped.methods())
         found = type(method).__name__
-        raise UserError(f"method: found {found}, expected one of {known}, a YAML file, or a Method.")
+        raise UserError(
+            f"method: found {found}, expected one of {known}, a YAML file, or a Method."
+        )
     if not isinstance(method, Method):
         method = config.load(MethodFile, shipped.find_method(str(method))).method
     if steps is None:

@@ -34,15 +34,12 @@ LICENCES = {"tiny-chameleon": {"license": "apache-2.0"}, "chameleon": CHAMELEON,
 NO_CONCEPTS = ("model.safetensors", "model-*.safetensors")  # a base's weights: never fetched in a concept's place
 
 USE = '''```python
-from unictoken.conditioning import with_tokens
-from unictoken.hub import from_pretrained
-from unictoken.model.base import load_base
-from unictoken.core.errors import UserError
+import unictoken
 
-base = load_base("{base}")
-concept = with_tokens(base, from_pretrained("{where}", base))
-concept.draw(["<{name}> in the snow"])[0].save("{name}.png")
-print(concept.ask(["what is <{name}>?"])[0])
+base = unictoken.load("{base}")
+chat = base.with_concepts(unictoken.from_pretrained("{where}", base))
+chat.draw("<{name}> in the snow").save("{name}.png")
+print(chat.ask("what is <{name}>?"))
 ```'''
 
 

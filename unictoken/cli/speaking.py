@@ -70,7 +70,7 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
 
 
 def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path]]:
-    """The reference pictures, by the name of their concept: what --name says, or the first of `names`, or their folder."""
+    """The reference pictures by their concept's name: --name, the first of `names`, or the folder's."""
     if not options.pictures_of:
         if options.name:
             raise UserError(f"--name {options.name}: names what --pictures shows. Give it too.")
@@ -189,7 +189,7 @@ def _answer_each(
     answer: Callable[[Session, torch.Tensor], list[list[dict]]],
     form: str,
 ) -> None:
-    """The lines of each picture as soon as they are known; exit status 2 where one could not be read.
+    """The lines of each picture once they are known; exit status 2 where one could not be read.
 
     Args:
         name: the command's own, for its messages.
@@ -224,31 +224,75 @@ def _answer_each(
 
 
 def add(commands) -> None:
-    drawing = command(commands, "draw", draw, 'draw the concept: unictoken draw --concept FILE "<bo> wearing a hat"')
+    drawing = command(
+        commands,
+        "draw",
+        draw,
+        'draw the concept: unictoken draw --concept FILE "<bo> wearing a hat"',
+    )
     drawing.add_argument("prompt")
     drawing.add_argument("--num-images", type=int, default=4, metavar="N")
     drawing.add_argument("--out", default="drawings", metavar="DIR")
     defaults = Draw()
     drawing.add_argument("--seed", type=int, default=defaults.seed)
-    drawing.add_argument("--temperature", type=float, default=defaults.temperature, help="0 takes the likeliest id at every place")
+    drawing.add_argument(
+        "--temperature",
+        type=float,
+        default=defaults.temperature,
+        help="0 takes the likeliest id at every place",
+    )
     drawing.add_argument("--top-p", type=float, default=defaults.top_p)
-    drawing.add_argument("--guidance", type=float, default=defaults.guidance, help="classifier-free guidance; 1 turns it off")
-    drawing.add_argument("--recaption", action="store_true", help="ask the model first what 'its hat' and the like is, and draw that")
-    drawing.add_argument("--previews", type=int, default=1, metavar="N", help="draw N for each picture and keep the one it recognises best")
+    drawing.add_argument(
+        "--guidance",
+        type=float,
+        default=defaults.guidance,
+        help="classifier-free guidance; 1 turns it off",
+    )
+    drawing.add_argument(
+        "--recaption",
+        action="store_true",
+        help="ask the model first what 'its hat' and the like is, and draw that",
+    )
+    drawing.add_argument(
+        "--previews",
+        type=int,
+        default=1,
+        metavar="N",
+        help="draw N for each picture and keep the one it recognises best",
+    )
     asking = command(commands, "ask", ask, "ask about the concept, with a picture or without one")
-    asking.epilog = "Questions that the tiny base was taught, where {it} is the concept, such as <bo>: " + " ".join(taught_questions())
+    asking.epilog = (
+        "Questions that the tiny base was taught, where {it} is the concept, such as <bo>: "
+        + " ".join(taught_questions())
+    )
     asking.add_argument("question")
     asking.add_argument("--image", metavar="PICTURE")
     captioning = command(commands, "caption", caption, "describe pictures")
-    recognizing = command(commands, "recognize", recognize, "is the concept in these pictures? yes or no, with its probability")
+    recognizing = command(
+        commands,
+        "recognize",
+        recognize,
+        "is the concept in these pictures? yes or no, with its probability",
+    )
     for made in (captioning, recognizing):
-        made.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files, or folders of them")
+        made.add_argument(
+            "pictures", nargs="+", metavar="PICTURE", help="picture files, or folders of them"
+        )
     for made in (asking, captioning, recognizing):
         add_json(made)
     for made in (drawing, asking, captioning, recognizing):
         _add_concepts(made)
-        made.add_argument("--vq-decoder", metavar="FROM", help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt")
-        made.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of the base; auto: bf16 on a GPU, fp32 without one")
+        made.add_argument(
+            "--vq-decoder",
+            metavar="FROM",
+            help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt",
+        )
+        made.add_argument(
+            "--dtype",
+            choices=DTYPES,
+            default=DTYPES[0],
+            help="of the base; auto: bf16 on a GPU, fp32 without one",
+        )
 
 
 def _add_concepts(made: argparse.ArgumentParser) -> None:
@@ -258,7 +302,8 @@ def _add_concepts(made: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a concept file, or the name of one in checkpoints/concepts; mia ships. Once for each concept",
+        help="a concept file, or the name of one in checkpoints/concepts; mia ships. "
+        "Several: once for each",
     )
     made.add_argument(
         "--words",
@@ -271,13 +316,15 @@ def _add_concepts(made: argparse.ArgumentParser) -> None:
         "--pictures",
         dest="pictures_of",
         metavar="FOLDER",
-        help="in place of a file, reference pictures of a concept, which stand before what is asked",
+        help="in place of a file, reference pictures of a concept: they stand before each prompt",
     )
     made.add_argument(
-        "--name", help="of the concept in --pictures; by default the name in the text, or the folder's"
+        "--name",
+        help="of the concept in --pictures; by default the name in the text, or the folder's",
     )
     made.add_argument(
         "--base",
         metavar="NAME",
-        help="the base it was learned on, if not where its header says; of words and pictures: tiny",
+        help="the base it was learned on, if not where its header says; "
+        "for words and pictures tiny",
     )

@@ -31,8 +31,8 @@ class PersonalBase(Base):
         """A session with learned concepts, one or several.
 
         Args:
-            *concepts: Each a concept file, the name of one that ships ('mia') or was learned here, or
-                what `unictoken.learn` gave. Each must have been learned on this base.
+            *concepts: Each a concept file, the name of one that ships ('mia') or was learned here,
+                or what `unictoken.learn` gave. Each must have been learned on this base.
 
         >>> base.with_concepts("mia").ask("what animal is <mia>?")
         'a fox'
@@ -57,8 +57,8 @@ class PersonalBase(Base):
 
         Args:
             name: What people then write as `<name>`.
-            pictures: A folder, a picture, or a list of pictures. Each takes its ids of what the base
-                can read.
+            pictures: A folder, a picture, or a list of pictures. Each picture takes its ids of the
+                length that the base can read.
             facts: Sentences about `<name>`, which stand before questions.
         """
         return Session(self, [shown(self, name, pictures, facts)])
@@ -71,7 +71,9 @@ def learned(base: Base, concept: str | PathLike | ConceptTokens) -> Conditioning
         return with_tokens(base, concept)
     if not isinstance(concept, str | PathLike):
         found = type(concept).__name__
-        raise ConceptError(f"concept: found {found}, expected a concept file, its name, or a learned concept.")
+        raise ConceptError(
+            f"concept: found {found}, expected a concept file, its name, or a learned concept."
+        )
     return with_tokens(base, concept_file.load(shipped.find_concept(concept), base))
 
 

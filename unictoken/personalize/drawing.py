@@ -1,4 +1,4 @@
-"""Drawn pictures as people look at them: large enough, shown by notebooks, saved by name or into a folder."""
+"""Drawn pictures as people look at them: large enough, shown by notebooks, saved with one call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unictoken.core.pictures import large_enough
 class Drawing(Image.Image):
     """A drawn picture: a PIL image in which each pixel of a small one is a square.
 
-    Attributes: `original`, the picture pixel by pixel, as the base decoded it; `prompt`, what was drawn.
+    Attributes: `original` (the picture pixel by pixel, as the base decoded it), `prompt`.
     """
 
     original: Image.Image
@@ -52,7 +52,9 @@ class Drawing(Image.Image):
             path = _free(path)
         kind = format or Image.registered_extensions().get(path.suffix.lower())
         if kind not in Image.SAVE:
-            raise UserError(f"{path}: pictures are not saved as '{path.suffix}'. Expected .png or .jpg.")
+            raise UserError(
+                f"{path}: pictures are not saved as '{path.suffix}'. Expected .png or .jpg."
+            )
         data = io.BytesIO()
         super().save(data, kind, **params)
         write_aside(path, data.getvalue())
@@ -86,4 +88,5 @@ def _shown(drawing: Drawing) -> str:
     drawing.save(data, "PNG")
     source = base64.b64encode(data.getvalue()).decode("ascii")
     said = html.escape(drawing.prompt)
-    return f'<img src="data:image/png;base64,{source}" alt="{said}" title="{said}" style="margin: 2px">'
+    shown = f'src="data:image/png;base64,{source}" alt="{said}" title="{said}"'
+    return f'<img {shown} style="margin: 2px">'

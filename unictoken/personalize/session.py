@@ -1,7 +1,7 @@
 """Asking and drawing: a base with one concept or several, as people use it.
 
-    one text in, one answer out; a list in, a list out
-    a picture is a path, a PIL image or a numpy array of uint8, [height, width, 3]
+one text in, one answer out; a list in, a list out
+a picture is a path, a PIL image or a numpy array of uint8, [height, width, 3]
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Found = TypeVar("Found")
 Texts = str | Sequence[str]
 Picture = str | PathLike | Image.Image | np.ndarray
 Pictures = Picture | Sequence[Picture] | torch.Tensor
-"""One picture or a list; or image ids [N, K], as `base.encode` gives them, which count as a list."""
+"""One picture or a list; or image ids [N, K] of `base.encode`, which count as a list."""
 _WHO = re.compile(r"\s*who\b", re.IGNORECASE)
 NOBODY = "nobody that I know"
 RECOGNISED = 0.5  # probability from which on a concept counts as seen
@@ -54,17 +54,17 @@ class Session:
     >>> chat.recognise(hat, "mia") > 0.5
     True
 
-    Of several concepts a prompt introduces those that its text names, so that what is said of one is
-    what is said with it alone. A text that names none:
+    Of several concepts a prompt introduces those that its text names, so that what is said of one
+    is what is said with it alone. A text that names none:
 
-    - with a picture: those are introduced that the base recognises in it; 'who is in the photo?'
-      is answered by their names
-    - without a picture, a question: all of them
-    - a drawing: none, as the base alone draws it
+    - with a picture: those are introduced that the base recognises in it
+    - a question without a picture: all of them
+    - a prompt for a drawing: none, as the base alone draws it
 
-    A session of one concept introduces it always.
+    A session of one concept introduces it always. 'who is in the photo?' is answered by the names
+    of those that the base recognises, of one concept too: the tiny base was taught no such question.
 
-    The tiny base was never taught two concepts in one prompt: about two at once its answers are poor,
+    It was never taught two concepts in one prompt either: about two at once its answers are poor,
     and of two names in a prompt it mostly draws one.
     """
 
@@ -73,7 +73,9 @@ class Session:
         self.members: dict[str, Conditioning] = {}
         for member in members:
             if member.name in self.members:
-                raise ConceptError(f"two concepts are named '{member.name}'. Give each its own name.")
+                raise ConceptError(
+                    f"two concepts are named '{member.name}'. Give each its own name."
+                )
             self.members[member.name] = member
         if not self.members:
             raise ConceptError("no concept is given. Expected at least one.")
@@ -83,7 +85,9 @@ class Session:
         return list(self.members)
 
     def __repr__(self) -> str:
-        return f"<Session on '{self.base.name}' with {', '.join(f'<{name}>' for name in self.names)}>"
+        return (
+            f"<Session on '{self.base.name}' with {', '.join(f'<{name}>' for name in self.names)}>"
+        )
 
     def ask(
         self, question: Texts, image: Pictures | None = None, *, max_ids: int = ANSWER_IDS
@@ -208,7 +212,9 @@ class Session:
         if name is None and len(self.names) > 1:
             raise ConceptError(f"recognise: which concept? Give the name of one: {known}.")
         if name is not None and name not in self.members:
-            raise ConceptError(f"recognise: {quoted(name)} is not a concept that is loaded. Loaded: {known}.")
+            raise ConceptError(
+                f"recognise: {quoted(name)} is not a concept that is loaded. Loaded: {known}."
+            )
         return self.members[name or self.names[0]]
 
     def _answers(
@@ -216,7 +222,10 @@ class Session:
     ) -> list[str]:
         """An answer to each question, each about its own picture or all about none."""
         named = [check_markers(text, self.names, where="question") for text in questions]
-        who = [not names and bool(_WHO.match(text)) for names, text in zip(named, questions, strict=True)]
+        who = [
+            not names and bool(_WHO.match(text))
+            for names, text in zip(named, questions, strict=True)
+        ]
         by_sight: dict[int, tuple[str, ...]] = {}
         if seen_NK is not None:
             alone = len(self.names) == 1
@@ -252,12 +261,16 @@ class Session:
         if isinstance(image, torch.Tensor):
             if image.dtype != torch.long or image.ndim != 2:
                 found = f"a tensor of {image.dtype}, {list(image.shape)}"
-                raise PictureError(f"image: found {found}, expected image ids [N, K], a path or a PIL image.")
+                raise PictureError(
+                    f"image: found {found}, expected image ids [N, K], a path or a PIL image."
+                )
             return image, True
         many = isinstance(image, list | tuple)
         given = image if many else [image]
         where = (f"image {i}" if many else "image" for i in range(len(given)))
-        return self.base.encode(as_picture(one, where=said) for one, said in zip(given, where, strict=True)), many
+        return self.base.encode(
+            as_picture(one, where=said) for one, said in zip(given, where, strict=True)
+        ), many
 
 
 def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:

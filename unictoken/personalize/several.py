@@ -60,7 +60,9 @@ class Several(Conditioning):
 
     def recognise(self, images_NK: torch.Tensor) -> list[float]:
         """For each picture, the probability of the member that is least likely to be in it."""
-        return [min(each) for each in zip(*(m.recognise(images_NK) for m in self.members), strict=True)]
+        return [
+            min(each) for each in zip(*(m.recognise(images_NK) for m in self.members), strict=True)
+        ]
 
     def recaption(self, prompt: str) -> str:
         """The prompt in which 'its hat' is what the concept named last before it has."""
@@ -75,7 +77,9 @@ class Several(Conditioning):
 def together(base, members: Sequence[Conditioning]) -> Conditioning:
     """What speaks of all these concepts: of one, that one as it is; of none, the base alone."""
     if not members:
-        return Conditioning(base, "", Prompts(understanding="", generation=""), words={"{name}": ""})
+        return Conditioning(
+            base, "", Prompts(understanding="", generation=""), words={"{name}": ""}
+        )
     if len(members) == 1:
         return members[0]
     can_draw = all(member.prompts.generation is not None for member in members)

@@ -24,5 +24,7 @@ def sentences_by_name(texts: Iterable[str]) -> dict[str, list[str]]:
                 "such as '<bo> is a brown dog.'"
             )
         said = mark(text, check_name(names[0]), where="words").strip()
-        found.setdefault(names[0], []).append(said if said.endswith((".", "!", "?")) else f"{said}.")
+        found.setdefault(names[0], []).append(
+            said if said.endswith((".", "!", "?")) else f"{said}."
+        )
     return found
