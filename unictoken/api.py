@@ -28,7 +28,7 @@ from unictoken.personalize.session import texts_of
 
 
 def load(
-    name: str | PathLike = "tiny",
+    name: str | PathLike = shipped.USUAL_BASE,
     *,
     vq_decoder: str | PathLike | None = None,
     device: str | None = None,
@@ -45,7 +45,7 @@ def load(
         dtype: 'auto': bf16 on a GPU, fp32 on a CPU.
 
     >>> load("tiny")
-    <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on cpu, float32>
+    <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on ...>
     """
     if not isinstance(name, str | PathLike):
         raise UserError(

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from unictoken.personalize.session import Session
 
-BASE_OF_WORDS = "tiny"  # where nothing that is given says which
-
 
 @dataclass(frozen=True)
 class Given:
@@ -64,7 +62,7 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
         concept_file.check_base_known(header, file)
         if not options.base and not isinstance(_find_base_of(header, file), Path):
             raise UserError(_no_base(header, file))
-    base = options.base or (headers[0]["base"] if headers else BASE_OF_WORDS)
+    base = options.base or (headers[0]["base"] if headers else shipped.USUAL_BASE)
     shipped.find_base(base)
     return Given(base, files, sentences, shown, names)
 

@@ -28,9 +28,16 @@ class Drawing(Image.Image):
     @classmethod
     def of(cls, original: Image.Image, prompt: str) -> Drawing:
         drawing = cls()
-        drawing.__setstate__(large_enough(original).__getstate__())  # as PIL's own copies are made
-        drawing.original, drawing.prompt = original, prompt
+        drawing.__setstate__([large_enough(original).__getstate__(), original, prompt])
         return drawing
+
+    # What PIL copies and pickles an image by.
+    def __getstate__(self) -> list:
+        return [super().__getstate__(), self.original, self.prompt]
+
+    def __setstate__(self, state: list) -> None:
+        pixels, self.original, self.prompt = state
+        super().__setstate__(pixels)
 
     def __repr__(self) -> str:
         return f"<Drawing {self.prompt!r}, {self.width} x {self.height}>"

@@ -1,7 +1,7 @@
 """Asking and drawing: a base with one concept or several, as people use it.
 
-one text in, one answer out; a list in, a list out
-a picture is a path, a PIL image or a numpy array of uint8, [height, width, 3]
+One text gives one answer, a list gives a list. A picture is a path, a PIL image, or a numpy array of
+uint8, [height, width, 3].
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ class Session:
         return list(self.members)
 
     def __repr__(self) -> str:
-        return (
-            f"<Session on '{self.base.name}' with {', '.join(f'<{name}>' for name in self.names)}>"
-        )
+        marked = ", ".join(f"<{name}>" for name in self.names)
+        return f"<Session on '{self.base.name}' with {marked}>"
 
     def ask(
         self, question: Texts, image: Pictures | None = None, *, max_ids: int = ANSWER_IDS
@@ -185,11 +184,12 @@ class Session:
             config.check_count("num_images", num_images)
             prompts, many = [text for text in prompts for _ in range(num_images)], True
         config.check_count("previews", previews)
-
         introduced = {i: self._named(text) for i, text in enumerate(prompts)}
 
         def draw(names: tuple[str, ...], places: list[int]) -> Sequence[Image.Image]:
             texts = [prompts[i] for i in places]
+            if not names:  # nobody to ask about, or to recognise
+                return self._together(names).draw(texts, how)
             return self._together(names).draw(texts, how, recaption=recaption, previews=previews)
 
         drawn = drawings_of(_by_key(introduced, draw), prompts)
@@ -197,7 +197,8 @@ class Session:
 
     def recaption(self, prompt: str) -> str:
         """The prompt with what the model answers in the place of 'its hat' and the like."""
-        return self._together(self._named(prompt)).recaption(prompt)
+        named = self._named(prompt)
+        return self._together(named).recaption(prompt) if named else prompt
 
     def _named(self, prompt: str) -> tuple[str, ...]:
         """The concepts to introduce before a prompt for a picture."""
