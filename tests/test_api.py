@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import doctest
 import importlib.util
 import inspect
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -268,6 +270,14 @@ def test_a_drawing_is_a_pil_image_that_is_large_enough_to_see(alone, tmp_path):
         drawing.save(tmp_path / "hat.txt")
 
 
+def test_a_drawing_is_pickled_and_deeply_copied_whole(alone):
+    drawing = alone.draw("<bo>", temperature=0)
+    for again in (pickle.loads(pickle.dumps(drawing)), copy.deepcopy(drawing)):
+        assert repr(again) == repr(drawing) and again.tobytes() == drawing.tobytes()
+        assert again.original.tobytes() == drawing.original.tobytes()
+    assert type(drawing.resize((8, 8))) is type(copy.copy(drawing)) is Image.Image
+
+
 def test_a_drawing_goes_back_in_as_it_was_drawn(base, alone):
     drawing = alone.draw("<bo>", temperature=0)
     assert torch.equal(*(base.encode([picture]) for picture in (drawing, drawing.original)))
@@ -400,8 +410,10 @@ def test_what_is_seen_decides_who_is_introduced_where_no_name_is_said(
 
 
 def test_of_several_a_drawing_without_a_name_is_the_bases_own(base, both):
-    own = in_words(base, "rex", "").draw(["a dog"], LIKELIEST)[0]
-    assert both.draw("a dog", temperature=0).original.tobytes() == own.tobytes()
+    own = in_words(base, "rex", "").draw(["a dog in its hat"], LIKELIEST)[0]
+    drawn = both.draw("a dog in its hat", temperature=0, recaption=True, previews=2)
+    assert drawn.original.tobytes() == own.tobytes()
+    assert both.recaption("a dog in its hat") == "a dog in its hat"
 
 
 def test_a_marker_that_is_not_loaded_lists_those_that_are(both):

@@ -14,6 +14,7 @@ from PIL import Image
 from unictoken import cli
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
+from unictoken.conditioning import in_words
 from unictoken.core.errors import UserError
 from unictoken.data.readers import read
 from unictoken.data.source import read_source
@@ -121,6 +122,8 @@ HEAVY = {"torch", "transformers", "deepspeed", "diffusers", "huggingface_hub"}
         ["ask", "--concept", "nowhere", "hi"],
         ["ask", "--concept", "mia", "what is <bo>?"],
         ["ask", "--concept", "mia", "--image", "nowhere.png", "hi"],
+        ["ask", "--concept", "mia", "--words", "<bo> is a dog.", "what is <rex>?"],
+        ["ask", "--pictures", "nowhere", "hi"],
         ["draw", "--concept", "mia", "<mia>", "--temperature", "inf"],
         ["recognize", "--concept", "mia", "nowhere.png"],
         ["learn", "nowhere.jpg", "--name", "x", "--class", "dog"],
@@ -278,6 +281,54 @@ def test_a_broken_picture_costs_only_its_own_answer(command, concept, tmp_path, 
     assert printed.err.count("\n") == 1
 
 
+@pytest.fixture(scope="module")
+def two(concept, base_folder, tmp_path_factory):
+    """The flags of two concepts on the saved base."""
+    mia = dataclasses.replace(concept_file.load(concept), name="mia")
+    path = concept_file.save(mia, tmp_path_factory.mktemp("concepts") / "mia.safetensors")
+    return ["--concept", concept, "--concept", str(path)]
+
+
+def test_two_concepts_are_asked_drawn_and_recognised_together(
+    said, two, concept, toy_folder, tmp_path
+):
+    photo = str(toy_folder / "0.png")
+    assert said("ask", *two, "is <bo> like <mia>?").endswith("\n")
+    assert said("ask", *two, "what is <bo>?") == said("ask", "--concept", concept, "what is <bo>?")
+    assert json.loads(said("ask", *two, "what is <bo>?", "--json"))["concept"] == ["bo", "mia"]
+    drawn = said("draw", *two, "<bo> and <mia>", "--num-images", "1", "--out", str(tmp_path))
+    assert drawn.split() == [str(tmp_path / "0.png")]
+    lines = said("recognize", *two, photo).splitlines()
+    assert [line.removeprefix(f"{photo}: ").split()[0] for line in lines] == ["<bo>", "<mia>"]
+    found = [json.loads(line) for line in said("recognize", *two, photo, "--json").splitlines()]
+    assert [line["concept"] for line in found] == ["bo", "mia"]
+    assert len(said("caption", *two, photo, photo).splitlines()) == 2
+
+
+def test_words_and_pictures_stand_for_a_concept_on_the_command_line(
+    said, base_folder, toy_folder, tmp_path
+):
+    where, photo = ("--base", str(base_folder)), str(toy_folder / "0.png")
+    words = ("--words", "<bo> is a brown dog.", *where)
+    base = load_base(base_folder)
+    asked = in_words(base, "bo", "{name} is a brown dog.").ask(["what colour is <bo>?"])[0]
+    assert said("ask", *words, "what colour is <bo>?").rstrip("\n") == asked
+    assert said("recognize", *words, photo).startswith(f"{photo}: ")
+    assert said("draw", *words, "<bo>", "--num-images", "1", "--out", str(tmp_path)).strip()
+    shown = ("--pictures", str(toy_folder), *where)
+    assert said("ask", *shown, "what colour is <rex>?") and said(
+        "caption", *shown, "--name", "rex", photo
+    )
+    told = said(
+        "ask", *shown, "--words", "<rex> has a red hat.", "what hat does <rex> have?", "--json"
+    )
+    assert json.loads(told)["concept"] == "rex"
+
+
+def test_words_are_told_to_the_tiny_base_unless_another_is_named(said):
+    assert said("ask", "--words", "<bo> is a brown dog.", "what colour is <bo>?") == "brown\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -299,6 +350,39 @@ def test_a_broken_picture_costs_only_its_own_answer(command, concept, tmp_path, 
         (
             ["ask", "--concept", "{concept}", "who is <mia>?"],
             "'<mia>' is not a concept that is loaded",
+        ),
+        (
+            ["ask", "--concept", "{concept}", "--words", "<rex> is a dog.", "who is <mia>?"],
+            "Loaded: '<bo>', '<rex>'",
+        ),
+        (
+            ["ask", "--concept", "{concept}", "--concept", "{concept}", "who?"],
+            "two concepts are named 'bo'",
+        ),
+        (
+            ["ask", "--concept", "{concept}", "--words", "<bo> is a dog.", "who?"],
+            "two concepts are named 'bo'",
+        ),
+        (
+            ["ask", "--words", "a brown dog", "who?"],
+            "expected a text about one concept that names it",
+        ),
+        (
+            ["ask", "--words", "<bo> is a dog.", "--base", "nowhere", "who is <bo>?"],
+            "base 'nowhere': no such file",
+        ),
+        (["ask", "--pictures", "nowhere", "who?"], "nowhere: no such file or folder"),
+        (
+            ["ask", "--concept", "{concept}", "--name", "rex", "who?"],
+            "--name rex: names what --pictures shows",
+        ),
+        (
+            ["recognize", "--pictures", "{file}", "--name", "Rex!", "x.png"],
+            "file: not a readable picture",
+        ),
+        (
+            ["ask", "who?"],
+            "found no concept. Give --concept FILE, --words TEXT or --pictures FOLDER",
         ),
         (
             ["ask", "--concept", "{concept}", "who?", "--image", "nowhere.png"],

@@ -92,7 +92,7 @@ def test_the_card_says_what_the_hub_and_a_reader_need(path, tmp_path):
     )
     assert card.data.tags == list(hub.TAGS)
     for said in (
-        "# &lt;bo&gt;, a dog", 'load_base("checkpoints/tiny-chameleon")', 'from_pretrained("user/bo", base)', "| recognition | 0.79 |",
+        "# &lt;bo&gt;, a dog", 'unictoken.load("checkpoints/tiny-chameleon")', 'from_pretrained("user/bo", base)', "| recognition | 0.79 |",
         "1 name, 4 shared", "seed 7", "Not a person", "No picture that it was learned from",
     ):  # fmt: skip
         assert said in card.text
@@ -262,7 +262,7 @@ def test_a_crafted_base_never_becomes_code_or_a_key_of_the_card(path, crafted, t
     example = next(token.content for token in code if token.type == "fence")
     calls = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Call)]
     called = {ast.unparse(call.func).split(".")[-1] for call in calls}
-    assert called == {"load_base", "with_tokens", "from_pretrained", "draw", "save", "print", "ask"}
+    assert called == {"load", "with_concepts", "from_pretrained", "draw", "save", "print", "ask"}
     assert crafted in [
         node.value for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Constant)
     ]

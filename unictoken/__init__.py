@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from unictoken.concept.tokens import ConceptTokens as ConceptTokens
     from unictoken.core import config as config
     from unictoken.core.errors import UserError as UserError
+    from unictoken.hub import from_pretrained as from_pretrained
     from unictoken.learn.methods import Method as Method
     from unictoken.personalize.session import Session as Session
 
@@ -41,6 +42,7 @@ __version__ = "0.2.0"
 _PLACES = {
     "load": ("unictoken.api", "load"),
     "config": ("unictoken.core.config", ""),
+    "from_pretrained": ("unictoken.hub", "from_pretrained"),
     "load_concept": ("unictoken.concept.file", "load"),
     "read_header": ("unictoken.concept.file", "read_header"),
     "ConceptTokens": ("unictoken.concept.tokens", "ConceptTokens"),
@@ -55,6 +57,7 @@ __all__ = [
     "UserError",
     "__version__",
     "config",
+    "from_pretrained",
     "learn",
     "load",
     "load_concept",

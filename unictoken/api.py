@@ -28,7 +28,7 @@ from unictoken.personalize.session import texts_of
 
 
 def load(
-    name: str | PathLike = "tiny",
+    name: str | PathLike = shipped.USUAL_BASE,
     *,
     vq_decoder: str | PathLike | None = None,
     device: str | None = None,
@@ -45,7 +45,7 @@ def load(
         dtype: 'auto': bf16 on a GPU, fp32 on a CPU.
 
     >>> load("tiny")
-    <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on cpu, float32>
+    <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on ...>
     """
     if not isinstance(name, str | PathLike):
         raise UserError(
@@ -90,8 +90,8 @@ def learn(
             file, or a `Method`.
         steps: Of the method's last stage; None: as the method says.
         seed: Of everything that is drawn by lot.
-        out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints, and
-            the concept file too. A run that was interrupted goes on when it is called again.
+        out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints,
+            and the concept file too. An interrupted run goes on when it is called again.
         overwrite: Whether another concept of this name in `out` may go.
         verbose: Whether bars are shown.
 

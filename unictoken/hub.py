@@ -36,14 +36,12 @@ LICENCES = {"chameleon": CHAMELEON, "anole": CHAMELEON}
 NO_CONCEPTS = ("model.safetensors", "model-*.safetensors")
 
 USE = """```python
-from unictoken.conditioning import with_tokens
-from unictoken.hub import from_pretrained
-from unictoken.model.base import load_base
+import unictoken
 
-base = load_base({base})
-concept = with_tokens(base, from_pretrained({where}, base))
-concept.draw([{prompt}])[0].save({picture})
-print(concept.ask([{question}])[0])
+base = unictoken.load({base})
+chat = base.with_concepts(unictoken.from_pretrained({where}, base))
+chat.draw({prompt}).save({picture})
+print(chat.ask({question}))
 ```"""
 
 

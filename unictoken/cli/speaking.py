@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from unictoken.personalize.session import Session
 
-BASE_OF_WORDS = "tiny"  # where nothing that is given says which
-
 
 @dataclass(frozen=True)
 class Given:
@@ -64,15 +62,13 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
         concept_file.check_base_known(header, file)
         if not options.base and not isinstance(_find_base_of(header, file), Path):
             raise UserError(_no_base(header, file))
-    base = options.base or (headers[0]["base"] if headers else BASE_OF_WORDS)
+    base = options.base or (headers[0]["base"] if headers else shipped.USUAL_BASE)
     shipped.find_base(base)
     return Given(base, files, sentences, shown, names)
 
 
 def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path]]:
-    """The reference pictures, by the name of their concept: what --name says, or the first of
-    `names`, or their folder.
-    """
+    """The reference pictures by their concept's name: --name, the first of `names`, or the folder's."""
     if not options.pictures_of:
         if options.name:
             raise UserError(f"--name {options.name}: names what --pictures shows. Give it too.")
@@ -191,8 +187,7 @@ def _answer_each(
     answer: Callable[[Session, torch.Tensor], list[list[dict]]],
     form: str,
 ) -> None:
-    """The lines of each picture as soon as they are known; exit status 2 where one could not be
-    read.
+    """The lines of each picture once they are known; exit status 2 where one could not be read.
 
     Args:
         name: the command's own, for its messages.
@@ -311,10 +306,8 @@ def _add_concepts(made: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help=(
-            "a concept file, or the name of one in checkpoints/concepts; mia ships. Once for each"
-            " concept"
-        ),
+        help="a concept file, or the name of one in checkpoints/concepts; mia ships. "
+        "Several: once for each",
     )
     made.add_argument(
         "--words",
@@ -327,9 +320,7 @@ def _add_concepts(made: argparse.ArgumentParser) -> None:
         "--pictures",
         dest="pictures_of",
         metavar="FOLDER",
-        help=(
-            "in place of a file, reference pictures of a concept, which stand before what is asked"
-        ),
+        help="in place of a file, reference pictures of a concept: they stand before each prompt",
     )
     made.add_argument(
         "--name",
@@ -338,7 +329,6 @@ def _add_concepts(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--base",
         metavar="NAME",
-        help=(
-            "the base it was learned on, if not where its header says; of words and pictures: tiny"
-        ),
+        help="the base it was learned on, if not where its header says; "
+        "for words and pictures tiny",
     )

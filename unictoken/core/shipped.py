@@ -17,6 +17,7 @@ from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 
 BASES = {"tiny": "checkpoints/tiny-chameleon"}
+USUAL_BASE = "tiny"  # where nobody says another
 JUDGES = {"toy": "checkpoints/judge/model.safetensors"}
 CONCEPTS = {"mia": "checkpoints/tiny-chameleon/mia.safetensors"}
 METHODS = "configs/methods"

@@ -332,7 +332,7 @@ def read_source(
     given = _listed(pictures)
     folder = _folder_of(given)
     info = read_info(folder / "info.json") if folder else {}
-    shown = list(_named_pictures(given, "picture"))
+    shown = list(named_pictures(given, "picture"))
     noun = info.get("class") if class_noun is None else class_noun
     if noun is None:
         where = given[0] if given and isinstance(given[0], str | PathLike) else f"'{name}'"
@@ -344,7 +344,7 @@ def read_source(
     def marked(text: str) -> str:
         return mark(text, name, where=str((folder or Path()) / "info.json"))
 
-    cut = list(_named_pictures(_inside(folder, "cropped"), "crop"))
+    cut = list(named_pictures(_inside(folder, "cropped"), "crop"))
     graded = _by_grade([_inside(folder, "negative_example"), negatives])
     _refuse_contradictions([*shown, *cut], chain(*graded.values()), name)
     return Source(
@@ -382,9 +382,9 @@ def _inside(folder: Path | None, name: str) -> list[Path]:
     return [folder / name] if folder and is_there(folder / name) else []
 
 
-def _named_pictures(given: Iterable[Given], what: str) -> Iterator[tuple[Path, Image.Image]]:
-    """Each picture with its file, or with what messages call it."""
-    for i, one in enumerate(given):
+def named_pictures(given: Given | Sequence[Given], what: str) -> Iterator[tuple[Path, Image.Image]]:
+    """Each picture, those of folders too, with its file or with what messages call it."""
+    for i, one in enumerate(_listed(given)):
         if isinstance(one, str | PathLike):
             yield from ((file, read_shrunk(file)) for file in picture_files(one))
         else:
@@ -401,7 +401,7 @@ def _by_grade(given: Iterable) -> dict[str, list[tuple[Path, Image.Image]]]:
                 raise SourceError(
                     f"negatives: unknown grade {quoted(grade)}; known grades: {', '.join(GRADES)}."
                 )
-            for file, picture in _named_pictures(_listed(pictures), "negative"):
+            for file, picture in named_pictures(pictures, "negative"):
                 graded.setdefault(grade or grade_of(file), []).append((file, picture))
     return graded
 

@@ -43,7 +43,7 @@ class RunConfig:
     """One run of learning one concept."""
 
     concept: ConceptConfig
-    base: Place = "tiny"
+    base: Place = shipped.USUAL_BASE
     """tiny (it ships), a local folder, or a Hub name."""
     vq_decoder: Place | None = None
     """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file

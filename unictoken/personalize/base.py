@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
-
-from PIL import Image
 
 from unictoken.concept import file as concept_file
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core import shipped
-from unictoken.core.pictures import as_picture
 from unictoken.core.text import ConceptError, mark
-from unictoken.data.source import picture_files
+from unictoken.data.source import Given, named_pictures
 from unictoken.model.base import Base
-from unictoken.personalize.session import Picture, Session
+from unictoken.personalize.session import Session
 from unictoken.personalize.words import sentences_by_name
 
 
@@ -24,15 +20,15 @@ class PersonalBase(Base):
     """A frozen base with everything that can be put on it. `unictoken.load` gives one.
 
     >>> base
-    <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on cpu, float32>
+    <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on ...>
     """
 
     def with_concepts(self, *concepts: str | PathLike | ConceptTokens) -> Session:
         """A session with learned concepts, one or several.
 
         Args:
-            *concepts: Each a concept file, the name of one that ships ('mia') or was learned here, or
-                what `unictoken.learn` gave. Each must have been learned on this base.
+            *concepts: Each a concept file, the name of one that ships ('mia') or was learned here,
+                or what `unictoken.learn` gave. Each must have been learned on this base.
 
         >>> base.with_concepts("mia").ask("what animal is <mia>?")
         'a fox'
@@ -51,14 +47,14 @@ class PersonalBase(Base):
         return Session(self, described(self, sentences_by_name(texts)))
 
     def with_pictures(
-        self, name: str, pictures: Picture | Sequence[Picture], *, facts: Sequence[str] = ()
+        self, name: str, pictures: Given | Sequence[Given], *, facts: Sequence[str] = ()
     ) -> Session:
         """A session with a concept that was not learned: its pictures stand before each prompt.
 
         Args:
             name: What people then write as `<name>`.
-            pictures: A folder, a picture, or a list of pictures. Each takes its ids of what the base
-                can read.
+            pictures: A folder, a picture, or a list of pictures. Each picture takes its ids of the
+                length that the base can read.
             facts: Sentences about `<name>`, which stand before questions.
         """
         return Session(self, [shown(self, name, pictures, facts)])
@@ -83,20 +79,12 @@ def described(base: Base, sentences: Mapping[str, Sequence[str]]) -> list[Condit
 
 
 def shown(
-    base: Base, name: str, pictures: Picture | Sequence[Picture], facts: Sequence[str] = ()
+    base: Base, name: str, pictures: Given | Sequence[Given], facts: Sequence[str] = ()
 ) -> Conditioning:
     """A concept that is shown in context."""
     concept_file.check_name(name)
-    seen_NK = base.encode(_pictures(pictures))
+    seen_NK = base.encode(picture for _, picture in named_pictures(pictures, "picture"))
     if not len(seen_NK):
         raise ConceptError(f"'{name}': no pictures. Expected one or more.")
     told = [mark(fact, name, where="facts") for fact in facts]
     return in_pictures(base, name, seen_NK, facts=" ".join(told))
-
-
-def _pictures(given: Picture | Sequence[Picture]) -> Iterable[Image.Image]:
-    """The pictures of a folder, of a list, or the one."""
-    listed = list(given) if isinstance(given, list | tuple) else [given]
-    if len(listed) == 1 and isinstance(listed[0], str | PathLike) and Path(listed[0]).is_dir():
-        listed = picture_files(listed[0])
-    return [as_picture(one, where=f"picture {i}") for i, one in enumerate(listed)]

@@ -1,6 +1,4 @@
-"""Drawn pictures as people look at them: large enough, shown by notebooks, saved by name or into a
-folder.
-"""
+"""Drawn pictures as people look at them: large enough, shown by notebooks, saved with one call."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ from unictoken.core.pictures import large_enough
 class Drawing(Image.Image):
     """A drawn picture: a PIL image in which each pixel of a small one is a square.
 
-    Attributes: `original`, the picture pixel by pixel, as the base decoded it; `prompt`, what was
-    drawn.
+    Attributes: `original` (the picture pixel by pixel, as the base decoded it), `prompt`.
     """
 
     original: Image.Image
@@ -31,9 +28,16 @@ class Drawing(Image.Image):
     @classmethod
     def of(cls, original: Image.Image, prompt: str) -> Drawing:
         drawing = cls()
-        drawing.__setstate__(large_enough(original).__getstate__())  # as PIL's own copies are made
-        drawing.original, drawing.prompt = original, prompt
+        drawing.__setstate__([large_enough(original).__getstate__(), original, prompt])
         return drawing
+
+    # What PIL copies and pickles an image by.
+    def __getstate__(self) -> list:
+        return [super().__getstate__(), self.original, self.prompt]
+
+    def __setstate__(self, state: list) -> None:
+        pixels, self.original, self.prompt = state
+        super().__setstate__(pixels)
 
     def __repr__(self) -> str:
         return f"<Drawing {self.prompt!r}, {self.width} x {self.height}>"
@@ -91,7 +95,5 @@ def _shown(drawing: Drawing) -> str:
     drawing.save(data, "PNG")
     source = base64.b64encode(data.getvalue()).decode("ascii")
     said = html.escape(drawing.prompt)
-    return (
-        f'<img src="data:image/png;base64,{source}" alt="{said}" title="{said}" style="margin:'
-        ' 2px">'
-    )
+    shown = f'src="data:image/png;base64,{source}" alt="{said}" title="{said}"'
+    return f'<img {shown} style="margin: 2px">'

@@ -1,7 +1,7 @@
 """Asking and drawing: a base with one concept or several, as people use it.
 
-one text in, one answer out; a list in, a list out
-a picture is a path, a PIL image or a numpy array of uint8, [height, width, 3]
+One text gives one answer, a list gives a list. A picture is a path, a PIL image, or a numpy array of
+uint8, [height, width, 3].
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ Found = TypeVar("Found")
 Texts = str | Sequence[str]
 Picture = str | PathLike | Image.Image | np.ndarray
 Pictures = Picture | Sequence[Picture] | torch.Tensor
-"""One picture or a list; or image ids [N, K], as `base.encode` gives them, which count as a list.
-"""
+"""One picture or a list; or image ids [N, K] of `base.encode`, which count as a list."""
 _WHO = re.compile(r"\s*who\b", re.IGNORECASE)
 NOBODY = "nobody that I know"
 RECOGNISED = 0.5  # probability from which on a concept counts as seen
@@ -58,15 +57,15 @@ class Session:
     Of several concepts a prompt introduces those that its text names, so that what is said of one
     is what is said with it alone. A text that names none:
 
-    - with a picture: those are introduced that the base recognises in it; 'who is in the photo?'
-      is answered by their names
-    - without a picture, a question: all of them
-    - a drawing: none, as the base alone draws it
+    - with a picture: those are introduced that the base recognises in it
+    - a question without a picture: all of them
+    - a prompt for a drawing: none, as the base alone draws it
 
-    A session of one concept introduces it always.
+    A session of one concept introduces it always. 'who is in the photo?' is answered by the names
+    of those that the base recognises, of one concept too: the tiny base was taught no such question.
 
-    The tiny base was never taught two concepts in one prompt: about two at once its answers are
-    poor, and of two names in a prompt it mostly draws one.
+    It was never taught two concepts in one prompt either: about two at once its answers are poor,
+    and of two names in a prompt it mostly draws one.
     """
 
     def __init__(self, base: Base, members: Sequence[Conditioning]):
@@ -86,9 +85,8 @@ class Session:
         return list(self.members)
 
     def __repr__(self) -> str:
-        return (
-            f"<Session on '{self.base.name}' with {', '.join(f'<{name}>' for name in self.names)}>"
-        )
+        marked = ", ".join(f"<{name}>" for name in self.names)
+        return f"<Session on '{self.base.name}' with {marked}>"
 
     def ask(
         self, question: Texts, image: Pictures | None = None, *, max_ids: int = ANSWER_IDS
@@ -186,11 +184,12 @@ class Session:
             config.check_count("num_images", num_images)
             prompts, many = [text for text in prompts for _ in range(num_images)], True
         config.check_count("previews", previews)
-
         introduced = {i: self._named(text) for i, text in enumerate(prompts)}
 
         def draw(names: tuple[str, ...], places: list[int]) -> Sequence[Image.Image]:
             texts = [prompts[i] for i in places]
+            if not names:  # nobody to ask about, or to recognise
+                return self._together(names).draw(texts, how)
             return self._together(names).draw(texts, how, recaption=recaption, previews=previews)
 
         drawn = drawings_of(_by_key(introduced, draw), prompts)
@@ -198,7 +197,8 @@ class Session:
 
     def recaption(self, prompt: str) -> str:
         """The prompt with what the model answers in the place of 'its hat' and the like."""
-        return self._together(self._named(prompt)).recaption(prompt)
+        named = self._named(prompt)
+        return self._together(named).recaption(prompt) if named else prompt
 
     def _named(self, prompt: str) -> tuple[str, ...]:
         """The concepts to introduce before a prompt for a picture."""
@@ -269,12 +269,9 @@ class Session:
         many = isinstance(image, list | tuple)
         given = image if many else [image]
         where = (f"image {i}" if many else "image" for i in range(len(given)))
-        return (
-            self.base.encode(
-                as_picture(one, where=said) for one, said in zip(given, where, strict=True)
-            ),
-            many,
-        )
+        return self.base.encode(
+            as_picture(one, where=said) for one, said in zip(given, where, strict=True)
+        ), many
 
 
 def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:

@@ -12,6 +12,7 @@ from unictoken.concept.speaker import Speaker
 from unictoken.concept.tokens import Prompts
 from unictoken.conditioning import Conditioning
 from unictoken.core.text import ConceptError, check_markers
+from unictoken.model.base import Base
 
 _SLOT = re.compile(r"{(\w+)}")
 _FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")
@@ -74,7 +75,7 @@ class Several(Conditioning):
         return owner.recaption(part) if owner else part
 
 
-def together(base, members: Sequence[Conditioning]) -> Conditioning:
+def together(base: Base, members: Sequence[Conditioning]) -> Conditioning:
     """What speaks of all these concepts: of one, that one as it is; of none, the base alone."""
     if not members:
         return Conditioning(
