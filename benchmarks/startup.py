@@ -62,7 +62,7 @@ COMMANDS = {
     "help": _unictoken("--help"),
     "version": _unictoken("--version"),
     "show": _unictoken("show", "mia"),
-    "unknown-command": _unictoken("paint", status=REFUSED),
+    "no-such-picture": _unictoken("learn", "nowhere.jpg", "--name", "rex", status=REFUSED),
     "no-such-file": _unictoken("show", "nowhere.safetensors", status=REFUSED),
     "no-such-concept": _unictoken(
         "ask", "--concept", "mia", "what colour is <rex>?", status=REFUSED
