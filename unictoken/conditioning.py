@@ -16,8 +16,6 @@ from typing import TypeVar
 import torch
 from PIL import Image
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.tokens import ConceptTokens, Prompts
 from unictoken.core.config import within
 from unictoken.core.pictures import PictureError, read_shrunk
 from unictoken.core.text import ConceptError, british, mark, picture_prompt
@@ -28,6 +26,8 @@ from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import ANSWER_IDS, next_logits, sample_pictures, sample_text
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.tokens import ConceptTokens, Prompts
 
 MOST_PREVIEWS = 1000  # of one picture
 ANSWERED_AT_ONCE = 16  # pictures

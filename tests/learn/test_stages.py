@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from unictoken.concept.tokens import Prompts
 from unictoken.data.sequence import IGNORE
 from unictoken.learn.concept import learn_concept, prepare
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.stages import batch_of, learn, learning_rate
+from unictoken.tokens.tokens import Prompts
 
 IN_TURNS = Method(
     tokens=Tokens(shared=2, generation=3),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unictoken.concept.speaker import extend_logits, inject
 from unictoken.data.sequence import IGNORE
 from unictoken.learn.picture_cache import PictureCache
 from unictoken.model.base import Base
+from unictoken.tokens.speaker import extend_logits, inject
 
 
 class Learner(nn.Module):

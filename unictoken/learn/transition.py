@@ -13,15 +13,15 @@ from collections.abc import Sequence
 
 import torch
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.start import centres_of_ids
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt, noun_prompt, said_slots
 from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import sample_pictures
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.start import centres_of_ids
+from unictoken.tokens.tokens import ConceptTokens
 
 DRAWINGS = 20
 SALIENT = 0.25  # of all positions are kept

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core import shipped
 from unictoken.core.pictures import as_picture
@@ -18,6 +16,8 @@ from unictoken.data.source import picture_files
 from unictoken.model.base import Base
 from unictoken.personalize.session import Picture, Session
 from unictoken.personalize.words import sentences_by_name
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 
 class PersonalBase(Base):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.tokens import Prompts
 from unictoken.conditioning import Conditioning
 from unictoken.core.text import ConceptError, check_markers
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.tokens import Prompts
 
 _SLOT = re.compile(r"{(\w+)}")
 _FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")

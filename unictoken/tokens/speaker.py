@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import torch
 
-from unictoken.concept.tokens import ConceptTokens, give_ids, slots
 from unictoken.core.text import ConceptError
 from unictoken.model.base import Base
+from unictoken.tokens.tokens import ConceptTokens, give_ids, slots
 
 
 def inject(

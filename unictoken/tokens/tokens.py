@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "not known"  # the base of rows that came from elsewhere
 Start = Literal["described", "frequent", "k_means", "noun"]
-"""Where the soft tokens of a concept begin (concept/start.py)."""
+"""Where the soft tokens of a concept begin (tokens/start.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class ConceptTokens:
 
     def save(self, path: str | Path) -> Path:
         """Write the concept file; in a folder it is called after the concept."""
-        from unictoken.concept import file  # which imports this module
+        from unictoken.tokens import file  # which imports this module
 
         place = Path(path).expanduser()
         return file.save(self, file.path_of(self.name, place) if place.is_dir() else place)

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from unictoken.concept.speaker import Speaker, extend_logits, inject
-from unictoken.concept.tokens import give_ids, role_slices, slots
 from unictoken.core.text import ConceptError, mark
+from unictoken.tokens.speaker import Speaker, extend_logits, inject
+from unictoken.tokens.tokens import give_ids, role_slices, slots
 
 COUNTS = {"name": 1, "shared": 16, "generation": 0, "understanding": 2}
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from unictoken.concept.exchange.files import read_rows, to_bytes
-from unictoken.concept.exchange.forms import Form, form_of
-from unictoken.concept.file import check_free, check_name, check_noun, is_of_base, path_of, save
-from unictoken.concept.start import start_rows
-from unictoken.concept.tokens import UNKNOWN, ConceptTokens
 from unictoken.core.disk import write_aside
 from unictoken.core.text import ROLES, ConceptError
 from unictoken.model.base import Base
+from unictoken.tokens.exchange.files import read_rows, to_bytes
+from unictoken.tokens.exchange.forms import Form, form_of
+from unictoken.tokens.file import check_free, check_name, check_noun, is_of_base, path_of, save
+from unictoken.tokens.start import start_rows
+from unictoken.tokens.tokens import UNKNOWN, ConceptTokens
 
 
 @dataclass(frozen=True)
