@@ -70,7 +70,7 @@ def test_an_example_counts_once_however_long_it_is(lesson, base):
     for ids, labels in zip(batch.ids_BT, batch.labels_BT, strict=True):
         rows_in, rows_out = lesson.learner.current()
         embeds = base.embed(ids[None]).clone()
-        concept_ids = lesson.learner.concept_ids
+        concept_ids = lesson.learner.id_of_row
         for i, concept_id in enumerate(concept_ids):
             embeds[0, ids == concept_id] = rows_in[i].detach()
         logits = base.logits(base.hidden(embeds))[0]
