@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from unictoken.conditioning import Conditioning
 from unictoken.core.text import ConceptError, check_markers
+from unictoken.model.base import Base
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import Prompts
 
@@ -27,7 +29,7 @@ class Several(Conditioning):
 
     members: tuple[Conditioning, ...] = ()
 
-    @property
+    @cached_property
     def speaker(self) -> Speaker:
         return Speaker(self.base, [member.concept for member in self.members if member.concept])
 
@@ -74,7 +76,7 @@ class Several(Conditioning):
         return owner.recaption(part) if owner else part
 
 
-def together(base, members: Sequence[Conditioning]) -> Conditioning:
+def together(base: Base, members: Sequence[Conditioning]) -> Conditioning:
     """What speaks of all these concepts: of one, that one as it is; of none, the base alone."""
     if not members:
         return Conditioning(

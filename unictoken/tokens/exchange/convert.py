@@ -37,12 +37,17 @@ def import_concept(
 ) -> ConceptTokens:
     """A concept from another project's files.
 
-    `base`: what the rows were learned on, on the caller's word; or only its name, where it is not
-    at hand: such a concept can be kept, shown and exported, not spoken with. `counts`: rows by
-    role, where their number does not tell.
-
     Head rows that a format lacks begin as the class noun's, so it needs the base. A head's bias is
     kept unless it is zero; leave its file out to use the rows without it.
+
+    Args:
+        files: All files of the concept.
+        form: The project, by the name of its format.
+        name: What people then write as `<name>`.
+        class_noun: An ordinary word for the concept.
+        base: What the rows were learned on, on the caller's word. Or only its name, where it is not
+            at hand: such a concept can be kept, shown and exported, but not used.
+        counts: Rows by role, where their number does not tell.
     """
     kept = form_of(form)
     check_name(name)
