@@ -84,6 +84,15 @@ def test_an_example_counts_once_however_long_it_is(lesson, base):
     )
 
 
+def test_an_example_that_names_no_concept_has_the_bases_own_loss(lesson, base):
+    ids = torch.tensor([[base.vocab.bos, *base.vocab.encode("a photo of a dog on the beach.")]])
+    logits = base.logits(base.hidden(base.embed(ids)))[0, :-1]
+    expected = torch.nn.functional.cross_entropy(logits, ids[0, 1:])
+    assert lesson.learner(ids, ids, torch.ones(1)).item() == pytest.approx(
+        expected.item(), rel=1e-6
+    )
+
+
 def test_the_learning_rate_falls_to_a_tenth():
     stage = Stage(steps=4, lr=1.0)
     assert [round(learning_rate(stage, step), 6) for step in range(4)] == [1.0, 0.7, 0.4, 0.1]

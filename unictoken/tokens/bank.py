@@ -124,17 +124,18 @@ class RowBank(nn.Module):
             logits = torch.cat([logits, unnamed], -1)
 
         _, rows_out = self.current()
+        flat_NC = named_NC.flatten(0, -2)
+        by_some, by_all = flat_NC.any(0).tolist(), flat_NC.all(0).tolist()
         columns, scores = [], []
         for c, part in enumerate(self.parts):
-            named = named_NC[..., c, None]
-            if not named.any():
+            if not by_some[c]:
                 continue
-            # Each concept by itself: a product of other shape may differ in its last bits, and a
-            # concept shall say the same whatever else is in the bank.
+            # Each concept by itself: a product of another shape may differ in its last bits, and a
+            # concept must score the same whatever else is in the bank.
             own = (hidden_ND @ rows_out[part].to(hidden_ND.dtype).T).to(logits.dtype)
             ids = self.id_of_row[part]
-            if not named.all():
-                own = torch.where(named, own, logits.index_select(-1, ids))
+            if not by_all[c]:
+                own = torch.where(named_NC[..., c, None], own, logits.index_select(-1, ids))
             columns.append(ids)
             scores.append(own)
 
