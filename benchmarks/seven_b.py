@@ -23,8 +23,6 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import ChameleonConfig, PreTrainedTokenizerFast
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.program import run_program
@@ -39,6 +37,8 @@ from unictoken.model.budget import GIB, Job, Shape
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import sample_pictures
 from unictoken.model.vocab import image_token_name
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.tokens import ConceptTokens
 
 TINY_VQ = {
     "codes": 64,

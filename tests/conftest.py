@@ -11,11 +11,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a test that looks something up on the netw
 import pytest
 import torch
 
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.measure.toy import ToyConcept, toy_concept, write_toy_folder
 from unictoken.model.base import Base, EarlyFusionModel
 from unictoken.pretrain import image_tokenizer, language, vocabulary
+from unictoken.tokens.tokens import ConceptTokens
 
 CODES = 64
 

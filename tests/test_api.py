@@ -22,8 +22,6 @@ from PIL import Image
 
 import unictoken
 from unictoken import api
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import Prompts
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core import text as core_text
 from unictoken.core.errors import UserError
@@ -37,6 +35,8 @@ from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.drawing import Drawing, Drawings
 from unictoken.personalize.session import NOBODY, Session
 from unictoken.personalize.several import together
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import Prompts
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

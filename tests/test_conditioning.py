@@ -4,7 +4,6 @@ import pytest
 import torch
 from PIL import Image
 
-from unictoken.concept.tokens import Prompts
 from unictoken.conditioning import (
     Conditioning,
     certainty,
@@ -19,6 +18,7 @@ from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
+from unictoken.tokens.tokens import Prompts
 
 QUICK = Draw(temperature=0)
 

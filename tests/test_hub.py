@@ -9,8 +9,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from unictoken import hub
-from unictoken.concept import file as concept_file
 from unictoken.core.text import ConceptError
+from unictoken.tokens import file as concept_file
 
 pytestmark = pytest.mark.real
 

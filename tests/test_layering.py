@@ -1,7 +1,7 @@
 """Imports point one way, up this list:
 
 programs -> cli -> api -> pretrain -> measure -> learn -> personalize -> conditioning -> data
--> concept -> model -> world -> core
+-> tokens -> model -> world -> core
 """
 
 import ast
@@ -25,7 +25,7 @@ LAYERS = (
     "unictoken.core.pictures",
     "unictoken.world",
     "unictoken.model",
-    "unictoken.concept",
+    "unictoken.tokens",
     "unictoken.data",
     "unictoken.conditioning",
     "unictoken.personalize",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unictoken import cli
-from unictoken.concept import file as concept_file
+from unictoken.tokens import file as concept_file
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = sorted((ROOT.parent / "shared" / "data" / "photos" / "dog6").glob("*.jpg"))

@@ -28,14 +28,14 @@ from unictoken import learn
 if TYPE_CHECKING:
     from unictoken.api import learn as learn
     from unictoken.api import load as load
-    from unictoken.concept.file import load as load_concept
-    from unictoken.concept.file import read_header as read_header
-    from unictoken.concept.tokens import ConceptTokens as ConceptTokens
     from unictoken.core import config as config
     from unictoken.core.errors import UserError as UserError
     from unictoken.hub import from_pretrained as from_pretrained
     from unictoken.learn.methods import Method as Method
     from unictoken.personalize.session import Session as Session
+    from unictoken.tokens.file import load as load_concept
+    from unictoken.tokens.file import read_header as read_header
+    from unictoken.tokens.tokens import ConceptTokens as ConceptTokens
 
 __version__ = "0.2.0"
 
@@ -43,9 +43,9 @@ _PLACES = {
     "load": ("unictoken.api", "load"),
     "config": ("unictoken.core.config", ""),
     "from_pretrained": ("unictoken.hub", "from_pretrained"),
-    "load_concept": ("unictoken.concept.file", "load"),
-    "read_header": ("unictoken.concept.file", "read_header"),
-    "ConceptTokens": ("unictoken.concept.tokens", "ConceptTokens"),
+    "load_concept": ("unictoken.tokens.file", "load"),
+    "read_header": ("unictoken.tokens.file", "read_header"),
+    "ConceptTokens": ("unictoken.tokens.tokens", "ConceptTokens"),
     "Method": ("unictoken.learn.methods", "Method"),
     "Session": ("unictoken.personalize.session", "Session"),
     "UserError": ("unictoken.core.errors", "UserError"),

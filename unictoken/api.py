@@ -9,8 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.core import config, shipped
 from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
@@ -25,6 +23,8 @@ from unictoken.model.base import Base, dtype_named, load_base
 from unictoken.model.memory import keep_freed_memory
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.session import texts_of
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 
 def load(

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from PIL import Image
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.tokens import ConceptTokens, Prompts
 from unictoken.core.config import within
 from unictoken.core.pictures import PictureError, read_shrunk
 from unictoken.core.text import ConceptError, british, mark, picture_prompt
@@ -27,7 +26,15 @@ from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
-from unictoken.model.sampling import ANSWER_IDS, next_logits, sample_pictures, sample_text
+from unictoken.model.sampling import (
+    ANSWER_IDS,
+    LanguageModel,
+    next_logits,
+    sample_pictures,
+    sample_text,
+)
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.tokens import ConceptTokens, Prompts
 
 MOST_PREVIEWS = 1000  # of one picture
 ANSWERED_AT_ONCE = 16  # pictures
@@ -48,11 +55,12 @@ class Conditioning:
     shown: tuple[int, ...] = ()
     """Ids that stand before everything else: reference pictures in context."""
 
-    @property
+    @cached_property
     def speaker(self) -> Speaker:
+        """The base with the learned rows on it, if there are some; made once."""
         return Speaker(self.base, [self.concept] if self.concept else [])
 
-    @property
+    @cached_property
     def slots(self) -> dict[str, list[int]]:
         return self.slots_on(self.speaker)
 
@@ -148,9 +156,15 @@ class Conditioning:
         """A picture for each prompt, such as '<bo> wearing a hat'.
 
         Two ways in which understanding helps drawing (UniCTokens, knowledge-driven generation):
-        with `recaption` the model is first asked for what a prompt only points at ('its hat'
-        becomes 'a red party hat'); of several `previews` the one is kept that it recognises best.
-        `prompts_to_draw` gives the prompts as they are drawn.
+        the model is first asked for what a prompt only points at ('its hat' becomes 'a red party
+        hat'); of several pictures the one is kept that it recognises best. `prompts_to_draw` gives
+        the prompts as they are drawn.
+
+        Args:
+            prompts: Texts that may name the concept.
+            how: Temperature, guidance, seed and so on; None: the usual ones.
+            recaption: Ask the model first.
+            previews: Draw so many for each picture and keep the best.
         """
         within("previews", previews, 1, MOST_PREVIEWS)
         texts = self.prompts_to_draw(prompts, recaption=recaption)
@@ -222,18 +236,27 @@ def with_tokens(base: Base, concept: ConceptTokens) -> Conditioning:
 
 
 def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Conditioning:
-    """No tokens: an introduction in words ('{name} is a brown dog.', or ''); facts are told before
-    questions only.
+    """No tokens: an introduction in words stands before each prompt.
+
+    Args:
+        base: What reads it.
+        name: What stands for the concept in a prompt.
+        introduction: '{name} is a brown dog.', or ''.
+        facts: Sentences that stand before questions only.
     """
     prompts = Prompts(understanding=f"{introduction} {facts}".strip(), generation=introduction)
     return Conditioning(base, name, prompts, words={"{name}": name})
 
 
 def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = "") -> Conditioning:
-    """No tokens: reference pictures (image ids [N, K]) in context, '<bo> is <picture> <picture>.',
-    before whatever is asked.
+    """No tokens: reference pictures in context, '<bo> is <picture> <picture>.', stand before each
+    prompt.
 
-    Facts are told before questions only.
+    Args:
+        base: What reads them.
+        name: What stands for the concept in a prompt.
+        images_NK: Their image ids.
+        facts: Sentences that stand before questions only.
     """
     pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
     shown = base.vocab.encode(
@@ -281,7 +304,7 @@ def _readable(files: Sequence[Path], refused: dict[int, PictureError]) -> Iterat
             yield picture
 
 
-def certainty(speaker, prompt: Sequence[int], answer: Sequence[int]) -> float:
+def certainty(speaker: LanguageModel, prompt: Sequence[int], answer: Sequence[int]) -> float:
     """The probability of an answer, and of its end, after a prompt."""
     steps = [[*prompt, *answer[:said]] for said in range(len(answer) + 1)]
     probabilities = next_logits(speaker, steps).softmax(-1)
@@ -289,7 +312,7 @@ def certainty(speaker, prompt: Sequence[int], answer: Sequence[int]) -> float:
     return float(probabilities[range(len(answer)), list(answer)].prod() * ended)
 
 
-def yes_probability(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+def yes_probability(speaker: LanguageModel, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     """P(yes) against P(no) as the next word after each prompt, [N]."""
     yes, no = (speaker.vocab.encode(word)[0] for word in (templates.YES, templates.NO))
     return next_logits(speaker, prompts)[:, [yes, no]].softmax(-1)[:, 0]

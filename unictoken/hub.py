@@ -16,8 +16,6 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelCardData, snapshot_download
 from huggingface_hub.utils import validate_repo_id
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.core import shipped
 from unictoken.core.disk import folder_aside, quoted
 from unictoken.core.errors import UserError
@@ -27,6 +25,8 @@ from unictoken.data.source import is_person
 from unictoken.measure.report import NO_TEST
 from unictoken.model.base import Base
 from unictoken.model.internals import HTTPError
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 TAGS = ("unictoken", "concept-tokens", "personalization")
 CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from unictoken.concept import file as concept_file
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
 from unictoken.data.source import SourceError, picture_files, read_source
 from unictoken.learn.concept import learn_concept
+from unictoken.tokens import file as concept_file
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
 

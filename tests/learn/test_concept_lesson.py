@@ -3,12 +3,12 @@ import dataclasses
 import pytest
 import torch
 
-from unictoken.core.text import ConceptError
+from unictoken.conditioning import with_tokens
 from unictoken.data.interviews import GENERAL, TOY
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing
-from unictoken.learn.concept import keep, prepare
-from unictoken.learn.methods import Method, Tokens
+from unictoken.learn.concept import keep, learn_concept, prepare
+from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.observe import observe
 
 
@@ -83,6 +83,19 @@ def test_pictures_are_needed(base, toy, short_method):
         prepare(base, dataclasses.replace(toy.source, pictures=()), short_method, seed=0)
 
 
-def test_more_tokens_than_the_vocabulary_has_free_are_refused(base, toy):
-    with pytest.raises(ConceptError, match="reserved ids are needed"):
+def test_more_tokens_than_the_base_reads_are_refused(base, toy):
+    with pytest.raises(SourceError, match=r"reads at most 1,024. Use fewer tokens"):
         prepare(base, toy.source, Method(tokens=Tokens(shared=1000)), seed=0)
+
+
+def test_more_tokens_than_the_vocabulary_has_free_are_learned_and_used(base, toy):
+    count = len(base.vocab.reserved) + 4
+    stage = Stage(steps=2, batch=2, tasks={"text_qa": 1, "generate": 1})
+    method = Method(tokens=Tokens(shared=count), stages=(stage,))
+    start = prepare(base, toy.source, method, seed=0).learner.current().detach()
+    concept = learn_concept(base, toy.source, method)
+    learned = torch.stack([concept.rows_in, concept.rows_out])
+    assert learned.shape[1] == count + 1
+    assert (learned != start).any(-1).all()  # those with virtual ids, too
+    asked = with_tokens(base, concept)
+    assert len(asked.ask(["what animal is <tom>?"], max_ids=2)) == 1

@@ -5,13 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unictoken.concept.tokens import Prompts
 from unictoken.core.config import ConfigError
 from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
 from unictoken.learn.concept import CAPTIONED, prepare
 from unictoken.learn.examples import Examples, named_rows, tasks_of_batch
 from unictoken.learn.methods import TASKS, Method, SoftPositives, Stage, Strangers, Tokens
+from unictoken.tokens.tokens import Prompts
 
 
 @pytest.fixture(scope="module")

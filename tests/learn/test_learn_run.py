@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unictoken.concept.tokens import Prompts
 from unictoken.core import config
 from unictoken.core.config import ConfigError
 from unictoken.core.text import ConceptError
@@ -15,6 +14,7 @@ from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.run import base_dtype, run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.learn.stop import Stopped
+from unictoken.tokens.tokens import Prompts
 
 TWO_STAGES = Method(
     tokens=Tokens(shared=2, generation=2),

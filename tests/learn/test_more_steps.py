@@ -8,7 +8,6 @@ import json
 import pytest
 import torch
 
-from unictoken.concept import file as concept_file
 from unictoken.core.config import ConfigError
 from unictoken.core.text import ConceptError
 from unictoken.learn.checkpoint import CheckpointError
@@ -17,6 +16,7 @@ from unictoken.learn.run import identity, run
 from unictoken.learn.settings import ConceptConfig, RunConfig, source_of
 from unictoken.learn.stop import Stopped
 from unictoken.model.base import Base
+from unictoken.tokens import file as concept_file
 
 STAGE = Stage(steps=4, batch=3, final_lr=1.0)
 ONE = Method(tokens=Tokens(shared=2), stages=(STAGE,))

@@ -7,11 +7,11 @@ import shutil
 
 import pytest
 
-from unictoken.concept import file as concept_file
 from unictoken.core.config import ConfigError
 from unictoken.learn.methods import Method
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig, source_of
+from unictoken.tokens import file as concept_file
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from unictoken.concept.tokens import Prompts
 from unictoken.data.sequence import IGNORE
 from unictoken.learn.concept import learn_concept, prepare
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.stages import batch_of, learn, learning_rate
+from unictoken.tokens.tokens import Prompts
 
 IN_TURNS = Method(
     tokens=Tokens(shared=2, generation=3),
@@ -70,7 +70,7 @@ def test_an_example_counts_once_however_long_it_is(lesson, base):
     for ids, labels in zip(batch.ids_BT, batch.labels_BT, strict=True):
         rows_in, rows_out = lesson.learner.current()
         embeds = base.embed(ids[None]).clone()
-        concept_ids = lesson.learner.concept_ids
+        concept_ids = lesson.learner.id_of_row
         for i, concept_id in enumerate(concept_ids):
             embeds[0, ids == concept_id] = rows_in[i].detach()
         logits = base.logits(base.hidden(embeds))[0]
@@ -81,6 +81,15 @@ def test_an_example_counts_once_however_long_it_is(lesson, base):
     expected = (torch.stack(by_hand) * weights).mean()
     assert lesson.learner(batch.ids_BT, batch.labels_BT, weights).item() == pytest.approx(
         expected.item(), rel=1e-5
+    )
+
+
+def test_an_example_that_names_no_concept_has_the_bases_own_loss(lesson, base):
+    ids = torch.tensor([[base.vocab.bos, *base.vocab.encode("a photo of a dog on the beach.")]])
+    logits = base.logits(base.hidden(base.embed(ids)))[0, :-1]
+    expected = torch.nn.functional.cross_entropy(logits, ids[0, 1:])
+    assert lesson.learner(ids, ids, torch.ones(1)).item() == pytest.approx(
+        expected.item(), rel=1e-6
     )
 
 

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.tokens import Prompts, role_slices
 from unictoken.core.config import ConfigError
 from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
@@ -13,6 +11,8 @@ from unictoken.learn.concept import prepare, starts_of_stages
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.stages import batch_of, learn
 from unictoken.learn.transition import drawn_rows, picture_scores
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.tokens import Prompts, role_slices
 
 UNICTOKENS = Method(
     tokens=Tokens(shared=2, generation=2, understanding=3),

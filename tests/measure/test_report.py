@@ -7,7 +7,6 @@ from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 
 from unictoken import hub
-from unictoken.concept import file as concept_file
 from unictoken.conditioning import Conditioning
 from unictoken.learn import outside
 from unictoken.learn.concept import learn_concept
@@ -16,6 +15,7 @@ from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.measure import abilities, toy
 from unictoken.measure.judge import Judge
 from unictoken.measure.report import finish
+from unictoken.tokens import file as concept_file
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicCache
 
-from unictoken.concept.speaker import Speaker
 from unictoken.model import sampling
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits, pick, sample_pictures, sample_text
+from unictoken.tokens.speaker import Speaker
 
 GREEDY = Draw(temperature=0, guidance=3.0)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from unictoken.concept import file as concept_file
 from unictoken.model.base import load_base
+from unictoken.tokens import file as concept_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 

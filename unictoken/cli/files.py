@@ -6,11 +6,11 @@ import argparse
 from dataclasses import replace
 
 from unictoken.cli.command import add_json, command, print_json
-from unictoken.concept import file as concept_file
-from unictoken.concept.exchange.forms import FORMS, said_counts
 from unictoken.core import shipped
 from unictoken.core.config import ConfigError
 from unictoken.data.source import check_consent
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.exchange.forms import FORMS, said_counts
 
 
 def show(options: argparse.Namespace) -> None:
@@ -43,8 +43,8 @@ def import_(options: argparse.Namespace) -> None:
     concept_file.check_free([concept_file.path_of(options.name, options.out)])
     counts = said_counts(options.counts)
 
-    from unictoken.concept.exchange import convert as exchange
     from unictoken.model.base import load_base
+    from unictoken.tokens.exchange import convert as exchange
 
     exchange.check_files(options.files, form=options.form)
     concept = exchange.import_concept(
@@ -62,7 +62,7 @@ def export(options: argparse.Namespace) -> None:
     path = shipped.find_concept(options.file)
     concept_file.read_header(path)
 
-    from unictoken.concept.exchange import convert as exchange
+    from unictoken.tokens.exchange import convert as exchange
 
     exported = exchange.export_concept(concept_file.load(path), options.form, options.out)
     print(*exported.paths, sep="\n")

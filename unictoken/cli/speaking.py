@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictoken.cli.command import add_json, command, print_json
-from unictoken.concept import file as concept_file
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MANY, within
 from unictoken.core.disk import check_folder
@@ -20,6 +19,7 @@ from unictoken.core.text import check_markers, markers
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.words import sentences_by_name
+from unictoken.tokens import file as concept_file
 from unictoken.world.language import taught_questions
 
 if TYPE_CHECKING:

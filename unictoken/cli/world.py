@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 
 from unictoken.cli.command import command
-from unictoken.concept import file as concept_file
 from unictoken.core.config import check_seed
 from unictoken.core.disk import folder_aside
 from unictoken.measure import toy
 from unictoken.measure.toy_dataset import write_dataset
+from unictoken.tokens import file as concept_file
 from unictoken.world import language
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from unictoken.concept.tokens import Prompts
 from unictoken.core.text import a
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.model.vocab import Vocab
+from unictoken.tokens.tokens import Prompts
 
 
 def drawing_prompt(

@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unictoken.concept.file import check_name, check_noun
 from unictoken.core.config import MANY
 from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
 from unictoken.core.text import mark
+from unictoken.tokens.file import check_name, check_noun
 from unictoken.world.attributes import PET_ATTRIBUTES
 from unictoken.world.things import Pet
 

@@ -17,9 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from unictoken.concept import file as concept_file
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
+from unictoken.tokens import file as concept_file
 
 KEPT = 2  # newest checkpoints of a run
 

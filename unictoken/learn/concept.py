@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.start import start_rows
-from unictoken.concept.tokens import ConceptTokens, give_ids, role_slices, slots
 from unictoken.data import templates
 from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import Examples, Material, Phrasing
@@ -22,6 +19,10 @@ from unictoken.learn.outside import decibels_of, note_of
 from unictoken.learn.stages import Progress, learn
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.bank import give_ids
+from unictoken.tokens.start import start_rows
+from unictoken.tokens.tokens import ConceptTokens, role_slices, slots
 
 CAPTIONED = 8  # negatives of each grade, at most
 
@@ -62,7 +63,7 @@ def prepare(
             " cropped/, or let it draw pictures."
         )
     counts = method.tokens.counts
-    ids = give_ids(base.vocab, sum(counts.values()))
+    ids = give_ids(base, sum(counts.values()))
     start = _rows_of_file(base, method)
     phrasing = Phrasing(base.vocab, method.prompts, slots(ids, counts))
     lengths = Lengths(base, phrasing, source.name)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unictoken.concept.tokens import Prompts, role_slices
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt, said_slots
 from unictoken.data.sequence import Example, Turn, join_turns
 from unictoken.learn.methods import Method, Stage
 from unictoken.learn.observe import Observations
 from unictoken.model.vocab import Vocab
+from unictoken.tokens.tokens import Prompts, role_slices
 
 DRAWING = "generate"
 OWNERS = 0.4  # of the questions are the owner's, where there are some

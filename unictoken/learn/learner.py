@@ -1,22 +1,31 @@
-"""The module that is optimised: a frozen base with one parameter, the concept's rows."""
+"""The module that is optimised: a frozen base with one parameter, a bank of one concept's rows."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from unictoken.concept.speaker import extend_logits, inject
 from unictoken.data.sequence import IGNORE
 from unictoken.learn.picture_cache import PictureCache
 from unictoken.model.base import Base
+from unictoken.tokens.bank import RowBank
 
 
-class Learner(nn.Module):
+class Learner(RowBank):
     """Loss of a batch as a function of the concept's rows.
 
     `rows` [2, P, D] (input rows, head rows) is the only parameter and is used in every step,
     whatever the tasks: ranks whose batches differ then still agree on what is trained. Rows that a
     stage holds still are read from `held` instead.
+
+    It is a bank and does not hold one: ZeRO 3 gathers the parameters of the module whose `forward`
+    is called, and a bank's is not.
+
+    Args:
+        base: The frozen base.
+        concept_ids: The ids of the concept's rows (`give_ids`).
+        rows_in_PD: Input rows to begin with.
+        rows_out_PD: Head rows to begin with.
     """
 
     def __init__(
@@ -26,15 +35,13 @@ class Learner(nn.Module):
         rows_in_PD: torch.Tensor,
         rows_out_PD: torch.Tensor,
     ):
-        super().__init__()
+        super().__init__(base, [concept_ids], rows_in_PD, rows_out_PD)
         self.model = base.model
-        self.rows = nn.Parameter(torch.stack([rows_in_PD, rows_out_PD]).float().to(base.device))
         # no buffer: an engine that casts the module must not round it
         self.held = self.rows.detach().clone()
         self.register_buffer(
             "moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device)
         )
-        self.register_buffer("concept_ids", torch.tensor(concept_ids, device=base.device))
         self.picture_cache: PictureCache | None = PictureCache(base.model)
         """None reads whole examples in every step: where processes must go through the layers
         equally often, or layers are computed again.
@@ -99,21 +106,20 @@ class Learner(nn.Module):
         """Sum over examples of their weighted mean losses; the first `read` ids, a picture, are
         read once and for all.
         """
-        rows_in, rows_out = self.current()
         # of these examples; the batch may hold longer ones
         longest = int((ids_BT != self.pad).sum(1).max().clamp_min(2))
         ids_BT, labels_BT = ids_BT[:, :longest], labels_BT[:, :longest]
         rest_BT = ids_BT[:, read:]
-        embeds = inject(self.model.model.embed_tokens(rest_BT), rest_BT, self.concept_ids, rows_in)
+        row_BT = self.rows_of(rest_BT)
+        embeds = self.inject(self.model.model.embed_tokens(self.ids_of_base(rest_BT)), row_BT)
         hidden_BTD = self.model.hidden(
             embeds, self.picture_cache.read(ids_BT[:, :read]) if read else None
         )
         labels_BT = labels_BT[:, read + 1 :]
         counted_BT = labels_BT != IGNORE
         hidden_ND = hidden_BTD[:, :-1][counted_BT]
-        logits_NV = extend_logits(
-            self.model.lm_head(hidden_ND), hidden_ND, self.concept_ids, rows_out
-        )
+        named_BTC = self.named(row_BT)[:, None].expand(-1, labels_BT.shape[1], -1)
+        logits_NV = self.extend(self.model.lm_head(hidden_ND), hidden_ND, named_BTC[counted_BT])
         losses_N = nn.functional.cross_entropy(
             logits_NV.float(), labels_BT[counted_BT], reduction="none"
         )

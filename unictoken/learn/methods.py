@@ -10,10 +10,10 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from unictoken.concept.tokens import Prompts, Start
 from unictoken.core.config import MANY, ConfigError, Place, within
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
+from unictoken.tokens.tokens import Prompts, Start
 
 TASKS = ("recognise", "vqa", "text_qa", "caption", "caption_others", "generate")
 
@@ -129,7 +129,7 @@ class Method:
     tokens: Tokens = field(default_factory=Tokens)
     prompts: Prompts = field(default_factory=Prompts)
     start: str = "described"
-    """Where the soft tokens begin: described, frequent, k_means or noun (concept/start.py); or a
+    """Where the soft tokens begin: described, frequent, k_means or noun (tokens/start.py); or a
     concept file of the same base and as many rows by role, whose rows, name and head rows included,
     go on."""
     negatives: Mapping[str, float] = field(

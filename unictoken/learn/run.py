@@ -18,8 +18,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import with_tokens
 from unictoken.core import config
 from unictoken.core.config import ConfigError
@@ -34,6 +32,8 @@ from unictoken.learn.stages import Engine, Progress, TorchEngine, learn
 from unictoken.learn.stop import Stopped
 from unictoken.model.base import Base, dtype_named, load_base
 from unictoken.model.pixels import grid
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 
 def base_dtype(settings: RunConfig) -> torch.dtype:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from unictoken.concept import file as concept_file
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place
 from unictoken.core.disk import check_file, check_folder
@@ -15,6 +14,7 @@ from unictoken.core.text import mark
 from unictoken.data.source import Source, read_source
 from unictoken.learn.methods import Method, Strangers
 from unictoken.model.draw import Draw
+from unictoken.tokens import file as concept_file
 
 BF16_UNSHARDED = (
     "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype:"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 
-from unictoken.concept import file as concept_file
 from unictoken.core.errors import STOPPED as STOPPED
 from unictoken.core.errors import Stopped as Stopped
 from unictoken.learn import checkpoint
 from unictoken.learn.settings import RunConfig
+from unictoken.tokens import file as concept_file
 
 
 class StopSignal:

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 
 import torch
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.start import centres_of_ids
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt, noun_prompt, said_slots
 from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
-from unictoken.model.sampling import sample_pictures
+from unictoken.model.sampling import LanguageModel, sample_pictures
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.start import centres_of_ids
+from unictoken.tokens.tokens import ConceptTokens
 
 DRAWINGS = 20
 SALIENT = 0.25  # of all positions are kept
@@ -32,10 +32,15 @@ AT_ONCE = 4  # drawings that are scored together: a 7B scores 65,536 ids at 1,02
 def drawn_rows(
     base: Base, concept: ConceptTokens, said: frozenset[str], k: int, *, seed: int
 ) -> torch.Tensor:
-    """`k` input rows [k, D] that begin as centres of the codes which make the concept in its own
-    drawings.
+    """Initial input rows [k, D]: k-means over the rows of the image ids that depend most on the
+    concept, in DRAWINGS pictures that its tokens draw.
 
-    `said`: the roles that prompts say by now.
+    Args:
+        base: What the concept is learned on.
+        concept: The concept as it is so far.
+        said: The roles that prompts say by now.
+        k: How many rows.
+        seed: Of the drawing, and of k-means.
     """
     speaker = Speaker(base, [concept])
     slots, vocab, prompts = said_slots(speaker.slots(concept), said), base.vocab, concept.prompts
@@ -56,7 +61,9 @@ def drawn_rows(
 
 
 @torch.no_grad()
-def picture_scores(speaker, prompt: Sequence[int], image_ids_NK: torch.Tensor) -> torch.Tensor:
+def picture_scores(
+    speaker: LanguageModel, prompt: Sequence[int], image_ids_NK: torch.Tensor
+) -> torch.Tensor:
     """Log-likelihood of each image id after the prompt and the ids before it, [N, K], among image
     ids only.
     """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from unictoken.concept.start import frequent_ids
 from unictoken.conditioning import in_pictures, in_words, yes_probability
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
@@ -19,6 +18,7 @@ from unictoken.measure.judge import IDENTITY, Judge
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
+from unictoken.tokens.start import frequent_ids
 from unictoken.world import language
 from unictoken.world.drawing import draw
 from unictoken.world.things import hard_negative, sample_pet_where, sample_scene, twin

@@ -20,8 +20,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import MOST_PREVIEWS, Conditioning, with_tokens
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
@@ -46,6 +44,8 @@ from unictoken.measure.verdict import AnyJudge, WorldJudge
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import torch
 
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core.pictures import read_shrunk
 from unictoken.core.text import a
 from unictoken.data.records import Concept
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
+from unictoken.tokens.tokens import ConceptTokens
 
 # ids of a text prompt; 64 hold all that words can say of a toy pet
 TEXT_BUDGETS = {"text_prompt_16": 16, "text_prompt": 64}

@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
 from unictoken.core.disk import write_aside
@@ -41,6 +39,8 @@ from unictoken.measure.toy_dataset import read_truth, write_concept
 from unictoken.measure.verdict import WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 COMPARED = ("none", "class_noun", "text_prompt", "wrong_concept")  # controls in the report of a run
 COLUMNS = (

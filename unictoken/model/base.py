@@ -138,6 +138,14 @@ class Base:
         return self.model.config.hidden_size
 
     @property
+    def vocabulary_size(self) -> int:
+        """Rows of the embedding and of the head; the tokenizer may have fewer ids.
+
+        From the config: ZeRO 3 leaves the weights themselves empty between two steps.
+        """
+        return self.model.config.vocab_size
+
+    @property
     def codes_per_picture(self) -> int:
         return self.model.model.vqmodel.codes_per_side**2
 

@@ -1,20 +1,18 @@
-"""Sampling text and pictures, in batches, with a key-value cache and classifier-free guidance.
-
-`speaker` is anything with `vocab`, `device`, `longest`, `cache_bytes`, `embed`, `hidden` and
-`logits`: a base, or a base with concepts on it.
-"""
+"""Sampling text and pictures, in batches, with a key-value cache and classifier-free guidance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
+from typing import Protocol
 
 import torch
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
 
 from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
 from unictoken.model.draw import Draw
+from unictoken.model.vocab import Vocab
 
 TEXT_BATCH = 64
 ANSWER_IDS = 64  # that an answer may have, where nobody says how many
@@ -22,10 +20,40 @@ PICTURE_BATCH = 16
 CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance
 
 
+class LanguageModel(Protocol):
+    """What is sampled from: a `Base`, or a base with concepts on it (`Speaker`)."""
+
+    vocab: Vocab
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def longest(self) -> int:
+        """How many ids a sequence may have."""
+
+    def cache_bytes(self, ids: int) -> int:
+        """Keys and values of one sequence of so many ids."""
+
+    def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
+        """Input rows [B, T, D]."""
+
+    def hidden(
+        self,
+        embeds_BTD: torch.Tensor,
+        cache: Cache | None = None,
+        mask_BT: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Last hidden states [B, T, D]."""
+
+    def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor) -> torch.Tensor:
+        """Logits [B, ..., V] of hidden states [B, ..., D], after the sequences `ids_BT`."""
+
+
 class _Continuation:
     """Sequences that are read and continued together; prompts are padded on the left."""
 
-    def __init__(self, speaker, prompts: Sequence[Sequence[int]]):
+    def __init__(self, speaker: LanguageModel, prompts: Sequence[Sequence[int]]):
         self.speaker = speaker
         length = max(map(len, prompts))
         rows = [[speaker.vocab.pad] * (length - len(p)) + list(p) for p in prompts]
@@ -49,10 +77,23 @@ class _Continuation:
 
 
 def _parts(
-    speaker, prompts: Sequence[Sequence[int]], most: int, *, more_ids: int = 0, copies: int = 1
+    speaker: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    most: int,
+    *,
+    more_ids: int = 0,
+    copies: int = 1,
 ) -> Iterator[tuple[int, Sequence]]:
-    """(number of the first, prompts) of parts of at most `most`, smaller where a large base's cache
-    would outgrow CACHE_BYTES.
+    """Prompts in parts that are sampled together, each with the number of its first prompt.
+
+    A part is smaller than `most` where the cache of a large base would outgrow CACHE_BYTES.
+
+    Args:
+        speaker: What they are sampled from.
+        prompts: Ids of each.
+        most: Prompts that a part may have.
+        more_ids: Ids that are sampled after each prompt.
+        copies: Sequences that are read for each prompt: 2 with guidance.
     """
     longest = max(map(len, prompts), default=0) + more_ids
     if longest > speaker.longest:
@@ -66,7 +107,7 @@ def _parts(
 
 
 @torch.no_grad()
-def next_logits(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+def next_logits(speaker: LanguageModel, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     """Scores of what comes next, [B, V] in fp32, for prompts of any lengths."""
     parts = [part for _, part in _parts(speaker, prompts, TEXT_BATCH)]
     return torch.cat(
@@ -80,8 +121,13 @@ def next_logits(speaker, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
 def pick(
     logits_BV: torch.Tensor, temperature: float, top_p: float, generators: Sequence[torch.Generator]
 ) -> torch.Tensor:
-    """One id for each row: the likeliest at temperature 0, else sampled from the smallest set that
-    holds `top_p` of the mass.
+    """One id for each row, [B].
+
+    Args:
+        logits_BV: Scores of the vocabulary.
+        temperature: The scores are divided by it; 0 takes the likeliest id.
+        top_p: Ids are sampled from the smallest set that holds this much of the probability.
+        generators: One for each row.
     """
     if temperature == 0:
         return logits_BV.argmax(-1)
@@ -106,7 +152,7 @@ def _generators(seed: int, first: int, count: int) -> list[torch.Generator]:
 
 @torch.no_grad()
 def sample_text(
-    speaker,
+    speaker: LanguageModel,
     prompts: Sequence[Sequence[int]],
     *,
     max_ids: int = ANSWER_IDS,
@@ -114,8 +160,16 @@ def sample_text(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> list[list[int]]:
-    """The ids that follow each prompt, up to its end (left out). Image ids, and what else is no
-    text, are never sampled here.
+    """The ids that follow each prompt, up to the end of the answer (left out). Image ids, and what
+    else is no text, are never sampled here.
+
+    Args:
+        speaker: What they are sampled from.
+        prompts: Ids of each.
+        max_ids: Ids that an answer may have.
+        temperature: 0 takes the likeliest id at every place.
+        top_p: Ids are sampled from the smallest set that holds this much of the probability.
+        seed: Of the sampling.
     """
     answers, vocab = [], speaker.vocab
     for first, part in _parts(speaker, prompts, TEXT_BATCH, more_ids=max_ids):
@@ -147,12 +201,17 @@ def sample_text(
 
 @torch.no_grad()
 def sample_pictures(
-    speaker, prompts: Sequence[Sequence[int]], length: int, how: Draw
+    speaker: LanguageModel, prompts: Sequence[Sequence[int]], length: int, how: Draw
 ) -> torch.Tensor:
-    """Image ids [N, K] of one picture for each prompt, K = `length`; begin_image is forced, then
-    image ids only.
+    """Image ids [N, K] of one picture for each prompt; begin_image is forced, then image ids only.
 
     Guidance compares with the unconditional prompt, bos + begin_image, in the same batch.
+
+    Args:
+        speaker: What they are sampled from.
+        prompts: Ids of each.
+        length: K, the image ids of a picture.
+        how: Temperature, guidance, seed and so on.
     """
     vocab = speaker.vocab
     drawn = []

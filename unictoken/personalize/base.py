@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import ConceptTokens
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core import shipped
 from unictoken.core.text import ConceptError, mark
@@ -14,6 +12,8 @@ from unictoken.data.source import Given, named_pictures
 from unictoken.model.base import Base
 from unictoken.personalize.session import Session
 from unictoken.personalize.words import sentences_by_name
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 
 class PersonalBase(Base):

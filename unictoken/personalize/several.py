@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.tokens import Prompts
 from unictoken.conditioning import Conditioning
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.model.base import Base
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.tokens import Prompts
 
 _SLOT = re.compile(r"{(\w+)}")
 _FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")
@@ -28,7 +29,7 @@ class Several(Conditioning):
 
     members: tuple[Conditioning, ...] = ()
 
-    @property
+    @cached_property
     def speaker(self) -> Speaker:
         return Speaker(self.base, [member.concept for member in self.members if member.concept])
 

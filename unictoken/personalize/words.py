@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from unictoken.concept.file import check_name
 from unictoken.core.disk import quoted
 from unictoken.core.text import ConceptError, mark, markers
+from unictoken.tokens.file import check_name
 
 
 def sentences_by_name(texts: Iterable[str]) -> dict[str, list[str]]:

@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from einops import rearrange
 from transformers import ChameleonVQVAEConfig
 
-from unictoken.concept.start import k_means
 from unictoken.core.config import one_or_more
 from unictoken.model.image_tokenizer import ImageTokenizer, nearest
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
 from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
+from unictoken.tokens.start import k_means
 from unictoken.world.drawing import SIDE, draw
 from unictoken.world.things import sample_pet_where, sample_scene
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unictoken.concept.file import check_name
 from unictoken.core.text import misspelt
 from unictoken.data.records import DataError
+from unictoken.tokens.file import check_name
 
 PLACEHOLDER = "sks"
 _MARKER = re.compile(r"<([A-Za-z0-9_-]+)>")

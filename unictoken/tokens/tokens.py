@@ -1,7 +1,7 @@
 """The state that is learned: rows that stand in a sequence, and rows of the head that can say them.
 
-A concept takes reserved ids that the vocabulary already has. Rows are kept by role; ids are given
-out when a concept is put on a base, so that several concepts can be used together.
+Rows are kept by role. Ids are given out when a concept is put on a base (tokens/bank.py), so that
+several concepts can be used together.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from unictoken.core.text import ROLES, ConceptError
+from unictoken.core.text import ROLES
 
 if TYPE_CHECKING:
     import torch
 
-    from unictoken.model.vocab import Vocab
-
 UNKNOWN = "not known"  # the base of rows that came from elsewhere
 Start = Literal["described", "frequent", "k_means", "noun"]
-"""Where the soft tokens of a concept begin (concept/start.py)."""
+"""Where the soft tokens of a concept begin (tokens/start.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,7 @@ class ConceptTokens:
 
     def save(self, path: str | Path) -> Path:
         """Write the concept file; in a folder it is called after the concept."""
-        from unictoken.concept import file  # which imports this module
+        from unictoken.tokens import file  # which imports this module
 
         place = Path(path).expanduser()
         return file.save(self, file.path_of(self.name, place) if place.is_dir() else place)
@@ -109,16 +107,6 @@ def role_slices(counts: Mapping[str, int]) -> dict[str, slice]:
     for role in ROLES:
         slices[role] = slice(start, start := start + counts.get(role, 0))
     return slices
-
-
-def give_ids(vocab: Vocab, count: int, *, taken: int = 0) -> list[int]:
-    """`count` reserved ids, after the first `taken` ones."""
-    if taken + count > len(vocab.reserved):
-        raise ConceptError(
-            f"vocabulary: {taken + count} reserved ids are needed, {len(vocab.reserved)} are there."
-            " Use fewer tokens or concepts."
-        )
-    return vocab.reserved[taken : taken + count]
 
 
 def slots(ids: Sequence[int], counts: Mapping[str, int]) -> dict[str, list[int]]:

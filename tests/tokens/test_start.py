@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unictoken.concept.start import frequent_ids, k_means, start_rows
+from unictoken.tokens.start import frequent_ids, k_means, start_rows
 
 COUNTS = {"name": 1, "shared": 3}
 

@@ -15,15 +15,15 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from unictoken import cli
-from unictoken.concept import file as concept_file
-from unictoken.concept.exchange.convert import adopt, export_concept, import_concept, save_new
-from unictoken.concept.exchange.files import MAX_BYTES
-from unictoken.concept.exchange.forms import FORMS, said_counts
-from unictoken.concept.speaker import Speaker
-from unictoken.concept.start import start_rows
-from unictoken.concept.tokens import UNKNOWN, Prompts, role_slices
 from unictoken.conditioning import with_tokens
 from unictoken.core.text import ConceptError
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.exchange.convert import adopt, export_concept, import_concept, save_new
+from unictoken.tokens.exchange.files import MAX_BYTES
+from unictoken.tokens.exchange.forms import FORMS, said_counts
+from unictoken.tokens.speaker import Speaker
+from unictoken.tokens.start import start_rows
+from unictoken.tokens.tokens import UNKNOWN, Prompts, role_slices
 
 pytestmark = pytest.mark.real
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unictoken.concept.tokens import Prompts
 from unictoken.core.text import ROLES, ConceptError
+from unictoken.tokens.tokens import Prompts
 
 
 @dataclass(frozen=True, kw_only=True)

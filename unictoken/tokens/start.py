@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import torch
 
-from unictoken.concept.tokens import Start, role_slices
 from unictoken.core.errors import UserError
 from unictoken.model.base import Base
 from unictoken.model.image_tokenizer import nearest
+from unictoken.tokens.tokens import Start, role_slices
 
 K_MEANS_ROUNDS = 25
 

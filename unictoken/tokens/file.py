@@ -30,10 +30,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from unictoken.concept.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
 from unictoken.core.disk import check_file, check_folder, each_once, quoted, write_aside
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ROLES, ConceptError, clean_noun
+from unictoken.tokens.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
 
 if TYPE_CHECKING:
     import torch

@@ -5,9 +5,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from unictoken.concept import file as concept_file
-from unictoken.concept.tokens import UNKNOWN, ConceptTokens, Prompts
 from unictoken.core.text import ConceptError
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import UNKNOWN, ConceptTokens, Prompts
 
 pytestmark = pytest.mark.real
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from unictoken.concept.exchange.files import read_rows, to_bytes
-from unictoken.concept.exchange.forms import Form, form_of
-from unictoken.concept.file import check_free, check_name, check_noun, is_of_base, path_of, save
-from unictoken.concept.start import start_rows
-from unictoken.concept.tokens import UNKNOWN, ConceptTokens
 from unictoken.core.disk import write_aside
 from unictoken.core.text import ROLES, ConceptError
 from unictoken.model.base import Base
+from unictoken.tokens.exchange.files import read_rows, to_bytes
+from unictoken.tokens.exchange.forms import Form, form_of
+from unictoken.tokens.file import check_free, check_name, check_noun, is_of_base, path_of, save
+from unictoken.tokens.start import start_rows
+from unictoken.tokens.tokens import UNKNOWN, ConceptTokens
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,17 @@ def import_concept(
 ) -> ConceptTokens:
     """A concept from another project's files.
 
-    `base`: what the rows were learned on, on the caller's word; or only its name, where it is not
-    at hand: such a concept can be kept, shown and exported, not spoken with. `counts`: rows by
-    role, where their number does not tell.
-
     Head rows that a format lacks begin as the class noun's, so it needs the base. A head's bias is
     kept unless it is zero; leave its file out to use the rows without it.
+
+    Args:
+        files: All files of the concept.
+        form: The project, by the name of its format.
+        name: What people then write as `<name>`.
+        class_noun: An ordinary word for the concept.
+        base: What the rows were learned on, on the caller's word. Or only its name, where it is not
+            at hand: such a concept can be kept, shown and exported, but not used.
+        counts: Rows by role, where their number does not tell.
     """
     kept = form_of(form)
     check_name(name)

@@ -1,1 +1,0 @@
-"""Concept tokens: the rows that are learned, where they begin, and the one file that keeps them."""

@@ -1,0 +1,80 @@
+"""A base with concepts put on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import Cache
+
+from unictoken.core.text import ConceptError
+from unictoken.model.base import Base
+from unictoken.tokens.bank import RowBank, give_ids
+from unictoken.tokens.tokens import ConceptTokens, slots
+
+
+class Speaker:
+    """A base with concepts put on it: the same `embed`, `hidden` and `logits`, with the concepts'
+    rows laid over.
+
+    A sequence that names none of the concepts gets the base's own logits, bit for bit.
+
+    Args:
+        base: What the concepts were learned on.
+        concepts: Any number of them, each with a name of its own.
+    """
+
+    def __init__(self, base: Base, concepts: Sequence[ConceptTokens] = ()):
+        self.base, self.vocab, self.concepts = base, base.vocab, tuple(concepts)
+        self.ids: dict[str, list[int]] = {}
+        taken = 0
+        for concept in concepts:
+            if concept.name in self.ids:
+                raise ConceptError(
+                    f"two concepts are named '{concept.name}'. Give each its own name."
+                )
+            self.ids[concept.name] = give_ids(base, len(concept.rows_in), taken=taken)
+            taken += len(concept.rows_in)
+
+        none = torch.empty(0, base.width)
+        self.bank = RowBank(
+            base,
+            list(self.ids.values()),
+            torch.cat([none, *(concept.rows_in for concept in concepts)]),
+            torch.cat([none, *(concept.rows_out for concept in concepts)]),
+        ).requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.base.device
+
+    @property
+    def longest(self) -> int:
+        return self.base.longest
+
+    def cache_bytes(self, ids: int) -> int:
+        return self.base.cache_bytes(ids)
+
+    def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
+        embeds_BTD = self.base.embed(self.bank.ids_of_base(ids_BT))
+        return self.bank.inject(embeds_BTD, self.bank.rows_of(ids_BT))
+
+    def hidden(
+        self,
+        embeds_BTD: torch.Tensor,
+        cache: Cache | None = None,
+        mask_BT: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self.base.hidden(embeds_BTD, cache, mask_BT)
+
+    def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor) -> torch.Tensor:
+        """Logits [B, ..., V] of hidden states [B, ..., D]; `ids_BT` are the sequences so far, which
+        decide what concepts each may say.
+        """
+        named_BC = self.bank.named(self.bank.rows_of(ids_BT))
+        between = [1] * (hidden.ndim - 2)
+        named = named_BC.view(len(named_BC), *between, len(self.concepts))
+        return self.bank.extend(self.base.logits(hidden), hidden, named)
+
+    def slots(self, concept: ConceptTokens) -> dict[str, list[int]]:
+        return slots(self.ids[concept.name], concept.counts)
