@@ -2,6 +2,9 @@
 falls into it.
 """
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -74,9 +77,7 @@ def test_an_exact_answer_has_the_words_and_no_others():
     ],
 )  # fmt: skip
 def test_bleu_of_characters_is_nltks(answer, expected, by_nltk):
-    """Numbers of NLTK 3.10's sentence_bleu(weights=(.7, .3), smoothing method 1) on lists of
-    characters.
-    """
+    """Numbers of NLTK 3.10, held here so that no other version changes a kept score."""
     assert metrics.char_bleu(answer, expected) == pytest.approx(by_nltk, abs=1e-6)
 
 
@@ -222,8 +223,18 @@ def test_logits_are_the_same_only_when_exactly_equal():
         (1000, 1.9623),
     ],
 )
-def test_points_of_students_t_are_those_of_the_tables(freedom, point):
-    assert metrics.t_quantile(freedom) == pytest.approx(point, abs=1e-4)
+def test_an_interval_is_as_wide_as_the_tables_of_students_t_say(freedom, point):
+    scores = np.linspace(0, 1, freedom + 1)
+    standard_error = scores.std(ddof=1) / (freedom + 1) ** 0.5
+    half_width = metrics.estimate(scores).half_width
+    assert half_width / standard_error == pytest.approx(point, abs=1e-4)
+
+
+def test_importing_the_metrics_loads_no_library_of_statistics_or_language():
+    """They take a second, and the command line imports the metrics without measuring."""
+    loaded = "import sys, unictoken.measure.metrics; print({'scipy', 'nltk'} & {*sys.modules})"
+    run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, encoding="utf-8")
+    assert run.stdout == "set()\n", run.stderr
 
 
 def test_an_estimate_has_students_interval_over_concepts():
