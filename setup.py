@@ -62,7 +62,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["unictoken", "unictoken.*"]),
-    package_data={"unictoken": ["py.typed"]},
+    package_data={"unictoken": ["py.typed"], "unictoken.measure": ["*.jinja"]},
     # Lower bounds are what `make test-lowest` tests. Upper bounds stand where a next version is
     # known to break its users: transformers renames what it has inside in minor versions.
     install_requires=[

@@ -86,6 +86,7 @@ def test_a_built_package_holds_what_ships_and_leaves_the_checkout_as_it_was(tmp_
     assert (shipped / "configs/methods/joint.yaml").is_file()
     assert not (shipped / "checkpoints/concepts").exists()
     assert (tmp_path / "unictoken" / "py.typed").is_file()
+    assert (tmp_path / "unictoken" / "measure" / "page.html.jinja").is_file()
     assert sorted(path.name for path in ROOT.iterdir()) == before
 
 
