@@ -134,7 +134,7 @@ def test_make_demo_and_make_test_run_in_a_folder_of_any_name(checkout, tmp_path,
     )
     assert runner in calls
     assert any("-c constraints.txt -e .[test]" in call for call in calls)
-    assert "-m pytest -n 2 --dist loadfile" in calls
+    assert "-m pytest -n 2 --dist loadfile" in calls and "-m mypy" in calls
     assert set(calls[1::2]) == {"1000"}  # the spin count that each of them was given
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from unictoken.core.errors import UserError
 from unictoken.measure.choices import LETTERS, is_denied, letters_meant, unformatted
@@ -151,7 +152,7 @@ class Choice:
     options: tuple[str, ...]
     right: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.right < len(self.options) <= len(LETTERS):
             raise MetricError(
                 f"choice: option {self.right} of {len(self.options)}; expected 0 up to the number"
@@ -255,8 +256,10 @@ def pairwise_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> floa
 
 def mean_reference_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> float:
     """Mean cosine of every drawn picture with the mean of the references' features, not normalised
-    before (Yo'Chameleon's evaluation/clip_image_similarity.py): the pairwise number over the length
-    of that mean, where the references' features are of length 1, so higher for the same pictures.
+    before (Yo'Chameleon's evaluation/clip_image_similarity.py).
+
+    Where the references' features have norm 1 this is the pairwise number divided by the norm of
+    their mean, so higher for the same pictures.
 
         drawn (1, 0)   references (1, 0) (0, 1), mean (.5, .5)   ->   .71
     """
@@ -282,17 +285,19 @@ def matched_similarity(drawn_NF: np.ndarray, prompts_NF: np.ndarray) -> float:
 
 
 def _unit(features_NF: np.ndarray) -> np.ndarray:
+    """The rows, each with norm 1, in fp64: sums of fp32 depend on the machine."""
     features = np.asarray(features_NF, np.float64)
-    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
-    if features.ndim != 2 or not len(features) or not (np.isfinite(lengths) & (lengths > 0)).all():
+    norms = np.linalg.norm(features, axis=-1, keepdims=True)
+    if features.ndim != 2 or not len(features) or not (np.isfinite(norms) & (norms > 0)).all():
         raise MetricError(
             f"similarity: features {features.shape}; expected [N, F] with N of 1 or more, finite,"
             " no row of zeros."
         )
-    return features / lengths
+    unit: np.ndarray = features / norms
+    return unit
 
 
-def same_logits(before, after) -> tuple[bool, float]:
+def same_logits(before: ArrayLike, after: ArrayLike) -> tuple[bool, float]:
     """Whether the base's logits are exactly equal without the concept, and their largest
     difference.
 

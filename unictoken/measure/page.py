@@ -64,12 +64,16 @@ def table(
     controls: Collection[str] = (),
     signed: bool = False,
 ) -> str:
-    """A Markdown table, a row for each method, controls in italics; '-' where there is no such
-    number.
+    """A Markdown table, a row for each method; '-' where there is no such number.
 
-    Names of methods and metrics are seen as they are, whatever they say. `signed` is for
-    differences. The number of concepts and the kind of interval are said below, where there are
-    intervals.
+    Names of methods and metrics are escaped, so that they are seen as they are. The number of
+    concepts and the kind of interval stand below, where there are intervals.
+
+    Args:
+        scores: the numbers, by method and metric.
+        metrics: the columns, in this order; None: every metric that some method has.
+        controls: methods in italics.
+        signed: every number with its sign, for differences.
 
         {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}   ->   | | vqa |
                                                                              |---|---|

@@ -8,6 +8,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from unictoken.core.disk import write_aside
 from unictoken.core.text import markdown
@@ -35,7 +36,7 @@ def commit() -> str:
         return "unknown"
 
 
-def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
+def over_concepts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Estimate]]:
     """Method -> metric -> mean over concepts with its 95 % interval."""
     found: dict[str, dict[str, list[float]]] = {}
     for row in rows:
@@ -49,15 +50,16 @@ def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
 
 
 def differences(
-    rows: Sequence[Mapping], first: str, columns: Sequence[str]
+    rows: Sequence[Mapping[str, Any]], first: str, columns: Sequence[str]
 ) -> dict[str, dict[str, Estimate]]:
     """The first method minus each other one, paired over the concepts that both were measured
     on.
     """
-    by_method: dict[str, dict[str, Mapping]] = {}
+    by_method: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         by_method.setdefault(row["method"], {})[row["concept"]] = row
-    own, found = by_method.pop(first), {}
+    own = by_method.pop(first)
+    found: dict[str, dict[str, Estimate]] = {}
     for method, others in by_method.items():
         for column in columns:
             both = [c for c in own if c in others and column in own[c] and column in others[c]]
@@ -152,7 +154,7 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
         name=concept.name,
         references=concept.pictures,
         drawn={
-            name: tuple(benchmark.folder / p.picture for p in found)
+            name: tuple(benchmark.folder / p.picture for p in found if p.picture)
             for name, found in drawn.items()
             if found
         },
@@ -163,7 +165,7 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
     )
 
 
-def _similarities(means: Mapping[str, Mapping]) -> list[str]:
+def _similarities(means: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     """Scores by encoders carry their printed names."""
     return [metric for numbers in means.values() for metric in numbers if "(" in metric]
 
