@@ -24,7 +24,7 @@ COLOURS = Choice(("red", "blue", "green", "white"), 0)
     ],
 )  # fmt: skip
 def test_whole_words_are_found(text, phrase):
-    assert metrics.has_words(text, phrase) and metrics.says(text, phrase, marked=False)
+    assert metrics.has_words(text, phrase) and metrics.names_concept(text, phrase, marked=False)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_phrase_without_words_is_refused():
     ],
 )  # fmt: skip
 def test_a_name_is_said_by_its_marker(text, name, is_said):
-    assert metrics.says(text, name) == is_said
+    assert metrics.names_concept(text, name) == is_said
 
 
 def test_words_are_as_the_docstring_says():
@@ -168,12 +168,12 @@ def test_a_choice_has_its_right_option():
 
 def test_attributes_are_read_in_the_captions_words():
     truths = [{"fur": "brown dog", "place": "on the beach"}, {"fur": "white cat"}]
-    said = metrics.attributes_said(
+    said = metrics.attribute_recall(
         ["a brown dog in the snow", "a white cat with a brown collar"], truths
     )
     assert said == {"attributes": pytest.approx(2 / 3), "attribute_fur": 1, "attribute_place": 0}
     assert (
-        metrics.attributes_said(["<red> hat", "a red hat"], [{"hat": "red hat"}] * 2)["attributes"]
+        metrics.attribute_recall(["<red> hat", "a red hat"], [{"hat": "red hat"}] * 2)["attributes"]
         == 0.5
     )
 

@@ -75,10 +75,12 @@ def table(
         controls: methods in italics.
         signed: every number with its sign, for differences.
 
-        {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}   ->   | | vqa |
-                                                                             |---|---|
-                                                                             | joint | 0.500 ± 0.100 |
-                                                                             | *none* | 0.400 |
+        {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}, with controls ("none",)  ->
+
+        | | vqa |
+        |---|---|
+        | joint | 0.500 ± 0.100 |
+        | *none* | 0.400 |
     """
     metrics = _metrics(scores) if metrics is None else metrics
     lines = [_markdown_row(["", *map(markdown, metrics)]), "|---" * (len(metrics) + 1) + "|"]
@@ -120,8 +122,8 @@ def _interval_note(scores: Scores) -> str:
     ]
     if all(estimate.half_width is None for estimate in estimates):  # as where there is one concept
         return ""
-    said = " or ".join(map(str, sorted({estimate.n for estimate in estimates})))
-    return f"±: half-width of the 95 % t interval over {said} concepts."
+    counts = " or ".join(map(str, sorted({estimate.n for estimate in estimates})))
+    return f"±: half-width of the 95 % t interval over {counts} concepts."
 
 
 def _markdown_row(cells: Iterable[str]) -> str:

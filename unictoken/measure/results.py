@@ -1,5 +1,5 @@
-"""What a benchmark found, for people: the numbers, the table with its intervals, the differences,
-the page.
+"""A benchmark's results for its readers: the numbers, the table with intervals, the differences
+between methods, the page.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from unictoken.measure.benchmark import Benchmark
 from unictoken.measure.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
-    "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "vqa_judged", "text_qa_judged", "facts_judged",
+    "recognition", "recognition_hard", "recognition_twins",
+    "vqa", "text_qa", "facts", "vqa_judged", "text_qa_judged", "facts_judged",
     "choice", "vqa_choice", "text_qa_choice",
-    "name_recall", "name_precision", "attributes", "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
-    "identity_preview", "shade_preview", "palette_preview", "prompt_preview", "knowledge_preview", "unchanged",
+    "name_recall", "name_precision", "attributes",
+    "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
+    "identity_preview", "shade_preview", "palette_preview", "prompt_preview", "knowledge_preview",
+    "unchanged",
 )  # fmt: skip
 
 
@@ -110,14 +113,14 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
     notes = (made, *benchmark.notes())
     shown = page.table(means, columns, controls=settings.controls)
     paired = page.table(compared, columns, signed=True)
-    told = [
+    parts = [
         *map(markdown, notes),
         shown,
         "Paired over concepts (palette is a distance: less is better):",
         paired,
         "",
     ]
-    write_aside(out.with_suffix(".md"), "\n\n".join(told).encode())
+    write_aside(out.with_suffix(".md"), "\n\n".join(parts).encode())
     if settings.page:
         sheets = tuple(sheet(benchmark, c) for c in benchmark.concepts[: settings.page_concepts])
         shown_page = page.Page(
