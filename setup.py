@@ -62,7 +62,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["unictoken", "unictoken.*"]),
-    package_data={"unictoken": ["py.typed"]},
+    package_data={"unictoken": ["py.typed"], "unictoken.measure": ["*.jinja"]},
     # Lower bounds are what `make test-lowest` tests. Upper bounds stand where a next version is
     # known to break its users: transformers renames what it has inside in minor versions.
     install_requires=[
@@ -75,6 +75,9 @@ setup(
         "einops>=0.8,<1",
         "pillow>=11,<14",
         "numpy>=2.0.2,<3",
+        "scipy>=1.14.1,<2",
+        "nltk>=3.9.1,<4",
+        "jinja2>=3.1.6,<4",
         "pyyaml>=6.0.2,<7",
         "tqdm>=4.66.5,<5",
         "tensorboard>=2.18,<3",
@@ -84,6 +87,8 @@ setup(
             "pytest>=8.3,<10",
             "pytest-xdist>=3.6.1,<4",
             "ruff>=0.17,<0.18",
+            "mypy>=2.4.1,<2.5",
+            "types-pyyaml>=6.0.12.20250516,<7",
             "diffusers>=0.35,<1",
             "markdown-it-py>=3,<5",
         ],

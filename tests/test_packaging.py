@@ -86,6 +86,7 @@ def test_a_built_package_holds_what_ships_and_leaves_the_checkout_as_it_was(tmp_
     assert (shipped / "configs/methods/joint.yaml").is_file()
     assert not (shipped / "checkpoints/concepts").exists()
     assert (tmp_path / "unictoken" / "py.typed").is_file()
+    assert (tmp_path / "unictoken" / "measure" / "page.html.jinja").is_file()
     assert sorted(path.name for path in ROOT.iterdir()) == before
 
 
@@ -133,7 +134,7 @@ def test_make_demo_and_make_test_run_in_a_folder_of_any_name(checkout, tmp_path,
     )
     assert runner in calls
     assert any("-c constraints.txt -e .[test]" in call for call in calls)
-    assert "-m pytest -n 2 --dist loadfile" in calls
+    assert "-m pytest -n 2 --dist loadfile" in calls and "-m mypy" in calls
     assert set(calls[1::2]) == {"1000"}  # the spin count that each of them was given
 
 

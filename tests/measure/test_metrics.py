@@ -2,6 +2,9 @@
 falls into it.
 """
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -21,7 +24,7 @@ COLOURS = Choice(("red", "blue", "green", "white"), 0)
     ],
 )  # fmt: skip
 def test_whole_words_are_found(text, phrase):
-    assert metrics.has_words(text, phrase) and metrics.says(text, phrase, marked=False)
+    assert metrics.has_words(text, phrase) and metrics.names_concept(text, phrase, marked=False)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,7 @@ def test_a_phrase_without_words_is_refused():
     ],
 )  # fmt: skip
 def test_a_name_is_said_by_its_marker(text, name, is_said):
-    assert metrics.says(text, name) == is_said
+    assert metrics.names_concept(text, name) == is_said
 
 
 def test_words_are_as_the_docstring_says():
@@ -74,9 +77,7 @@ def test_an_exact_answer_has_the_words_and_no_others():
     ],
 )  # fmt: skip
 def test_bleu_of_characters_is_nltks(answer, expected, by_nltk):
-    """Numbers of NLTK 3.10's sentence_bleu(weights=(.7, .3), smoothing method 1) on lists of
-    characters.
-    """
+    """Numbers of NLTK 3.10, held here so that no other version changes a kept score."""
     assert metrics.char_bleu(answer, expected) == pytest.approx(by_nltk, abs=1e-6)
 
 
@@ -167,12 +168,12 @@ def test_a_choice_has_its_right_option():
 
 def test_attributes_are_read_in_the_captions_words():
     truths = [{"fur": "brown dog", "place": "on the beach"}, {"fur": "white cat"}]
-    said = metrics.attributes_said(
+    said = metrics.attribute_recall(
         ["a brown dog in the snow", "a white cat with a brown collar"], truths
     )
     assert said == {"attributes": pytest.approx(2 / 3), "attribute_fur": 1, "attribute_place": 0}
     assert (
-        metrics.attributes_said(["<red> hat", "a red hat"], [{"hat": "red hat"}] * 2)["attributes"]
+        metrics.attribute_recall(["<red> hat", "a red hat"], [{"hat": "red hat"}] * 2)["attributes"]
         == 0.5
     )
 
@@ -222,8 +223,18 @@ def test_logits_are_the_same_only_when_exactly_equal():
         (1000, 1.9623),
     ],
 )
-def test_points_of_students_t_are_those_of_the_tables(freedom, point):
-    assert metrics.t_quantile(freedom) == pytest.approx(point, abs=1e-4)
+def test_an_interval_is_as_wide_as_the_tables_of_students_t_say(freedom, point):
+    scores = np.linspace(0, 1, freedom + 1)
+    standard_error = scores.std(ddof=1) / (freedom + 1) ** 0.5
+    half_width = metrics.estimate(scores).half_width
+    assert half_width / standard_error == pytest.approx(point, abs=1e-4)
+
+
+def test_importing_the_metrics_loads_no_library_of_statistics_or_language():
+    """They take a second, and the command line imports the metrics without measuring."""
+    loaded = "import sys, unictoken.measure.metrics; print({'scipy', 'nltk'} & {*sys.modules})"
+    run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, encoding="utf-8")
+    assert run.stdout == "set()\n", run.stderr
 
 
 def test_an_estimate_has_students_interval_over_concepts():

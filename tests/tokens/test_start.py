@@ -27,6 +27,13 @@ def test_k_means_finds_the_middle_of_each_cluster():
     assert torch.equal(centres, k_means(points, 2, torch.Generator().manual_seed(0)))
 
 
+def test_an_empty_cluster_keeps_its_centre():
+    """As it was when the kept concepts began; scikit-learn's would move it to a far point."""
+    points, far = torch.tensor([[0.0], [2.0], [10.0]]), torch.tensor([[1.0], [50.0]])
+    centres = k_means(points, 2, torch.Generator(), centres=far)
+    assert centres.tolist() == [[4.0], [50.0]] and far.tolist() == [[1.0], [50.0]]
+
+
 def test_k_means_of_fewer_points_than_centres_keeps_every_point():
     points = torch.tensor([[0.0], [5.0]])
     assert set(k_means(points, 3, torch.Generator().manual_seed(0)).flatten().tolist()) == {

@@ -17,11 +17,17 @@ import sys
 import types
 import typing
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from unictoken.core import disk, shipped
 from unictoken.core.errors import UsageError, UserError
+
+if typing.TYPE_CHECKING:
+    from _typeshed import DataclassInstance  # what dataclasses.fields takes; no module of its own
+
+Settings = typing.TypeVar("Settings", bound="DataclassInstance")
 
 LARGEST_SEED = LARGEST_INT = 2**63 - 1
 DTYPES = ("auto", "fp32", "bf16")  # of a base as it is loaded (model/base.py: dtype_named)
@@ -38,7 +44,13 @@ class _Once(argparse.Action):
     word.
     """
 
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         given = namespace.__dict__.setdefault("_given", set())
         if option_string and self.dest in given:
             parser.error(f"{option_string} is given twice. Expected it once")
@@ -51,12 +63,16 @@ class Parser(argparse.ArgumentParser):
     one.
     """
 
-    def __init__(self, *arguments, **more):
+    def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         for kind in (None, "store"):
             self.register("action", kind, _Once)
 
-    def parse_args(self, arguments=None, namespace=None):
+    def parse_args(  # type: ignore[override]  # argparse's overloads, in one
+        self,
+        arguments: typing.Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> argparse.Namespace:
         for argument in sys.argv[1:] if arguments is None else arguments:
             if not argument.strip():
                 self.error("found an empty argument, expected a name, a place or a text")
@@ -74,7 +90,15 @@ class Parser(argparse.ArgumentParser):
 def within(
     where: str, value: float, low: float = 0, high: float = math.inf, *, above: bool = False
 ) -> None:
-    """Refuse a number outside [low, high], or ]low, high] with `above`; infinity and nan always."""
+    """Refuse a number outside [low, high]; infinity and nan always.
+
+    Args:
+        where: the setting, as the error message calls it.
+        value: what was found.
+        low: the least number that is allowed, 0 unless another is given.
+        high: the greatest one; infinity: no bound.
+        above: `low` itself is refused too.
+    """
     if not (low < value if above else low <= value) or value > high or value == math.inf:
         least = f"above {low}" if above else f"{low} or more" if high == math.inf else f"{low}"
         most = "" if high == math.inf else f" {'up ' if above else ''}to {high}"
@@ -89,7 +113,7 @@ def check_count(where: str, count: int) -> None:
     within(where, count, 1, MANY)
 
 
-def one_or_more(settings, *names: str) -> None:
+def one_or_more(settings: object, *names: str) -> None:
     """Refuse settings whose fields of these names are below 1."""
     for name in names:
         within(f"{type(settings).__name__}: {name}", getattr(settings, name), 1)
@@ -126,7 +150,7 @@ def _scalar_or_none(loader: _Loader, node: yaml.ScalarNode) -> str | None:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG, _scalar_or_none)
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
     if complex_keys := [key for key, _ in node.value if not isinstance(key, yaml.ScalarNode)]:
         raise yaml.constructor.ConstructorError(
             None, None, "a key must be one word", complex_keys[0].start_mark
@@ -147,13 +171,13 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def read_yaml(path: str | Path) -> dict:
-    """The mapping in a YAML file, scalars as text."""
+def read_yaml(path: str | Path) -> Any:
+    """What a YAML file holds, scalars as text: a mapping, unless somebody wrote something else."""
     text = disk.read_text(Path(path), ConfigError, "a YAML configuration such as configs/bo.yaml")
     return {} if (value := _parse(text, str(path))) is None else value
 
 
-def _parse(text: str, where: str):
+def _parse(text: str, where: str) -> Any:
     """The value in a YAML text; None for nothing."""
     try:
         loader = _Loader(text)
@@ -164,7 +188,7 @@ def _parse(text: str, where: str):
     return value
 
 
-def load(kind: type, path: str | Path, overrides: typing.Sequence[str] = ()):
+def load(kind: type[Settings], path: str | Path, overrides: typing.Sequence[str] = ()) -> Settings:
     """An instance of the dataclass `kind` from a YAML file and `a.b=c` overrides.
 
     A file may name another one under `extends:` (relative to itself, or a method that ships, such
@@ -174,14 +198,23 @@ def load(kind: type, path: str | Path, overrides: typing.Sequence[str] = ()):
     return lay(kind, _with_parents(kind, Path(path)), overrides, str(path))
 
 
-def lay(kind: type, settings: dict, overrides: typing.Sequence[str], where: str):
-    """An instance of `kind` from plain settings with `a.b=c` overrides laid on top."""
+def lay(
+    kind: type[Settings], settings: dict[str, Any], overrides: typing.Sequence[str], where: str
+) -> Settings:
+    """An instance of `kind` from plain settings with `a.b=c` overrides laid on top.
+
+    Args:
+        kind: the dataclass.
+        settings: keys of `kind` with values as a YAML file holds them; the overrides change it.
+        overrides: each `a.b=c`, as after `--set`.
+        where: what an error message begins with, such as the file's path.
+    """
     for override in overrides:
         _set(kind, settings, override)
     return build(kind, settings, where)
 
 
-def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict:
+def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path.resolve() in below:
         chain = " extends ".join(map(str, [path, *reversed(below[below.index(path.resolve()) :])]))
         raise ConfigError(f"{chain}, in a circle. Remove `extends:` from one of the files.")
@@ -198,7 +231,7 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict:
     parent = settings.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
         raise ConfigError(f"{path}: extends: found {disk.quoted(parent)}, expected one file name.")
-    settings = _settled(kind, settings, path.parent)
+    settings = typing.cast(dict[str, Any], _settled(kind, settings, path.parent))
     if not parent:
         return settings
     above = path.parent / parent
@@ -207,7 +240,7 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict:
     return _merge(_with_parents(kind, above, (*below, path.resolve())), settings)
 
 
-def _settled(kind, value, folder: Path):
+def _settled(kind: Any, value: Any, folder: Path) -> Any:
     """A file's settings in which each place that is found from its folder is said from the current
     one.
     """
@@ -226,7 +259,7 @@ def _settled(kind, value, folder: Path):
     return value if inner is None else _settled(inner, value, folder)
 
 
-def _inner(kind):
+def _inner(kind: Any) -> Any:
     """What a tuple or a mapping holds, what an optional type may be; None for any other type."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
@@ -250,7 +283,7 @@ def _from_here(place: str, folder: Path) -> str:
     )
 
 
-def _merge(under: dict, over: dict) -> dict:
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -258,13 +291,14 @@ def _merge(under: dict, over: dict) -> dict:
     return merged
 
 
-def _set(kind: type, settings: dict, override: str) -> None:
+def _set(kind: Any, settings: dict[str, Any], override: str) -> None:
     """Lay one `a.b=c` on top; a number picks an item of a list: `method.stages.0.steps=0`."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set seed=1.")
     *parents, last = key.split(".")
-    group, of = settings, kind
+    group: Any = settings
+    of = kind
     for parent in parents:
         if isinstance(group, dict) and group.get(parent) is None:
             group[parent] = _default_group(of, parent)
@@ -274,7 +308,7 @@ def _set(kind: type, settings: dict, override: str) -> None:
     group[_index(group, last, override)] = _said(_field_type(of, last), value, f"--set {override}")
 
 
-def _default_group(kind, key: str) -> dict | list:
+def _default_group(kind: Any, key: str) -> Any:
     """What a field holds where nobody says anything: its default list, or a group without keys."""
     while typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = _inner(kind)
@@ -283,7 +317,7 @@ def _default_group(kind, key: str) -> dict | list:
     return plain(default) if isinstance(default, tuple) else {}
 
 
-def _field_type(kind, key: str):
+def _field_type(kind: Any, key: str) -> Any:
     """The type of one field of a dataclass, or of one item of a list or mapping; None where nothing
     is known of it.
     """
@@ -292,7 +326,7 @@ def _field_type(kind, key: str):
     return typing.get_type_hints(kind).get(key) if dataclasses.is_dataclass(kind) else _inner(kind)
 
 
-def _said(kind, value: str, where: str):
+def _said(kind: Any, value: str, where: str) -> Any:
     """A value of the command line: a single one is taken letter by letter, lists and groups are
     YAML.
 
@@ -311,11 +345,11 @@ def _said(kind, value: str, where: str):
     return _parse(value, where)
 
 
-def _index(group: dict | list, key: str, override: str) -> str | int:
+def _index(group: dict[str, Any] | list[Any], key: str, override: str) -> str | int:
     return key if isinstance(group, dict) else _place(group, key, override)
 
 
-def _place(items: list, number: str, override: str) -> int:
+def _place(items: list[Any], number: str, override: str) -> int:
     if not number.isdigit():
         raise ConfigError(
             f"--set {override}: '{number}' is no place in a list of {len(items)}. Expected a number"
@@ -329,7 +363,7 @@ def _place(items: list, number: str, override: str) -> int:
     return int(number)
 
 
-def build(kind: type, settings: dict, where: str):
+def build(kind: type[Settings], settings: Any, where: str) -> Settings:
     """An instance of the dataclass `kind`; every key must be a field, every value of its type."""
     if not isinstance(settings, dict):
         raise ConfigError(f"{where}: expected keys of {kind.__name__}, found {settings!r}.")
@@ -347,13 +381,13 @@ def build(kind: type, settings: dict, where: str):
     )
 
 
-def _required(field: dataclasses.Field) -> bool:
+def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _convert(kind, value, where: str):
+def _convert(kind: Any, value: Any, where: str) -> Any:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return build(kind, {} if value is None else value, where)
     if origin in (typing.Union, types.UnionType):
         may_be_none = type(None) in inner
@@ -381,11 +415,11 @@ def _convert(kind, value, where: str):
     return _scalar(kind, value, where)
 
 
-def _found(value) -> str:
+def _found(value: object) -> str:
     return "nothing" if value is None else f"'{value}'"
 
 
-def _scalar(kind, value, where: str):
+def _scalar(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, dict | list):
         raise ConfigError(f"{where}: expected one {kind.__name__}, found {value!r}.")
     if value is None:
@@ -409,12 +443,12 @@ def _scalar(kind, value, where: str):
     return converted
 
 
-def to_yaml(settings) -> str:
+def to_yaml(settings: object) -> str:
     """The resolved settings as YAML that `load` reads back."""
-    return yaml.safe_dump(plain(settings), sort_keys=False, allow_unicode=True)
+    return str(yaml.safe_dump(plain(settings), sort_keys=False, allow_unicode=True))
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Settings as mappings and lists, as a YAML file holds them."""
     if dataclasses.is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from unictoken.core.errors import UserError
 
@@ -100,7 +101,7 @@ def read_text(path: Path, refusal: type[UserError], expected: str = "a text file
         raise _unreadable(path, error, refusal, expected) from None
 
 
-def read_json(path: Path, refusal: type[UserError]):
+def read_json(path: Path, refusal: type[UserError]) -> Any:
     """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a
     key that is given twice is an error.
     """
@@ -111,7 +112,7 @@ def read_json(path: Path, refusal: type[UserError]):
         raise _unreadable(path, error, refusal, "a JSON file") from None
 
 
-def quoted(value) -> str:
+def quoted(value: object) -> str:
     """A value as a message shows it: in one line, and not too long."""
     return _SHOWN.repr(value)
 

@@ -18,9 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unictoken.core.config import ConfigError
 from unictoken.core.disk import quoted, write_aside
+
+if TYPE_CHECKING:
+    import psutil  # DeepSpeed's; a program without it has one process
 
 HERE = "127.0.0.1"
 PORTS, TRIES = range(20_000, 32_000), 100
@@ -116,6 +120,7 @@ class Launch:
                 self.meeting.mkdir(mode=0o700, exist_ok=True)
                 write_aside(self.meeting / PORT, str(port).encode())
             return port
+        assert self.meeting  # `read_launch` leaves the port open only where processes can meet
         until = time.monotonic() + PATIENCE
         while not (self.meeting / PORT).is_file():
             if time.monotonic() > until:
@@ -282,7 +287,7 @@ def _launcher(mark: str) -> str | None:
     return None
 
 
-def _start_of(process) -> str:
+def _start_of(process: psutil.Process) -> str:
     """When a process began, as process numbers are used again.
 
     In ticks since the machine began: seconds move when its clock is set.

@@ -416,7 +416,8 @@ def _changes_nothing(to_srgb: ImageCms.ImageCmsTransform, mode: str) -> bool:
             levels[None] if mode == "L" else levels[None].astype(np.uint16) * 257
         )
     after = np.asarray(to_srgb.apply(before), np.float64)
-    return np.linalg.norm(after - np.asarray(_plain_rgb(before)), axis=-1).max() <= SAME_COLOUR
+    differences = np.linalg.norm(after - np.asarray(_plain_rgb(before)), axis=-1)
+    return bool(differences.max() <= SAME_COLOUR)
 
 
 def _shrunk(picture: Image.Image, times: int) -> Image.Image:

@@ -85,7 +85,7 @@ def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
             line = f"{name}: interrupted; {reason}" if str(reason) else f"{name}: interrupted."
     elif isinstance(reason, BrokenPipeError) and _reader_has_left():
         status = READER_LEFT
-    elif reason.errno is not None:
+    elif isinstance(reason, OSError) and reason.errno is not None:
         status, line = REFUSED, f"{name}: {_refusal(reason)}"
     else:
         status = None  # an OSError of a library's, which says nothing of the machine
@@ -173,4 +173,4 @@ def _reader_has_left() -> bool:
 def _refusal(error: OSError) -> str:
     """What the machine refuses: a full disk, no permission, no such place."""
     where = f"{error.filename}: " if error.filename is not None else ""
-    return f"{where}{error.strerror or os.strerror(error.errno)} ({type(error).__name__})."
+    return f"{where}{error.strerror or os.strerror(error.errno or 0)} ({type(error).__name__})."

@@ -368,7 +368,7 @@ def british(text: str, is_known: Callable[[str], bool]) -> str:
         'What Color is <gray>?', where only 'colour' is known   ->   What Colour is <gray>?
     """
 
-    def spelt(found: re.Match) -> str:
+    def spelt(found: re.Match[str]) -> str:
         marker, word, ending = found.groups()
         if marker or is_known(word.lower()) or not is_known(_BRITISH[word.lower()]):
             return found[0]

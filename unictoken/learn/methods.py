@@ -77,7 +77,7 @@ class Stage:
     """Of a drawing's loss; understanding counts `understanding_weight`."""
     understanding_weight: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for task, share in self.tasks.items():
             if task not in TASKS:
                 raise ConfigError(
@@ -99,8 +99,8 @@ class Stage:
         within(where + "batch", self.batch, 1, MANY)
         for rate in ("lr", "eps"):
             within(where + rate, getattr(self, rate), above=True)
-        for share in ("final_lr", "weight_decay", "generation_weight", "understanding_weight"):
-            within(where + share, getattr(self, share))
+        for key in ("final_lr", "weight_decay", "generation_weight", "understanding_weight"):
+            within(where + key, getattr(self, key))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class SoftPositives:
     share: float = 0.8
     """Of the drawings in a batch."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         within("soft_positives: groups", self.groups, 0, MANY)
         within("soft_positives: share", self.share, 0, 1)
 
@@ -157,7 +157,7 @@ class Method:
                 break
         return frozenset(seen)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         said = " ".join(prompt for prompt in astuple(self.prompts) if prompt)
         for role, count in self.tokens.counts.items():
             slot = "{" + role + "}"
@@ -231,6 +231,6 @@ class Strangers:
     weights: Place | None = None
     """A folder with the encoder's weights; null: where they are published."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         within("strangers: world", self.world or 0, 0, MANY)
         within("strangers: drawn", self.drawn, 0, MANY)

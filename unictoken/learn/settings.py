@@ -102,7 +102,7 @@ class RunConfig:
     are in fp32 in any case.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         config.within("save_every", self.save_every, 1)
         config.within("show_every", self.show_every)
         config.check_seed(self.seed)

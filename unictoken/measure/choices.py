@@ -182,7 +182,7 @@ _SMALL = re.compile(
 def _raised(text: str) -> str:
     """A text with capitals where a small letter can only be an option's."""
 
-    def raised(found: re.Match) -> str:
+    def raised(found: re.Match[str]) -> str:
         declaring, declared, indent, leading = found.groups()
         return (declaring or indent or "") + (declared or leading).upper()
 
@@ -202,7 +202,7 @@ def _mentions(text: str, options: Sequence[str]) -> list[_Mention]:
     return [_Mention(letters, text[:start], text[end:]) for letters, start, end, _ in groups]
 
 
-def _past_its_text(text: str, letter: re.Match, options: Sequence[str]) -> tuple[int, bool]:
+def _past_its_text(text: str, letter: re.Match[str], options: Sequence[str]) -> tuple[int, bool]:
     """Where a letter ends with its option's own text, if that follows it, and whether it does."""
     number, end = LETTERS.index((letter[1] or letter[2]).upper()), letter.end()
     own = options[number].strip() if number < len(options) else ""

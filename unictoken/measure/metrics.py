@@ -7,7 +7,6 @@ concepts.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -15,14 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from unictoken.core.errors import UserError
 from unictoken.measure.choices import LETTERS, is_denied, letters_meant, unformatted
 
 CONFIDENCE = 0.95
 BLEU_WEIGHTS = (0.7, 0.3)
-# stands for a count of nought: method 1 of Chen and Cherry 2014, with NLTK's value
-BLEU_EPSILON = 0.1
+BLEU_EPSILON = 0.1  # stands for a count of zero; smoothing method 1 of Chen and Cherry 2014
 
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters: each is a word of its own
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:[-'][^\W{_UNSPACED}]+)*")
@@ -35,11 +34,10 @@ class MetricError(UserError):
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, for comparing: case, punctuation, markers and possessive endings do not
-    count.
+    """The words of a text, for comparing: without case, punctuation, markers and possessive
+    endings.
 
-    A hyphen or an apostrophe inside a word belongs to it, so that 'bo-2' is not 'bo', nor is
-    'don't' a 'don'.
+    A hyphen or an apostrophe inside a word belongs to it: 'bo-2' is not 'bo', 'don't' is not 'don'.
 
         "It's <bo>'s hat!"  ->  it bo hat
         "boy, bo-2 know"    ->  boy bo-2 know
@@ -49,18 +47,19 @@ def words(text: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """A text as its words are compared: one case, one apostrophe, no markers."""
+    # NFKC: a full-width letter, or a letter and its accent, count as the usual single character.
     return _MARKER.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_PLAIN)).casefold()
 
 
-def says(text: str, name: str, *, marked: bool = True) -> bool:
-    """Whether a text says a concept's name.
+def names_concept(text: str, name: str, *, marked: bool = True) -> bool:
+    """Whether a text names a concept.
 
-    Learned tokens say a marker, '<will>', so that nothing else is taken for the name. Who was told
-    of the concept in words can only say the plain word: `marked=False` counts it wherever it
-    stands.
+    A model with learned tokens writes a marker, '<will>', so that no ordinary word is taken for the
+    name. A model that knows the concept from its prompt alone can only write the plain word:
+    `marked=False` counts that too.
 
-        "<will>'s red hat"               says "will"
-        "a man who will play football"   says "will" with marked=False alone
+        "<will>'s red hat"               names "will"
+        "a man who will play football"   names "will" only with marked=False
     """
     if not marked:
         return has_words(text, name)
@@ -69,7 +68,7 @@ def says(text: str, name: str, *, marked: bool = True) -> bool:
 
 
 def has_words(text: str, phrase: str) -> bool:
-    """Whether the words of the phrase stand in the text, side by side and whole.
+    """Whether the text has the words of the phrase: whole words, one after the other.
 
     "<bo>'s red hat."  has  "bo", "red hat"
     "a boy I know"     has  neither "bo" nor "no"
@@ -86,42 +85,37 @@ def exact(answer: str, expected: str) -> bool:
 
 
 def char_bleu(answer: str, expected: str, weights: Sequence[float] = BLEU_WEIGHTS) -> float:
-    """BLEU of characters, 0 to 1: pairs weigh .3, single ones .7.
+    """BLEU of characters, 0 to 1, with weight .7 for single characters and .3 for pairs.
 
-    As MC-LLaVA's and Sync-R1's released evaluations have it (two codes of UniCTokens' authors, the
-    same four lines): NLTK's `sentence_bleu` on the characters as they are, case and spaces
-    included, smoothing method 1. That UniCTokens' own BLEU is this one is our reading of its (.7,
-    .3). A perfect answer of one character gets .50, since it has no pairs.
+    The released evaluations of MC-LLaVA and Sync-R1 (of UniCTokens' authors) have the same four
+    lines: NLTK's `sentence_bleu` on the characters as they are, case and spaces included, with
+    smoothing method 1. The UniCTokens paper gives only the weights (.7, .3); we assume that it is
+    the same function. A perfect answer of one character scores .50, since it has no pairs.
 
         "a red cap" for "a red hat"   7 of 9 characters, 5 of 8 pairs   (7/9)^.7 (5/8)^.3 = .728
 
     Papineni et al. 2002; an answer shorter than expected is scaled by exp(1 - expected / answer).
     """
-    if not set(answer) & set(expected):
-        return 0.0
-    total = sum(w * math.log(_precision(answer, expected, n)) for n, w in enumerate(weights, 1))
-    return math.exp(total + min(0.0, 1 - len(expected) / len(answer)))
+    # Imported here: NLTK takes a second, and the command line imports this module too.
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-
-def _precision(answer: str, expected: str, n: int) -> float:
-    """Share of the answer's runs of n characters that the expected answer has, each counted as
-    often as it is there.
-    """
-    own, there = (
-        Counter(text[i : i + n] for i in range(len(text) - n + 1)) for text in (answer, expected)
-    )
-    return ((own & there).total() or BLEU_EPSILON) / max(own.total(), 1)
+    smoothing = SmoothingFunction(epsilon=BLEU_EPSILON).method1
+    return float(sentence_bleu([expected], answer, weights, smoothing))
 
 
 def recognition(
     said_yes: Mapping[str, Sequence[bool | None]], *, negatives: Sequence[str] | None = None
 ) -> dict[str, float]:
-    """Recognition from what was said of positives (key 'positive') and of each grade of negatives.
+    """Accuracy of recognition: on positives, on each grade of negatives, on all negatives, and
+    weighted.
 
     weighted: the mean of positive and negative accuracy (Yo'LLaVA; Yo'Chameleon's
-    evaluation/recognition.py), so that a constant answer gets .5 whatever the counts. An answer
-    that is neither yes nor no (None) is wrong everywhere. `negatives` picks the grades of the
-    negative accuracy; all by default.
+    evaluation/recognition.py), so that a constant answer scores .5 whatever the counts.
+
+    Args:
+        said_yes: whether each answer was yes, by key: 'positive', or the grade of the negatives.
+            None, an answer that is neither yes nor no, counts as wrong.
+        negatives: the grades that the negative accuracy is of; None: all.
 
         positive  yes yes no yes     .75
         easy      no  no             1.0
@@ -142,10 +136,8 @@ def recognition(
         key: [flag is not None and bool(flag) == (key == "positive") for flag in said_yes[key]]
         for key in ("positive", *grades)
     }
-    positive, negative = (
-        mean(right["positive"]),
-        mean(flag for grade in grades for flag in right[grade]),
-    )
+    positive = mean(right["positive"])
+    negative = mean(flag for grade in grades for flag in right[grade])
     by_grade = {f"negative_{grade}": mean(right[grade]) for grade in grades}
     return {
         "positive": positive,
@@ -162,7 +154,7 @@ class Choice:
     options: tuple[str, ...]
     right: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.right < len(self.options) <= len(LETTERS):
             raise MetricError(
                 f"choice: option {self.right} of {len(self.options)}; expected 0 up to the number"
@@ -175,12 +167,17 @@ class Choice:
 
 
 def shuffle(choice: Choice, *, record: str, seed: int = 0) -> Choice:
-    """The options in an order of this record's own. `record` names it the same on every machine:
-    'bo/choice.json[3]'.
+    """The options in another order, which depends on the record alone.
 
-    Without it "A" is right in 390 of 400 questions of circulating text QA files.
+    Needed because in the text QA files that circulate "A" is right in 390 of 400 questions.
+
+    Args:
+        choice: the options as the file has them.
+        record: the question's name, the same on every machine: 'bo/choice.json[3]'.
+        seed: another seed gives another order.
     """
 
+    # A hash, since numpy's and Python's own shuffles may change with their versions.
     def key(option: int) -> bytes:
         return hashlib.sha256(f"{seed}\n{record}\n{option}".encode()).digest()
 
@@ -191,7 +188,7 @@ def shuffle(choice: Choice, *, record: str, seed: int = 0) -> Choice:
 
 
 def constant_answers(expected: Sequence[str]) -> dict[str, float]:
-    """The control: what each constant answer would score, the best first.
+    """The control: the score of each constant answer, the best first.
 
     A A B A  ->  {"A": .75, "B": .25}
     """
@@ -202,8 +199,8 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
     """The option that an answer means, by its letter, else by its text; None where that is none or
     several.
 
-    What is denied counts as not said, and so does an option inside another one that is said. How
-    letters are read: `choices.py`.
+    An option that the answer denies is not meant, nor one that is part of a longer one that is
+    meant. How letters are read: `choices.py`.
 
         options "red", "red hat":   "B"   "(b)"   "The answer is **B**."   "not A, but B"   ->  1
                                     "a red hat!"  ->  1     "red"  ->  0
@@ -213,8 +210,11 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
     if letters := letters_meant(text, options):
         numbers = [LETTERS.index(letter) for letter in letters]
         return numbers[0] if len(numbers) == 1 and numbers[0] < len(options) else None
-    said = [i for i, option in enumerate(options) if _affirms(text, option)]
-    whole = [i for i in said if not any(j != i and has_words(options[j], options[i]) for j in said)]
+    found = [i for i, option in enumerate(options) if _affirms(text, option)]
+    # 'red' is found in 'a red hat' too, where 'red hat' is another option.
+    whole = [
+        i for i in found if not any(j != i and has_words(options[j], options[i]) for j in found)
+    ]
     return whole[0] if len(whole) == 1 else None
 
 
@@ -224,35 +224,41 @@ def _affirms(text: str, phrase: str) -> bool:
     """
     sought, plain = words(phrase), _plain(text)
     found = list(_WORD.finditer(plain))
-    said = [word[0].removesuffix("'s") for word in found]
-    for i in range(len(said) - len(sought) + 1) if sought else ():
+    words_found = [word[0].removesuffix("'s") for word in found]
+    for i in range(len(found) - len(sought) + 1) if sought else ():
         start, end = found[i].start(), found[i + len(sought) - 1].end()
-        if said[i : i + len(sought)] == sought and not is_denied(plain[:start], plain[end:]):
+        is_here = words_found[i : i + len(sought)] == sought
+        if is_here and not is_denied(plain[:start], plain[end:]):
             return True
     return False
 
 
-def attributes_said(
+def attribute_recall(
     captions: Sequence[str], truths: Sequence[Mapping[str, str]]
 ) -> dict[str, float]:
-    """Share of the known attributes that each caption says in their own words: all of them, and by
-    attribute.
+    """Fraction of the known attributes that the captions mention in the same words: of all
+    attributes, and of each.
 
-    A truth maps an attribute to its phrase ("collar": "red collar"), so that one attribute's word
-    is not taken for another's; attributes that are not known are left out of it. Markers say no
-    attribute: '<red> hat' says no 'red hat'. Control: the same captions against another concept's
-    truths.
+    A marker mentions no attribute: '<red> hat' does not mention a 'red hat'. Control: the same
+    captions against another concept's truths.
 
-        "a brown dog in the snow"   fur "brown dog", place "on the beach"    attributes .5, attribute_fur 1, attribute_place 0
+    Args:
+        captions: one for each picture.
+        truths: for each caption the phrase of each known attribute, as "collar": "red collar". A
+            whole phrase, so that one attribute's word is not taken for another's.
+
+        "a brown dog in the snow"   fur "brown dog", place "on the beach"
+            ->  attributes .5, attribute_fur 1, attribute_place 0
     """
-    said: dict[str, list[bool]] = {}
+    mentioned: dict[str, list[bool]] = {}
     for caption, truth in zip(captions, truths, strict=True):
         for attribute, phrase in truth.items():
-            said.setdefault(attribute, []).append(has_words(_MARKER.sub(" | ", caption), phrase))
-    every = [flag for flags in said.values() for flag in flags]
+            unmarked = _MARKER.sub(" | ", caption)  # '|': the words around it are not neighbours
+            mentioned.setdefault(attribute, []).append(has_words(unmarked, phrase))
+    every = [flag for flags in mentioned.values() for flag in flags]
     return {
         "attributes": mean(every),
-        **{f"attribute_{name}": mean(flags) for name, flags in said.items()},
+        **{f"attribute_{name}": mean(flags) for name, flags in mentioned.items()},
     }
 
 
@@ -266,8 +272,10 @@ def pairwise_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> floa
 
 def mean_reference_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -> float:
     """Mean cosine of every drawn picture with the mean of the references' features, not normalised
-    before (Yo'Chameleon's evaluation/clip_image_similarity.py): the pairwise number over the length
-    of that mean, where the references' features are of length 1, so higher for the same pictures.
+    before (Yo'Chameleon's evaluation/clip_image_similarity.py).
+
+    Where the references' features have norm 1 this is the pairwise number divided by the norm of
+    their mean, so higher for the same pictures.
 
         drawn (1, 0)   references (1, 0) (0, 1), mean (.5, .5)   ->   .71
     """
@@ -277,8 +285,8 @@ def mean_reference_similarity(drawn_NF: np.ndarray, references_MF: np.ndarray) -
 
 
 def matched_similarity(drawn_NF: np.ndarray, prompts_NF: np.ndarray) -> float:
-    """Mean cosine of every drawn picture with its own prompt: CLIP-T, neither scaled by 100 nor cut
-    at 0.
+    """CLIP-T: mean cosine of every drawn picture with its own prompt, neither multiplied by 100 nor
+    cut at 0.
 
     An encoder does not know the concept's name: its prompts say the class noun instead
     (DreamBooth).
@@ -293,17 +301,19 @@ def matched_similarity(drawn_NF: np.ndarray, prompts_NF: np.ndarray) -> float:
 
 
 def _unit(features_NF: np.ndarray) -> np.ndarray:
+    """The rows, each with norm 1, in fp64: sums of fp32 depend on the machine."""
     features = np.asarray(features_NF, np.float64)
-    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
-    if features.ndim != 2 or not len(features) or not (np.isfinite(lengths) & (lengths > 0)).all():
+    norms = np.linalg.norm(features, axis=-1, keepdims=True)
+    if features.ndim != 2 or not len(features) or not (np.isfinite(norms) & (norms > 0)).all():
         raise MetricError(
             f"similarity: features {features.shape}; expected [N, F] with N of 1 or more, finite,"
             " no row of zeros."
         )
-    return features / lengths
+    unit: np.ndarray = features / norms
+    return unit
 
 
-def same_logits(before, after) -> tuple[bool, float]:
+def same_logits(before: ArrayLike, after: ArrayLike) -> tuple[bool, float]:
     """Whether the base's logits are exactly equal without the concept, and their largest
     difference.
 
@@ -352,15 +362,13 @@ def estimate(scores: Sequence[float]) -> Estimate:
 
         .5 .7 .9  ->  .70 with half-width 4.30 x .2 / sqrt(3) = .50
     """
-    values = np.asarray(scores, np.float64)
-    centre = mean(values)
-    if len(values) == 1:
+    centre, n = mean(scores), len(scores)
+    if n == 1:
         return Estimate(centre, None, 1)
-    return Estimate(
-        centre,
-        t_quantile(len(values) - 1) * values.std(ddof=1).item() / math.sqrt(len(values)),
-        len(values),
-    )
+    from scipy import stats  # Imported here: it takes a third of a second.
+
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, df=n - 1)
+    return Estimate(centre, float(quantile * stats.sem(scores)), n)
 
 
 def paired_difference(scores: Mapping[str, float], others: Mapping[str, float]) -> Estimate:
@@ -377,26 +385,3 @@ def paired_difference(scores: Mapping[str, float], others: Mapping[str, float]) 
             " both methods."
         )
     return estimate([scores[concept] - others[concept] for concept in scores])
-
-
-def t_quantile(freedom: int) -> float:
-    """The two-sided 95 % point of Student's t: 12.706 for 1 degree of freedom, 2.262 for 9, 1.960
-    for very many.
-    """
-    low, high = 0.0, 20.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, freedom) < CONFIDENCE else (low, middle)
-    return high
-
-
-def _within(t: float, freedom: int) -> float:
-    """P(|T| < t) of Student's t; Abramowitz and Stegun 26.7.3 and 26.7.4."""
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term = cosine if odd else 1.0
-    total = term if freedom > 1 else 0.0
-    for i in range(3 if odd else 2, freedom, 2):
-        term *= cosine * cosine * (i - 1) / i
-        total += term
-    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total

@@ -11,8 +11,9 @@ import base64
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from unictoken.core.disk import write_aside
 from unictoken.core.pictures import read_picture
@@ -25,36 +26,6 @@ SIDE = 256  # pixels; larger pictures are shown smaller
 PIXEL_ART = 64  # pixels; pictures up to here are enlarged without smoothing
 Scores = Mapping[str, Mapping[str, float | Estimate]]
 """By method, then by metric: a number, or a mean with its interval."""
-
-STYLE = """
-:root { color-scheme: light dark; --line: color-mix(in srgb, CanvasText 22%, Canvas); --faint: color-mix(in srgb, CanvasText 65%, Canvas); }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; background: Canvas; color: CanvasText; }
-h1, h2 { line-height: 1.2; }
-h2 { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: 1rem; }
-nav a { margin-right: .8em; }
-code { overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-.scores td { text-align: right; white-space: nowrap; }
-.control { font-style: italic; color: var(--faint); }
-.wrong { text-decoration: underline wavy; }
-.row { display: flex; flex-wrap: wrap; gap: .5rem; margin: .3rem 0 1rem; }
-figure { margin: 0; width: 7rem; }
-figure img { width: 100%; display: block; }
-figcaption, .note { font-size: .8rem; color: var(--faint); }
-.pixels { image-rendering: pixelated; }
-"""
-HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +64,23 @@ def table(
     controls: Collection[str] = (),
     signed: bool = False,
 ) -> str:
-    """A Markdown table, a row for each method, controls in italics; '-' where there is no such
-    number.
+    """A Markdown table, a row for each method; '-' where there is no such number.
 
-    Names of methods and metrics are seen as they are, whatever they say. `signed` is for
-    differences. The number of concepts and the kind of interval are said below, where there are
-    intervals.
+    Names of methods and metrics are escaped, so that they are seen as they are. The number of
+    concepts and the kind of interval stand below, where there are intervals.
 
-        {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}   ->   | | vqa |
-                                                                             |---|---|
-                                                                             | joint | 0.500 ± 0.100 |
-                                                                             | *none* | 0.400 |
+    Args:
+        scores: the numbers, by method and metric.
+        metrics: the columns, in this order; None: every metric that some method has.
+        controls: methods in italics.
+        signed: every number with its sign, for differences.
+
+        {"joint": {"vqa": Estimate(.5, .1, 10)}, "none": {"vqa": .4}}, with controls ("none",)  ->
+
+        | | vqa |
+        |---|---|
+        | joint | 0.500 ± 0.100 |
+        | *none* | 0.400 |
     """
     metrics = _metrics(scores) if metrics is None else metrics
     lines = [_markdown_row(["", *map(markdown, metrics)]), "|---" * (len(metrics) + 1) + "|"]
@@ -116,21 +93,7 @@ def table(
 
 def write(page: Page, path: str | Path) -> Path:
     """Write the page as one HTML file. Raises `PictureError` for a picture that cannot be read."""
-    parts = [
-        f"<h1>{escape(page.title)}</h1>",
-        *(f"<p>{escape(note)}</p>" for note in page.notes),
-        _score_table(page),
-    ]
-    if page.concepts:
-        links = (
-            f'<a href="#concept-{i}">{escape(sheet.name)}</a>'
-            for i, sheet in enumerate(page.concepts)
-        )
-        parts.append(f"<nav>{''.join(links)}</nav>")
-    parts += [_section(sheet, i, page.controls) for i, sheet in enumerate(page.concepts)]
-    html = "\n".join(
-        [HEAD.format(title=escape(page.title), style=STYLE), *parts, "</body>", "</html>", ""]
-    )
+    html = _TEMPLATE.render(page=page, interval_note=_interval_note(page.scores))
     write_aside(Path(path), html.encode())
     return Path(path)
 
@@ -159,105 +122,76 @@ def _interval_note(scores: Scores) -> str:
     ]
     if all(estimate.half_width is None for estimate in estimates):  # as where there is one concept
         return ""
-    said = " or ".join(map(str, sorted({estimate.n for estimate in estimates})))
-    return f"±: half-width of the 95 % t interval over {said} concepts."
+    counts = " or ".join(map(str, sorted({estimate.n for estimate in estimates})))
+    return f"±: half-width of the 95 % t interval over {counts} concepts."
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells).strip() + " |"
 
 
-def _score_table(page: Page) -> str:
-    head = "".join(f"<th>{escape(metric)}</th>" for metric in page.metrics)
-    rows = []
-    for method, numbers in page.scores.items():
-        cells = "".join(
-            f"<td>{_number(numbers.get(metric), metric)}</td>" for metric in page.metrics
-        )
-        rows.append(
-            f"<tr{_control(method, page.controls)}><th>{_label(method, page.controls)}</th>{cells}</tr>"
-        )
-    shown = (
-        '<div class="wide"><table'
-        f' class="scores"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
-    )
-    note = _interval_note(page.scores)
-    return shown + (f'<p class="note">{note}</p>' if note else "")
+@dataclass(frozen=True, kw_only=True)
+class _Figure:
+    """A picture as the page shows it."""
+
+    uri: str
+    is_pixel_art: bool
+    caption: str
 
 
-def _section(sheet: ConceptSheet, number: int, controls: Collection[str]) -> str:
-    """A concept: references, drawings by method, answers."""
-    parts = [f'<section id="concept-{number}"><h2>{escape(sheet.name)}</h2>', "<h3>references</h3>"]
-    parts.append(_pictures(sheet.references, (), f"{sheet.name}, reference"))
-    for method, paths in sheet.drawn.items():
-        parts.append(f"<h3{_control(method, controls)}>{_label(method, controls)}</h3>")
-        parts.append(_pictures(paths, sheet.prompts, f"{sheet.name}, {method}"))
-    if sheet.answers:
-        parts.append(_answers(sheet.answers, controls))
-    return "\n".join([*parts, "</section>"])
-
-
-def _control(method: str, controls: Collection[str]) -> str:
-    return ' class="control"' if method in controls else ""
-
-
-def _label(method: str, controls: Collection[str]) -> str:
-    return escape(f"{method} (control)" if method in controls else method)
-
-
-def _pictures(paths: Sequence[Path], prompts: Sequence[str], what: str) -> str:
+def _figures(paths: Sequence[Path], prompts: Sequence[str]) -> list[_Figure]:
     captions = prompts or [""] * len(paths)
-    figures = []
-    for path, caption in zip(paths, captions, strict=True):
-        uri, small = _data_uri(path)
-        said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        figures.append(
-            f'<figure><img{small} alt="{escape(f"{what}: {caption}" if caption else what)}"'
-            f' src="{uri}">{said}</figure>'
-        )
-    return f'<div class="row">{"".join(figures)}</div>'
+    return [_figure(path, caption) for path, caption in zip(paths, captions, strict=True)]
 
 
-def _data_uri(path: Path) -> tuple[str, str]:
-    """A picture as data, and its class attribute where it is pixel art."""
+def _figure(path: Path, caption: str) -> _Figure:
     picture = read_picture(path)
     is_pixel_art = max(picture.size) <= PIXEL_ART
+    # A photograph is much larger as PNG; a small drawing has stains as JPEG.
     kind = "png" if max(picture.size) <= SIDE else "jpeg"
     picture.thumbnail((SIDE, SIDE))
     data = io.BytesIO()
     picture.save(data, kind)
-    return (
-        f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}",
-        ' class="pixels"' if is_pixel_art else "",
-    )
+    encoded = base64.b64encode(data.getvalue()).decode()
+    uri = f"data:image/{kind};base64,{encoded}"
+    return _Figure(uri=uri, is_pixel_art=is_pixel_art, caption=caption)
 
 
-def _answers(answers: Sequence[Prediction], controls: Collection[str]) -> str:
-    """A row for each question (about its picture), a column for each method; what is not fully
-    right is underlined.
-    """
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """A row of the answers: what was asked, and every method's answer in the order of columns."""
+
+    question: str
+    about: str
+    """The task, and the picture's name where there is one."""
+    expected: str
+    given: tuple[Prediction | None, ...]
+
+
+def _by_question(answers: Sequence[Prediction]) -> tuple[list[str], list[_Question]]:
+    """The methods, and a row for each question (about its picture)."""
     methods = list(dict.fromkeys(p.method for p in answers))
-    rows: dict[tuple, dict[str, Prediction]] = {}
+    found: dict[tuple[str, str, str | None, str], dict[str, Prediction]] = {}
     for p in answers:
-        rows.setdefault((p.task, p.question, p.picture, p.expected), {})[p.method] = p
-    head = "".join(f"<th{_control(m, controls)}>{_label(m, controls)}</th>" for m in methods)
-    lines = []
-    for (task, question, picture, expected), given in rows.items():
-        about = f"{task}, {Path(picture).name}" if picture else task
-        asked = (
-            f"<td>{escape(question)}<br><span"
-            f' class="note">{escape(about)}</span></td><td>{escape(expected)}</td>'
+        found.setdefault((p.task, p.question, p.picture, p.expected), {})[p.method] = p
+    rows = [
+        _Question(
+            question=question,
+            about=f"{task}, {Path(picture).name}" if picture else task,
+            expected=expected,
+            given=tuple(by_method.get(method) for method in methods),
         )
-        lines.append(f"<tr>{asked}{''.join(_answer(given.get(m)) for m in methods)}</tr>")
-    body = f"<tr><th>question</th><th>expected</th>{head}</tr>{''.join(lines)}"
-    return (
-        f"<details><summary>{len(rows)} questions</summary><div"
-        f' class="wide"><table>{body}</table></div></details>'
-    )
+        for (task, question, picture, expected), by_method in found.items()
+    ]
+    return methods, rows
 
 
-def _answer(p: Prediction | None) -> str:
-    if p is None:
-        return "<td>-</td>"
-    wrong = ' class="wrong"' if p.score is not None and p.score < 1 else ""
-    return f"<td><span{wrong}>{escape(p.given)}</span></td>"
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,  # jinja2's default escapes nothing
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.globals |= {"number": _number, "figures": _figures, "by_question": _by_question}
+_TEMPLATE = _ENVIRONMENT.get_template("page.html.jinja")

@@ -1,8 +1,8 @@
-"""Every prediction beside its score, one JSON line each, so that anyone can recount and a stopped
-benchmark goes on.
+"""Every prediction with its score, one JSON line each: scores can be computed again from them, and
+a benchmark that was stopped can be resumed.
 
-    {"run": "3f2a...", "row": 1, "rows": 160, "concept": "bo", "method": "joint", "task": "vqa", "question": ..., "expected": ...,
-     "given": ..., "score": 1.0, "picture": "bo/0.png"}
+    {"run": "3f2a...", "row": 1, "rows": 160, "concept": "bo", "method": "joint", "task": "vqa",
+     "question": ..., "expected": ..., "given": ..., "score": 1.0, "picture": "bo/0.png"}
 
 A concept and method are measured together and appended together: `rows` lines, of which this is
 number `row`. What a crash left of them is dropped when the file is opened again.
@@ -21,9 +21,7 @@ from unictoken.core.errors import UserError
 
 
 class PredictionsError(UserError):
-    """A file of predictions that cannot be read or gone on with: where, what was found, what to
-    do.
-    """
+    """A file of predictions that cannot be read or resumed: where, what was found, what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +35,9 @@ class Prediction:
     """Or the prompt."""
     expected: str
     given: str
-    """What the model said; for a picture, what the judge read off it."""
+    """The model's answer; for a drawing, what the judge read in it."""
     score: float | None
-    """None: could not be scored (a verdict that nobody can read). Never counted as nought."""
+    """None: could not be scored (a verdict that nobody can read). Never counted as zero."""
     picture: str | None = None
     """Path of the picture that was asked about or drawn: from the dataset's folder, or from the
     run's.
@@ -90,6 +88,7 @@ class Predictions:
         whole = "".join(
             line.to_json() for group in self._groups.values() for line in group
         ).encode()
+        # Only a file that a crash cut short is written again.
         if self.path.exists() and self.path.stat().st_size != len(whole):
             write_aside(self.path, whole)
 
@@ -126,7 +125,7 @@ def append(path: Path, text: str) -> None:
         file.truncate(sum(len(line) + 1 for line in whole_lines(path)))
         file.write(text.encode())
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(file.fileno())  # measuring a concept takes minutes: it must survive a power cut
 
 
 def whole_lines(path: Path) -> list[bytes]:

@@ -1,5 +1,5 @@
-"""What a benchmark found, for people: the numbers, the table with its intervals, the differences,
-the page.
+"""A benchmark's results for its readers: the numbers, the table with intervals, the differences
+between methods, the page.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from unictoken.core.disk import write_aside
 from unictoken.core.text import markdown
@@ -17,10 +18,13 @@ from unictoken.measure.benchmark import Benchmark
 from unictoken.measure.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
-    "recognition", "recognition_hard", "recognition_twins", "vqa", "text_qa", "facts", "vqa_judged", "text_qa_judged", "facts_judged",
+    "recognition", "recognition_hard", "recognition_twins",
+    "vqa", "text_qa", "facts", "vqa_judged", "text_qa_judged", "facts_judged",
     "choice", "vqa_choice", "text_qa_choice",
-    "name_recall", "name_precision", "attributes", "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
-    "identity_preview", "shade_preview", "palette_preview", "prompt_preview", "knowledge_preview", "unchanged",
+    "name_recall", "name_precision", "attributes",
+    "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
+    "identity_preview", "shade_preview", "palette_preview", "prompt_preview", "knowledge_preview",
+    "unchanged",
 )  # fmt: skip
 
 
@@ -35,7 +39,7 @@ def commit() -> str:
         return "unknown"
 
 
-def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
+def over_concepts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Estimate]]:
     """Method -> metric -> mean over concepts with its 95 % interval."""
     found: dict[str, dict[str, list[float]]] = {}
     for row in rows:
@@ -49,15 +53,16 @@ def over_concepts(rows: Sequence[Mapping]) -> dict[str, dict[str, Estimate]]:
 
 
 def differences(
-    rows: Sequence[Mapping], first: str, columns: Sequence[str]
+    rows: Sequence[Mapping[str, Any]], first: str, columns: Sequence[str]
 ) -> dict[str, dict[str, Estimate]]:
     """The first method minus each other one, paired over the concepts that both were measured
     on.
     """
-    by_method: dict[str, dict[str, Mapping]] = {}
+    by_method: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         by_method.setdefault(row["method"], {})[row["concept"]] = row
-    own, found = by_method.pop(first), {}
+    own = by_method.pop(first)
+    found: dict[str, dict[str, Estimate]] = {}
     for method, others in by_method.items():
         for column in columns:
             both = [c for c in own if c in others and column in own[c] and column in others[c]]
@@ -108,14 +113,14 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
     notes = (made, *benchmark.notes())
     shown = page.table(means, columns, controls=settings.controls)
     paired = page.table(compared, columns, signed=True)
-    told = [
+    parts = [
         *map(markdown, notes),
         shown,
         "Paired over concepts (palette is a distance: less is better):",
         paired,
         "",
     ]
-    write_aside(out.with_suffix(".md"), "\n\n".join(told).encode())
+    write_aside(out.with_suffix(".md"), "\n\n".join(parts).encode())
     if settings.page:
         sheets = tuple(sheet(benchmark, c) for c in benchmark.concepts[: settings.page_concepts])
         shown_page = page.Page(
@@ -152,7 +157,7 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
         name=concept.name,
         references=concept.pictures,
         drawn={
-            name: tuple(benchmark.folder / p.picture for p in found)
+            name: tuple(benchmark.folder / p.picture for p in found if p.picture)
             for name, found in drawn.items()
             if found
         },
@@ -163,7 +168,7 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
     )
 
 
-def _similarities(means: Mapping[str, Mapping]) -> list[str]:
+def _similarities(means: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     """Scores by encoders carry their printed names."""
     return [metric for numbers in means.values() for metric in numbers if "(" in metric]
 

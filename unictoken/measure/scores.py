@@ -1,4 +1,4 @@
-"""From kept predictions to numbers, so that anyone can recount."""
+"""Scores from the predictions in a file, so that anyone can compute them again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
     """Every metric of one concept and method, from its predictions.
 
     recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same
-    against twins. palette: RGB distance of the fur from its exact shade; shade: whether that is the
-    nearest of the world's shades. knowledge counts only drawings that show all that the fact tells.
-    *_bleu: char-BLEU of free answers.
+    against near-duplicates (the grade 'twin'). palette: RGB distance of the fur from its exact
+    shade; shade: whether that is the nearest of the world's shades. knowledge counts only drawings
+    that show all that the fact tells. *_bleu: char-BLEU of free answers.
     """
     by_task: dict[str, list[Prediction]] = {}
     for p in predictions:
@@ -53,23 +53,25 @@ def _scored(predictions: list[Prediction]) -> bool:
 
 
 def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
-    """Weighted recognition against look-alikes that words can tell apart, and against twins."""
+    """Weighted recognition: against easy and hard negatives, hard ones alone, and near-duplicates,
+    which no description tells apart from the concept (the grade 'twin').
+    """
     asked = {
         task: found
         for task, found in by_task.items()
         if task == "positive" or task.startswith("negative_")
     }
-    said = {
+    said_yes = {
         task.removeprefix("negative_"): [p.given.startswith(YES) for p in found]
         for task, found in asked.items()
     }
-    if "positive" not in said:
+    if "positive" not in said_yes:
         return {}
-    ordinary = [grade for grade in said if grade not in ("positive", "twin")]
-    hard, twins = ([grade for grade in said if grade == wanted] for wanted in ("hard", "twin"))
+    ordinary = [grade for grade in said_yes if grade not in ("positive", "twin")]
+    hard, twins = ([grade for grade in said_yes if grade == wanted] for wanted in ("hard", "twin"))
     groups = {"recognition": ordinary, "recognition_hard": hard, "recognition_twins": twins}
     return {
-        name: metrics.recognition(said, negatives=grades)["weighted"]
+        name: metrics.recognition(said_yes, negatives=grades)["weighted"]
         for name, grades in groups.items()
         if grades
     }
@@ -78,11 +80,11 @@ def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
 def _naming(
     by_task: Mapping[str, list[Prediction]], numbers: Mapping[str, float]
 ) -> dict[str, float]:
-    """How captions use the concept's name: recall over its pictures (MyVLM), and of all that name
-    it the share where it is there.
+    """How captions use the concept's name. Recall: the fraction of its pictures whose caption names
+    it (MyVLM); precision: the fraction of its pictures among all whose caption names it.
 
-    Learned tokens name it by its marker, controls in words by the plain word; no numbers where that
-    is a word which the base says of these pictures anyway.
+    With learned tokens its marker counts, in controls the plain word; no numbers where the base
+    writes that word about these pictures anyway.
     """
     if "caption" not in numbers:
         return {}

@@ -1,8 +1,8 @@
 """The named scores of drawings that are made with an encoder.
 
-A CLIP-I says nothing without its encoder and how the references are met: ViT-B/32 with every single
-one in one paper, ViT-L/14 with their mean in another. So a score is a preset, and its title, which
-names both, is printed with it.
+A CLIP-I says nothing without its encoder and how drawings are compared with the references:
+ViT-B/32 with every single one in one paper, ViT-L/14 with their mean in another. So a score is a
+preset, and its title, which names both, is printed with it.
 
     clip = load_encoder("clip-vit-b32")
     similarity("clip_i", clip, drawn, references)   ->  {"CLIP-I (ViT-B/32, pairwise)": .71}
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -23,7 +23,7 @@ from unictoken.measure.metrics import (
     mean_reference_similarity,
     pairwise_similarity,
 )
-from unictoken.model.encoders import ENCODERS, Encoder, EncoderError
+from unictoken.model.encoders import ENCODERS, Encoder, EncoderError, TextEncoder
 
 Comparison = Literal["pairwise", "mean reference", "prompts"]
 COMPARE: dict[Comparison, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -66,8 +66,13 @@ def similarity(
     drawn: Sequence[Image.Image],
     compared: Sequence[Image.Image] | Sequence[str],
 ) -> dict[str, float]:
-    """The score under its printed name. `compared`: the reference pictures, or for CLIP-T one
-    prompt for each drawn picture.
+    """The score under its printed name.
+
+    Args:
+        preset: a key of `PRESETS`.
+        encoder: the one that the preset names (`load_encoder`).
+        drawn: the pictures to be scored.
+        compared: the reference pictures, or for CLIP-T one prompt for each drawn picture.
     """
     if preset not in PRESETS:
         raise EncoderError(f"score '{preset}': unknown. Expected one of {', '.join(PRESETS)}.")
@@ -77,5 +82,9 @@ def similarity(
             f"score '{preset}': found encoder '{encoder.name}', expected '{made.encoder}'. Another"
             " encoder's number is another score."
         )
-    met = encoder.texts(compared) if made.compare == "prompts" else encoder.pictures(compared)
-    return {made.name: COMPARE[made.compare](encoder.pictures(drawn), met)}
+    # A preset that compares with prompts names an encoder that reads texts.
+    if made.compare == "prompts":
+        features = cast(TextEncoder, encoder).texts(cast(Sequence[str], compared))
+    else:
+        features = encoder.pictures(cast(Sequence[Image.Image], compared))
+    return {made.name: COMPARE[made.compare](encoder.pictures(drawn), features)}

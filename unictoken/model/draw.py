@@ -23,7 +23,7 @@ class Draw:
     """
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.temperature:
             within(
                 "drawing: temperature (0 takes the likeliest)", self.temperature, LEAST_TEMPERATURE

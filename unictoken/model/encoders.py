@@ -38,6 +38,12 @@ class Encoder(Protocol):
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray: ...
 
 
+class TextEncoder(Encoder, Protocol):
+    """One that turns texts into features of the same space too."""
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class BaseEncoder:
     """The base's own features: its last hidden state after it has read a picture's image ids.

@@ -24,7 +24,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -165,12 +165,12 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
     return Path(path)
 
 
-def read_header(path: str | Path) -> dict:
+def read_header(path: str | Path) -> dict[str, Any]:
     """What a concept file says about itself."""
     return _open(Path(path))[0]
 
 
-def _open(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     check_file(path, ConceptError, "a concept file such as checkpoints/concepts/bo.safetensors")
     try:
         with safe_open(path, "np") as file:
@@ -212,7 +212,7 @@ def _open(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     return header, tensors
 
 
-def _check_header(header: dict, path: Path) -> None:
+def _check_header(header: dict[str, Any], path: Path) -> None:
     """Every key there, each of its type, and no other."""
     optional = SOMETIMES | (SINCE_2 if header["format"] > 1 else {})
     for key, kind in (
@@ -264,7 +264,7 @@ def _check_header(header: dict, path: Path) -> None:
         )
 
 
-def check_base_known(header: dict, path: str | Path) -> None:
+def check_base_known(header: Mapping[str, Any], path: str | Path) -> None:
     """Imported rows are put on a base only if the importer named it: the rows themselves do not
     show where they mean something.
     """
@@ -310,7 +310,7 @@ def check_base(concept: ConceptTokens, base: Base) -> None:
     _check_base(known, base, concept.marker)
 
 
-def _check_base(header: Mapping, base: Base, path: str | Path) -> None:
+def _check_base(header: Mapping[str, Any], base: Base, path: str | Path) -> None:
     """Refuse a concept of another base, and say in one line what format 1 cannot tell."""
     check_base_known(header, path)
     found = header["base_fingerprint"]
@@ -344,7 +344,7 @@ def _check_rows(rows: np.ndarray, key: str, expected: tuple[int, ...], path: Pat
         raise ConceptError(f"{path}: '{key}' holds values that are not finite. Learn it again.")
 
 
-def _check_prompts(prompts: dict, path: Path) -> None:
+def _check_prompts(prompts: dict[str, Any], path: Path) -> None:
     """Each prompt a text, with slots of roles and no others; that for drawing may be null."""
     known = {"{" + role + "}" for role in ROLES}
     for key, value in prompts.items():
@@ -360,7 +360,7 @@ def _check_prompts(prompts: dict, path: Path) -> None:
             )
 
 
-def check(path: str | Path) -> tuple[dict, dict[str, list[int]]]:
+def check(path: str | Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
     """The header of a file that is whole, and the shape of each of its tensors; torch is not
     needed.
     """
@@ -368,7 +368,7 @@ def check(path: str | Path) -> tuple[dict, dict[str, list[int]]]:
     return header, {key: list(rows.shape) for key, rows in tensors.items()}
 
 
-def _checked(path: Path, width: int | None = None) -> tuple[dict, dict[str, np.ndarray]]:
+def _checked(path: Path, width: int | None = None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and tensors that are all there and as the header says; `width`: the base's, where it
     is known.
     """

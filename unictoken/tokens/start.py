@@ -25,13 +25,25 @@ def start_rows(
     description: str = "",
     crops_NK: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(rows_in, rows_out), both [P, D] in fp32.
+    """Initial rows of a concept: (rows_in, rows_out), both [P, D] in fp32.
 
-    The name begins as the mean of the class noun's rows; soft tokens begin from the image ids of
-    the pictures (generation tokens from those of `crops_NK`, where there are some): the most
-    frequent ones ('frequent'), centres of their rows ('k_means'), or as the words of the
-    description and then the most frequent ones ('described'); with 'noun' they begin as the name
-    does, with a little noise. Every head row begins as the mean of the class noun's head rows.
+    The name begins as the mean of the class noun's input rows, and every head row as the mean of
+    its head rows. Where the soft tokens begin, `start` says.
+
+    Args:
+        base: what the concept is learned on.
+        class_noun: its ordinary kind, such as 'dog'.
+        image_ids_NK: image ids of the reference pictures.
+        counts: rows by role, in the order of the rows.
+        start: where the soft tokens begin:
+            'frequent': as the input rows of the image ids that most pictures have;
+            'k_means': as centres of the input rows of all the image ids;
+            'described': as the words of `description`, and then as 'frequent';
+            'noun': as the name does, with a little noise.
+        seed: of the noise and of the first centres.
+        description: the concept in words, for 'described'.
+        crops_NK: image ids of the pictures cut to the concept, from which generation tokens
+            begin; None: from `image_ids_NK`, as the others.
     """
     generator = torch.Generator().manual_seed(seed)
     if not class_noun.strip():
@@ -53,9 +65,17 @@ def start_rows(
 
 
 def _soft_rows(
-    base: Base, image_ids_NK, noun_D, k: int, start: Start, description: str, generator
+    base: Base,
+    image_ids_NK: torch.Tensor,
+    noun_D: torch.Tensor,
+    k: int,
+    start: Start,
+    description: str,
+    generator: torch.Generator,
 ) -> torch.Tensor:
+    """The k rows [k, D] of one role (`start_rows`)."""
     if start == "noun":
+        # Equal rows would get equal gradients and stay equal.
         return noun_D + 0.1 * noun_D.std() * torch.randn(k, len(noun_D), generator=generator)
     if start in ("described", "frequent"):
         words = torch.tensor(
@@ -69,25 +89,32 @@ def _soft_rows(
 def centres_of_ids(
     base: Base, image_ids_N: torch.Tensor, k: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """k-means centres [k, D] of the ids' input rows, brought to the mean length of the rows of
-    words (UniCTokens' start).
+    """k-means centres [k, D] of the ids' input rows, scaled to the mean norm of the words' input
+    rows (UniCTokens' start).
 
-    A centre is shorter than what it is the centre of; a base reads rows by their length too.
+    The mean of different rows has a smaller norm than they have, and a base reads the norm too.
+
+    Args:
+        base: whose input rows they are.
+        image_ids_N: image ids; one that stands several times counts as often.
+        k: the number of centres.
+        generator: of the first centres.
     """
     points = base.embed(image_ids_N.to(base.device)).float().cpu()
     centres = k_means(points, k, generator)
     words = base.embed(torch.tensor(base.vocab.words, device=base.device)).float().cpu()
-    return torch.nn.functional.normalize(centres, dim=1) * words.norm(dim=1).mean()
+    scaled: torch.Tensor = torch.nn.functional.normalize(centres, dim=1) * words.norm(dim=1).mean()
+    return scaled
 
 
 def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:
-    """The k image ids that stand in the most pictures (a concept is what its pictures share); ties
-    by how often they stand.
+    """The k image ids that stand in the most pictures (a concept is what its pictures share); of
+    equals, those that stand most often.
 
     >>> frequent_ids(torch.tensor([[5, 5, 7, 8], [5, 7, 9, 9]]), 2)
     tensor([5, 7])
     """
-    distinct = image_ids_NK.unique()
+    distinct: torch.Tensor = torch.unique(image_ids_NK)
     pictures = torch.stack([(image_ids_NK == i).any(1).sum() for i in distinct])
     times = torch.stack([(image_ids_NK == i).sum() for i in distinct])
     order = (pictures * image_ids_NK.numel() + times).argsort(descending=True, stable=True)
@@ -101,15 +128,22 @@ def k_means(
     rounds: int = K_MEANS_ROUNDS,
     centres: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Centres [k, D] of the points, started on `centres` or on k random points; an empty cluster
-    keeps its centre.
+    """Lloyd's k-means: centres [k, D] of the points. An empty cluster keeps its centre.
+
+    Not scikit-learn's: it moves an empty cluster to the farthest point, and ours are often empty,
+    since the same image id stands in many places.
+
+    Args:
+        points_ND: the points; equal ones count as often as they stand.
+        k: the number of centres; more than there are points repeats some.
+        generator: picks the first centres among the points.
+        rounds: assignments and means; there is no test of convergence.
+        centres: the first centres [k, D], which stay as they are; None: k random points.
     """
-    order = torch.randperm(len(points_ND), generator=generator)
-    centres = (
-        points_ND[order.repeat(-(-k // len(order)))[:k]].clone()
-        if centres is None
-        else centres.clone()
-    )
+    if centres is None:
+        order = torch.randperm(len(points_ND), generator=generator)
+        centres = points_ND[order.repeat(-(-k // len(order)))[:k]]
+    centres = centres.clone()
     for _ in range(rounds):
         own = nearest(points_ND, centres)
         count = torch.bincount(own, minlength=k)
