@@ -29,9 +29,9 @@ from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.program import run_program
 from unictoken.data.sequence import IGNORE, Batch
+from unictoken.learn.engine import TorchEngine
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
-from unictoken.learn.stages import TorchEngine
 from unictoken.measure.results import commit
 from unictoken.model import budget
 from unictoken.model.base import Base, EarlyFusionModel, usual_device

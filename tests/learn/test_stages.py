@@ -3,8 +3,10 @@ import torch
 
 from unictoken.concept.tokens import Prompts
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.concept import learn_concept, prepare
+from unictoken.learn.concept import prepare
+from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
+from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.stages import batch_of, learn, learning_rate
 
 IN_TURNS = Method(
@@ -93,7 +95,7 @@ def test_the_learning_rate_falls_to_a_tenth():
 def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
     before = {name: tensor.clone() for name, tensor in base.model.state_dict().items()}
     start = prepare(base, toy.source, short_method, seed=0).learner.current().detach()
-    learned = learn_concept(base, toy.source, short_method)
+    learned = OptimizeRows(short_method).fit(base, [toy.source], run=Run()).concept
     after = base.model.state_dict()
     assert before.keys() == after.keys() and all(
         torch.equal(tensor, after[name]) for name, tensor in before.items()
@@ -104,7 +106,8 @@ def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
 
 def test_learning_is_a_function_of_its_seed(base, toy, short_method):
     first, again, other = (
-        learn_concept(base, toy.source, short_method, seed=seed) for seed in (0, 0, 1)
+        OptimizeRows(short_method).fit(base, [toy.source], run=Run(seed=seed)).concept
+        for seed in (0, 0, 1)
     )
     assert torch.equal(first.rows_in, again.rows_in) and torch.equal(first.rows_out, again.rows_out)
     assert not torch.equal(first.rows_in, other.rows_in)
@@ -124,7 +127,8 @@ def test_learning_lowers_the_loss(base, toy):
         stages=(Stage(steps=25, batch=4, lr=0.1, tasks={"recognise": 1.0}),),
     )
     losses = []
-    learn_concept(base, toy.source, method, on_step=lambda progress: losses.append(progress.loss))
+    run = Run(show=lambda progress: losses.append(progress.loss))
+    OptimizeRows(method).fit(base, [toy.source], run=run)
     assert len(losses) == 25 and sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 

@@ -14,13 +14,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "train"))
 
-import run as program
+import engine as distributed
 
 from unictoken.data.sequence import Batch
+from unictoken.learn.engine import Engine, TorchEngine
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
+from unictoken.learn.run import base_of
 from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.learn.stages import Engine, TorchEngine
 from unictoken.model.base import Base
 
 WAYS = {
@@ -73,12 +74,12 @@ def try_way(folder: str, way: dict) -> dict:
     again, _, resumed = start(settings)
     resumed.load(saved, 2)
     resumed_losses = steps(again, resumed, 2)
-    program.drop_shards(again)
+    distributed.drop_shards(again)
     return {
         "losses": losses,
         "resumed": resumed_losses,
         "second stage": second,
-        "held": program.everywhere(held(base), torch.distributed.ReduceOp.MAX),
+        "held": distributed.everywhere(held(base), torch.distributed.ReduceOp.MAX),
         "held after dropping": held(again),
         "image tokenizer is whole": all(
             torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()
@@ -86,15 +87,15 @@ def try_way(folder: str, way: dict) -> dict:
     }
 
 
-def start(settings: RunConfig) -> tuple[Base, program.OneEngine, program.DeepSpeedEngine]:
-    base = program.base_of(settings)
-    engines = program.OneEngine(settings)
+def start(settings: RunConfig) -> tuple[Base, distributed.OneEngine, distributed.DeepSpeedEngine]:
+    base = base_of(settings)
+    engines = distributed.OneEngine(settings)
     return base, engines, engines(learner_of(base), STAGE)
 
 
 def without_deepspeed(folder: str) -> dict:
     """Losses of four steps and of a second stage's three, each process for itself."""
-    base = program.base_of(
+    base = base_of(
         RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, dtype="fp32")
     )
     engine = TorchEngine(learner_of(base), STAGE)
@@ -117,7 +118,7 @@ def steps(base: Base, engine: Engine, count: int, *, share: slice | None = None)
     """Losses of steps on a share of the batch; None: this process's."""
     batch, share = (
         batch_of(base),
-        share or slice(torch.distributed.get_rank(), None, program.world_size()),
+        share or slice(torch.distributed.get_rank(), None, distributed.world_size()),
     )
     part = Batch(batch.ids_BT[share], batch.labels_BT[share])
     return [engine.step(part, torch.ones(len(part.ids_BT)), STAGE.lr) for _ in range(count)]
@@ -129,7 +130,7 @@ if __name__ == "__main__":
     parser.add_argument("out")
     parser.add_argument("--local_rank", type=int, default=0)
     options = parser.parse_args()
-    rank = program.start_processes()
+    rank = distributed.start_processes()
     found = {
         "without": without_deepspeed(options.base),
         "ways": {name: try_way(options.base, way) for name, way in WAYS.items()},
@@ -138,4 +139,4 @@ if __name__ == "__main__":
         Path(options.out).write_text(json.dumps(found), encoding="utf-8")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
-    program.launch().leave()
+    distributed.launch().leave()

@@ -19,7 +19,6 @@ from unictoken.learn.methods import Method, Stage, Strangers
 from unictoken.learn.negatives import gather
 from unictoken.learn.observe import captions, observe
 from unictoken.learn.outside import decibels_of, note_of
-from unictoken.learn.stages import Progress, learn
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
 
@@ -169,25 +168,6 @@ def starts_of_stages(
             )
 
     return begin
-
-
-def learn_concept(
-    base: Base,
-    source: Source,
-    method: Method,
-    *,
-    seed: int = 0,
-    strangers: Strangers | None = None,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-) -> ConceptTokens:
-    """Learn a concept in this process. `train/run.py` does the same with DeepSpeed, and can be
-    stopped and resumed.
-    """
-    lesson = prepare(base, source, method, seed=seed, strangers=strangers)
-    begin = starts_of_stages(base, source, method, seed=seed)
-    for progress in learn(lesson.learner, method, lesson.examples, seed=seed, on_stage=begin):
-        on_step(progress)
-    return signed(keep(base, source, method, lesson.learner, seed=seed), source, lesson)
 
 
 def signed(

@@ -6,28 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 
 from unictoken.data.sequence import Batch, pad
+from unictoken.learn.engine import Engine, TorchEngine
 from unictoken.learn.examples import DRAWING, Examples, named_rows, tasks_of_batch
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method, Stage
-
-
-class Engine(Protocol):
-    """One optimiser step on a share of a batch."""
-
-    def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
-        """Train on this process's examples; gives the loss of the whole batch."""
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """rows, exp_avg, exp_avg_sq: what `load` takes to go on exactly."""
-
-    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
-        """Go on from a state after `steps` steps of the stage."""
 
 
 @dataclass(frozen=True)
@@ -38,49 +25,6 @@ class Progress:
     stage: str
     loss: float
     lr: float
-
-
-class TorchEngine:
-    """One process, plain torch."""
-
-    def __init__(self, learner: Learner, stage: Stage):
-        self.learner = learner
-        self.optimiser = adamw(learner, stage)
-
-    def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
-        device = self.learner.rows.device
-        self.optimiser.param_groups[0]["lr"] = lr
-        loss = self.learner(
-            batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device)
-        )
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
-        return loss.item()
-
-    def state(self) -> dict[str, torch.Tensor]:
-        moments = self.optimiser.state[self.learner.rows]
-        return {
-            "rows": self.learner.rows,
-            "exp_avg": moments["exp_avg"],
-            "exp_avg_sq": moments["exp_avg_sq"],
-        }
-
-    @torch.no_grad()
-    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
-        rows = self.learner.rows
-        rows.copy_(tensors["rows"])
-        moments = {name: tensors[name].to(rows.device) for name in ("exp_avg", "exp_avg_sq")}
-        self.optimiser.state[rows] = {"step": torch.tensor(float(steps)), **moments}
-
-
-def adamw(learner: Learner, stage: Stage) -> torch.optim.AdamW:
-    return torch.optim.AdamW([learner.rows], **adamw_settings(stage))
-
-
-def adamw_settings(stage: Stage) -> dict[str, float]:
-    """AdamW's own, of a stage: what its group of parameters begins with."""
-    return {"lr": stage.lr, "eps": stage.eps, "weight_decay": stage.weight_decay}
 
 
 def batch_of(
