@@ -20,6 +20,7 @@ LAYERS = (
     "unictoken.core.disk",
     "unictoken.core.shipped",
     "unictoken.core.config",
+    "unictoken.core.zero",
     "unictoken.core.launch",
     "unictoken.core.text",
     "unictoken.core.pictures",

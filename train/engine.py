@@ -110,7 +110,8 @@ class DeepSpeedEngine(TorchEngine):
 
     def __init__(self, learner: Learner, stage: Stage, settings: RunConfig):
         super().__init__(learner, stage)
-        self.sharded = settings.zero_stage > 0  # else DeepSpeed steps the optimiser as it is
+        # else DeepSpeed steps the optimiser as it is
+        self.sharded = settings.zero.shards_optimiser
         set_image_tokenizer_apart(learner)
         self.engine, *_ = deepspeed.initialize(
             model=learner,
@@ -210,21 +211,12 @@ def drop_shards(base: Base) -> None:
 
 
 def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
-    """DeepSpeed's settings, from ours, once. Buckets are for the rows, `rows_size` values; at stage
-    3 the base is sharded and they stay whole.
-    """
-    zero = {
-        "stage": settings.zero_stage,
-        "reduce_bucket_size": rows_size,
-        "stage3_param_persistence_threshold": rows_size + 1,
-    }
-    if settings.offload == "cpu":
-        zero["offload_param"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+    """DeepSpeed's settings, from ours, once; `rows_size` values are trained."""
     return {
         "train_batch_size": stage.batch,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": 0.0,
-        "zero_optimization": zero,
+        "zero_optimization": settings.zero.config(rows_size, pin_memory=torch.cuda.is_available()),
         "bf16": {"enabled": base_dtype(settings) == torch.bfloat16},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,

@@ -158,14 +158,13 @@ def learn_together(base: Base, settings: RunConfig, source: Source, rank: int) -
             first_process=rank == 0,
             stop_asked=stop,
             show=bar.show,
-            # a sharded base speaks only when all processes do
-            show_drawings=settings.zero_stage < 3,
+            show_drawings=settings.zero.draws_while_learning,
         )
 
 
 def report(base: Base, settings: RunConfig, learned: Learned) -> None:
     """Measure what was learned, write it, and print the report."""
-    if settings.zero_stage == 3:  # the engine has sharded it, and only this process measures
+    if settings.zero.shards_base:  # the engine has sharded it, and only this process measures
         drop_shards(base)
         base = base_of(settings)
     with keeping(lambda: kept_of_measuring(settings)):

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import torch
 
-from unictoken.core.config import ConfigError
 from unictoken.data.source import Source
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import RunFolder
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import Learned, OptimizeRows
-from unictoken.learn.settings import BF16_UNSHARDED, RunConfig, source_of
+from unictoken.learn.settings import RunConfig, source_of
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base, dtype_named, load_base
 
@@ -25,8 +24,7 @@ def base_dtype(settings: RunConfig) -> torch.dtype:
 def base_of(settings: RunConfig) -> Base:
     """The config's base, as it learns."""
     dtype = base_dtype(settings)
-    if dtype == torch.bfloat16 and settings.zero_stage == 0:
-        raise ConfigError(BF16_UNSHARDED)
+    settings.zero.check_dtype(bf16=dtype == torch.bfloat16)
     base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=dtype)
     if settings.gradient_checkpointing:
         base.model.recompute_activations()
@@ -71,7 +69,7 @@ def run(
         distractors=settings.strangers,
         engine=engine,
         share=share,
-        prefix_cache=not (settings.zero_stage == 3 or settings.gradient_checkpointing),
+        prefix_cache=settings.zero.caches_pictures,
         stop_asked=stop_asked,
         show=show,
         folder=folder,
