@@ -26,7 +26,8 @@ from deepspeed.utils import (
 
 from unictoken.core.config import ConfigError
 from unictoken.core.launch import Launch, read_launch
-from unictoken.learn.engine import MOMENTS, TorchEngine, adamw_settings
+from unictoken.data.sequence import Batch
+from unictoken.learn.engine import MOMENTS, TorchEngine, adamw_settings, loss_of
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import base_dtype
@@ -120,12 +121,9 @@ class DeepSpeedEngine(TorchEngine):
             config=deepspeed_config(stage, settings, learner.rows.numel()),
         )
 
-    def step(self, batch, weights_B: torch.Tensor, lr: float) -> float:
+    def step(self, batch: Batch, lr: float) -> float:
         self._set_lr(lr)
-        device = self.engine.device
-        loss = self.engine(
-            batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device)
-        )
+        loss = loss_of(self.engine, batch, self.engine.device)
         self.engine.backward(loss)
         self.engine.step()
         return everywhere(loss.detach().float(), torch.distributed.ReduceOp.SUM) / world_size()

@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from unictoken.data.sequence import Batch
 from unictoken.learn.engine import Engine, TorchEngine
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
+from unictoken.learn.objective import cross_entropy
 from unictoken.learn.run import base_of
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.model.base import Base
@@ -39,7 +41,7 @@ STAGE = Stage(steps=4, batch=4, lr=1e-2)
 def learner_of(base: Base) -> Learner:
     """Three rows on a base, always the same."""
     rows = torch.randn(2, 3, base.width, generator=torch.Generator().manual_seed(0)) / 10
-    return Learner(base, base.vocab.reserved[:3], *rows)
+    return Learner(base, base.vocab.reserved[:3], *rows, loss=cross_entropy)
 
 
 def batch_of(base: Base) -> Batch:
@@ -48,7 +50,7 @@ def batch_of(base: Base) -> Batch:
         base.vocab.size, (STAGE.batch, 24), generator=torch.Generator().manual_seed(1)
     )
     ids[:, 2:5] = torch.tensor(base.vocab.reserved[:3])
-    return Batch(ids, ids)
+    return Batch(ids, ids, torch.ones(STAGE.batch))
 
 
 def held(base: Base) -> int:
@@ -120,8 +122,8 @@ def steps(base: Base, engine: Engine, count: int, *, share: slice | None = None)
         batch_of(base),
         share or slice(torch.distributed.get_rank(), None, distributed.world_size()),
     )
-    part = Batch(batch.ids_BT[share], batch.labels_BT[share])
-    return [engine.step(part, torch.ones(len(part.ids_BT)), STAGE.lr) for _ in range(count)]
+    part = batch.each(itemgetter(share))
+    return [engine.step(part, STAGE.lr) for _ in range(count)]
 
 
 if __name__ == "__main__":

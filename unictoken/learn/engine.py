@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
+from torch import nn
 
 from unictoken.data.sequence import Batch
 from unictoken.learn.learner import Learner
@@ -18,7 +19,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class Engine(Protocol):
     """One optimiser step on a share of a batch."""
 
-    def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
+    def step(self, batch: Batch, lr: float) -> float:
         """Train on this process's examples; gives the loss of the whole batch."""
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -35,12 +36,9 @@ class TorchEngine:
         self.learner = learner
         self.optimiser = torch.optim.AdamW([learner.rows], **adamw_settings(stage))
 
-    def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
-        device = self.learner.rows.device
+    def step(self, batch: Batch, lr: float) -> float:
         self.optimiser.param_groups[0]["lr"] = lr
-        loss = self.learner(
-            batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device)
-        )
+        loss = loss_of(self.learner, batch, self.learner.rows.device)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -59,6 +57,14 @@ class TorchEngine:
         rows.copy_(tensors["rows"])
         moments = {name: tensors[name].to(rows.device) for name in MOMENTS}
         self.optimiser.state[rows] = {"step": torch.tensor(float(steps)), **moments}
+
+
+def loss_of(module: nn.Module, batch: Batch, device: torch.device) -> torch.Tensor:
+    """The learner's loss, through whatever an engine has wrapped it in. Tensors are arguments of
+    their own: ZeRO stage 3 does not see those inside other objects.
+    """
+    batch = batch.each(lambda tensor: tensor.to(device))
+    return module(batch.ids_BT, batch.labels_BT, batch.weights_B, **batch.more)
 
 
 def adamw_settings(stage: Stage) -> dict[str, float]:

@@ -19,6 +19,7 @@ from unictoken.learn.learner import Learner
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method as Settings
 from unictoken.learn.methods import Stage
+from unictoken.learn.objective import CrossEntropy, ObjectiveOf
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
 from unictoken.learn.stop import Stopped
@@ -49,8 +50,8 @@ class OptimizeRows:
     learn, bit for bit.
     """
 
-    def __init__(self, settings: Settings):
-        self.settings = settings
+    def __init__(self, settings: Settings, *, objective: ObjectiveOf = CrossEntropy):
+        self.settings, self.objective = settings, objective
 
     def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Learned:
         """Learn one concept. Raises `Stopped` after saving when `run.stop_asked()` says so.
@@ -62,11 +63,17 @@ class OptimizeRows:
         """
         (source,) = concepts
         saved = run.folder.find(base, source)
-        lesson = prepare(base, source, self.settings, seed=run.seed, strangers=run.distractors)
+        lesson = prepare(
+            base,
+            source,
+            self.settings,
+            seed=run.seed,
+            strangers=run.distractors,
+            objective=self.objective,
+            prefix_cache=run.prefix_cache,
+        )
         run.folder.check(base, source, lesson)
         learner = lesson.learner
-        if not run.prefix_cache:
-            learner.picture_cache = None
         if saved:
             restore_rows(learner, saved, steps_within_stage(self.settings, saved.step))
 
@@ -95,8 +102,7 @@ class OptimizeRows:
         steps = learn(
             learner,
             settings,
-            lesson.examples,
-            seed=run.seed,
+            lesson.objective,
             engine=engines,
             first_step=first_step,
             share=run.share,
