@@ -27,9 +27,10 @@ from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.program import run_program
 from unictoken.data.sequence import IGNORE, Batch
+from unictoken.learn.engine import TorchEngine
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
-from unictoken.learn.stages import TorchEngine
+from unictoken.learn.objective import cross_entropy
 from unictoken.measure.results import commit
 from unictoken.model import budget
 from unictoken.model.base import Base, EarlyFusionModel, usual_device
@@ -139,7 +140,7 @@ def random_batch(base: Base, job: Job) -> Batch:
     labels = torch.full_like(ids, IGNORE)
     labels[: job.drawings, -picture:] = ids[: job.drawings, -picture:]
     labels[job.drawings :, -16:] = ids[job.drawings :, -16:]
-    return Batch(ids, labels)
+    return Batch(ids, labels, torch.ones(job.batch))
 
 
 def measured(device: str, run: Callable[[], None]) -> tuple[float, float]:
@@ -164,15 +165,16 @@ def measured(device: str, run: Callable[[], None]) -> tuple[float, float]:
 
 def measure_learning(base: Base, shape: Shape, job: Job, steps: int) -> dict:
     concept = random_concept(base, job.rows)
-    learner = Learner(base, base.vocab.reserved[: job.rows], concept.rows_in, concept.rows_out)
+    learner = Learner(
+        base, base.vocab.reserved[: job.rows], concept.rows_in, concept.rows_out, loss=cross_entropy
+    )
     engine, batch = (
         TorchEngine(learner, Stage(steps=steps, batch=job.batch)),
         random_batch(base, job),
     )
-    weights = torch.ones(job.batch)
-    engine.step(batch, weights, 1e-3)  # the first one warms up
+    engine.step(batch, 1e-3)  # the first one warms up
     seconds, peak = measured(
-        str(base.device.type), lambda: [engine.step(batch, weights, 1e-3) for _ in range(steps)]
+        str(base.device.type), lambda: [engine.step(batch, 1e-3) for _ in range(steps)]
     )
     return {
         "batch": job.batch,

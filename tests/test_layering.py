@@ -20,6 +20,7 @@ LAYERS = (
     "unictoken.core.disk",
     "unictoken.core.shipped",
     "unictoken.core.config",
+    "unictoken.core.zero",
     "unictoken.core.launch",
     "unictoken.core.text",
     "unictoken.core.pictures",
@@ -98,7 +99,7 @@ def test_programs_are_leaves(path):
 
 
 def test_only_train_knows_deepspeed():
-    assert [name_of(p) for p in PROGRAMS if "deepspeed" in imported(p)] == ["train.run"]
+    assert [name_of(p) for p in PROGRAMS if "deepspeed" in imported(p)] == ["train.engine"]
 
 
 def test_readme_lists_the_parts_in_this_order():

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from functools import cache
 from typing import NoReturn
 
 from unictoken.core.program import interruptible, keeping, run_program
@@ -20,191 +19,30 @@ from unictoken.core.program import interruptible, keeping, run_program
 if __name__ == "__main__":
     interruptible("train/run.py")  # in the seconds of the imports below
 
-import torch
-
-# read when DeepSpeed is imported
-os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
-# DeepSpeed 0.19 decorates an optimiser that is not used here with torch.compile, whose import takes
-# a second and ends the run where the locale is not UTF-8 (torch 2.13 reads its templates in the
-# locale's encoding). Nothing here is compiled.
-os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-
-import deepspeed
-from deepspeed.utils import (
-    safe_get_full_fp32_param,
-    safe_get_full_optimizer_state,
-    safe_set_full_fp32_param,
-    safe_set_full_optimizer_state,
+from engine import (
+    OneEngine,
+    anywhere,
+    drop_shards,
+    launch,
+    leave_processes,
+    start_processes,
+    world_size,
 )
 
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
-from unictoken.core.launch import Launch, asked_of_accelerate, read_launch
+from unictoken.core.launch import asked_of_accelerate
 from unictoken.core.progress import hide_bars
+from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
-from unictoken.learn.learner import Learner
-from unictoken.learn.methods import Stage
-from unictoken.learn.run import base_dtype, base_of, run
+from unictoken.learn.run import Learned, base_of, run
 from unictoken.learn.settings import RunConfig, source_of
-from unictoken.learn.stages import TorchEngine, adamw_settings
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import finish
 from unictoken.model.base import Base
 from unictoken.model.memory import keep_freed_memory
 
 PROGRAM = "train/run.py"
-MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-class DeepSpeedEngine(TorchEngine):
-    """One optimiser step over all processes. The optimiser holds the concept's rows and nothing
-    else.
-    """
-
-    def __init__(self, learner: Learner, stage: Stage, settings: RunConfig):
-        super().__init__(learner, stage)
-        self.sharded = settings.zero_stage > 0  # else DeepSpeed steps the optimiser as it is
-        set_image_tokenizer_apart(learner)
-        self.engine, *_ = deepspeed.initialize(
-            model=learner,
-            model_parameters=[learner.rows],
-            optimizer=self.optimiser,
-            config=deepspeed_config(stage, settings, learner.rows.numel()),
-        )
-
-    def step(self, batch, weights_B: torch.Tensor, lr: float) -> float:
-        self._set_lr(lr)
-        device = self.engine.device
-        loss = self.engine(
-            batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device)
-        )
-        self.engine.backward(loss)
-        self.engine.step()
-        return everywhere(loss.detach().float(), torch.distributed.ReduceOp.SUM) / world_size()
-
-    def _set_lr(self, lr: float) -> None:
-        for group in self.engine.optimizer.param_groups:
-            group["lr"] = lr
-
-    def state(self) -> dict[str, torch.Tensor]:
-        if not self.sharded:
-            return super().state()
-        rows = self.learner.rows
-        return {
-            "rows": safe_get_full_fp32_param(rows),
-            **{m: safe_get_full_optimizer_state(rows, m) for m in MOMENTS},
-        }
-
-    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
-        """Put rows and moments back: a step of nothing creates Adam's state, then everything is
-        overwritten.
-        """
-        if not self.sharded:
-            return super().load(tensors, steps)
-        rows = self.learner.rows
-        nothing = torch.zeros(1, 2, dtype=torch.long, device=self.engine.device)
-        self._set_lr(0.0)
-        self.engine.backward(
-            self.engine(nothing, nothing, torch.zeros(1, device=self.engine.device))
-        )
-        self.engine.step()
-        safe_set_full_fp32_param(rows, tensors["rows"])
-        for moment in MOMENTS:
-            safe_set_full_optimizer_state(rows, tensors[moment], moment)
-        with torch.no_grad(), deepspeed.zero.GatheredParameters([rows], modifier_rank=0):
-            rows.copy_(tensors["rows"])
-        for state in self.optimiser.state.values():
-            state["step"] = torch.tensor(float(steps)) if torch.is_tensor(state["step"]) else steps
-
-    def begin(self, stage: Stage) -> None:
-        """Another stage with the same learner, as a new optimiser would begin it."""
-        for group in self.engine.optimizer.param_groups:
-            group.update(adamw_settings(stage))
-        held = self.learner.held
-        self.load({"rows": held, **{moment: torch.zeros_like(held) for moment in MOMENTS}}, 0)
-
-
-class OneEngine:
-    """Gives every stage the same engine: the hooks of one that is left behind would stay on the
-    rows, and gather their gradients too.
-    """
-
-    def __init__(self, settings: RunConfig):
-        self.settings, self.engine = settings, None
-
-    def __call__(self, learner: Learner, stage: Stage) -> DeepSpeedEngine:
-        if self.engine:
-            self.engine.begin(stage)
-        else:
-            self.engine = DeepSpeedEngine(learner, stage, self.settings)
-        return self.engine
-
-
-def set_image_tokenizer_apart(learner: Learner) -> None:
-    """Learning does not use it, and an engine would round it to bf16 and shard it: it stays in
-    reach, but not among the parts.
-    """
-    model = learner.model.model
-    if "vqmodel" in model._modules:
-        object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
-
-
-def drop_shards(base: Base) -> None:
-    """Give back the memory of a sharded base that nobody needs any more; DeepSpeed itself keeps the
-    modules.
-
-    A parameter's shard is its `ds_tensor` (DeepSpeed 0.19.8; it has no way to drop one).
-    tests/train/test_run.py sees it move.
-    """
-    for parameter in base.model.parameters():
-        for held in (parameter, getattr(parameter, "ds_tensor", parameter)):
-            held.data = held.data.new_empty(0)
-    torch.cuda.empty_cache()  # does nothing without a GPU
-
-
-def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
-    """DeepSpeed's settings, from ours, once. Buckets are for the rows, `rows_size` values; at stage
-    3 the base is sharded and they stay whole.
-    """
-    zero = {
-        "stage": settings.zero_stage,
-        "reduce_bucket_size": rows_size,
-        "stage3_param_persistence_threshold": rows_size + 1,
-    }
-    if settings.offload == "cpu":
-        zero["offload_param"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
-    return {
-        "train_batch_size": stage.batch,
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": 0.0,
-        "zero_optimization": zero,
-        "bf16": {"enabled": base_dtype(settings) == torch.bfloat16},
-        "zero_allow_untested_optimizer": True,
-        "steps_per_print": 10**9,
-    }
-
-
-def world_size() -> int:
-    return torch.distributed.get_world_size()
-
-
-def everywhere(value, how) -> float:
-    """A number reduced over all processes."""
-    tensor = torch.as_tensor(
-        value,
-        dtype=torch.float32,
-        device=deepspeed.accelerator.get_accelerator().current_device_name(),
-    )
-    torch.distributed.all_reduce(tensor, how)
-    return tensor.item()
-
-
-@cache
-def launch() -> Launch:
-    """This process among those that were started with it. Read once: joining them writes into the
-    environment.
-    """
-    return read_launch()
 
 
 def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
@@ -224,47 +62,13 @@ def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
     os.execve(sys.executable, [*command, __file__, *arguments], environment)
 
 
-def start_processes() -> int:
-    """Join the other processes; a plain `python train/run.py` is a world of one. Gives this
-    process's rank.
-    """
-    here = launch()
-    os.environ.update(here.join())
-    # each would take every core, and all would wait for each other
-    if here.local_size > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, torch.get_num_threads() // here.local_size))
-    if torch.cuda.is_available() and here.local_rank >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise config.ConfigError(
-            f"LOCAL_RANK={here.local_rank}: this machine has {found} GPU. Start one process for"
-            " each."
-        )
-    # DeepSpeed (0.19.8) would compile an operator that only its inference uses; a process that is
-    # killed meanwhile leaves a lock behind, for which every later one waits forever. There is no
-    # switch for it. Until DeepSpeed stops; tests/train/test_deepspeed_insides.py sees it move.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    try:
-        deepspeed.init_distributed(verbose=False)
-    except torch.distributed.DistNetworkError as error:
-        place, why = (
-            f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
-            str(error).splitlines()[0],
-        )
-        raise config.ConfigError(
-            f"the processes cannot meet at {place} ({why}). Give the launcher another port"
-            " (--master_port N), and the first machine's address."
-        ) from None
-    deepspeed.accelerator.get_accelerator().set_device(here.local_rank)
-    return torch.distributed.get_rank()
-
-
 class StopEverywhere(StopSignal):
     """The same, agreed on by all processes at the end of a step: signals reach ranks one after
     another.
     """
 
     def __call__(self) -> bool:
-        return everywhere(float(self.seen), torch.distributed.ReduceOp.MAX) > 0
+        return anywhere(self.seen)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -311,42 +115,60 @@ def learn_from(settings: RunConfig) -> None:
     hide_bars(rank > 0)
     if rank:  # of what all processes would say, the first one says it
         logging.getLogger("unictoken").setLevel(logging.ERROR)
+    check_batches(settings)
+
+    source = source_of(settings)  # what is wrong with it is said before a base is read
+    base = base_of(settings)
+    if rank == 0:
+        print(config.to_yaml(settings), flush=True)
+    with keeping(lambda: kept_of_learning(settings)):
+        learned = learn_together(base, settings, source, rank)
+        # the others need not wait for the report, which may take longer than they would
+        leave_processes()
+        if rank == 0:
+            report(base, settings, learned)
+
+
+def check_batches(settings: RunConfig) -> None:
+    """Refuse a batch that the processes cannot share out."""
     for stage in settings.method.stages:
         if stage.batch % world_size():
             raise config.ConfigError(
                 f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()}"
                 " processes."
             )
-    source = source_of(settings)  # what is wrong with it is said before a base is read
-    base = base_of(settings)
-    if rank == 0:
-        print(config.to_yaml(settings), flush=True)
-    bar = Bar(settings.method)
-    with keeping(lambda: kept_of_learning(settings)):
-        with StopEverywhere() as stop, closing(bar):
-            learned = run(
-                base,
-                settings,
-                source=source,
-                engine=OneEngine(settings),
-                share=slice(rank, None, world_size()),
-                first_process=rank == 0,
-                stop_asked=stop,
-                show=bar.show,
-                # a sharded base speaks only when all processes do
-                show_drawings=settings.zero_stage < 3,
-            )
-        torch.distributed.barrier()
-        # the others need not wait for the report, which may take longer than they would
-        torch.distributed.destroy_process_group()
-        launch().leave()
-        if rank == 0:
-            # the engine has sharded it, and only this process measures
-            if settings.zero_stage == 3:
-                drop_shards(base)
-                base = base_of(settings)
-            with keeping(lambda: kept_of_measuring(settings)):
-                print(finish(base, settings, *learned), flush=True)
+
+
+def learn_together(base: Base, settings: RunConfig, source: Source, rank: int) -> Learned:
+    """Learn with all processes, each on its share of every batch.
+
+    Args:
+        base: The frozen base; at ZeRO stage 3 it is sharded afterwards.
+        settings: The config.
+        source: The concept.
+        rank: Of this process; the first one (0) writes files and draws the bar.
+    """
+    with StopEverywhere() as stop, closing(Bar(settings.method)) as bar:
+        return run(
+            base,
+            settings,
+            source=source,
+            engine=OneEngine(settings),
+            share=slice(rank, None, world_size()),
+            first_process=rank == 0,
+            stop_asked=stop,
+            show=bar.show,
+            show_drawings=settings.zero.draws_while_learning,
+        )
+
+
+def report(base: Base, settings: RunConfig, learned: Learned) -> None:
+    """Measure what was learned, write it, and print the report."""
+    if settings.zero.shards_base:  # the engine has sharded it, and only this process measures
+        drop_shards(base)
+        base = base_of(settings)
+    with keeping(lambda: kept_of_measuring(settings)):
+        print(finish(base, settings, *learned), flush=True)
 
 
 if __name__ == "__main__":

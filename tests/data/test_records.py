@@ -6,7 +6,8 @@ from layouts import draw
 from unictoken.core.text import ConceptError
 from unictoken.data.records import Concept, DataError, Dataset, Record
 from unictoken.data.source import SourceError
-from unictoken.learn.concept import learn_concept
+from unictoken.learn.method import Run
+from unictoken.learn.optimize import OptimizeRows
 
 
 def record(task: str = "vqa", **fields) -> Record:
@@ -110,5 +111,5 @@ def test_a_stranger_in_a_fact_is_refused(concept):
 
 
 def test_a_source_of_a_dataset_can_be_learned(concept, base, short_method):
-    learned = learn_concept(base, concept.source(), short_method)
+    learned = OptimizeRows(short_method).fit(base, [concept.source()], run=Run()).concept
     assert (learned.name, learned.class_noun) == ("bo", "dog") and learned.rows_in.isfinite().all()

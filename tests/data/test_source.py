@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
 from unictoken.data.source import SourceError, picture_files, read_source
-from unictoken.learn.concept import learn_concept
-from unictoken.tokens import file as concept_file
+from unictoken.learn.method import Run
+from unictoken.learn.optimize import OptimizeRows
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
 
@@ -445,7 +445,8 @@ def test_no_picture_is_in_the_concept_file(base, short_method, tmp_path):
     for name in ("0.png", "1.png", "negative_example/easy_0.png"):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / name)
     source = read_source(tmp_path, name="bo", class_noun="dog")
-    path = concept_file.save(learn_concept(base, source, short_method), tmp_path / "bo.safetensors")
+    learned = OptimizeRows(short_method).fit(base, [source], run=Run())
+    path = learned.save(tmp_path / "bo.safetensors")
     data = path.read_bytes()
     assert not any(
         start in data for start in (b"\x89PNG", b"\xff\xd8\xff", b"IDAT", b"JFIF", b"Exif")

@@ -7,9 +7,11 @@ from unictoken.conditioning import with_tokens
 from unictoken.data.interviews import GENERAL, TOY
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing
-from unictoken.learn.concept import keep, learn_concept, prepare
+from unictoken.learn.concept import keep, prepare
+from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.observe import observe
+from unictoken.learn.optimize import OptimizeRows
 
 
 def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):
@@ -93,7 +95,7 @@ def test_more_tokens_than_the_vocabulary_has_free_are_learned_and_used(base, toy
     stage = Stage(steps=2, batch=2, tasks={"text_qa": 1, "generate": 1})
     method = Method(tokens=Tokens(shared=count), stages=(stage,))
     start = prepare(base, toy.source, method, seed=0).learner.current().detach()
-    concept = learn_concept(base, toy.source, method)
+    concept = OptimizeRows(method).fit(base, [toy.source], run=Run()).concept
     learned = torch.stack([concept.rows_in, concept.rows_out])
     assert learned.shape[1] == count + 1
     assert (learned != start).any(-1).all()  # those with virtual ids, too

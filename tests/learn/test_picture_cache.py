@@ -3,8 +3,8 @@ import torch
 
 from unictoken.learn.concept import prepare
 from unictoken.learn.methods import Stage
+from unictoken.learn.objective import batch_of
 from unictoken.learn.picture_cache import PictureCache
-from unictoken.learn.stages import batch_of
 
 
 @pytest.fixture
@@ -13,9 +13,9 @@ def lesson(base, toy, short_method):
 
 
 def loss_and_gradient(lesson, step: int) -> tuple[float, torch.Tensor]:
-    batch, weights = batch_of(lesson.examples, Stage(batch=8), 0, step, slice(None))
+    batch = batch_of(lesson.examples, Stage(batch=8), 0, step, slice(None))
     lesson.learner.rows.grad = None
-    loss = lesson.learner(batch.ids_BT, batch.labels_BT, weights)
+    loss = lesson.learner(batch.ids_BT, batch.labels_BT, batch.weights_B)
     loss.backward()
     return loss.item(), lesson.learner.rows.grad.clone()
 
@@ -63,8 +63,6 @@ def test_the_picture_that_was_not_used_longest_is_forgotten_first(base, toy):
 
 
 def test_learning_drawings_reads_whole_examples(lesson):
-    batch, weights = batch_of(
-        lesson.examples, Stage(batch=4, tasks={"generate": 1}), 0, 0, slice(None)
-    )
-    lesson.learner(batch.ids_BT, batch.labels_BT, weights)
+    batch = batch_of(lesson.examples, Stage(batch=4, tasks={"generate": 1}), 0, 0, slice(None))
+    lesson.learner(batch.ids_BT, batch.labels_BT, batch.weights_B)
     assert not lesson.learner.picture_cache.kept

@@ -2,9 +2,12 @@ import pytest
 import torch
 
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.concept import learn_concept, prepare
+from unictoken.learn.concept import prepare
+from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.learn.stages import batch_of, learn, learning_rate
+from unictoken.learn.objective import batch_of
+from unictoken.learn.optimize import OptimizeRows
+from unictoken.learn.stages import learn, learning_rate
 from unictoken.tokens.tokens import Prompts
 
 IN_TURNS = Method(
@@ -33,7 +36,7 @@ def test_a_batch_is_a_function_of_seed_and_step(lesson, short_method):
     stage = short_method.stages[0]
 
     def ids(seed: int, step: int) -> list:
-        return batch_of(lesson.examples, stage, seed, step, slice(None))[0].ids_BT.tolist()
+        return batch_of(lesson.examples, stage, seed, step, slice(None)).ids_BT.tolist()
 
     assert ids(1, 2) == ids(1, 2)
     assert len({str(ids(*at)) for at in ((1, 2), (1, 3), (2, 2))}) == 3
@@ -42,8 +45,7 @@ def test_a_batch_is_a_function_of_seed_and_step(lesson, short_method):
 def test_shares_of_a_batch_make_the_whole_batch(lesson, short_method):
     stage = short_method.stages[0]
     whole, halves = (
-        batch_of(lesson.examples, stage, 0, 5, share)[0]
-        for share in (slice(None), slice(1, None, 2))
+        batch_of(lesson.examples, stage, 0, 5, share) for share in (slice(None), slice(1, None, 2))
     )
     length = halves.ids_BT.shape[1]
     assert torch.equal(whole.ids_BT[1::2, :length], halves.ids_BT)
@@ -53,8 +55,8 @@ def test_shares_of_a_batch_make_the_whole_batch(lesson, short_method):
 def test_the_loss_of_a_batch_is_the_mean_over_its_shares(lesson, count):
     stage = Stage(batch=8, generation_weight=0.3)
     whole, *shares = (
-        lesson.learner(batch.ids_BT, batch.labels_BT, weights).item()
-        for batch, weights in (
+        lesson.learner(batch.ids_BT, batch.labels_BT, batch.weights_B).item()
+        for batch in (
             batch_of(lesson.examples, stage, 0, 0, share)
             for share in (slice(None), *(slice(rank, None, count) for rank in range(count)))
         )
@@ -64,7 +66,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_shares(lesson, count):
 
 def test_an_example_counts_once_however_long_it_is(lesson, base):
     """By hand: the mean over examples of the mean over their labelled positions."""
-    batch, _ = batch_of(lesson.examples, Stage(batch=4), 0, 1, slice(None))
+    batch = batch_of(lesson.examples, Stage(batch=4), 0, 1, slice(None))
     weights = torch.tensor([1.0, 2.0, 0.0, 0.5])
     by_hand = []
     for ids, labels in zip(batch.ids_BT, batch.labels_BT, strict=True):
@@ -102,7 +104,7 @@ def test_the_learning_rate_falls_to_a_tenth():
 def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
     before = {name: tensor.clone() for name, tensor in base.model.state_dict().items()}
     start = prepare(base, toy.source, short_method, seed=0).learner.current().detach()
-    learned = learn_concept(base, toy.source, short_method)
+    learned = OptimizeRows(short_method).fit(base, [toy.source], run=Run()).concept
     after = base.model.state_dict()
     assert before.keys() == after.keys() and all(
         torch.equal(tensor, after[name]) for name, tensor in before.items()
@@ -113,7 +115,8 @@ def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
 
 def test_learning_is_a_function_of_its_seed(base, toy, short_method):
     first, again, other = (
-        learn_concept(base, toy.source, short_method, seed=seed) for seed in (0, 0, 1)
+        OptimizeRows(short_method).fit(base, [toy.source], run=Run(seed=seed)).concept
+        for seed in (0, 0, 1)
     )
     assert torch.equal(first.rows_in, again.rows_in) and torch.equal(first.rows_out, again.rows_out)
     assert not torch.equal(first.rows_in, other.rows_in)
@@ -133,7 +136,8 @@ def test_learning_lowers_the_loss(base, toy):
         stages=(Stage(steps=25, batch=4, lr=0.1, tasks={"recognise": 1.0}),),
     )
     losses = []
-    learn_concept(base, toy.source, method, on_step=lambda progress: losses.append(progress.loss))
+    run = Run(show=lambda progress: losses.append(progress.loss))
+    OptimizeRows(method).fit(base, [toy.source], run=run)
     assert len(losses) == 25 and sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
@@ -144,7 +148,7 @@ def test_only_the_concepts_rows_are_trained(lesson):
 def test_rows_of_roles_that_a_stage_does_not_move_stay(base, toy):
     lesson = prepare(base, toy.source, IN_TURNS, seed=0)
     snapshots = [lesson.learner.current().detach()]
-    for progress in learn(lesson.learner, IN_TURNS, lesson.examples, seed=0):
+    for progress in learn(lesson.learner, IN_TURNS, lesson.objective):
         if progress.step % 2 == 0:
             snapshots.append(lesson.learner.current().detach())
     start, first, second = snapshots
@@ -159,8 +163,7 @@ def test_stages_follow_each_other_and_begin_once(base, toy):
         learn(
             lesson.learner,
             IN_TURNS,
-            lesson.examples,
-            seed=0,
+            lesson.objective,
             on_stage=lambda stage, learner: begun.append(stage.name),
         )
     )

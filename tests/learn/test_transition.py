@@ -9,7 +9,8 @@ from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
 from unictoken.learn.concept import prepare, starts_of_stages
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.learn.stages import batch_of, learn
+from unictoken.learn.objective import batch_of
+from unictoken.learn.stages import learn
 from unictoken.learn.transition import drawn_rows, picture_scores
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import Prompts, role_slices
@@ -63,7 +64,7 @@ def test_a_role_is_said_from_the_stage_on_that_teaches_it(lesson):
         ({"shared"}, {"shared", "generation"}, {"shared", "understanding"}),
         strict=True,
     ):
-        batch, _ = batch_of(lesson.examples.in_stage(stage), stage, 0, 1, slice(None))
+        batch = batch_of(lesson.examples.in_stage(stage), stage, 0, 1, slice(None))
         seen = {
             role
             for role in ("shared", "generation", "understanding")
@@ -124,7 +125,7 @@ def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
         begin(stage, learner)
         seen[stage.name] = (before, learner.held.clone())
 
-    steps = list(learn(lesson.learner, UNICTOKENS, lesson.examples, seed=0, on_stage=watch))
+    steps = list(learn(lesson.learner, UNICTOKENS, lesson.objective, on_stage=watch))
     assert [step.stage for step in steps] == ["understanding", "drawing", "deepening"]
     assert all(torch.equal(*seen[stage]) for stage in ("understanding", "drawing"))
     before, after = seen["deepening"]
@@ -160,7 +161,7 @@ def test_a_stage_without_steps_is_left_out(base, toy):
     first, *others = UNICTOKENS.stages
     method = dataclasses.replace(UNICTOKENS, stages=(dataclasses.replace(first, steps=0), *others))
     lesson = prepare(base, toy.source, method, seed=0)
-    assert [step.stage for step in learn(lesson.learner, method, lesson.examples, seed=0)] == [
+    assert [step.stage for step in learn(lesson.learner, method, lesson.objective)] == [
         "drawing",
         "deepening",
     ]
@@ -173,7 +174,7 @@ def test_a_stage_without_steps_is_left_out(base, toy):
         ),
     )
     lesson = prepare(base, toy.source, shorter, seed=0)
-    assert [step.stage for step in learn(lesson.learner, shorter, lesson.examples, seed=0)] == [
+    assert [step.stage for step in learn(lesson.learner, shorter, lesson.objective)] == [
         "one",
         "two",
     ]

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from unictoken import hub
 from unictoken.conditioning import Conditioning
 from unictoken.learn import outside
-from unictoken.learn.concept import learn_concept
+from unictoken.learn.method import Run
+from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.measure import abilities, toy
@@ -215,4 +216,5 @@ def test_where_nothing_is_known_nothing_is_said(base, settings, change, caplog, 
 
 
 def test_a_concept_that_is_learned_without_a_run_says_it_in_its_file_too(base, toy, short_method):
-    assert learn_concept(base, toy.source, short_method).notes[0].startswith(OUTSIDE)
+    learned = OptimizeRows(short_method).fit(base, [toy.source], run=Run())
+    assert learned.concept.notes[0].startswith(OUTSIDE)

@@ -8,19 +8,22 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "train"))
 
-import run as program
+import engine as distributed
 
 from unictoken.data.sequence import Batch
+from unictoken.learn.engine import Engine, TorchEngine
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
+from unictoken.learn.objective import cross_entropy
+from unictoken.learn.run import base_of
 from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.learn.stages import Engine, TorchEngine
 from unictoken.model.base import Base
 
 WAYS = {
@@ -38,7 +41,7 @@ STAGE = Stage(steps=4, batch=4, lr=1e-2)
 def learner_of(base: Base) -> Learner:
     """Three rows on a base, always the same."""
     rows = torch.randn(2, 3, base.width, generator=torch.Generator().manual_seed(0)) / 10
-    return Learner(base, base.vocab.reserved[:3], *rows)
+    return Learner(base, base.vocab.reserved[:3], *rows, loss=cross_entropy)
 
 
 def batch_of(base: Base) -> Batch:
@@ -47,7 +50,7 @@ def batch_of(base: Base) -> Batch:
         base.vocab.size, (STAGE.batch, 24), generator=torch.Generator().manual_seed(1)
     )
     ids[:, 2:5] = torch.tensor(base.vocab.reserved[:3])
-    return Batch(ids, ids)
+    return Batch(ids, ids, torch.ones(STAGE.batch))
 
 
 def held(base: Base) -> int:
@@ -73,12 +76,12 @@ def try_way(folder: str, way: dict) -> dict:
     again, _, resumed = start(settings)
     resumed.load(saved, 2)
     resumed_losses = steps(again, resumed, 2)
-    program.drop_shards(again)
+    distributed.drop_shards(again)
     return {
         "losses": losses,
         "resumed": resumed_losses,
         "second stage": second,
-        "held": program.everywhere(held(base), torch.distributed.ReduceOp.MAX),
+        "held": distributed.everywhere(held(base), torch.distributed.ReduceOp.MAX),
         "held after dropping": held(again),
         "image tokenizer is whole": all(
             torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()
@@ -86,15 +89,15 @@ def try_way(folder: str, way: dict) -> dict:
     }
 
 
-def start(settings: RunConfig) -> tuple[Base, program.OneEngine, program.DeepSpeedEngine]:
-    base = program.base_of(settings)
-    engines = program.OneEngine(settings)
+def start(settings: RunConfig) -> tuple[Base, distributed.OneEngine, distributed.DeepSpeedEngine]:
+    base = base_of(settings)
+    engines = distributed.OneEngine(settings)
     return base, engines, engines(learner_of(base), STAGE)
 
 
 def without_deepspeed(folder: str) -> dict:
     """Losses of four steps and of a second stage's three, each process for itself."""
-    base = program.base_of(
+    base = base_of(
         RunConfig(concept=ConceptConfig(name="bo", pictures=()), base=folder, dtype="fp32")
     )
     engine = TorchEngine(learner_of(base), STAGE)
@@ -117,10 +120,10 @@ def steps(base: Base, engine: Engine, count: int, *, share: slice | None = None)
     """Losses of steps on a share of the batch; None: this process's."""
     batch, share = (
         batch_of(base),
-        share or slice(torch.distributed.get_rank(), None, program.world_size()),
+        share or slice(torch.distributed.get_rank(), None, distributed.world_size()),
     )
-    part = Batch(batch.ids_BT[share], batch.labels_BT[share])
-    return [engine.step(part, torch.ones(len(part.ids_BT)), STAGE.lr) for _ in range(count)]
+    part = batch.each(itemgetter(share))
+    return [engine.step(part, STAGE.lr) for _ in range(count)]
 
 
 if __name__ == "__main__":
@@ -129,7 +132,7 @@ if __name__ == "__main__":
     parser.add_argument("out")
     parser.add_argument("--local_rank", type=int, default=0)
     options = parser.parse_args()
-    rank = program.start_processes()
+    rank = distributed.start_processes()
     found = {
         "without": without_deepspeed(options.base),
         "ways": {name: try_way(options.base, way) for name, way in WAYS.items()},
@@ -138,4 +141,4 @@ if __name__ == "__main__":
         Path(options.out).write_text(json.dumps(found), encoding="utf-8")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
-    program.launch().leave()
+    distributed.launch().leave()

@@ -1,4 +1,4 @@
-"""What train/run.py and the Makefile take from DeepSpeed beyond its documentation."""
+"""What train/engine.py and the Makefile take from DeepSpeed beyond its documentation."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What every dataset becomes: concepts with their reference pictures, and flat examples.
 
     read("yollava-data").concepts["bo"]     ->  Concept(pictures, facts, negatives, records)
-    concept.source(class_noun="dog")        ->  what `learn_concept` takes
+    concept.source(class_noun="dog")        ->  what `Method.fit` takes
     concept.select("vqa", split="test")     ->  what a benchmark asks
 
 Texts call a concept by its marker: "what is <bo> wearing?".

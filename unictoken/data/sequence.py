@@ -6,8 +6,8 @@ bos | user ids | end_turn | answer ids | end_turn | user ids | ...
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -41,6 +41,18 @@ class Batch:
 
     ids_BT: torch.Tensor
     labels_BT: torch.Tensor
+    weights_B: torch.Tensor
+    """Of each example's loss."""
+    more: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """What an objective adds, by name; the first dimension is the example's."""
+
+    def __len__(self) -> int:
+        return len(self.ids_BT)
+
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """A batch of the changed tensors."""
+        more = {name: change(tensor) for name, tensor in self.more.items()}
+        return Batch(change(self.ids_BT), change(self.labels_BT), change(self.weights_B), more)
 
 
 def join_turns(turns: Iterable[Turn], vocab: Vocab) -> Example:
@@ -75,4 +87,4 @@ def pad(examples: Sequence[Example], vocab: Vocab, *, length: int | None = None)
     for i, example in enumerate(examples):
         ids[i, : len(example.ids)] = torch.tensor(example.ids)
         labels[i, : len(example.labels)] = torch.tensor(example.labels)
-    return Batch(ids, labels)
+    return Batch(ids, labels, torch.ones(len(examples)))

@@ -13,7 +13,7 @@ class Bar:
     """Steps of all stages, with the stage and its loss; a resumed run begins where it was."""
 
     def __init__(self, method: Method):
-        self.steps = sum(stage.steps for stage in method.stages)
+        self.steps = method.total_steps
         self.drawn: tqdm | None = None  # until the first step other bars show what is prepared
 
     def show(self, progress: Progress) -> None:

@@ -14,9 +14,9 @@ from unictoken.learn.learner import Learner
 from unictoken.learn.lengths import Lengths
 from unictoken.learn.methods import Method, Stage, Strangers
 from unictoken.learn.negatives import gather
+from unictoken.learn.objective import CrossEntropy, Objective, ObjectiveOf
 from unictoken.learn.observe import captions, observe
 from unictoken.learn.outside import decibels_of, note_of
-from unictoken.learn.stages import Progress, learn
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
 from unictoken.tokens import file as concept_file
@@ -33,6 +33,7 @@ class Lesson:
 
     learner: Learner
     examples: Examples
+    objective: Objective
     material: Material
     lengths: Lengths
     decibels: tuple[float, ...] = ()
@@ -44,12 +45,28 @@ class Lesson:
 
 
 def prepare(
-    base: Base, source: Source, method: Method, *, seed: int, strangers: Strangers | None = None
+    base: Base,
+    source: Source,
+    method: Method,
+    *,
+    seed: int,
+    strangers: Strangers | None = None,
+    objective: ObjectiveOf = CrossEntropy,
+    prefix_cache: bool = True,
 ) -> Lesson:
     """Encode the pictures once, ask the base about them, gather negatives, start the rows.
 
     Raises SourceError for what cannot be learned, too long texts among it: before the base reads
     any.
+
+    Args:
+        base: Frozen.
+        source: The concept, as its owner gives it.
+        method: Its tokens, prompts, starts and stages.
+        seed: Of everything that is drawn by lot.
+        strangers: Where pictures of others come from, where the owner brings none.
+        objective: What the rows are optimised for.
+        prefix_cache: Whether pictures at the beginning of examples are read once and for all.
     """
     if not source.pictures:
         raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
@@ -97,9 +114,12 @@ def prepare(
         crops_NK=crops,
     )
     notes = tuple(filter(None, [note_of(base, decibels)]))
+    examples = Examples(base.vocab, method, material, phrasing.slots)
+    aim = objective(examples, seed)
     return Lesson(
-        Learner(base, ids, *rows),
-        Examples(base.vocab, method, material, phrasing.slots),
+        Learner(base, ids, *rows, loss=aim.loss, prefix_cache=prefix_cache),
+        examples,
+        aim,
         material,
         lengths,
         decibels=decibels,
@@ -170,25 +190,6 @@ def starts_of_stages(
             )
 
     return begin
-
-
-def learn_concept(
-    base: Base,
-    source: Source,
-    method: Method,
-    *,
-    seed: int = 0,
-    strangers: Strangers | None = None,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-) -> ConceptTokens:
-    """Learn a concept in this process. `train/run.py` does the same with DeepSpeed, and can be
-    stopped and resumed.
-    """
-    lesson = prepare(base, source, method, seed=seed, strangers=strangers)
-    begin = starts_of_stages(base, source, method, seed=seed)
-    for progress in learn(lesson.learner, method, lesson.examples, seed=seed, on_stage=begin):
-        on_step(progress)
-    return signed(keep(base, source, method, lesson.learner, seed=seed), source, lesson)
 
 
 def signed(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from collections.abc import Callable
+from dataclasses import replace
+from operator import itemgetter
 
-from unictoken.data.sequence import IGNORE
+import torch
+
+from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn.picture_cache import PictureCache
 from unictoken.model.base import Base
 from unictoken.tokens.bank import RowBank
@@ -26,6 +29,9 @@ class Learner(RowBank):
         concept_ids: The ids of the concept's rows (`give_ids`).
         rows_in_PD: Input rows to begin with.
         rows_out_PD: Head rows to begin with.
+        loss: An objective's, the sum over the examples of a batch.
+        prefix_cache: Whether pictures at the beginning of examples are read once and for all
+            (`core.zero` says when they must not).
     """
 
     def __init__(
@@ -34,6 +40,9 @@ class Learner(RowBank):
         concept_ids: list[int],
         rows_in_PD: torch.Tensor,
         rows_out_PD: torch.Tensor,
+        *,
+        loss: Callable[[torch.Tensor, Batch], torch.Tensor],
+        prefix_cache: bool = True,
     ):
         super().__init__(base, [concept_ids], rows_in_PD, rows_out_PD)
         self.model = base.model
@@ -42,10 +51,8 @@ class Learner(RowBank):
         self.register_buffer(
             "moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device)
         )
-        self.picture_cache: PictureCache | None = PictureCache(base.model)
-        """None reads whole examples in every step: where processes must go through the layers
-        equally often, or layers are computed again.
-        """
+        self.loss = loss
+        self.picture_cache = PictureCache(base.model) if prefix_cache else None
         self.pad = base.vocab.pad
         # bos, begin_image, codes, end_image
         self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2
@@ -76,52 +83,57 @@ class Learner(RowBank):
         self.moves.copy_(torch.tensor(moves_P))
 
     def forward(
-        self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor
+        self,
+        ids_BT: torch.Tensor,
+        labels_BT: torch.Tensor,
+        weights_B: torch.Tensor,
+        **more: torch.Tensor,
     ) -> torch.Tensor:
-        """Mean over the examples of weight x mean cross-entropy of the example's supervised
-        positions.
+        """Mean over the examples of their losses.
 
-        An example counts once, however long it is, so that equal shares of a batch on several
-        processes average to the loss of the whole batch.
+        Args:
+            ids_BT: Padded on the right.
+            labels_BT: The ids that are supervised, IGNORE elsewhere.
+            weights_B: Of each example's loss.
+            **more: What the objective added to its batch.
         """
-        shown_B = self._begins_with_a_picture(ids_BT, labels_BT)
+        batch = Batch(ids_BT, labels_BT, weights_B, more)
+        shown_B = self._begins_with_a_picture(batch)
         parts = [(shown_B, self.picture_end), (~shown_B, 0)]
         losses = [
-            self._sum_of_losses(ids_BT[own], labels_BT[own], weights_B[own], read)
-            for own, read in parts
-            if own.any()
+            self._sum_of_losses(batch.each(itemgetter(own_B)), read)
+            for own_B, read in parts
+            if own_B.any()
         ]
-        return sum(losses) / len(ids_BT)
+        return sum(losses) / len(batch)
 
-    def _begins_with_a_picture(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor) -> torch.Tensor:
+    def _begins_with_a_picture(self, batch: Batch) -> torch.Tensor:
         """Which examples begin with a whole picture that is not itself learned, [B]."""
+        ids_BT = batch.ids_BT
         if self.picture_cache is None or ids_BT.shape[1] <= self.picture_end:
             return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
-        unlearned_B = (labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
+        unlearned_B = (batch.labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
         return (ids_BT[:, 1] == self.begin_image) & unlearned_B
 
-    def _sum_of_losses(
-        self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_B: torch.Tensor, read: int
-    ) -> torch.Tensor:
-        """Sum over examples of their weighted mean losses; the first `read` ids, a picture, are
-        read once and for all.
-        """
+    def _sum_of_losses(self, batch: Batch, read: int) -> torch.Tensor:
+        """The objective's loss of examples; their first `read` ids are read once and for all."""
         # of these examples; the batch may hold longer ones
-        longest = int((ids_BT != self.pad).sum(1).max().clamp_min(2))
-        ids_BT, labels_BT = ids_BT[:, :longest], labels_BT[:, :longest]
+        longest = int((batch.ids_BT != self.pad).sum(1).max().clamp_min(2))
+        ids_BT, labels_BT = batch.ids_BT[:, :longest], batch.labels_BT[:, :longest]
+        logits_NV = self._logits(ids_BT, labels_BT, read)
+        return self.loss(logits_NV, replace(batch, ids_BT=ids_BT, labels_BT=labels_BT))
+
+    def _logits(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, read: int) -> torch.Tensor:
+        """Logits [N, V] of the supervised positions; the first `read` ids, a picture, are read once
+        and for all.
+        """
         rest_BT = ids_BT[:, read:]
         row_BT = self.rows_of(rest_BT)
         embeds = self.inject(self.model.model.embed_tokens(self.ids_of_base(rest_BT)), row_BT)
         hidden_BTD = self.model.hidden(
             embeds, self.picture_cache.read(ids_BT[:, :read]) if read else None
         )
-        labels_BT = labels_BT[:, read + 1 :]
-        counted_BT = labels_BT != IGNORE
+        counted_BT = labels_BT[:, read + 1 :] != IGNORE
         hidden_ND = hidden_BTD[:, :-1][counted_BT]
-        named_BTC = self.named(row_BT)[:, None].expand(-1, labels_BT.shape[1], -1)
-        logits_NV = self.extend(self.model.lm_head(hidden_ND), hidden_ND, named_BTC[counted_BT])
-        losses_N = nn.functional.cross_entropy(
-            logits_NV.float(), labels_BT[counted_BT], reduction="none"
-        )
-        share_BT = weights_B[:, None] * counted_BT / counted_BT.sum(1, keepdim=True).clamp_min(1)
-        return (losses_N * share_BT[counted_BT]).sum()
+        named_BTC = self.named(row_BT)[:, None].expand(-1, counted_BT.shape[1], -1)
+        return self.extend(self.model.lm_head(hidden_ND), hidden_ND, named_BTC[counted_BT])

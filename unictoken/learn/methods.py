@@ -140,6 +140,11 @@ class Method:
     stages: tuple[Stage, ...] = (Stage(),)
 
     @property
+    def total_steps(self) -> int:
+        """Of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
     def start_file(self) -> Path | None:
         """The concept file that the rows start from; None where `start` is one of the known
         words.

@@ -11,15 +11,13 @@ from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place
 from unictoken.core.disk import check_file, check_folder
 from unictoken.core.text import mark
+from unictoken.core.zero import Offload, Zero
+from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.source import Source, read_source
 from unictoken.learn.methods import Method, Strangers
 from unictoken.model.draw import Draw
 from unictoken.tokens import file as concept_file
 
-BF16_UNSHARDED = (
-    "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3, or dtype:"
-    " fp32."
-)
 OTHER = "mia"
 
 
@@ -85,11 +83,11 @@ class RunConfig:
     other: Place | None = OTHER
     """Another concept on this base, whose tokens the report compares with; left out where it is of
     another base, or null. The one that is shipped is made by `make base`."""
-    zero_stage: Literal[0, 1, 2, 3] = 1
+    zero_stage: ZeroStage = 1
     """DeepSpeed's ZeRO stage; 3 shards the frozen base while it learns (before that each process
     needs it whole once, after it the first one).
     """
-    offload: Literal["none", "cpu"] = "none"
+    offload: Offload = "none"
     """cpu: the base's shards wait in main memory, each layer on the GPU only while it is used
     (slower); zero_stage 3 only.
     """
@@ -106,23 +104,18 @@ class RunConfig:
         config.within("save_every", self.save_every, 1)
         config.within("show_every", self.show_every)
         config.check_seed(self.seed)
-        if self.dtype == "bf16" and self.zero_stage == 0:
-            raise ConfigError(BF16_UNSHARDED)
-        if self.offload == "cpu" and self.zero_stage != 3:
-            raise ConfigError(
-                f"offload: cpu moves shards of the base, and zero_stage {self.zero_stage} makes"
-                " none. Use zero_stage 3."
-            )
-        drawn = [
-            stage.name
-            for stage in self.method.stages
-            if stage.steps and "drawn" in stage.starts.values()
-        ]
-        if drawn and self.zero_stage == 3:
-            raise ConfigError(
-                f"stage '{drawn[0]}' begins from drawings, and a base sharded by zero_stage 3"
-                " cannot draw. Use zero_stage 2."
-            )
+        self.zero.check_dtype(bf16=self.dtype == "bf16")
+        taught = [stage for stage in self.method.stages if stage.steps]
+        self.zero.check_starts([s.name for s in taught if "drawn" in s.starts.values()])
+
+    @property
+    def zero(self) -> Zero:
+        """What its ZeRO stage asks of the run."""
+        return Zero(
+            stage=self.zero_stage,
+            offload=self.offload,
+            gradient_checkpointing=self.gradient_checkpointing,
+        )
 
     @property
     def folder(self) -> Path:

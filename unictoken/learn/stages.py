@@ -6,28 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
-import torch
-
-from unictoken.data.sequence import Batch, pad
-from unictoken.learn.examples import DRAWING, Examples, named_rows, tasks_of_batch
+from unictoken.learn.engine import EngineOf, TorchEngine
+from unictoken.learn.examples import named_rows
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method, Stage
-
-
-class Engine(Protocol):
-    """One optimiser step on a share of a batch."""
-
-    def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
-        """Train on this process's examples; gives the loss of the whole batch."""
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """rows, exp_avg, exp_avg_sq: what `load` takes to go on exactly."""
-
-    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
-        """Go on from a state after `steps` steps of the stage."""
+from unictoken.learn.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -40,64 +24,6 @@ class Progress:
     lr: float
 
 
-class TorchEngine:
-    """One process, plain torch."""
-
-    def __init__(self, learner: Learner, stage: Stage):
-        self.learner = learner
-        self.optimiser = adamw(learner, stage)
-
-    def step(self, batch: Batch, weights_B: torch.Tensor, lr: float) -> float:
-        device = self.learner.rows.device
-        self.optimiser.param_groups[0]["lr"] = lr
-        loss = self.learner(
-            batch.ids_BT.to(device), batch.labels_BT.to(device), weights_B.to(device)
-        )
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
-        return loss.item()
-
-    def state(self) -> dict[str, torch.Tensor]:
-        moments = self.optimiser.state[self.learner.rows]
-        return {
-            "rows": self.learner.rows,
-            "exp_avg": moments["exp_avg"],
-            "exp_avg_sq": moments["exp_avg_sq"],
-        }
-
-    @torch.no_grad()
-    def load(self, tensors: dict[str, torch.Tensor], steps: int) -> None:
-        rows = self.learner.rows
-        rows.copy_(tensors["rows"])
-        moments = {name: tensors[name].to(rows.device) for name in ("exp_avg", "exp_avg_sq")}
-        self.optimiser.state[rows] = {"step": torch.tensor(float(steps)), **moments}
-
-
-def adamw(learner: Learner, stage: Stage) -> torch.optim.AdamW:
-    return torch.optim.AdamW([learner.rows], **adamw_settings(stage))
-
-
-def adamw_settings(stage: Stage) -> dict[str, float]:
-    """AdamW's own, of a stage: what its group of parameters begins with."""
-    return {"lr": stage.lr, "eps": stage.eps, "weight_decay": stage.weight_decay}
-
-
-def batch_of(
-    examples: Examples, stage: Stage, seed: int, step: int, share: slice
-) -> tuple[Batch, torch.Tensor]:
-    """The examples of one step and their weights: a pure function of (seed, step). `share` is what
-    one process takes.
-    """
-    rng = np.random.default_rng([seed, step])
-    tasks = tasks_of_batch(stage.tasks, stage.batch, rng)
-    made = [examples.make(task, rng) for task in tasks]
-    weights = [
-        stage.generation_weight if task == DRAWING else stage.understanding_weight for task in tasks
-    ]
-    return pad(made[share], examples.vocab), torch.tensor(weights[share])
-
-
 def learning_rate(stage: Stage, step: int) -> float:
     """Linear from the stage's rate to its `final_lr`; `step` counts from 0 within the stage."""
     return stage.lr * (1 - (1 - stage.final_lr) * step / max(stage.steps - 1, 1))
@@ -106,18 +32,23 @@ def learning_rate(stage: Stage, step: int) -> float:
 def learn(
     learner: Learner,
     method: Method,
-    examples: Examples,
+    objective: Objective,
     *,
-    seed: int,
-    engine: Callable[[Learner, Stage], Engine] = TorchEngine,
+    engine: EngineOf = TorchEngine,
     first_step: int = 0,
     share: slice = slice(None),
     on_stage: Callable[[Stage, Learner], None] = lambda stage, learner: None,
 ) -> Iterator[Progress]:
-    """Run every stage from `first_step` (steps already done) on, giving what happened after each
-    step.
+    """Run every stage, giving what happened after each step.
 
-    `on_stage` is called before a stage that begins in this run, where rows may be started anew.
+    Args:
+        learner: Whose rows are optimised.
+        method: Whose stages are run.
+        objective: Gives the batches.
+        engine: What makes a step.
+        first_step: Steps that are done already, over all stages.
+        share: The examples of each batch that this process takes.
+        on_stage: Called before a stage that begins in this run, where rows may be started anew.
     """
     roles = named_rows(method.tokens.counts)
     before = 0
@@ -127,10 +58,10 @@ def learn(
             if first_step <= before:
                 on_stage(stage, learner)
                 learner.begin_stage([role in stage.moves for role in roles])
-            running, taught = engine(learner, stage), examples.in_stage(stage)
+            running = engine(learner, stage)
             for step in range(max(first_step, before), after):
                 lr = learning_rate(stage, step - before)
-                batch, weights = batch_of(taught, stage, seed, step, share)
-                yield Progress(step + 1, stage.name, running.step(batch, weights, lr), lr)
+                batch = objective.batch(stage, step, policy=learner, share=share)
+                yield Progress(step + 1, stage.name, running.step(batch, lr), lr)
             learner.settle(running.state()["rows"])
         before = after

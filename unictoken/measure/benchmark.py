@@ -28,8 +28,9 @@ from unictoken.core.pictures import read_picture
 from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
-from unictoken.learn.concept import learn_concept
+from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, MethodFile, Strangers
+from unictoken.learn.optimize import OptimizeRows
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.judge import check_judge, load_judge, own_accuracy
@@ -298,10 +299,10 @@ class Benchmark:
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
         own, way, s = self._concept(concept), self.methods[method], self.settings
-        tokens = learn_concept(
-            self.base, self._source(own), way, seed=s.seed, strangers=s.strangers
+        learned = OptimizeRows(way).fit(
+            self.base, [self._source(own)], run=Run(seed=s.seed, distractors=s.strangers)
         )
-        concept_file.save(tokens, self._file(own, way))
+        learned.save(self._file(own, way))
 
     def _done(self, work: str, todo: list[tuple], told: str) -> Iterator:
         """Results of the work, here or in other processes, and a progress bar."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unictoken.core.zero import Zero
+
 GIB = 2**30
 BF16, FP32 = 2, 4
 SLACK = 1.5 * GIB  # CUDA context, workspaces, fragments
@@ -71,6 +73,14 @@ class Job:
     """Drawn at once, each beside an unconditional one (guidance)."""
     prompt: int = 60
 
+    @property
+    def zero(self) -> Zero:
+        return Zero(
+            stage=self.zero_stage,
+            offload="cpu" if self.offload else "none",
+            gradient_checkpointing=self.recompute,
+        )
+
 
 def activation_bytes(shape: Shape, ids: int) -> int:
     """What one layer keeps for its backward pass, weights frozen, in bf16: about 20 D + 6 F a
@@ -105,7 +115,7 @@ def learning(shape: Shape, job: Job) -> dict[str, float]:
     """
     held = weights(shape)
     layer = held["base, bf16"] / shape.layers
-    if job.zero_stage == 3:  # a layer is gathered while it is used, the next one meanwhile
+    if job.zero.shards_base:  # a layer is gathered while it is used, the next one meanwhile
         held["base, bf16"] = 2 * layer + (0 if job.offload else held["base, bf16"] / job.processes)
     ids = job.batch * job.length
     between = shape.layers * ids * shape.width * BF16
@@ -120,9 +130,7 @@ def learning(shape: Shape, job: Job) -> dict[str, float]:
     return held | {
         "rows, gradient, moments": rows,
         "activations": kept,
-        "pictures read once": (
-            0 if job.recompute or job.zero_stage == 3 else picture_cache_bytes(shape)
-        ),
+        "pictures read once": (picture_cache_bytes(shape) if job.zero.caches_pictures else 0),
         "scores of supervised ids": supervised * shape.vocabulary * LOGIT_BYTES,
         "CUDA (assumed)": SLACK,
     }

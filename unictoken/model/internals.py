@@ -2,7 +2,7 @@
 
 These names may move in any minor version, so the rest of the package takes them from here and
 `tests/model/test_internals.py` fails when one moves. setup.py keeps out versions that nobody tried.
-What we take from inside DeepSpeed is in `train/run.py`: `drop_shards` and `start_processes`.
+What we take from inside DeepSpeed is in `train/engine.py`: `drop_shards` and `start_processes`.
 """
 
 from __future__ import annotations

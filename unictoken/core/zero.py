@@ -1,0 +1,95 @@
+"""DeepSpeed's ZeRO stages: what each one shards, and what it therefore asks of a run. Nothing else
+compares a stage's number.
+
+Stage 0 shards nothing, 1 the optimiser's state, 2 gradients too, 3 the parameters too: the frozen
+base, while it learns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from unictoken.core.config import ConfigError
+
+Stage = Literal[0, 1, 2, 3]
+Offload = Literal["none", "cpu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zero:
+    """A ZeRO stage, and what it is combined with."""
+
+    stage: Stage = 1
+    offload: Offload = "none"
+    """cpu: the base's shards wait in main memory."""
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self):
+        if self.offload == "cpu" and not self.shards_base:
+            raise ConfigError(
+                f"offload: cpu moves shards of the base, and zero_stage {self.stage} makes none."
+                " Use zero_stage 3."
+            )
+
+    @property
+    def shards_optimiser(self) -> bool:
+        """Whether DeepSpeed keeps the rows in fp32, and their moments, in places of its own."""
+        return self.stage > 0
+
+    @property
+    def shards_base(self) -> bool:
+        """Whether the base's layers are gathered from all processes, each while it is used."""
+        return self.stage == 3
+
+    @property
+    def draws_while_learning(self) -> bool:
+        """One process alone can use the base between two steps. A sharded base answers only when
+        all processes run the same forward pass.
+        """
+        return not self.shards_base
+
+    @property
+    def caches_pictures(self) -> bool:
+        """Whether pictures at the beginning of examples may be read once and for all.
+
+        Processes that have read other pictures would go through the layers of a sharded base
+        unequally often, and wait for each other forever. Layers that are computed again in the
+        backward pass would write into the cache a second time.
+        """
+        return not (self.shards_base or self.gradient_checkpointing)
+
+    def check_dtype(self, *, bf16: bool) -> None:
+        """Refuse a base in bf16 whose rows DeepSpeed does not keep in fp32 (stage 0)."""
+        if bf16 and not self.shards_optimiser:
+            raise ConfigError(
+                "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3,"
+                " or dtype: fp32."
+            )
+
+    def check_starts(self, drawn: Sequence[str]) -> None:
+        """Refuse a stage of learning that begins from drawings (`drawn`: their names), where the
+        base cannot draw by then.
+        """
+        if drawn and not self.draws_while_learning:
+            raise ConfigError(
+                f"stage '{drawn[0]}' begins from drawings, and a base sharded by zero_stage"
+                f" {self.stage} cannot draw. Use zero_stage 2."
+            )
+
+    def config(self, values: int, *, pin_memory: bool) -> dict:
+        """DeepSpeed's `zero_optimization`.
+
+        Args:
+            values: How many are trained. Buckets hold them all, and at stage 3 they stay whole.
+            pin_memory: Whether shards in main memory are pinned, for a GPU.
+        """
+        found = {
+            "stage": self.stage,
+            "reduce_bucket_size": values,
+            "stage3_param_persistence_threshold": values + 1,
+        }
+        if self.offload == "cpu":
+            found["offload_param"] = {"device": "cpu", "pin_memory": pin_memory}
+        return found

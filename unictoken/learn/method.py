@@ -1,0 +1,63 @@
+"""A method is a function: from a base and concepts to what makes the base know them.
+
+Today there is one, `optimize.OptimizeRows`. An encoder or a memory is another class with `fit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from unictoken.data.source import Source
+from unictoken.learn.engine import EngineOf, TorchEngine
+from unictoken.learn.folder import NoFolder
+from unictoken.learn.methods import Strangers
+from unictoken.learn.stages import Progress
+from unictoken.model.base import Base
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What surrounds a fit, whatever the method is."""
+
+    seed: int = 0
+    distractors: Strangers = field(default_factory=Strangers)
+    """Where pictures of others come from, where the owner brings none."""
+    engine: EngineOf = TorchEngine
+    """What makes a step of a stage."""
+    share: slice = field(default_factory=lambda: slice(None))
+    """The examples of each batch that this process takes."""
+    prefix_cache: bool = True
+    """Whether pictures at the beginning of examples are read once and for all."""
+    stop_asked: Callable[[], bool] = lambda: False
+    """Asked after each step; the fit then saves itself and raises `Stopped`."""
+    show: Callable[[Progress], None] = lambda progress: None
+    """Called after each step."""
+    folder: NoFolder = field(default_factory=NoFolder)
+    """Where the run is kept and resumed from."""
+
+
+class Personalization(Protocol):
+    """What a fit gives: it makes a base know the concepts."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the concepts."""
+
+    def save(self, path: str | Path) -> Path:
+        """Into a file; gives its place."""
+
+
+class Method(Protocol):
+    """One way of making a base know concepts."""
+
+    def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Personalization:
+        """Learn the concepts.
+
+        Args:
+            base: Frozen; it stays as it is.
+            concepts: Each as its owner gives it.
+            run: Seed, engine, progress, and where it is kept.
+        """

@@ -1,0 +1,99 @@
+"""What is optimised: the examples of a step, and the loss of their logits.
+
+Another objective (distillation from the base that is told in words, GRPO on the rows) is another
+class with these two methods. It is given to `OptimizeRows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from unictoken.data.sequence import IGNORE, Batch, pad
+from unictoken.learn.examples import DRAWING, Examples, tasks_of_batch
+from unictoken.learn.learner import Learner
+from unictoken.learn.methods import Stage
+
+
+class Objective(Protocol):
+    """What the rows learn from, and what they are to make small."""
+
+    def batch(self, stage: Stage, step: int, *, policy: Learner, share: slice) -> Batch:
+        """The examples of a step: a pure function of the objective's seed, the step and the rows.
+
+        Args:
+            stage: The stage of learning.
+            step: Counted from 0 over all stages.
+            policy: The learner as it is before the step, for what it samples itself.
+            share: The examples that this process takes. All processes together take each once.
+        """
+
+    def loss(self, logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The sum of the examples' losses; the learner divides it by the size of the batch.
+
+        A batch reaches this in up to two parts (`Learner.forward`), so that no example's loss may
+        depend on another example.
+
+        Args:
+            logits_NV: Of the N supervised positions, those that come before a label, example after
+                example.
+            batch: The examples, with `batch.more` as the objective made it.
+        """
+
+
+ObjectiveOf = Callable[[Examples, int], Objective]
+"""Gives an objective, from examples of the concept and the seed of what is drawn by lot."""
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Next ids of training sequences, each sequence weighted by its task."""
+
+    examples: Examples
+    seed: int
+
+    def batch(self, stage: Stage, step: int, *, policy: Learner, share: slice) -> Batch:
+        return batch_of(self.examples.in_stage(stage), stage, self.seed, step, share)
+
+    def loss(self, logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return cross_entropy(logits_NV, batch)
+
+
+def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slice) -> Batch:
+    """The examples of one step and their weights: a pure function of (seed, step).
+
+    Args:
+        examples: Of the concept, in this stage.
+        stage: Whose tasks and weights they have.
+        seed: Of the run.
+        step: Counted from 0 over all stages.
+        share: What one process takes. All are made in any case: they share one random generator.
+    """
+    rng = np.random.default_rng([seed, step])
+    tasks = tasks_of_batch(stage.tasks, stage.batch, rng)
+    made = [examples.make(task, rng) for task in tasks]
+    weights = [
+        stage.generation_weight if task == DRAWING else stage.understanding_weight for task in tasks
+    ]
+    return replace(pad(made[share], examples.vocab), weights_B=torch.tensor(weights[share]))
+
+
+def cross_entropy(logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Sum over examples of weight x mean cross-entropy of the example's supervised positions.
+
+    An example counts once, however long it is, so that equal shares of a batch on several processes
+    average to the loss of the whole batch.
+    """
+    labels_BT = batch.labels_BT[:, 1:]
+    counted_BT = labels_BT != IGNORE
+    losses_N = nn.functional.cross_entropy(
+        logits_NV.float(), labels_BT[counted_BT], reduction="none"
+    )
+    positions_B1 = counted_BT.sum(1, keepdim=True).clamp_min(1)
+    share_BT = batch.weights_B[:, None] * counted_BT / positions_B1
+    return (losses_N * share_BT[counted_BT]).sum()

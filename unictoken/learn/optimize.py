@@ -1,0 +1,163 @@
+"""The method whose tokens are optimised: rows of one concept, by a schedule of stages."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from unictoken.core.config import ConfigError
+from unictoken.data.source import Source
+from unictoken.learn.checkpoint import Checkpoint
+from unictoken.learn.concept import Lesson, keep, prepare, signed, starts_of_stages
+from unictoken.learn.engine import MOMENTS, Engine, EngineOf
+from unictoken.learn.learner import Learner
+from unictoken.learn.method import Run
+from unictoken.learn.methods import Method as Settings
+from unictoken.learn.methods import Stage
+from unictoken.learn.objective import CrossEntropy, ObjectiveOf
+from unictoken.learn.resume import restore_rows, steps_within_stage
+from unictoken.learn.stages import Progress, learn
+from unictoken.learn.stop import Stopped
+from unictoken.model.base import Base
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
+
+
+class Learned(NamedTuple):
+    """A concept's tokens, and what they were learned from."""
+
+    concept: ConceptTokens
+    source: Source
+    lesson: Lesson
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.concept.name,)
+
+    def save(self, path: str | Path) -> Path:
+        return concept_file.save(self.concept, path)
+
+
+class OptimizeRows:
+    """Optimises a concept's rows on a frozen base, resuming where the run was left.
+
+    A run whose last stage has other steps than when it was left goes on too, finished or not: the
+    steps that are done stay as they are, and from there on the learning rate follows the new
+    schedule (it may rise again). With `final_lr: 1` that is what one run of so many steps would
+    learn, bit for bit.
+    """
+
+    def __init__(self, settings: Settings, *, objective: ObjectiveOf = CrossEntropy):
+        self.settings, self.objective = settings, objective
+
+    def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Learned:
+        """Learn one concept. Raises `Stopped` after saving when `run.stop_asked()` says so.
+
+        Args:
+            base: Frozen.
+            concepts: One.
+            run: Seed, engine, progress, and where it is kept.
+        """
+        (source,) = concepts
+        saved = run.folder.find(base, source)
+        lesson = prepare(
+            base,
+            source,
+            self.settings,
+            seed=run.seed,
+            strangers=run.distractors,
+            objective=self.objective,
+            prefix_cache=run.prefix_cache,
+        )
+        run.folder.check(base, source, lesson)
+        learner = lesson.learner
+        if saved:
+            restore_rows(learner, saved, steps_within_stage(self.settings, saved.step))
+
+        self._optimise(base, source, lesson, saved, run)
+        concept = keep(base, source, self.settings, learner, seed=run.seed)
+        named = signed(concept, source, lesson, run=run.folder.signature)
+        return Learned(named, source, lesson)
+
+    def _optimise(
+        self, base: Base, source: Source, lesson: Lesson, saved: Checkpoint | None, run: Run
+    ) -> None:
+        """Every step that is left to do.
+
+        Args:
+            base: Frozen.
+            source: The concept.
+            lesson: The same, made ready; its learner is moved.
+            saved: Where the run was left.
+            run: Seed, engine, progress, and where it is kept.
+        """
+        settings, learner, folder = self.settings, lesson.learner, run.folder
+        first_step = saved.step if saved else 0
+        folder.begin(first_step)
+        engines = _Engines(run.engine, settings, saved)
+        began = time.time()
+        steps = learn(
+            learner,
+            settings,
+            lesson.objective,
+            engine=engines,
+            first_step=first_step,
+            share=run.share,
+            on_stage=starts_of_stages(base, source, settings, seed=run.seed),
+        )
+        for progress in steps:
+            _check_loss(progress)
+            folder.record(progress, time.time() - began)
+            run.show(progress)
+
+            stopping = run.stop_asked()
+            if stopping or folder.saves_at(progress.step):
+                folder.save(progress.step, _state(learner, engines.current, progress.step))
+            if stopping:
+                raise Stopped(progress.step, settings.total_steps)
+            if folder.draws_at(progress.step):
+                concept = keep(base, source, settings, learner, seed=run.seed)
+                folder.draw(base, concept, progress.step)
+            began = time.time()
+
+
+class _Engines:
+    """Gives each stage its engine; the first one goes on from the checkpoint, if it was written
+    within that stage.
+    """
+
+    def __init__(self, engine_of: EngineOf, settings: Settings, saved: Checkpoint | None):
+        self.engine_of, self.saved = engine_of, saved
+        self.within_stage = steps_within_stage(settings, saved.step) if saved else 0
+        self.current: Engine | None = None
+
+    def __call__(self, learner: Learner, stage: Stage) -> Engine:
+        engine = self.engine_of(learner, stage)
+        if self.current is None and self.within_stage:
+            tensors = {name: self.saved.tensors[name] for name in ("rows", *MOMENTS)}
+            engine.load(tensors, self.within_stage)
+        self.current = engine
+        return engine
+
+
+def _state(learner: Learner, engine: Engine, step: int) -> dict:
+    """What a checkpoint holds. All processes ask for it together: sharded tensors are gathered."""
+    tensors = {**engine.state(), "held": learner.held, "moves": learner.moves}
+    if not tensors["rows"].isfinite().all():
+        raise _diverged(step, "rows are not finite")
+    return tensors
+
+
+def _check_loss(progress: Progress) -> None:
+    if not math.isfinite(progress.loss):
+        raise _diverged(progress.step, f"the loss is {progress.loss}")
+
+
+def _diverged(step: int, found: str) -> ConfigError:
+    return ConfigError(
+        f"step {step}: {found}. Use a smaller rate, method.stages.N.lr; nothing of this step is"
+        " kept."
+    )

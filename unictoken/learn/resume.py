@@ -1,0 +1,144 @@
+"""Whether a run goes on from a checkpoint: what decides that it is the same run, and its rows as they
+were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import torch
+
+from unictoken.core import config
+from unictoken.data.source import Source
+from unictoken.learn import checkpoint
+from unictoken.learn.checkpoint import Checkpoint, CheckpointError, OtherRun
+from unictoken.learn.learner import Learner
+from unictoken.learn.methods import Method
+from unictoken.learn.settings import RunConfig
+from unictoken.model.base import Base
+from unictoken.tokens import file as concept_file
+
+LOG = logging.getLogger(__name__)
+
+
+def identity(settings: RunConfig, base: Base, source: Source) -> str:
+    """A digest of everything that decides what is learned, contents included; a checkpoint of
+    another one is not resumed.
+
+    But for the steps of the last stage: a run that has fewer of them goes on to more.
+    """
+    seen = hashlib.sha256(base.fingerprint.encode())
+    for grade, pictures in (
+        ("own", source.pictures),
+        ("crop", source.crops),
+        *source.negatives.items(),
+    ):
+        for picture in pictures:
+            seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
+    texts = [source.name, source.class_noun, source.facts, source.questions, source.about_pictures]
+    decoder = base.decoder_digest if settings.vq_decoder else None
+    how = [str(base.model.dtype), settings.gradient_checkpointing, decoder]
+    decisive = [
+        texts,
+        seen.hexdigest(),
+        _method_apart_from_its_end(settings.method),
+        settings.seed,
+        settings.strangers,
+        how,
+    ]
+    return checkpoint.digest(config.to_yaml(decisive))
+
+
+def _method_apart_from_its_end(method: Method) -> dict:
+    """A method as plain settings: without the steps of its last stage, and with the rows that it
+    starts from in its file's place.
+    """
+    plain = config.plain(method)
+    plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
+    del plain["stages"][-1]["steps"]
+    if method.start_file:
+        plain["start"] = concept_file.read_header(method.start_file)["sha256"]
+    return plain
+
+
+def signature(identity_: str, steps: int) -> str:
+    """Names a run and how long it was, in the header of its concept file."""
+    return checkpoint.digest(f"{identity_} {steps}")
+
+
+def find_checkpoint(
+    settings: RunConfig, folder: Path, identity_: str, *, tell: bool
+) -> Checkpoint | None:
+    """The checkpoint to go on from, as `resume` asks; None where the run begins.
+
+    Args:
+        settings: The config.
+        folder: Where the checkpoints are.
+        identity_: Of this run; an unfinished run of another one is refused.
+        tell: Whether this process says what it goes on from, or replaces.
+    """
+    if settings.resume == "never":
+        return None
+    path = checkpoint.newest(folder)
+    if path is None and settings.resume == "must":
+        raise CheckpointError(
+            f"{folder}: nothing to resume, and `resume: must` was asked for. Use `resume: auto` to"
+            " begin."
+        )
+    try:
+        saved = checkpoint.load(path, identity_) if path else None
+    except OtherRun as other:
+        if settings.resume != "auto" or not other.finished:
+            raise
+        if tell:
+            LOG.warning(
+                "%s: a finished run of another config, base or pictures is here. This one takes its"
+                " place.",
+                folder.parent,
+            )
+        return None
+
+    total = settings.method.total_steps
+    if saved and saved.step > total:
+        raise CheckpointError(
+            f"{path}: {saved.step} steps are done, the config asks for {total}. Ask for"
+            f" {saved.step} or more, choose another `out:`, or begin anew with `--set"
+            " resume=never`."
+        )
+    if saved and saved.step < total != saved.total and tell:
+        LOG.warning(
+            "%s: a run of %d steps goes on from step %d to %d, its learning rate by the new"
+            " schedule.",
+            folder.parent,
+            saved.total,
+            saved.step,
+            total,
+        )
+    return saved
+
+
+@torch.no_grad()
+def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None:
+    """Rows as they were; at a stage's end what had moved is settled.
+
+    Args:
+        learner: Whose rows they are.
+        saved: Where the run was left.
+        within_stage: Steps that were done in the stage in which it was left; 0 between two stages.
+    """
+    learner.rows.copy_(saved.tensors["rows"])
+    learner.held.copy_(saved.tensors["held"])
+    learner.moves.copy_(saved.tensors["moves"].bool())
+    if not within_stage:
+        learner.settle(saved.tensors["rows"])
+
+
+def steps_within_stage(method: Method, step: int) -> int:
+    """Steps already done in the stage that `step` lies in; 0 at its beginning."""
+    for stage in method.stages:
+        if step < stage.steps:
+            return step
+        step -= stage.steps
+    return 0
