@@ -13,9 +13,9 @@ import torch
 
 from unictoken.concept.tokens import ConceptTokens
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.measure.toy import ToyConcept, toy_concept, write_toy_folder
 from unictoken.model.base import Base, EarlyFusionModel
-from unictoken.pretrain import image_tokenizer, language, vocabulary
+from unictoken.toy.concepts import ToyConcept, toy_concept, write_toy_folder
+from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
 
 CODES = 64
 

@@ -555,8 +555,8 @@ def test_other_peoples_tokens_come_in_and_go_out(said, base_folder, tmp_path):
 
 
 def test_the_toy_benchmark_is_drawn_into_a_folder(said, tmp_path, monkeypatch):
-    monkeypatch.setattr("unictoken.measure.toy.TEST_PICTURES", 1)
-    monkeypatch.setattr("unictoken.measure.toy_dataset.RANDOM_IMAGES", 1)
+    monkeypatch.setattr("unictoken.toy.concepts.TEST_PICTURES", 1)
+    monkeypatch.setattr("unictoken.toy.dataset.RANDOM_IMAGES", 1)
     assert said(
         "benchmark", "--seed", "1", "--num-concepts", "2", "--out", str(tmp_path / "bench")
     ).strip() == str(tmp_path / "bench")

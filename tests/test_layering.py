@@ -1,7 +1,7 @@
 """Imports point one way, up this list:
 
-programs -> cli -> api -> pretrain -> measure -> learn -> personalize -> conditioning -> data
--> concept -> model -> world -> core
+programs -> cli -> api -> toy -> measure -> learn -> personalize -> conditioning -> data
+-> concept -> model -> core
 """
 
 import ast
@@ -23,15 +23,19 @@ LAYERS = (
     "unictoken.core.launch",
     "unictoken.core.text",
     "unictoken.core.pictures",
-    "unictoken.world",
+    "unictoken.toy.world",
     "unictoken.model",
     "unictoken.concept",
     "unictoken.data",
+    "unictoken.toy.interview",
     "unictoken.conditioning",
     "unictoken.personalize",
     "unictoken.learn",
+    "unictoken.toy.judge",
+    "unictoken.toy.concepts",
+    "unictoken.toy.dataset",
     "unictoken.measure",
-    "unictoken.pretrain",
+    "unictoken.toy",
     "unictoken.hub",
     "unictoken.api",
     "unictoken.cli",

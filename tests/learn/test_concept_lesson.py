@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from unictoken.core.text import ConceptError
-from unictoken.data.interviews import GENERAL, TOY
+from unictoken.data.interviews import GENERAL
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing
 from unictoken.learn.concept import keep, prepare
 from unictoken.learn.methods import Method, Tokens
 from unictoken.learn.observe import observe
+from unictoken.toy.interview import TOY
 
 
 def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):

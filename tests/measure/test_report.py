@@ -13,9 +13,9 @@ from unictoken.learn import outside
 from unictoken.learn.concept import learn_concept
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.measure import abilities, toy
-from unictoken.measure.judge import Judge
 from unictoken.measure.report import finish
+from unictoken.toy import abilities, concepts
+from unictoken.toy.judge import Judge
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def test_abilities_of_a_base_are_shares(base):
 def test_a_toy_pet_is_measured_beside_its_controls(
     base, toy_folder, short_method, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(toy, "TEST_PICTURES", 1)
-    monkeypatch.setattr(toy, "DRAWINGS", 1)
+    monkeypatch.setattr(concepts, "TEST_PICTURES", 1)
+    monkeypatch.setattr(concepts, "DRAWINGS", 1)
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     settings = RunConfig(

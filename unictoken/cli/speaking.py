@@ -20,7 +20,7 @@ from unictoken.core.text import check_markers, markers
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.words import sentences_by_name
-from unictoken.world.language import taught_questions
+from unictoken.toy.world.language import taught_questions
 
 if TYPE_CHECKING:
     import torch

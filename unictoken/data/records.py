@@ -19,7 +19,7 @@ from unictoken.core.pictures import read_shrunk
 from unictoken.core.text import mark
 from unictoken.data.source import Source, SourceError, check_consent, read_negatives
 from unictoken.data.templates import NO, YES
-from unictoken.world.things import Pet
+from unictoken.toy.world.things import Pet
 
 Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
 Split = Literal["train", "test"]

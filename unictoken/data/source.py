@@ -29,8 +29,8 @@ from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
 from unictoken.core.text import mark
-from unictoken.world.attributes import PET_ATTRIBUTES
-from unictoken.world.things import Pet
+from unictoken.toy.world.attributes import PET_ATTRIBUTES
+from unictoken.toy.world.things import Pet
 
 _LOG = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.sampling import sample_pictures
-from unictoken.world.drawing import draw
-from unictoken.world.things import sample_pet_where, sample_scene
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import sample_pet_where, sample_scene
 
 WORLD = 400  # pets of the toy world, for a base of that world
 HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import torch
 
 from unictoken.data import templates
-from unictoken.data.interviews import GENERAL, TOY
+from unictoken.data.interviews import GENERAL
 from unictoken.data.sequence import user_turn
 from unictoken.model.base import Base
 from unictoken.model.sampling import sample_text
-from unictoken.world.drawing import SIDE
+from unictoken.toy.interview import TOY
+from unictoken.toy.world.drawing import SIDE
 
 
 @dataclass(frozen=True)

@@ -34,18 +34,18 @@ from unictoken.learn.concept import learn_concept
 from unictoken.learn.methods import Method, MethodFile, Strangers
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.judge import check_judge, load_judge, own_accuracy
 from unictoken.measure.metrics import constant_answers
 from unictoken.measure.predictions import Prediction, Predictions
 from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
-from unictoken.measure.toy import REFERENCES
-from unictoken.measure.toy_dataset import read_truth, write_dataset
 from unictoken.measure.verdict import AnyJudge, WorldJudge
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.toy.concepts import REFERENCES
+from unictoken.toy.dataset import read_truth, write_dataset
+from unictoken.toy.judge import check_judge, load_judge, own_accuracy
 
 
 @dataclass(frozen=True, kw_only=True)

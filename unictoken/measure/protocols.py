@@ -38,13 +38,13 @@ from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
 from unictoken.measure import metrics
 from unictoken.measure.endpoint import EndpointJudge
-from unictoken.measure.judge import IDENTITY
 from unictoken.measure.predictions import Prediction
-from unictoken.measure.toy_dataset import Truth
 from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
+from unictoken.toy.dataset import Truth
+from unictoken.toy.judge import IDENTITY
 
 MAX_ANSWER = 24  # ids
 

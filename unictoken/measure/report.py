@@ -32,15 +32,15 @@ from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
 from unictoken.measure.controls import controls_of
-from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.measure.metrics import mean
 from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.scores import scores
-from unictoken.measure.toy import ToyConcept
-from unictoken.measure.toy_dataset import read_truth, write_concept
 from unictoken.measure.verdict import WorldJudge
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.toy.concepts import ToyConcept
+from unictoken.toy.dataset import read_truth, write_concept
+from unictoken.toy.judge import load_judge, own_accuracy
 
 COMPARED = ("none", "class_noun", "text_prompt", "wrong_concept")  # controls in the report of a run
 COLUMNS = (

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from unictoken.data.templates import YES
 from unictoken.measure import metrics
 from unictoken.measure.predictions import Prediction
-from unictoken.world.things import nearest_shade
+from unictoken.toy.world.things import nearest_shade
 
 
 def scores(predictions: Sequence[Prediction]) -> dict[str, float]:

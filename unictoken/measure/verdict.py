@@ -10,8 +10,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from unictoken.measure.judge import Judge
 from unictoken.measure.metrics import mean
+from unictoken.toy.judge import Judge
 
 
 @dataclass(frozen=True, kw_only=True)

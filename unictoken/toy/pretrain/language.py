@@ -23,9 +23,9 @@ from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
 from unictoken.model.vocab import Vocab
-from unictoken.pretrain.lessons import SHARES, Lessons, draw_families, families, sample_families
-from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
-from unictoken.world.things import held_out
+from unictoken.toy.pretrain.lessons import SHARES, Lessons, draw_families, families, sample_families
+from unictoken.toy.pretrain.optimise import MuonAdamW, load_progress, save_progress
+from unictoken.toy.world.things import held_out
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
-from unictoken.measure.toy import (
+from unictoken.toy.concepts import (
     PROMPTED,
     REFERENCES,
     HeldOut,
@@ -33,10 +33,10 @@ from unictoken.measure.toy import (
     toy_concept,
     write_toy_folder,
 )
-from unictoken.world import language
-from unictoken.world.attributes import NONE
-from unictoken.world.drawing import draw
-from unictoken.world.things import Pet, Scene, sample_pet_where, sample_scene
+from unictoken.toy.world import language
+from unictoken.toy.world.attributes import NONE
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import Pet, Scene, sample_pet_where, sample_scene
 
 RANDOM_IMAGES = 100
 OPTIONS = 4  # of a multiple choice question

@@ -23,8 +23,8 @@ from unictoken.core.config import ConfigError
 from unictoken.core.disk import check_file, read_json
 from unictoken.core.errors import UserError
 from unictoken.model.pixels import prepare, to_pixels
-from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
-from unictoken.world.drawing import SIDE
+from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
+from unictoken.toy.world.drawing import SIDE
 
 ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
 # what a drawing of the right pet must have

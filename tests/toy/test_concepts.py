@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from unictoken.measure import toy as benchmark
-from unictoken.measure.judge import Judge
-from unictoken.world import language
-from unictoken.world.drawing import draw
-from unictoken.world.things import held_out
+from unictoken.toy import concepts as benchmark
+from unictoken.toy.judge import Judge
+from unictoken.toy.world import language
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import held_out
 
 
 @pytest.fixture(scope="module")
