@@ -426,7 +426,7 @@ def test_a_pet_becomes_a_folder_to_learn_from(said, tmp_path):
     out = tmp_path / "mia"
     assert said("pet", "--seed", "3", "--name", "mia", "--out", str(out)).startswith(f"{out}: a")
     source = read_source(out, name="mia")
-    assert len(source.pictures) == 5 and source.facts and source.class_noun == source.pet.species
+    assert len(source.pictures) == 5 and source.facts and source.class_noun == source.truth.species
 
 
 def test_a_concept_of_another_base_is_refused(concept, base_folder, tmp_path):

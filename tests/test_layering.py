@@ -23,17 +23,12 @@ LAYERS = (
     "unictoken.core.launch",
     "unictoken.core.text",
     "unictoken.core.pictures",
-    "unictoken.toy.world",
     "unictoken.model",
     "unictoken.concept",
     "unictoken.data",
-    "unictoken.toy.interview",
     "unictoken.conditioning",
     "unictoken.personalize",
     "unictoken.learn",
-    "unictoken.toy.judge",
-    "unictoken.toy.concepts",
-    "unictoken.toy.dataset",
     "unictoken.measure",
     "unictoken.toy",
     "unictoken.hub",
@@ -103,6 +98,20 @@ def test_programs_are_leaves(path):
 
 def test_only_train_knows_deepspeed():
     assert [name_of(p) for p in PROGRAMS if "deepspeed" in imported(p)] == ["train.run"]
+
+
+GENERIC = [
+    path
+    for path in (*MODULES, *(PACKAGE / name for name in TOP), *PROGRAMS)
+    if not name_of(path).startswith(("unictoken.toy", "unictoken.cli"))
+    and name_of(path) not in ("unictoken.data.worlds", "train.base")
+]
+
+
+@pytest.mark.parametrize("path", GENERIC, ids=name_of)
+def test_no_generic_file_knows_the_toy_room(path):
+    """The one hook is data/worlds.py; the command and the program that makes the tiny base may."""
+    assert "unictoken.toy" not in path.read_text(encoding="utf-8")
 
 
 def test_readme_lists_the_parts_in_this_order():

@@ -10,6 +10,7 @@ from unictoken.learn import observe as observing
 from unictoken.learn.concept import keep, prepare
 from unictoken.learn.methods import Method, Tokens
 from unictoken.learn.observe import observe
+from unictoken.model.profile import Profile
 from unictoken.toy.interview import TOY
 
 
@@ -48,7 +49,7 @@ def test_a_base_of_another_world_is_asked_what_any_picture_answers(base, toy, mo
         return [f"The dog is {it}"] * len(questions) * len(ids_NK)
 
     monkeypatch.setattr(observing, "_answers", answers)
-    monkeypatch.setattr(observing, "is_of_toy_world", lambda base: False)
+    monkeypatch.setattr(base, "profile", Profile())
     observed = observe(base, base.encode(toy.source.pictures[:2]), "dog")
     assert heard == ["the dog"]
     assert (

@@ -85,7 +85,7 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
     )
     concept, own = found.concepts["tom"], concepts.toy_concept(1, 0)
     assert (
-        concept.pet == own.pet
+        concept.truth == own.pet
         and concept.class_noun == own.pet.species
         and len(concept.pictures) == 5
     )
@@ -110,7 +110,7 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
 def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(dataset):
     source, own = read(dataset).concepts["tom"].source(), concepts.toy_concept(1, 0).source
     assert [p.tobytes() for p in source.pictures] == [p.tobytes() for p in own.pictures]
-    assert (source.facts, source.questions, source.pet) == (own.facts, own.questions, own.pet)
+    assert (source.facts, source.questions, source.truth) == (own.facts, own.questions, own.truth)
     assert {grade: len(found) for grade, found in source.negatives.items()} == {
         "easy": 5,
         "hard": 2,

@@ -90,6 +90,6 @@ def test_the_same_concept_can_have_more_or_fewer_pictures():
     assert one.pictures == five.pictures[:1] and ten.pictures[:5] == five.pictures
     assert (
         one.negatives == five.negatives == ten.negatives
-        and one.pet == ten.pet
+        and one.truth == ten.truth
         and one.facts == ten.facts
     )

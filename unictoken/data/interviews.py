@@ -1,8 +1,9 @@
 """What a base is asked about reference pictures before anything is learned; its answers become the
 training answers.
 
-A base that was taught a language of its own is asked in it (`toy/interview.py`), any other what every
-picture answers (`GENERAL`). `{it}` in a question is the concept; `{name}` in what is made of the answers, too.
+A base that knows a drawn world alone (`Profile.world`) is asked that world's questions, any other
+what every picture answers (`GENERAL`). `{it}` in a question is the concept; `{name}` in what is
+made of the answers, too.
 """
 
 from __future__ import annotations

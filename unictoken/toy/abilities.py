@@ -18,8 +18,9 @@ from unictoken.learn.outside import round_trip_psnr
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
-from unictoken.toy.judge import IDENTITY, Judge
+from unictoken.toy.judge import Judge
 from unictoken.toy.world import language
+from unictoken.toy.world.attributes import IDENTITY
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.things import hard_negative, sample_pet_where, sample_scene, twin
 

@@ -81,7 +81,7 @@ def toy_source(
             for key in language.FACT_SENTENCES
         ),
         negatives=negatives,
-        pet=pet,
+        truth=pet,
     )
 
 

@@ -83,16 +83,21 @@ def read_truth(root: Path, name: str) -> Truth | None:
 
 
 def write_dataset(
-    folder: Path, *, seed: int, num_concepts: int, references: int = REFERENCES
+    folder: Path, *, seed: int, num_concepts: int, references: int | None = None
 ) -> None:
-    """Write the benchmark of a seed, so many pictures of each concept, into a folder that is not
-    there yet, whole or not at all.
+    """Write the benchmark of a seed into a folder that is not there yet, whole or not at all.
+
+    Args:
+        folder: Where it goes.
+        seed: Decides every pet and picture.
+        num_concepts: How many pets, one or more.
+        references: Pictures of each pet to learn from; None: REFERENCES.
     """
     within("--num-concepts", num_concepts, 1, MANY)
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
-        _write(aside, seed, num_concepts, references)
+        _write(aside, seed, num_concepts, references or REFERENCES)
 
 
 def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:
