@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.measure.toy import ToyConcept, toy_concept, write_toy_folder
 from unictoken.model.base import Base, EarlyFusionModel
-from unictoken.pretrain import image_tokenizer, language, vocabulary
 from unictoken.tokens.tokens import ConceptTokens
+from unictoken.toy.concepts import ToyConcept, toy_concept, write_toy_folder
+from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
+from unictoken.toy.profile import PROFILE
 
 CODES = 64
 
@@ -43,7 +44,7 @@ def model(tokenizer) -> EarlyFusionModel:
 
 @pytest.fixture(scope="session")
 def base(model, tokenizer) -> Base:
-    return Base(model, tokenizer, "tiny")
+    return Base(model, tokenizer, "tiny", profile=PROFILE)
 
 
 @pytest.fixture(scope="session")

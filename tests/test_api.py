@@ -37,6 +37,7 @@ from unictoken.personalize.session import NOBODY, Session
 from unictoken.personalize.several import together
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import Prompts
+from unictoken.toy.profile import PROFILE
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -46,7 +47,7 @@ SHORT = Method(tokens=Tokens(shared=2), stages=(Stage(steps=2, batch=2),))
 
 @pytest.fixture(scope="session")  # as conftest's, in whose place it stands
 def base(model, tokenizer) -> PersonalBase:
-    return PersonalBase(model, tokenizer, "tiny")
+    return PersonalBase(model, tokenizer, "tiny", profile=PROFILE)
 
 
 @pytest.fixture(scope="module")

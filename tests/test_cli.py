@@ -510,7 +510,7 @@ def test_a_pet_becomes_a_folder_to_learn_from(said, tmp_path):
     out = tmp_path / "mia"
     assert said("pet", "--seed", "3", "--name", "mia", "--out", str(out)).startswith(f"{out}: a")
     source = read_source(out, name="mia")
-    assert len(source.pictures) == 5 and source.facts and source.class_noun == source.pet.species
+    assert len(source.pictures) == 5 and source.facts and source.class_noun == source.truth.species
 
 
 def test_a_concept_of_another_base_is_refused(concept, base_folder, tmp_path):
@@ -639,8 +639,8 @@ def test_other_peoples_tokens_come_in_and_go_out(said, base_folder, tmp_path):
 
 
 def test_the_toy_benchmark_is_drawn_into_a_folder(said, tmp_path, monkeypatch):
-    monkeypatch.setattr("unictoken.measure.toy.TEST_PICTURES", 1)
-    monkeypatch.setattr("unictoken.measure.toy_dataset.RANDOM_IMAGES", 1)
+    monkeypatch.setattr("unictoken.toy.concepts.TEST_PICTURES", 1)
+    monkeypatch.setattr("unictoken.toy.dataset.RANDOM_IMAGES", 1)
     assert said(
         "benchmark", "--seed", "1", "--num-concepts", "2", "--out", str(tmp_path / "bench")
     ).strip() == str(tmp_path / "bench")

@@ -1,7 +1,7 @@
 """Imports point one way, up this list:
 
-programs -> cli -> api -> pretrain -> measure -> learn -> personalize -> conditioning -> data
--> tokens -> model -> world -> core
+programs -> cli -> api -> toy -> measure -> learn -> personalize -> conditioning -> data
+-> tokens -> model -> core
 """
 
 import ast
@@ -24,7 +24,6 @@ LAYERS = (
     "unictoken.core.launch",
     "unictoken.core.text",
     "unictoken.core.pictures",
-    "unictoken.world",
     "unictoken.model",
     "unictoken.tokens",
     "unictoken.data",
@@ -32,7 +31,7 @@ LAYERS = (
     "unictoken.personalize",
     "unictoken.learn",
     "unictoken.measure",
-    "unictoken.pretrain",
+    "unictoken.toy",
     "unictoken.hub",
     "unictoken.api",
     "unictoken.cli",
@@ -100,6 +99,20 @@ def test_programs_are_leaves(path):
 
 def test_only_train_knows_deepspeed():
     assert [name_of(p) for p in PROGRAMS if "deepspeed" in imported(p)] == ["train.engine"]
+
+
+GENERIC = [
+    path
+    for path in (*MODULES, *(PACKAGE / name for name in TOP), *PROGRAMS)
+    if not name_of(path).startswith(("unictoken.toy", "unictoken.cli"))
+    and name_of(path) not in ("unictoken.data.worlds", "train.base")
+]
+
+
+@pytest.mark.parametrize("path", GENERIC, ids=name_of)
+def test_no_generic_file_knows_the_toy_room(path):
+    """The one hook is data/worlds.py; the command and the program that makes the tiny base may."""
+    assert "unictoken.toy" not in path.read_text(encoding="utf-8")
 
 
 def test_readme_lists_the_parts_in_this_order():

@@ -24,14 +24,14 @@ import torch
 from unictoken.core import config
 from unictoken.core.errors import UserError
 from unictoken.learn.stop import StopSignal
-from unictoken.measure.abilities import measure_base
-from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.model.base import Base, load_base, usual_device
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.vocab import Vocab
-from unictoken.pretrain import image_tokenizer, judge, language, vocabulary
-from unictoken.pretrain.card import write_card
+from unictoken.toy.abilities import measure_base
+from unictoken.toy.judge import load_judge, own_accuracy
+from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
+from unictoken.toy.pretrain.card import write_card
 
 PROGRAM = "train/base.py"
 PARTS = ("tokenizer", "judge", "language", "measure")

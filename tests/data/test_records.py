@@ -75,7 +75,7 @@ def test_a_concept_becomes_a_source(concept):
     source = concept.source()
     assert (source.name, source.class_noun, source.facts) == ("bo", "dog", ("{name} sings.",))
     assert source.questions == (("what has {name}?", "a hat"),)
-    assert (len(source.pictures), len(source.negatives["easy"]), source.pet) == (3, 1, None)
+    assert (len(source.pictures), len(source.negatives["easy"]), source.truth) == (3, 1, None)
 
 
 def test_what_is_said_wins_over_the_dataset(concept):

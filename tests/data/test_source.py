@@ -34,12 +34,12 @@ def write_info(folder, info) -> None:
 
 def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
     source, wrote = read_source(toy_folder, name="tom"), toy.source
-    assert (source.name, source.class_noun, source.facts, source.questions, source.pet) == (
+    assert (source.name, source.class_noun, source.facts, source.questions, source.truth) == (
         "tom",
         wrote.class_noun,
         wrote.facts,
         wrote.questions,
-        wrote.pet,
+        wrote.truth,
     )
     assert all(np.array_equal(a, b) for a, b in zip(source.pictures, wrote.pictures, strict=True))
     assert {grade: len(found) for grade, found in source.negatives.items()} == {
@@ -52,7 +52,7 @@ def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
 def test_pictures_of_a_folder_come_in_order_and_nothing_else_does(folder):
     source = read_source(folder, name="bo", class_noun="dog")
     assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
-    assert (source.negatives, source.facts, source.pet) == ({}, (), None)
+    assert (source.negatives, source.facts, source.truth) == ({}, (), None)
 
 
 def test_single_files_can_be_given(folder):

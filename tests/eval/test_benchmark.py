@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from unictoken.measure import toy, toy_dataset
-from unictoken.measure.judge import Judge
-from unictoken.measure.toy_dataset import write_dataset
+from unictoken.toy import concepts, dataset
+from unictoken.toy.dataset import write_dataset
+from unictoken.toy.judge import Judge
 
 METHOD = "method:\n  tokens: {shared: 2}\n  stages: [{steps: 1, batch: 2}]\n"
 
@@ -30,10 +30,10 @@ def program():
 @pytest.fixture
 def config_file(base_folder, tmp_path, monkeypatch):
     """A small benchmark: two concepts, one picture of each kind, one drawing."""
-    monkeypatch.setattr(toy, "TEST_PICTURES", 1)
-    monkeypatch.setattr(toy, "DRAWINGS", 1)
-    monkeypatch.setattr(toy, "TRAINING_NEGATIVES", 2)
-    monkeypatch.setattr(toy_dataset, "RANDOM_IMAGES", 3)
+    monkeypatch.setattr(concepts, "TEST_PICTURES", 1)
+    monkeypatch.setattr(concepts, "DRAWINGS", 1)
+    monkeypatch.setattr(concepts, "TRAINING_NEGATIVES", 2)
+    monkeypatch.setattr(dataset, "RANDOM_IMAGES", 3)
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     (tmp_path / "method.yaml").write_text(METHOD, encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unictoken.conditioning import with_tokens
-from unictoken.data.interviews import GENERAL, TOY
+from unictoken.data.interviews import GENERAL
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing
 from unictoken.learn.concept import keep, prepare
@@ -12,6 +12,8 @@ from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.observe import observe
 from unictoken.learn.optimize import OptimizeRows
+from unictoken.model.profile import Profile
+from unictoken.toy.interview import TOY
 
 
 def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):
@@ -49,7 +51,7 @@ def test_a_base_of_another_world_is_asked_what_any_picture_answers(base, toy, mo
         return [f"The dog is {it}"] * len(questions) * len(ids_NK)
 
     monkeypatch.setattr(observing, "_answers", answers)
-    monkeypatch.setattr(observing, "is_of_toy_world", lambda base: False)
+    monkeypatch.setattr(base, "profile", Profile())
     observed = observe(base, base.encode(toy.source.pictures[:2]), "dog")
     assert heard == ["the dog"]
     assert (

@@ -6,9 +6,11 @@ import pytest
 from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, SoftPositives, Stage, Strangers, Tokens
-from unictoken.learn.negatives import by_likeness, drawn_strangers, gather, world_strangers
+from unictoken.learn.negatives import by_likeness, drawn_strangers, gather
 from unictoken.model.base import Base, BaseError
 from unictoken.model.encoders import BaseEncoder
+from unictoken.model.profile import Profile
+from unictoken.toy.hook import draw_others
 
 
 @pytest.fixture
@@ -100,12 +102,12 @@ def test_strangers_join_the_owners_hard_negatives_where_these_are_few_for_the_gr
 
 
 def test_strangers_are_a_function_of_their_seed():
-    first, again, other = ([p.tobytes() for p in world_strangers(3, seed)] for seed in (0, 0, 1))
+    first, again, other = ([p.tobytes() for p in draw_others(3, seed)] for seed in (0, 0, 1))
     assert first == again != other
 
 
 def test_the_most_alike_come_first(base, toy):
-    others = [*world_strangers(6, 0), toy.source.pictures[0]]
+    others = [*draw_others(6, 0), toy.source.pictures[0]]
     assert by_likeness(BaseEncoder(base), toy.source.pictures[:1], others)[0] == 6
 
 
@@ -123,8 +125,8 @@ def test_fewer_than_none_are_refused():
 
 
 def test_a_base_of_photographs_is_given_no_pixel_art(base, alone, short_method, monkeypatch):
-    monkeypatch.setattr("unictoken.learn.negatives.WORLD", 10)
+    monkeypatch.setattr("unictoken.toy.hook.distractors", 10)
     assert counts(gather(base, alone, short_method, Strangers(), seed=0)) == {"hard": 1, "easy": 9}
-    monkeypatch.setattr(base.model.model.vqmodel.config, "resolution", 512)
+    monkeypatch.setattr(base, "profile", Profile())
     with pytest.raises(SourceError, match="no negatives"):
         gather(base, alone, short_method, Strangers(), seed=0)

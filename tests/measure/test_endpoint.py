@@ -13,8 +13,8 @@ from PIL import Image
 
 from unictoken.core.config import ConfigError
 from unictoken.measure.endpoint import EndpointConfig, EndpointError, EndpointJudge
-from unictoken.measure.judge import Reading
-from unictoken.measure.verdict import Claim, Verdict, WorldJudge
+from unictoken.measure.verdict import Claim, Verdict
+from unictoken.toy.judge import Reading, WorldJudge
 
 RED, BLUE = (Image.new("RGB", (4, 4), colour) for colour in ("red", "blue"))
 HAT = Claim(

@@ -14,15 +14,16 @@ from unictoken.core.config import ConfigError
 from unictoken.data.readers import read
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.measure import toy, toy_dataset
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.judge import Judge
 from unictoken.measure.predictions import Prediction, PredictionsError
 from unictoken.measure.protocols import Trial, make_ready, without_name
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.scores import scores
 from unictoken.measure.verdict import Verdict
+from unictoken.toy import concepts
+from unictoken.toy import dataset as toy_dataset
+from unictoken.toy.judge import Judge
 
 METHOD = Method(name="short", tokens=Tokens(shared=2), stages=(Stage(steps=1, batch=2),))
 CONTROLS = [
@@ -39,9 +40,9 @@ CONTROLS = [
 @pytest.fixture(scope="module")
 def small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toy, "TEST_PICTURES", 2)
-        patch.setattr(toy, "DRAWINGS", 1)
-        patch.setattr(toy, "TRAINING_NEGATIVES", 2)
+        patch.setattr(concepts, "TEST_PICTURES", 2)
+        patch.setattr(concepts, "DRAWINGS", 1)
+        patch.setattr(concepts, "TRAINING_NEGATIVES", 2)
         patch.setattr(toy_dataset, "RANDOM_IMAGES", 3)
         yield
 
@@ -82,9 +83,9 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
         and list(found.concepts) == ["tom", "mia"]
         and found.notes == ()
     )
-    concept, own = found.concepts["tom"], toy.toy_concept(1, 0)
+    concept, own = found.concepts["tom"], concepts.toy_concept(1, 0)
     assert (
-        concept.pet == own.pet
+        concept.truth == own.pet
         and concept.class_noun == own.pet.species
         and len(concept.pictures) == 5
     )
@@ -107,9 +108,9 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
 
 
 def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(dataset):
-    source, own = read(dataset).concepts["tom"].source(), toy.toy_concept(1, 0).source
+    source, own = read(dataset).concepts["tom"].source(), concepts.toy_concept(1, 0).source
     assert [p.tobytes() for p in source.pictures] == [p.tobytes() for p in own.pictures]
-    assert (source.facts, source.questions, source.pet) == (own.facts, own.questions, own.pet)
+    assert (source.facts, source.questions, source.truth) == (own.facts, own.questions, own.truth)
     assert {grade: len(found) for grade, found in source.negatives.items()} == {
         "easy": 5,
         "hard": 2,
@@ -118,7 +119,7 @@ def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(
 
 
 def test_its_truth_stands_beside_it(dataset):
-    truth, own = toy_dataset.read_truth(dataset, "tom"), toy.toy_concept(1, 0)
+    truth, own = toy_dataset.read_truth(dataset, "tom"), concepts.toy_concept(1, 0)
     assert truth.facts == own.facts and truth.hat == {
         "accessory": own.facts.hat,
         "accessory_colour": own.facts.hat_colour,
@@ -536,7 +537,7 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset,
         "knowledge",
         "knowledge_recaption",
     ]
-    own = toy.toy_concept(1, 0)
+    own = concepts.toy_concept(1, 0)
     assert claimed[0].attributes == {
         name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")
     }
@@ -582,7 +583,7 @@ def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(
     base, dataset, tmp_path, monkeypatch
 ):
     told = []
-    picture = toy.toy_concept(1, 0).source.pictures[0]
+    picture = concepts.toy_concept(1, 0).source.pictures[0]
     monkeypatch.setattr(
         Conditioning,
         "draw",

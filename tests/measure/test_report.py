@@ -13,10 +13,10 @@ from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.measure import abilities, toy
-from unictoken.measure.judge import Judge
 from unictoken.measure.report import finish
 from unictoken.tokens import file as concept_file
+from unictoken.toy import abilities, concepts
+from unictoken.toy.judge import Judge
 
 
 @pytest.fixture
@@ -115,8 +115,8 @@ def test_abilities_of_a_base_are_shares(base):
 def test_a_toy_pet_is_measured_beside_its_controls(
     base, toy_folder, short_method, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(toy, "TEST_PICTURES", 1)
-    monkeypatch.setattr(toy, "DRAWINGS", 1)
+    monkeypatch.setattr(concepts, "TEST_PICTURES", 1)
+    monkeypatch.setattr(concepts, "DRAWINGS", 1)
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     settings = RunConfig(
@@ -210,7 +210,8 @@ def test_one_picture_outside_is_enough(base, settings, monkeypatch):
 @pytest.mark.parametrize("change", ["cannot draw", "another world"])
 def test_where_nothing_is_known_nothing_is_said(base, settings, change, caplog, monkeypatch):
     monkeypatch.setattr(base, "can_draw", change != "cannot draw")
-    monkeypatch.setattr(outside, "is_of_toy_world", lambda base: change != "another world")
+    if change == "another world":
+        monkeypatch.setattr(base, "profile", replace(base.profile, least_psnr=None))
     printed = finish(base, settings, *run(base, settings))
     assert OUTSIDE not in caplog.text + printed and "dB" not in caplog.text
 

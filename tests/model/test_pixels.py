@@ -20,8 +20,8 @@ from unictoken.core.pictures import (
     read_shrunk,
 )
 from unictoken.model.pixels import grid, prepare, psnr, to_picture, to_pixels
-from unictoken.world.drawing import draw
-from unictoken.world.things import sample_pet, sample_scene
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import sample_pet, sample_scene
 
 pytestmark = pytest.mark.real
 

@@ -20,7 +20,7 @@ from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.words import sentences_by_name
 from unictoken.tokens import file as concept_file
-from unictoken.world.language import taught_questions
+from unictoken.toy.world.language import taught_questions
 
 if TYPE_CHECKING:
     import torch

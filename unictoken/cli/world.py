@@ -8,19 +8,19 @@ from pathlib import Path
 from unictoken.cli.command import command
 from unictoken.core.config import check_seed
 from unictoken.core.disk import folder_aside
-from unictoken.measure import toy
-from unictoken.measure.toy_dataset import write_dataset
 from unictoken.tokens import file as concept_file
-from unictoken.world import language
+from unictoken.toy import concepts
+from unictoken.toy.dataset import write_dataset
+from unictoken.toy.world import language
 
 
 def pet(options: argparse.Namespace) -> None:
     concept_file.check_free([Path(options.out)])
-    concept = toy.toy_concept(
+    concept = concepts.toy_concept(
         check_seed(options.seed, "--seed"), 0, name=concept_file.check_name(options.name)
     )
     with folder_aside(Path(options.out)) as aside:
-        toy.write_toy_folder(concept, aside)
+        concepts.write_toy_folder(concept, aside)
     print(f"{options.out}: {language.describe(concept.pet)}")
 
 

@@ -1,8 +1,9 @@
 """What a base is asked about reference pictures before anything is learned; its answers become the
 training answers.
 
-A base of the toy world is asked what it was taught (`TOY`), any other what every picture answers
-(`GENERAL`). `{it}` in a question is the concept; `{name}` in what is made of the answers, too.
+A base that knows a drawn world alone (`Profile.world`) is asked that world's questions, any other
+what every picture answers (`GENERAL`). `{it}` in a question is the concept; `{name}` in what is
+made of the answers, too.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 from unictoken.data import templates
-from unictoken.world import language
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,52 +37,6 @@ class Interview:
     @property
     def questions(self) -> tuple[str, ...]:
         return self.about_concept + self.about_scene
-
-
-# ---- a base of the toy world -------------------------------------------------------------------------
-
-NOT_SAID = ("wearing nothing", "at day")  # left out of a prompt: what goes without saying
-IN_A_PROMPT = {
-    "what is {it} wearing?": "wearing {answer}",
-    "what is {it} doing?": "",
-    "on which side is {it}?": "",
-    "where is {it}?": "{answer}",
-    "is it day or night?": "at {answer}",
-}
-
-
-def toy_phrase(answers: Sequence[str]) -> str:
-    """'wearing a red cap in the snow at night'."""
-    said = [
-        form.format(answer=a) for form, a in zip(IN_A_PROMPT.values(), answers, strict=True) if form
-    ]
-    return " ".join(part for part in said if part not in NOT_SAID)
-
-
-def toy_caption(answers: Sequence[str]) -> str:
-    """'{name}, wearing a red cap, sitting on the left in the snow at night.'"""
-    return f"{{name}}, {language.say_scene(*answers)}."
-
-
-def toy_description(answers: Sequence[str]) -> str:
-    """'a spotted brown dog with floppy ears, ...'."""
-    said = dict(zip(language.PET_QUESTIONS, answers, strict=True))
-    said["species"] = said["species"].removeprefix("a ").removeprefix("an ")
-    return language.describe(SimpleNamespace(**said))
-
-
-TOY = Interview(
-    about_concept=tuple(forms[0] for forms in language.PET_QUESTIONS.values()),
-    about_scene=tuple(IN_A_PROMPT),
-    it="it",
-    max_ids=16,
-    answer=lambda said, noun: said,
-    description=toy_description,
-    phrase=toy_phrase,
-    caption=toy_caption,
-)
-
-# ---- any other base ----------------------------------------------------------------------------------
 
 
 def with_name(said: str, noun: str) -> str:

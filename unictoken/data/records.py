@@ -19,7 +19,6 @@ from unictoken.core.pictures import read_shrunk
 from unictoken.core.text import mark
 from unictoken.data.source import Source, SourceError, check_consent, read_negatives
 from unictoken.data.templates import NO, YES
-from unictoken.world.things import Pet
 
 Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
 Split = Literal["train", "test"]
@@ -103,8 +102,10 @@ class Concept:
     negatives: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Pictures of others to learn from, by grade: easy, hard, twin."""
     records: tuple[Record, ...] = ()
-    pet: Pet | None = None
-    """For a pet of the toy world: the exact truth. Never used to learn, only to measure."""
+    truth: object | None = None
+    """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks
+    inside. Never used to learn, only to measure.
+    """
 
     def select(self, task: Task, *, split: Split, kind: str | None = None) -> tuple[Record, ...]:
         """The records of a task, in their order."""
@@ -149,7 +150,7 @@ class Concept:
             negatives={
                 grade: read_negatives(files) for grade, files in self.negatives.items() if files
             },
-            pet=self.pet,
+            truth=self.truth,
             consent=consent,
         )
 

@@ -15,7 +15,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -23,14 +23,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unictoken.core.config import MANY
 from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
 from unictoken.core.text import mark
+from unictoken.data.worlds import world
 from unictoken.tokens.file import check_name, check_noun
-from unictoken.world.attributes import PET_ATTRIBUTES
-from unictoken.world.things import Pet
 
 _LOG = logging.getLogger(__name__)
 
@@ -231,8 +229,10 @@ class Source:
     """(number of the picture, question, answer) about one of `pictures`."""
     negatives: dict[str, tuple[Image.Image, ...]] = field(default_factory=dict)
     """Pictures of others by grade: easy, hard, twin."""
-    pet: Pet | None = None
-    """For a pet of the toy world: the exact truth. Never used to learn, only to measure."""
+    truth: object | None = None
+    """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks
+    inside. Never used to learn, only to measure.
+    """
     consent: bool = False
     """The person in the pictures agreed to be learned."""
 
@@ -360,7 +360,7 @@ def read_source(
             (marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())
         ),
         negatives={grade: tuple(p for _, p in found) for grade, found in graded.items()},
-        pet=pet_of(info),
+        truth=info.get("world"),
         consent=consent,
     )
 
@@ -456,7 +456,10 @@ def check_keys(found: Iterable[str], known: Collection[str], where: str) -> None
 
 
 def read_info(path: Path) -> dict:
-    """A folder's `info.json`, its keys known and each of its type; {} where there is none."""
+    """A folder's `info.json`, its keys known and each of its type; {} where there is none.
+
+    Under `world` it has the concept's truth, as the world keeps it.
+    """
     if not is_there(path):
         return {}
     info = read_json(path, SourceError)
@@ -479,7 +482,7 @@ def read_info(path: Path) -> dict:
         if not isinstance(fact, str):
             raise SourceError(f"{path}: extra_info[{i}] is {quoted(fact)}, expected a sentence.")
     if "world" in info:
-        _check_pet(info["world"], path)
+        info["world"] = world().read_truth_of(info["world"], str(path))
     for i, question in enumerate(info.get("questions", ())):
         where = f"{path}: questions[{i}]"
         if isinstance(question, dict):
@@ -491,31 +494,6 @@ def read_info(path: Path) -> dict:
                 f"{where} is {quoted(question)}, expected {{'question': ..., 'answer': ...}}."
             )
     return info
-
-
-def _check_pet(world: object, path: Path) -> None:
-    """Refuse a toy pet that nobody could draw."""
-    attributes = [f.name for f in fields(Pet)]
-    if isinstance(world, dict):
-        check_keys(world, attributes, f"{path}: 'world'")
-    if not isinstance(world, dict) or len(world) < len(attributes):
-        raise SourceError(
-            f"{path}: 'world' is {quoted(world)}, expected every attribute of a toy pet."
-        )
-    for name, value in world.items():
-        known = PET_ATTRIBUTES.get(name)
-        if (known and value not in known) or (
-            not known and (type(value) not in (int, float) or not abs(value) < MANY)
-        ):
-            expected = f"one of {', '.join(known)}" if known else "a number"
-            raise SourceError(
-                f"{path}: '{name}' of 'world' is {quoted(value)}, expected {expected}."
-            )
-
-
-def pet_of(info: dict) -> Pet | None:
-    """The toy pet that an `info.json` describes."""
-    return Pet(**info["world"]) if "world" in info else None
 
 
 def read_negatives(files: Iterable[Path]) -> tuple[Image.Image, ...]:

@@ -1,8 +1,8 @@
 """What is said around a concept.
 
 `{name}` is the concept's name, `{tokens}` what introduces it, `{scene}` the rest of a prompt. The
-tiny base learned from these same sentences (`pretrain/lessons.py`), with descriptions and picture
-codes where concept tokens will stand.
+tiny base learned from these same sentences (`toy/pretrain/lessons.py`), with descriptions and
+picture codes where concept tokens will stand.
 """
 
 from __future__ import annotations

@@ -225,7 +225,8 @@ class Strangers:
     """Pictures of others where the owner brings none, and what ranks them."""
 
     world: int | None = None
-    """Pets of the toy world; null: 400 for a base that reads pictures of its size, none for others.
+    """Drawn pets (of the world in the base's profile, else of the toy world); null: 400 for a base
+    of such a world, none for others.
     """
     drawn: int = 0
     """Pictures of the class noun that the base itself draws."""

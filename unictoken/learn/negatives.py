@@ -1,9 +1,9 @@
 """What a concept is told apart from, without outside services: pictures of others, by grade, and
 look-alikes to draw from.
 
-The owner's own negatives come first. Where there are none, strangers are drawn (pets of the toy
-world, or what the base itself draws of the class noun), and the ones most like the concept count as
-hard.
+The owner's own negatives come first. Where there are none, strangers are drawn (by the world that
+the base knows, or what the base itself draws of the class noun), and the ones most like the concept
+count as hard.
 """
 
 from __future__ import annotations
@@ -17,16 +17,13 @@ from PIL import Image
 
 from unictoken.data.prompts import noun_prompt
 from unictoken.data.source import Source, SourceError
+from unictoken.data.worlds import TOY, world
 from unictoken.learn.methods import Method, Strangers
-from unictoken.learn.observe import is_of_toy_world
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.sampling import sample_pictures
-from unictoken.world.drawing import draw
-from unictoken.world.things import sample_pet_where, sample_scene
 
-WORLD = 400  # pets of the toy world, for a base of that world
 HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives
 A_GROUP = 10  # look-alikes that each group of soft positives should have (Yo'Chameleon: 67)
 
@@ -108,16 +105,11 @@ def _refuse_if_lacking(
 
 
 def _strangers(base: Base, noun: str, strangers: Strangers, seed: int) -> list[Image.Image]:
-    world = WORLD if strangers.world is None and is_of_toy_world(base) else strangers.world or 0
-    return world_strangers(world, seed) + (
-        drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else []
-    )
-
-
-def world_strangers(count: int, seed: int) -> list[Image.Image]:
-    """Pictures of random pets of the toy world."""
-    rng = np.random.default_rng([seed, count])
-    return [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(count)]
+    count, known = strangers.world, base.profile.world
+    if count is None:
+        count = world(known).distractors if known else 0
+    drawn = world(known or TOY).draw_others(count, seed) if count else []
+    return drawn + (drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else [])
 
 
 def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:

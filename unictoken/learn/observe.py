@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 
 from unictoken.data import templates
-from unictoken.data.interviews import GENERAL, TOY
+from unictoken.data.interviews import GENERAL
 from unictoken.data.sequence import user_turn
+from unictoken.data.worlds import world
 from unictoken.model.base import Base
 from unictoken.model.sampling import sample_text
-from unictoken.world.drawing import SIDE
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,6 @@ class Observations:
     captions: list[str]
 
 
-def is_of_toy_world(base: Base) -> bool:
-    """Whether a base reads pictures of the toy world's size, and so was taught its language."""
-    return base.model.model.vqmodel.config.resolution == SIDE
-
-
 def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
     """What the base says of pictures when nobody tells it of a concept."""
     return _answers(base, image_ids_NK, templates.CAPTION[:1], it="it", max_ids=48)
@@ -49,7 +44,8 @@ def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
 
 def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observations:
     """Ask the base every question of the interview for its world about every picture."""
-    interview = TOY if is_of_toy_world(base) else GENERAL
+    known = base.profile.world
+    interview = world(known).interview if known else GENERAL
     said = _answers(
         base,
         image_ids_NK,

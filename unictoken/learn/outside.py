@@ -7,12 +7,8 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from unictoken.learn.observe import is_of_toy_world
 from unictoken.model.base import Base
 from unictoken.model.pixels import prepare, psnr, to_pixels
-
-# dB; pictures of the toy world come back at 24 to 32, photographs at 12 to 20 (dev/LOG.md)
-OUTSIDE_PSNR = 22.0
 
 
 def round_trip_psnr(
@@ -42,13 +38,14 @@ def say_decibels(decibels: Sequence[float]) -> str:
 
 
 def note_of(base: Base, decibels: Sequence[float]) -> str:
-    """What must be known of pictures that are not of the toy world, on a base that knows no other;
+    """What must be known of pictures that lie outside what the base knows (`Profile.least_psnr`);
     '' of others.
     """
-    if not decibels or min(decibels) >= OUTSIDE_PSNR or not is_of_toy_world(base):
+    least = base.profile.least_psnr
+    if least is None or not decibels or min(decibels) >= least:
         return ""
     return (
         "These pictures lie outside this base's world: its image tokenizer gives them back at"
-        f" {say_decibels(decibels)}, those of its own world above {OUTSIDE_PSNR:.0f} dB. What it"
+        f" {say_decibels(decibels)}, those of its own world above {least:.0f} dB. What it"
         " draws and says of them is not to be believed. Use a base that knows photographs."
     )

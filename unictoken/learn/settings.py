@@ -167,14 +167,19 @@ def check_used(settings: RunConfig, source: Source) -> None:
         mark(settings.named(text), source.name, where=f"'{settings.named(text)}'")
     if start := settings.method.start_file:
         concept_file.check_counts(start, settings.method.tokens.counts, where="method.start")
-    if source.pet and settings.judge:
-        check_file(
-            shipped.find_judge(settings.judge),
-            ConfigError,
-            "the judge's weights; `make base` makes them, `--set judge=null` does without",
-        )
+    if source.truth is not None and settings.judge:
+        check_judge_file(settings.judge)
     if settings.other not in (None, OTHER):
         concept_file.read_header(shipped.find_concept(settings.other))
+
+
+def check_judge_file(path: Place) -> None:
+    """Refuse a judge that is not there."""
+    check_file(
+        shipped.find_judge(path),
+        ConfigError,
+        "the judge's weights; `make base` makes them, `--set judge=null` does without",
+    )
 
 
 def _check_same_concept(path: Path, source: Source) -> None:

@@ -31,17 +31,15 @@ from unictoken.data.source import Source
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, MethodFile, Strangers
 from unictoken.learn.optimize import OptimizeRows
+from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.judge import check_judge, load_judge, own_accuracy
 from unictoken.measure.metrics import constant_answers
 from unictoken.measure.predictions import Prediction, Predictions
 from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
-from unictoken.measure.toy import REFERENCES
-from unictoken.measure.toy_dataset import read_truth, write_dataset
-from unictoken.measure.verdict import AnyJudge, WorldJudge
+from unictoken.measure.verdict import AnyJudge, judged_world
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
@@ -228,7 +226,7 @@ class Benchmark:
             s.list_options,
         ]
         if s.judge:
-            check_judge(s.judge)
+            check_judge_file(s.judge)
         judge = (
             hashlib.sha256(shipped.find_judge(s.judge).read_bytes()).hexdigest()
             if s.judge
@@ -253,11 +251,11 @@ class Benchmark:
         if not root.exists():
             make_folder(root.parent)
             s = self.settings
-            write_dataset(
+            judged_world().write_dataset(
                 root,
                 seed=s.seed,
                 num_concepts=s.num_concepts or 20,
-                references=s.references or REFERENCES,
+                references=s.references,
             )
         return read(root, "unifybench")
 
@@ -276,7 +274,7 @@ class Benchmark:
     def _judge(self) -> AnyJudge | None:
         if self.settings.endpoint:
             return EndpointJudge(self.settings.endpoint, self.folder / "verdicts.jsonl")
-        return WorldJudge(load_judge(self.settings.judge)) if self.settings.judge else None
+        return judged_world().load_judge(self.settings.judge) if self.settings.judge else None
 
     # ---- learning --------------------------------------------------------------------------------
 
@@ -361,7 +359,10 @@ class Benchmark:
                 own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
             )
             subject = make_ready(
-                self.base, own, self.dataset.root, read_truth(self.dataset.root, concept)
+                self.base,
+                own,
+                self.dataset.root,
+                judged_world().read_truth(self.dataset.root, concept),
             )
             self._made_ready = {concept: (spoken, subject)}
         return self._made_ready[concept]
@@ -470,7 +471,9 @@ class Benchmark:
             if best
             else []
         )
-        judged = own_accuracy(self.settings.judge) if isinstance(self.judge, WorldJudge) else []
+        s = self.settings
+        own_judge = s.judge and not s.endpoint
+        judged = judged_world().judge_accuracy(s.judge) if own_judge else []
         left_out = [name for name in self.settings.controls if name not in self.controls]
         alone = (
             [f"{', '.join(left_out)}: left out, as there is one concept; and one has no interval."]

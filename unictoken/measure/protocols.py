@@ -36,12 +36,11 @@ from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
 from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
+from unictoken.data.worlds import world
 from unictoken.measure import metrics
 from unictoken.measure.endpoint import EndpointJudge
-from unictoken.measure.judge import IDENTITY
 from unictoken.measure.predictions import Prediction
-from unictoken.measure.toy_dataset import Truth
-from unictoken.measure.verdict import AnyJudge, Claim, WorldJudge
+from unictoken.measure.verdict import AnyJudge, Claim, ColourJudge, Truth
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
@@ -301,29 +300,19 @@ class Trial:
             )
             for task, verdict in zip(claims, verdicts, strict=True)
         ]
-        if (
-            record.kind != KNOWLEDGE
-            and self.subject.concept.pet
-            and isinstance(self.judge, WorldJudge)
-        ):
-            seen, exact = (
-                self.judge.judge.read([picture])[0].fur_rgb,
-                self.subject.concept.pet.fur_rgb,
-            )
-            told = {
-                "given": str([round(v) for v in seen]),
-                "expected": str(list(exact)),
-                "picture": file,
-            }
-            made.append(
-                self._prediction(
-                    "palette" + option,
-                    record,
-                    score=float(np.linalg.norm(np.subtract(seen, exact))),
-                    **told,
-                )
-            )
-        return made
+        truth = self.subject.concept.truth
+        if record.kind == KNOWLEDGE or truth is None or not isinstance(self.judge, ColourJudge):
+            return made
+        colour = self.judge.read_colour(picture, truth)
+        palette = self._prediction(
+            "palette" + option,
+            record,
+            given=str([round(v) for v in colour.seen]),
+            score=float(np.linalg.norm(np.subtract(colour.seen, colour.exact))),
+            expected=str(list(colour.exact)),
+            picture=file,
+        )
+        return [*made, palette]
 
     def _claims(self, record: Record) -> dict[str, Claim]:
         """What is to be checked of a drawing, by task."""
@@ -345,7 +334,7 @@ class Trial:
                     text=text, attributes=truth.hat if truth else {}, references=references
                 )
             }
-        who = {name: getattr(concept.pet, name) for name in IDENTITY} if concept.pet else {}
+        who = {} if concept.truth is None else world().identity(concept.truth)
         claims = {
             "identity": Claim(
                 text=f"It is the {concept.class_noun} of the reference pictures.",

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from unictoken.conditioning import Conditioning, with_tokens
@@ -23,20 +22,16 @@ from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
 from unictoken.learn.concept import Lesson
-from unictoken.learn.observe import is_of_toy_world
 from unictoken.learn.outside import say_decibels
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
 from unictoken.measure.controls import controls_of
-from unictoken.measure.judge import load_judge, own_accuracy
 from unictoken.measure.metrics import mean
 from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.scores import scores
-from unictoken.measure.toy import ToyConcept
-from unictoken.measure.toy_dataset import read_truth, write_concept
-from unictoken.measure.verdict import WorldJudge
+from unictoken.measure.verdict import judged_world
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
 from unictoken.tokens import file as concept_file
@@ -162,8 +157,8 @@ def _answers(
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
     """
-    toy = is_of_toy_world(spoken.base)  # that base was never taught to tell all it knows
-    pairs = source.questions if toy else lesson.material.questions
+    all_of_them = spoken.base.profile.tells_facts
+    pairs = lesson.material.questions if all_of_them else source.questions
     owners = [unmark(question, source.name) for question, _ in pairs]
     questions = [*map(settings.named, settings.questions), *owners]
     said = [
@@ -197,19 +192,16 @@ def _table_rows(
     root = settings.folder / "held-out"
     shutil.rmtree(root, ignore_errors=True)
     seed = (settings.seed, HELD_OUT_SEED)
-    write_concept(
-        ToyConcept(pet=source.pet, facts=None, source=source, seed=seed),
-        root,
-        np.random.default_rng(seed),
-    )
+    world = judged_world()
+    world.write_test(source, root, seed)
     shown = read(root, "unifybench").concepts[concept.name]
-    subject = make_ready(base, shown, root, read_truth(root, concept.name))
+    subject = make_ready(base, shown, root, world.read_truth(root, concept.name))
     how = {
-        "judge": WorldJudge(load_judge(settings.judge)),
+        "judge": world.load_judge(settings.judge),
         "drawings": root / "drawings",
         "seed": settings.seed,
     }
-    how["list_options"] = not is_of_toy_world(base)  # that base was never taught to read them
+    how["list_options"] = base.profile.reads_options
     compared = {
         concept.method: with_tokens(base, concept),
         **controls_of(base, shown, wrong=_another_concept(base, settings)),
@@ -236,7 +228,7 @@ def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
 
 def _truth_is_known(source: Source, settings: RunConfig) -> bool:
     """Whether held-out pictures can be drawn, and what is drawn be read."""
-    return source.pet is not None and settings.judge is not None
+    return source.truth is not None and settings.judge is not None
 
 
 def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) -> dict[str, float]:
@@ -268,4 +260,4 @@ def _explained(source: Source, settings: RunConfig) -> list[str]:
         " the facts in words; wrong_concept: another pet's tokens (left out where there are none of"
         " this base)."
     )
-    return [explained, *own_accuracy(settings.judge)]
+    return [explained, *judged_world().judge_accuracy(settings.judge)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from unictoken.data.templates import YES
 from unictoken.measure import metrics
 from unictoken.measure.predictions import Prediction
-from unictoken.world.things import nearest_shade
+from unictoken.measure.verdict import judged_world
 
 
 def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -45,7 +45,8 @@ def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
 
 def _exact_shade(palette: Prediction) -> float:
     """Whether the drawn fur is nearer to its own exact shade than to any other of the world's."""
-    return float(nearest_shade(json.loads(palette.given)) == tuple(json.loads(palette.expected)))
+    nearest = judged_world().nearest_shade(json.loads(palette.given))
+    return float(nearest == tuple(json.loads(palette.expected)))
 
 
 def _scored(predictions: list[Prediction]) -> bool:

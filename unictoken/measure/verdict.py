@@ -1,17 +1,18 @@
-"""Judges behind one interface: the toy world's truth (`WorldJudge`), or a model behind an endpoint
-(`endpoint.EndpointJudge`).
+"""Judges behind one interface: a drawn world's own (`JudgedWorld.load_judge`), or a model behind an
+endpoint (`endpoint.EndpointJudge`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
 
 from PIL import Image
 
-from unictoken.measure.judge import Judge
-from unictoken.measure.metrics import mean
+from unictoken.data.source import Source
+from unictoken.data.worlds import World, world
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Claim:
     text: str
     """In words: 'It is the dog of the references, and it wears a red party hat.'"""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """The same as attributes of the toy world: {'accessory': 'party hat'}."""
+    """The same as attributes of a drawn world: {'accessory': 'party hat'}."""
     references: tuple[Image.Image, ...] = ()
     """Pictures of the concept, where the claim is about who it is."""
 
@@ -46,25 +47,59 @@ class AnyJudge(Protocol):
 
 
 @dataclass(frozen=True)
-class WorldJudge:
-    """The toy world's truth: attributes as the judge network reads them off a picture."""
+class ColourReading:
+    """The colour of a drawn concept (RGB, 0 to 255), and the exact one that it should have."""
 
-    judge: Judge
-    name: str = "toy world"
-
-    def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
-        """The share of each claim's attributes that its picture has."""
-        return [
-            _verdict(reading.values, claim.attributes)
-            for reading, claim in zip(self.judge.read(pictures), claims, strict=True)
-        ]
+    seen: tuple[float, float, float]
+    exact: tuple[int, int, int]
 
 
-def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:
-    """The share of the sought attributes that are seen; no score where nothing is known to be
-    sought.
-    """
-    own = {name: seen[name] for name in sought}
-    return Verdict(
-        mean([own[name] == value for name, value in sought.items()]) if sought else None, str(own)
-    )
+@runtime_checkable
+class ColourJudge(AnyJudge, Protocol):
+    """A judge that can also measure the colour of a concept whose truth is known."""
+
+    def read_colour(self, picture: Image.Image, truth: object) -> ColourReading:
+        """The colour of the concept in a picture."""
+
+
+class Truth(Protocol):
+    """What a drawn world knows of one concept's test."""
+
+    prompts: Mapping[str, Mapping[str, str]]
+    """What each prompt asks to see beside the concept, as attributes."""
+
+    def said_in(self, picture: str) -> dict[str, str]:
+        """What a caption of a test picture can say of its scene, by attribute."""
+
+    @property
+    def hat(self) -> dict[str, str]:
+        """What only the facts tell and a drawing can show, as attributes."""
+
+
+class JudgedWorld(World, Protocol):
+    """What a drawn world's module gives to whoever measures."""
+
+    def load_judge(self, path: str | Path) -> ColourJudge:
+        """The judge that ships under this name, or in this file."""
+
+    def judge_accuracy(self, path: str | Path) -> list[str]:
+        """What that judge gets right itself, as sentences to stand beside its scores."""
+
+    def read_truth(self, root: Path, name: str) -> Truth | None:
+        """The truth of a concept's test in a dataset; None for other people's datasets."""
+
+    def nearest_shade(self, rgb: Sequence[float]) -> tuple[int, int, int]:
+        """Of every exact colour that a concept can have, the one that a colour is nearest to."""
+
+    def write_dataset(
+        self, folder: Path, *, seed: int, num_concepts: int, references: int | None
+    ) -> None:
+        """Write the benchmark of a seed, so many pictures of each concept (None: as usual)."""
+
+    def write_test(self, source: Source, root: Path, seed: Sequence[int]) -> None:
+        """Write a test of one concept whose truth is known, as a dataset."""
+
+
+def judged_world() -> JudgedWorld:
+    """The world whose truth is measured against."""
+    return cast(JudgedWorld, world())

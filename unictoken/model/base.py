@@ -34,6 +34,7 @@ from unictoken.model import fingerprint
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, cached_file, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
+from unictoken.model.profile import Profile, load_profile
 from unictoken.model.vocab import Vocab, VocabError
 from unictoken.model.vq_decoder import add_decoder
 
@@ -106,6 +107,7 @@ class Base:
         name: Where it came from.
         can_draw: False where its image tokenizer has no decoder.
         files: The safetensors files that hold its weights; none for a base that was made in memory.
+        profile: What it was taught; None: a general base.
     """
 
     def __init__(
@@ -116,11 +118,13 @@ class Base:
         *,
         can_draw: bool = True,
         files: Sequence[Path] = (),
+        profile: Profile | None = None,
     ):
         self.model = model.eval().requires_grad_(False)
         self.vocab = Vocab(tokenizer)
         self.name = name
         self.can_draw = can_draw
+        self.profile = profile or Profile()
         self.stored = fingerprint.StoredWeights(files) if files else None
 
     def __repr__(self) -> str:
@@ -333,9 +337,10 @@ def load_base(
         add_decoder(model.model.vqmodel, vq_decoder)
     model = model.to(device)  # not among what is read: a GPU that is full is no fault of the base
     _check_numbers(model, path)
+    profile = load_profile(path, revision=getattr(config, "_commit_hash", None))
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
         can_draw, files = not lacking or bool(vq_decoder), weight_files(path, config)
-        base = kind(model, tokenizer, name, can_draw=can_draw, files=files)
+        base = kind(model, tokenizer, name, can_draw=can_draw, files=files, profile=profile)
     _check_sizes(base)
     return base
 

@@ -13,7 +13,7 @@ from unictoken.data.readers.examples import Place
 from unictoken.data.readers.files import checked, has_pictures, pictures_of
 from unictoken.data.readers.names import Names
 from unictoken.data.records import Concept, Dataset
-from unictoken.data.source import negative_files, pet_of, read_info
+from unictoken.data.source import negative_files, read_info
 
 LOOKS_FOR = "pictures"
 
@@ -35,6 +35,6 @@ def read(root: Path) -> Dataset:
             for grade, files in negative_files(root / "negative_example").items()
         },
         records=tuple(place.questions(info, path)),
-        pet=pet_of(info),
+        truth=info.get("world"),
     )
     return Dataset(layout="folder", root=root, concepts={place.name: concept})

@@ -24,7 +24,7 @@ from unictoken.data.readers.examples import TYPES, Place, notes
 from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN, Concept, DataError, Dataset, Record
-from unictoken.data.source import negative_files, pet_of, read_info
+from unictoken.data.source import negative_files, read_info
 from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "concept/train/<name>/info.json"
@@ -117,7 +117,7 @@ def _concept(
         facts=tuple(place.mark(fact, where) for fact in info.get("extra_info", ())),
         negatives=negatives | {"easy": (*negatives.get("easy", ()), *strangers)},
         records=tuple(records),
-        pet=pet_of(info),
+        truth=info.get("world"),
     )
 
 

@@ -24,7 +24,7 @@ from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
-from unictoken.measure.toy import (
+from unictoken.toy.concepts import (
     PROMPTED,
     REFERENCES,
     HeldOut,
@@ -33,10 +33,10 @@ from unictoken.measure.toy import (
     toy_concept,
     write_toy_folder,
 )
-from unictoken.world import language
-from unictoken.world.attributes import NONE
-from unictoken.world.drawing import draw
-from unictoken.world.things import Pet, Scene, sample_pet_where, sample_scene
+from unictoken.toy.world import language
+from unictoken.toy.world.attributes import NONE
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import Pet, Scene, sample_pet_where, sample_scene
 
 RANDOM_IMAGES = 100
 OPTIONS = 4  # of a multiple choice question
@@ -83,16 +83,21 @@ def read_truth(root: Path, name: str) -> Truth | None:
 
 
 def write_dataset(
-    folder: Path, *, seed: int, num_concepts: int, references: int = REFERENCES
+    folder: Path, *, seed: int, num_concepts: int, references: int | None = None
 ) -> None:
-    """Write the benchmark of a seed, so many pictures of each concept, into a folder that is not
-    there yet, whole or not at all.
+    """Write the benchmark of a seed into a folder that is not there yet, whole or not at all.
+
+    Args:
+        folder: Where it goes.
+        seed: Decides every pet and picture.
+        num_concepts: How many pets, one or more.
+        references: Pictures of each pet to learn from; None: REFERENCES.
     """
     within("--num-concepts", num_concepts, 1, MANY)
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
-        _write(aside, seed, num_concepts, references)
+        _write(aside, seed, num_concepts, references or REFERENCES)
 
 
 def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:

@@ -49,6 +49,8 @@ PET_ATTRIBUTES = {
     "eyes": tuple(EYE_COLOURS),
     "collar": (NONE, *BRIGHT_COLOURS),
 }
+# Those of a pet that a drawing must show to be of it.
+IDENTITY = ("species", "fur", "second", "pattern", "collar")
 SCENE_ATTRIBUTES = {
     "place": PLACES,
     "time": TIMES,

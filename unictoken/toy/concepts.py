@@ -18,10 +18,10 @@ from PIL import Image
 from unictoken.core.disk import make_folder
 from unictoken.core.text import unmark
 from unictoken.data.source import Source
-from unictoken.world import language
-from unictoken.world.attributes import BRIGHT_COLOURS, PLACES
-from unictoken.world.drawing import draw
-from unictoken.world.things import (
+from unictoken.toy.world import language
+from unictoken.toy.world.attributes import BRIGHT_COLOURS, PLACES
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import (
     Pet,
     Scene,
     easy_negative,
@@ -81,7 +81,7 @@ def toy_source(
             for key in language.FACT_SENTENCES
         ),
         negatives=negatives,
-        pet=pet,
+        truth=pet,
     )
 
 

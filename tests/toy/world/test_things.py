@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
-from unictoken.world.things import (
+from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
+from unictoken.toy.world.things import (
     TWIN_MIN_SHADE_GAP,
     easy_negative,
     hard_negative,

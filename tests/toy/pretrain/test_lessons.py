@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from unictoken.data.sequence import IGNORE
-from unictoken.pretrain.language import encode_pictures
-from unictoken.pretrain.lessons import (
+from unictoken.toy.pretrain.language import encode_pictures
+from unictoken.toy.pretrain.lessons import (
     SHARES,
     Lessons,
     codes_on_pet,
@@ -13,8 +13,8 @@ from unictoken.pretrain.lessons import (
     families,
     sample_families,
 )
-from unictoken.world import language
-from unictoken.world.things import held_out, sample_pet_where
+from unictoken.toy.world import language
+from unictoken.toy.world.things import held_out, sample_pet_where
 
 LENGTH = 208
 

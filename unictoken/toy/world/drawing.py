@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from unictoken.world.attributes import BRIGHT_COLOURS, EYE_COLOURS, NONE
-from unictoken.world.things import Pet, Scene
+from unictoken.toy.world.attributes import BRIGHT_COLOURS, EYE_COLOURS, NONE
+from unictoken.toy.world.things import Pet, Scene
 
 SIDE = 32
 GROUND = 29  # the row of the feet; puts the eyes of every pose inside one row of codes

@@ -14,14 +14,15 @@ from unictoken.conditioning import in_pictures, in_words, yes_probability
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.learn.outside import round_trip_psnr
-from unictoken.measure.judge import IDENTITY, Judge
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.tokens.start import frequent_ids
-from unictoken.world import language
-from unictoken.world.drawing import draw
-from unictoken.world.things import hard_negative, sample_pet_where, sample_scene, twin
+from unictoken.toy.judge import Judge
+from unictoken.toy.world import language
+from unictoken.toy.world.attributes import IDENTITY
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import hard_negative, sample_pet_where, sample_scene, twin
 
 
 def measure_base(

@@ -24,10 +24,10 @@ from unictoken.core.config import one_or_more
 from unictoken.model.image_tokenizer import ImageTokenizer, nearest
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
-from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
 from unictoken.tokens.start import k_means
-from unictoken.world.drawing import SIDE, draw
-from unictoken.world.things import sample_pet_where, sample_scene
+from unictoken.toy.pretrain.optimise import MuonAdamW, load_progress, save_progress
+from unictoken.toy.world.drawing import SIDE, draw
+from unictoken.toy.world.things import sample_pet_where, sample_scene
 
 PATCH = 4  # pixels of a code, each way
 CHROMA = 1.5  # what a difference of colour counts beside one of brightness

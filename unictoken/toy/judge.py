@@ -7,7 +7,7 @@ their round trips through the image tokenizer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +19,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from unictoken.core import shipped
-from unictoken.core.config import ConfigError
-from unictoken.core.disk import check_file, read_json
+from unictoken.core.disk import read_json
 from unictoken.core.errors import UserError
+from unictoken.learn.settings import check_judge_file
+from unictoken.measure.metrics import mean
+from unictoken.measure.verdict import Claim, ColourReading, Verdict
 from unictoken.model.pixels import prepare, to_pixels
-from unictoken.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
-from unictoken.world.drawing import SIDE
+from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
+from unictoken.toy.world.drawing import SIDE
+from unictoken.toy.world.things import Pet
 
 ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
-# what a drawing of the right pet must have
-IDENTITY = ("species", "fur", "second", "pattern", "collar")
 PALETTE = 6  # fur RGB, second colour RGB, each in [-1, 1]
 
 
@@ -88,18 +89,9 @@ class Judge(nn.Module):
         ]
 
 
-def check_judge(path: str | Path) -> None:
-    """Refuse a judge that is not there."""
-    check_file(
-        shipped.find_judge(path),
-        ConfigError,
-        "the judge's weights; `make base` makes them, `--set judge=null` does without",
-    )
-
-
 def load_judge(path: str | Path) -> Judge:
     """The judge of this name (`toy` ships) or in this file."""
-    check_judge(path)
+    check_judge_file(path)
     judge = Judge()
     try:
         judge.load_state_dict(load_file(shipped.find_judge(path)))
@@ -127,3 +119,32 @@ def own_accuracy(path: str | Path) -> list[str]:
         f" attribute, '{worst}', {coded[worst]:.3f}); there it is {coded['fur_rgb_distance']:.0f}"
         " (RGB) off the fur's shade."
     ]
+
+
+@dataclass(frozen=True)
+class WorldJudge:
+    """The toy world's truth: attributes as the judge network reads them off a picture."""
+
+    judge: Judge
+    name: str = "toy world"
+
+    def check(self, pictures: Sequence[Image.Image], claims: Sequence[Claim]) -> list[Verdict]:
+        """The share of each claim's attributes that its picture has."""
+        return [
+            _verdict(reading.values, claim.attributes)
+            for reading, claim in zip(self.judge.read(pictures), claims, strict=True)
+        ]
+
+    def read_colour(self, picture: Image.Image, truth: Pet) -> ColourReading:
+        """The fur's colour, and the pet's own."""
+        return ColourReading(self.judge.read([picture])[0].fur_rgb, truth.fur_rgb)
+
+
+def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:
+    """The share of the sought attributes that are seen; no score where nothing is known to be
+    sought.
+    """
+    own = {name: seen[name] for name in sought}
+    return Verdict(
+        mean([own[name] == value for name, value in sought.items()]) if sought else None, str(own)
+    )

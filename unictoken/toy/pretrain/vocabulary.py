@@ -13,8 +13,8 @@ from transformers import PreTrainedTokenizerFast
 
 from unictoken.data import templates
 from unictoken.model.vocab import image_token_name
-from unictoken.world import language
-from unictoken.world.things import sample_pet, sample_scene
+from unictoken.toy.world import language
+from unictoken.toy.world.things import sample_pet, sample_scene
 
 TEXT_TOKENS = 640
 RESERVED_TOKENS = 256

@@ -22,10 +22,12 @@ from unictoken.learn.stop import Stopped
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
+from unictoken.model.profile import save_profile
 from unictoken.model.vocab import Vocab
-from unictoken.pretrain.lessons import SHARES, Lessons, draw_families, families, sample_families
-from unictoken.pretrain.optimise import MuonAdamW, load_progress, save_progress
-from unictoken.world.things import held_out
+from unictoken.toy.pretrain.lessons import SHARES, Lessons, draw_families, families, sample_families
+from unictoken.toy.pretrain.optimise import MuonAdamW, load_progress, save_progress
+from unictoken.toy.profile import PROFILE
+from unictoken.toy.world.things import held_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +272,7 @@ def train(
 
 def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
     """Weights (the transformer in bf16, the image tokenizer in fp32), tokenizer and processor, as
-    `transformers` loads them.
+    `transformers` loads them, and the profile.
     """
     exact = copy.deepcopy(model.model.vqmodel)
     model = copy.deepcopy(model).bfloat16()
@@ -285,3 +287,4 @@ def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
         image_seq_length=model.model.vqmodel.codes_per_side**2,
     )
     processor.save_pretrained(folder)
+    save_profile(PROFILE, folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unictoken.world.attributes import (
+from unictoken.toy.world.attributes import (
     ACCESSORIES,
     BRIGHT_COLOURS,
     EARS,

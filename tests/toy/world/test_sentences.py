@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from unictoken.world import language
-from unictoken.world.things import Pet, Scene, sample_pet, sample_scene
+from unictoken.toy.world import language
+from unictoken.toy.world.things import Pet, Scene, sample_pet, sample_scene
 
 PET = Pet(
     species="dog",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unictoken.core.text import a
-from unictoken.world.attributes import ACCESSORIES, BRIGHT_COLOURS, NONE, PLACES
-from unictoken.world.things import Pet, Scene
+from unictoken.toy.world.attributes import ACCESSORIES, BRIGHT_COLOURS, NONE, PLACES
+from unictoken.toy.world.things import Pet, Scene
 
 WHERE = {
     "beach": "on the beach",

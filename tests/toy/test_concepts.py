@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from unictoken.measure import toy as benchmark
-from unictoken.measure.judge import Judge
-from unictoken.world import language
-from unictoken.world.drawing import draw
-from unictoken.world.things import held_out
+from unictoken.toy import concepts as benchmark
+from unictoken.toy.judge import Judge
+from unictoken.toy.world import language
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import held_out
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,6 @@ def test_the_same_concept_can_have_more_or_fewer_pictures():
     assert one.pictures == five.pictures[:1] and ten.pictures[:5] == five.pictures
     assert (
         one.negatives == five.negatives == ten.negatives
-        and one.pet == ten.pet
+        and one.truth == ten.truth
         and one.facts == ten.facts
     )

@@ -6,11 +6,11 @@ import torch
 from unictoken.learn.stop import Stopped
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.vocab import Vocab
-from unictoken.pretrain import image_tokenizer, language, vocabulary
-from unictoken.pretrain.card import write_card
-from unictoken.pretrain.image_tokenizer import CHROMA, TokenizerSettings, patches
-from unictoken.pretrain.optimise import load_progress, save_progress
-from unictoken.world.things import held_out
+from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
+from unictoken.toy.pretrain.card import write_card
+from unictoken.toy.pretrain.image_tokenizer import CHROMA, TokenizerSettings, patches
+from unictoken.toy.pretrain.optimise import load_progress, save_progress
+from unictoken.toy.world.things import held_out
 
 
 class Interrupted(Exception):

@@ -16,10 +16,10 @@ import torch
 from unictoken.data import templates
 from unictoken.data.sequence import Example, Turn, join_turns
 from unictoken.model.vocab import Vocab
-from unictoken.world import language
-from unictoken.world.attributes import NONE, PET_ATTRIBUTES
-from unictoken.world.drawing import COLUMN, draw
-from unictoken.world.things import (
+from unictoken.toy.world import language
+from unictoken.toy.world.attributes import NONE, PET_ATTRIBUTES
+from unictoken.toy.world.drawing import COLUMN, draw
+from unictoken.toy.world.things import (
     Pet,
     Scene,
     easy_negative,

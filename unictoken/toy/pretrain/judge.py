@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 
 from unictoken.core.config import one_or_more
 from unictoken.core.disk import make_folder, write_aside
-from unictoken.measure.judge import ATTRIBUTES, Judge
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes
-from unictoken.pretrain.optimise import MuonAdamW
-from unictoken.world.drawing import draw
-from unictoken.world.things import sample_pet, sample_scene
+from unictoken.toy.judge import ATTRIBUTES, Judge
+from unictoken.toy.pretrain.optimise import MuonAdamW
+from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.things import sample_pet, sample_scene
 
 
 @dataclass(frozen=True, kw_only=True)

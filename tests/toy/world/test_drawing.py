@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from unictoken.world.attributes import FUR_SHADES, PLACES, POSES, POSITIONS, SPECIES, shade
-from unictoken.world.drawing import SIDE, draw
-from unictoken.world.things import Pet, Scene, sample_pet, sample_scene
+from unictoken.toy.world.attributes import FUR_SHADES, PLACES, POSES, POSITIONS, SPECIES, shade
+from unictoken.toy.world.drawing import SIDE, draw
+from unictoken.toy.world.things import Pet, Scene, sample_pet, sample_scene
 
 PET = Pet(
     species="dog",
