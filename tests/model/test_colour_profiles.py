@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageCms
 from profiles import SRGB_PRIMARIES, cmyk_profile, grey_profile, rgb_profile, srgb_curve
 
-from unictoken.core.pictures import read_picture
-from unictoken.world.drawing import draw, enlarge
+from unictoken.core.pictures import enlarge, read_picture
+from unictoken.world.drawing import draw
 from unictoken.world.things import sample_pet, sample_scene
 
 pytestmark = pytest.mark.real
