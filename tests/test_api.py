@@ -86,7 +86,7 @@ unictoken.__version__, dir(unictoken)
 from unictoken import config, UserError
 print(config.__name__, sorted({"torch", "transformers", "numpy"} & set(sys.modules)))"""
     done = subprocess.run(
-        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.split() == ["unictoken.core.config", "[]"]
 
