@@ -8,7 +8,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unictoken.core.disk import write_aside
 from unictoken.core.text import markdown
@@ -65,6 +65,7 @@ def differences(
     found: dict[str, dict[str, Estimate]] = {}
     for method, others in by_method.items():
         for column in columns:
+            # A control may lack a metric, and some concepts lack a task.
             both = [c for c in own if c in others and column in own[c] and column in others[c]]
             if both:
                 pair = (
@@ -76,16 +77,13 @@ def differences(
 
 
 def write_results(benchmark: Benchmark, *, command: str) -> str:
-    """The numbers, the table and the page of what was measured; gives the table."""
+    """Write the numbers, the table and the page of what was measured; gives the table."""
     settings, rows = benchmark.settings, list(benchmark.rows())
     means = over_concepts(rows)
-    columns = tuple(
-        c
-        for c in dict.fromkeys([*COLUMNS, *_similarities(means)])
-        if any(c in numbers for numbers in means.values())
-    )
-    first, commits = next(iter(benchmark.methods)), " and ".join(benchmark.commits())
-    compared = differences(rows, first, columns)
+    columns = _columns(means)
+    compared = differences(rows, next(iter(benchmark.methods)), columns)
+
+    commits = " and ".join(benchmark.commits())
     header = {
         "command": command,
         "commit": commits,
@@ -93,6 +91,7 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
         "seed": settings.seed,
         "run": benchmark.run,
         "base": benchmark.base.fingerprint,
+        "notes": benchmark.notes(),
     }
     numbers = {
         "mean": _each(means, "mean"),
@@ -102,49 +101,62 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
         "rows": rows,
     }
     out = Path(settings.out)
-    write_aside(
-        out,
-        (json.dumps({**header, "notes": benchmark.notes(), **numbers}, indent=1) + "\n").encode(),
-    )
-    made = (
+    write_aside(out, (json.dumps(header | numbers, indent=1) + "\n").encode())
+
+    origin = (
         f"{command} at {commits}, scored at {benchmark.commit}, seed {settings.seed},"
         f" {len(benchmark.concepts)} concepts."
     )
-    notes = (made, *benchmark.notes())
+    notes = (origin, *benchmark.notes())
     shown = page.table(means, columns, controls=settings.controls)
-    paired = page.table(compared, columns, signed=True)
     parts = [
         *map(markdown, notes),
         shown,
         "Paired over concepts (palette is a distance: less is better):",
-        paired,
+        page.table(compared, columns, signed=True),
         "",
     ]
     write_aside(out.with_suffix(".md"), "\n\n".join(parts).encode())
     if settings.page:
-        sheets = tuple(sheet(benchmark, c) for c in benchmark.concepts[: settings.page_concepts])
-        shown_page = page.Page(
-            title=out.stem,
-            notes=(*notes, *_left_out(len(sheets), len(benchmark.concepts))),
-            scores=means,
-            metrics=columns,
-            controls=settings.controls,
-            concepts=sheets,
-        )
-        page.write(shown_page, settings.page)
+        page.write(_page(benchmark, notes, means, columns), settings.page)
     return shown
+
+
+def _columns(means: Mapping[str, Mapping[str, Estimate]]) -> tuple[str, ...]:
+    """The metrics that some method has, in the order of the table."""
+    # Scores by encoders carry their printed names, which no list knows.
+    by_encoders = [metric for numbers in means.values() for metric in numbers if "(" in metric]
+    known = dict.fromkeys([*COLUMNS, *by_encoders])
+    return tuple(c for c in known if any(c in numbers for numbers in means.values()))
+
+
+def _page(
+    benchmark: Benchmark,
+    notes: tuple[str, ...],
+    means: Mapping[str, Mapping[str, Estimate]],
+    columns: tuple[str, ...],
+) -> page.Page:
+    settings = benchmark.settings
+    sheets = tuple(sheet(benchmark, c) for c in benchmark.concepts[: settings.page_concepts])
+    return page.Page(
+        title=Path(settings.out).stem,
+        notes=(*notes, *_left_out(len(sheets), len(benchmark.concepts))),
+        scores=means,
+        metrics=columns,
+        controls=settings.controls,
+        concepts=sheets,
+    )
 
 
 def _left_out(shown: int, measured: int) -> tuple[str, ...]:
     """A note where the page shows fewer concepts than the scores are of."""
     if shown == measured:
         return ()
-    return (
-        (
-            f"The scores are of {measured} concepts; the first {shown} are shown below. "
-            "With page_concepts: null in the config, all are."
-        ),
+    note = (
+        f"The scores are of {measured} concepts; the first {shown} are shown below. "
+        "With page_concepts: null in the config, all are."
     )
+    return (note,)
 
 
 def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
@@ -168,22 +180,18 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
     )
 
 
-def _similarities(means: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
-    """Scores by encoders carry their printed names."""
-    return [metric for numbers in means.values() for metric in numbers if "(" in metric]
-
-
 def _each(
-    means: Mapping[str, Mapping[str, Estimate]], part: str
+    means: Mapping[str, Mapping[str, Estimate]], part: Literal["mean", "half_width"]
 ) -> dict[str, dict[str, float | None]]:
-    """Method -> metric -> one part of its estimate, rounded."""
-    parts = {
-        method: {metric: getattr(number, part) for metric, number in numbers.items()}
-        for method, numbers in means.items()
-    }
+    """Method -> metric -> one part of its estimate, rounded: further digits differ between
+    machines.
+    """
+
+    def rounded(number: Estimate) -> float | None:
+        value = number.mean if part == "mean" else number.half_width
+        return None if value is None else round(value, 4)
+
     return {
-        method: {
-            metric: value if value is None else round(value, 4) for metric, value in numbers.items()
-        }
-        for method, numbers in parts.items()
+        method: {metric: rounded(number) for metric, number in numbers.items()}
+        for method, numbers in means.items()
     }

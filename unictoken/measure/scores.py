@@ -27,6 +27,7 @@ def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
         for task, found in by_task.items()
         if _scored(found)
     }
+    # A drawing that shows a part of the fact does not know it: a partial score counts as zero.
     for task in numbers.keys() & {"knowledge", "knowledge_recaption", "knowledge_preview"}:
         numbers[task] = metrics.mean(
             [float(p.score == 1) for p in by_task[task] if p.score is not None]

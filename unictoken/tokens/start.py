@@ -55,6 +55,7 @@ def start_rows(
     head = base.model.lm_head.weight[noun_ids].float().mean(0).cpu()
     total = sum(counts.values())
     rows_in = noun.repeat(total, 1)
+    # One generator for all roles, in their order: no two roles begin with the same noise.
     for role, part in role_slices(counts).items():
         k = part.stop - part.start
         if role == "name" or not k:
@@ -117,6 +118,7 @@ def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:
     distinct: torch.Tensor = torch.unique(image_ids_NK)
     pictures = torch.stack([(image_ids_NK == i).any(1).sum() for i in distinct])
     times = torch.stack([(image_ids_NK == i).sum() for i in distinct])
+    # No id stands more often than there are places, so this sorts by pictures, then by times.
     order = (pictures * image_ids_NK.numel() + times).argsort(descending=True, stable=True)
     return distinct[order].repeat(-(-k // len(distinct)))[:k]
 
