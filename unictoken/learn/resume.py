@@ -55,7 +55,7 @@ def _method_apart_from_its_end(method: Method) -> dict:
     """A method as plain settings: without the steps of its last stage, and with the rows that it
     starts from in its file's place.
     """
-    plain = config.plain(method)
+    plain = method.decisive()
     plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
     del plain["stages"][-1]["steps"]
     if method.start_file:
