@@ -129,8 +129,8 @@ def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None
         within_stage: Steps that were done in the stage in which it was left; 0 between two stages.
     """
     learner.rows.copy_(saved.tensors["rows"])
-    learner.held.copy_(saved.tensors["held"])
-    learner.moves.copy_(saved.tensors["moves"].bool())
+    learner.frozen.copy_(saved.tensors["held"])
+    learner.trainable.copy_(saved.tensors["moves"].bool())
     if not within_stage:
         learner.settle(saved.tensors["rows"])
 
