@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from unictoken.concept.tokens import Prompts, Start
 from unictoken.core import config
@@ -144,11 +144,11 @@ class Method:
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     stages: tuple[Stage, ...] = (Stage(),)
 
-    def decisive(self) -> dict:
+    def decisive(self) -> dict[str, Any]:
         """Plain settings for digests. The first kind is not said: what was learned before there
         were kinds keeps its digest.
         """
-        plain = config.plain(self)
+        plain: dict[str, Any] = config.plain(self)
         if plain["kind"] == "optimize":
             del plain["kind"]
         return plain
