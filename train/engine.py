@@ -88,7 +88,7 @@ def world_size() -> int:
     return torch.distributed.get_world_size()
 
 
-def everywhere(value, how) -> float:
+def everywhere(value: float | torch.Tensor, how: torch.distributed.ReduceOp) -> float:
     """A number reduced over all processes."""
     tensor = torch.as_tensor(
         value,
@@ -166,8 +166,8 @@ class DeepSpeedEngine(TorchEngine):
         """Another stage with the same learner, as a new optimiser would begin it."""
         for group in self.engine.optimizer.param_groups:
             group.update(adamw_settings(stage))
-        held = self.learner.held
-        self.load({"rows": held, **{moment: torch.zeros_like(held) for moment in MOMENTS}}, 0)
+        rows = self.learner.frozen
+        self.load({"rows": rows, **{moment: torch.zeros_like(rows) for moment in MOMENTS}}, 0)
 
 
 class OneEngine:

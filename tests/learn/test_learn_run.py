@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import shutil
+from typing import get_args
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ from unictoken.core import config
 from unictoken.core.config import ConfigError
 from unictoken.core.text import ConceptError
 from unictoken.learn.checkpoint import CheckpointError
-from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.learn.run import base_dtype, run
+from unictoken.learn.methods import Kind, Method, Stage, Tokens
+from unictoken.learn.run import METHODS, base_dtype, run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.learn.stop import Stopped
 from unictoken.tokens.tokens import Prompts
@@ -272,3 +273,11 @@ def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, m
 def test_settings_that_would_fail_on_the_way_are_refused(settings, wrong):
     with pytest.raises(ConfigError):
         dataclasses.replace(settings, **wrong)
+
+
+def test_every_kind_of_method_is_a_class():
+    assert tuple(METHODS) == get_args(Kind)
+
+
+def test_the_kind_that_was_always_there_changes_no_digest():
+    assert "kind" not in Method().decisive() and config.plain(Method())["kind"] == "optimize"

@@ -121,9 +121,9 @@ def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
     begin, seen = starts_of_stages(base, toy.source, UNICTOKENS, seed=0), {}
 
     def watch(stage, learner):
-        before = learner.held.clone()
+        before = learner.frozen.clone()
         begin(stage, learner)
-        seen[stage.name] = (before, learner.held.clone())
+        seen[stage.name] = (before, learner.frozen.clone())
 
     steps = list(learn(lesson.learner, UNICTOKENS, lesson.objective, on_stage=watch))
     assert [step.stage for step in steps] == ["understanding", "drawing", "deepening"]

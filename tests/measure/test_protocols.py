@@ -183,7 +183,7 @@ def test_only_tokens_are_asked_whether_the_base_is_unchanged(measured):
 
 def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settings, monkeypatch):
     again = Benchmark(settings, base, {"short": METHOD})
-    monkeypatch.setattr("unictoken.measure.benchmark.OptimizeRows", None)
+    monkeypatch.setattr("unictoken.measure.benchmark.method_of", None)
     monkeypatch.setattr("unictoken.measure.benchmark.make_ready", None)
     again.learn()
     again.measure()
@@ -217,7 +217,7 @@ def test_what_cannot_be_gone_on_with_is_said_before_anything_is_learned(
     moved = dataclasses.replace(settings, work=str(tmp_path))
     (tmp_path / measured.run / "predictions").mkdir(parents=True)
     (tmp_path / measured.run / "predictions" / "none.jsonl").write_text("{}\n", encoding="utf-8")
-    monkeypatch.setattr("unictoken.measure.benchmark.OptimizeRows", None)
+    monkeypatch.setattr("unictoken.measure.benchmark.method_of", None)
     with pytest.raises(PredictionsError, match="not a prediction"):
         Benchmark(moved, base, {"short": METHOD}).learn()
 
@@ -654,7 +654,7 @@ def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(base, setting
         "mia",
         dataclasses.replace(benchmark.dataset.concepts["mia"], class_noun="woman"),
     )
-    monkeypatch.setattr("unictoken.measure.benchmark.OptimizeRows", None)
+    monkeypatch.setattr("unictoken.measure.benchmark.method_of", None)
     with pytest.raises(SourceError, match="'woman' is a person"):
         benchmark.learn()
 

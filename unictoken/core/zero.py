@@ -26,7 +26,7 @@ class Zero:
     """cpu: the base's shards wait in main memory."""
     gradient_checkpointing: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.offload == "cpu" and not self.shards_base:
             raise ConfigError(
                 f"offload: cpu moves shards of the base, and zero_stage {self.stage} makes none."
@@ -78,14 +78,14 @@ class Zero:
                 f" {self.stage} cannot draw. Use zero_stage 2."
             )
 
-    def config(self, values: int, *, pin_memory: bool) -> dict:
+    def config(self, values: int, *, pin_memory: bool) -> dict[str, object]:
         """DeepSpeed's `zero_optimization`.
 
         Args:
             values: How many are trained. Buckets hold them all, and at stage 3 they stay whole.
             pin_memory: Whether shards in main memory are pinned, for a GPU.
         """
-        found = {
+        found: dict[str, object] = {
             "stage": self.stage,
             "reduce_bucket_size": values,
             "stage3_param_persistence_threshold": values + 1,

@@ -13,7 +13,7 @@ from unictoken.learn.examples import Examples, Material, Phrasing
 from unictoken.learn.learner import Learner
 from unictoken.learn.lengths import Lengths
 from unictoken.learn.methods import Method, Stage, Strangers
-from unictoken.learn.negatives import gather
+from unictoken.learn.negatives import Others, gather
 from unictoken.learn.objective import CrossEntropy, Objective, ObjectiveOf
 from unictoken.learn.observe import captions, observe
 from unictoken.learn.outside import decibels_of, note_of
@@ -68,17 +68,7 @@ def prepare(
         objective: What the rows are optimised for.
         prefix_cache: Whether pictures at the beginning of examples are read once and for all.
     """
-    if not source.pictures:
-        raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
-    if not source.crops and (
-        cutting := [
-            stage.name for stage in method.stages if stage.steps and stage.targets == "crops"
-        ]
-    ):
-        raise SourceError(
-            f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into"
-            " cropped/, or let it draw pictures."
-        )
+    _check_pictures(source, method)
     counts = method.tokens.counts
     ids = give_ids(base, sum(counts.values()))
     start = _rows_of_file(base, method)
@@ -86,32 +76,19 @@ def prepare(
     lengths = Lengths(base, phrasing, source.name)
     warnings = lengths.check_source(source)
 
-    pictures, others = (
-        base.encode(source.pictures),
-        gather(base, source, method, strangers or Strangers(), seed=seed),
-    )
-    decibels = decibels_of(base, source.pictures, pictures)
-    crops = base.encode(source.crops) if source.crops else None
-    material = Material(
-        pictures_NK=pictures,
-        negatives=others.by_grade,
-        observations=observe(base, pictures, source.class_noun),
-        questions=(*source.questions, *templates.told(source.facts, lengths.fits_an_answer)),
-        about_pictures=source.about_pictures,
-        captions_of_others=_captions_of_others(base, source, method, others.by_grade),
-        crops_NK=crops,
-        look_alikes_MK=others.alike,
-    )
+    others = gather(base, source, method, strangers or Strangers(), seed=seed)
+    material = _material(base, source, method, others, lengths)
     lengths.check_material(material)
+    decibels = decibels_of(base, source.pictures, material.pictures_NK)
     rows = start or start_rows(
         base,
         source.class_noun,
-        pictures,
+        material.pictures_NK,
         counts,
         start=method.start,
         seed=seed,
         description=material.observations.description,
-        crops_NK=crops,
+        crops_NK=material.crops_NK,
     )
     notes = tuple(filter(None, [note_of(base, decibels)]))
     examples = Examples(base.vocab, method, material, phrasing.slots)
@@ -125,6 +102,43 @@ def prepare(
         decibels=decibels,
         notes=notes,
         warnings=notes + warnings,
+    )
+
+
+def _check_pictures(source: Source, method: Method) -> None:
+    """Refuse a concept that lacks the pictures, or the crops, that the method learns from."""
+    if not source.pictures:
+        raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
+    cutting = [stage.name for stage in method.stages if stage.steps and stage.targets == "crops"]
+    if cutting and not source.crops:
+        raise SourceError(
+            f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into"
+            " cropped/, or let it draw pictures."
+        )
+
+
+def _material(
+    base: Base, source: Source, method: Method, others: Others, lengths: Lengths
+) -> Material:
+    """What training examples are made of.
+
+    Args:
+        base: Encodes the pictures and is asked about them.
+        source: The concept, as its owner gives it.
+        method: Its stages say what is needed.
+        others: Pictures of others.
+        lengths: Says how many facts one answer can hold.
+    """
+    pictures_NK = base.encode(source.pictures)
+    return Material(
+        pictures_NK=pictures_NK,
+        negatives=others.by_grade,
+        observations=observe(base, pictures_NK, source.class_noun),
+        questions=(*source.questions, *templates.told(source.facts, lengths.fits_an_answer)),
+        about_pictures=source.about_pictures,
+        captions_of_others=_captions_of_others(base, source, method, others.by_grade),
+        crops_NK=base.encode(source.crops) if source.crops else None,
+        look_alikes_MK=others.alike,
     )
 
 
@@ -156,7 +170,15 @@ def _captions_of_others(
 def keep(
     base: Base, source: Source, method: Method, learner: Learner, *, seed: int
 ) -> ConceptTokens:
-    """The rows as they are now, as a concept."""
+    """The rows as they are now, as a concept.
+
+    Args:
+        base: Whose rows they are.
+        source: The concept, as its owner gives it.
+        method: That they are learned by.
+        learner: Holds them.
+        seed: Of the run.
+    """
     rows_in, rows_out = learner.current().detach().float().cpu()
     return ConceptTokens(
         name=source.name,
@@ -178,6 +200,12 @@ def starts_of_stages(
 ) -> Callable[[Stage, Learner], None]:
     """What happens between stages: rows of roles that a stage starts begin anew
     (`Stage.starts`).
+
+    Args:
+        base: Draws what the rows begin from.
+        source: The concept, as its owner gives it.
+        method: Whose stages they are.
+        seed: Of the drawings.
     """
 
     def begin(stage: Stage, learner: Learner) -> None:
@@ -195,6 +223,13 @@ def starts_of_stages(
 def signed(
     concept: ConceptTokens, source: Source, lesson: Lesson, *, run: str = ""
 ) -> ConceptTokens:
-    """A learned concept with what its file says of where it comes from."""
+    """A learned concept with what its file says of where it comes from.
+
+    Args:
+        concept: As it was learned.
+        source: What it was learned from.
+        lesson: The same, made ready; its notes are kept.
+        run: Names the run; '': not named.
+    """
     learned_from = concept_file.digest_of_source(source.name, source.class_noun, source.pictures)
     return replace(concept, notes=lesson.notes, source=learned_from, run=run)

@@ -19,7 +19,7 @@ class Learner(RowBank):
 
     `rows` [2, P, D] (input rows, head rows) is the only parameter and is used in every step,
     whatever the tasks: ranks whose batches differ then still agree on what is trained. Rows that a
-    stage holds still are read from `held` instead.
+    stage does not train are read from `frozen` instead.
 
     It is a bank and does not hold one: ZeRO 3 gathers the parameters of the module whose `forward`
     is called, and a bank's is not.
@@ -47,9 +47,9 @@ class Learner(RowBank):
         super().__init__(base, [concept_ids], rows_in_PD, rows_out_PD)
         self.model = base.model
         # no buffer: an engine that casts the module must not round it
-        self.held = self.rows.detach().clone()
+        self.frozen = self.rows.detach().clone()
         self.register_buffer(
-            "moves", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device)
+            "trainable", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device)
         )
         self.loss = loss
         self.picture_cache = PictureCache(base.model) if prefix_cache else None
@@ -59,28 +59,28 @@ class Learner(RowBank):
 
     def current(self) -> torch.Tensor:
         """The rows as they are used, [2, P, D]."""
-        return torch.where(self.moves[:, None], self.rows, self.held)
+        return torch.where(self.trainable[:, None], self.rows, self.frozen)
 
     @torch.no_grad()
     def settle(self, rows_2PD: torch.Tensor) -> None:
-        """End a stage: what moved is held from here on. `rows_2PD` are the optimiser's own, in
+        """End a stage: what was trained is frozen. `rows_2PD` are the optimiser's own, in
         fp32.
         """
-        self.held = torch.where(
-            self.moves[:, None], rows_2PD.float().to(self.held.device), self.held
+        self.frozen = torch.where(
+            self.trainable[:, None], rows_2PD.float().to(self.frozen.device), self.frozen
         )
-        self.moves.fill_(False)
+        self.trainable.fill_(False)
 
     @torch.no_grad()
     def restart(self, part: slice, rows_in: torch.Tensor) -> None:
         """Between two stages: the input rows of a role begin anew; its head rows stay."""
-        self.held[0, part] = rows_in.to(self.held)
+        self.frozen[0, part] = rows_in.to(self.frozen)
 
     @torch.no_grad()
-    def begin_stage(self, moves_P: list[bool]) -> None:
+    def begin_stage(self, trainable_P: list[bool]) -> None:
         """Only the marked rows learn from here on."""
-        self.rows.copy_(self.held)
-        self.moves.copy_(torch.tensor(moves_P))
+        self.rows.copy_(self.frozen)
+        self.trainable.copy_(torch.tensor(trainable_P))
 
     def forward(
         self,

@@ -8,13 +8,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from unictoken.core import config
 from unictoken.core.config import MANY, ConfigError, Place, within
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
 from unictoken.tokens.tokens import Prompts, Start
 
+Kind = Literal["optimize"]
+"""Which function a method is: `learn.run.METHODS` has a class for each."""
 TASKS = ("recognise", "vqa", "text_qa", "caption", "caption_others", "generate")
 
 
@@ -125,6 +128,8 @@ class SoftPositives:
 class Method:
     """Everything that makes one way of learning differ from another."""
 
+    kind: Kind = "optimize"
+    """optimize: rows are optimised by a schedule of stages."""
     name: str = "joint"
     tokens: Tokens = field(default_factory=Tokens)
     prompts: Prompts = field(default_factory=Prompts)
@@ -138,6 +143,15 @@ class Method:
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     stages: tuple[Stage, ...] = (Stage(),)
+
+    def decisive(self) -> dict[str, Any]:
+        """Plain settings for digests. The first kind is not said: what was learned before there
+        were kinds keeps its digest.
+        """
+        plain: dict[str, Any] = config.plain(self)
+        if plain["kind"] == "optimize":
+            del plain["kind"]
+        return plain
 
     @property
     def total_steps(self) -> int:

@@ -42,7 +42,8 @@ class Objective(Protocol):
         Args:
             logits_NV: Of the N supervised positions, those that come before a label, example after
                 example.
-            batch: The examples, with `batch.more` as the objective made it.
+            batch: The examples, with `batch.more` as the objective made it. Where DeepSpeed resumes
+                a run it asks once for an example of weight 0 without `more`.
         """
 
 

@@ -145,7 +145,8 @@ class _Engines:
 
 def _state(learner: Learner, engine: Engine, step: int) -> dict:
     """What a checkpoint holds. All processes ask for it together: sharded tensors are gathered."""
-    tensors = {**engine.state(), "held": learner.held, "moves": learner.moves}
+    # their names in checkpoint files: runs that were left before these were renamed go on
+    tensors = {**engine.state(), "held": learner.frozen, "moves": learner.trainable}
     if not tensors["rows"].isfinite().all():
         raise _diverged(step, "rows are not finite")
     return tensors

@@ -55,7 +55,7 @@ def _method_apart_from_its_end(method: Method) -> dict:
     """A method as plain settings: without the steps of its last stage, and with the rows that it
     starts from in its file's place.
     """
-    plain = config.plain(method)
+    plain = method.decisive()
     plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
     del plain["stages"][-1]["steps"]
     if method.start_file:
@@ -129,8 +129,8 @@ def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None
         within_stage: Steps that were done in the stage in which it was left; 0 between two stages.
     """
     learner.rows.copy_(saved.tensors["rows"])
-    learner.held.copy_(saved.tensors["held"])
-    learner.moves.copy_(saved.tensors["moves"].bool())
+    learner.frozen.copy_(saved.tensors["held"])
+    learner.trainable.copy_(saved.tensors["moves"].bool())
     if not within_stage:
         learner.settle(saved.tensors["rows"])
 

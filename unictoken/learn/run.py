@@ -10,10 +10,19 @@ from unictoken.data.source import Source
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import RunFolder
 from unictoken.learn.method import Run
+from unictoken.learn.methods import Method as MethodSettings
 from unictoken.learn.optimize import Learned, OptimizeRows
 from unictoken.learn.settings import RunConfig, source_of
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base, dtype_named, load_base
+
+METHODS: dict[str, type[OptimizeRows]] = {"optimize": OptimizeRows}
+"""Kinds of methods: what a config's `method.kind` chooses among."""
+
+
+def method_of(settings: MethodSettings) -> OptimizeRows:
+    """The function that a method's settings describe."""
+    return METHODS[settings.kind](settings)
 
 
 def base_dtype(settings: RunConfig) -> torch.dtype:
@@ -75,4 +84,4 @@ def run(
         folder=folder,
     )
     concept = source or source_of(settings)
-    return OptimizeRows(settings.method).fit(base, [concept], run=surroundings)
+    return method_of(settings.method).fit(base, [concept], run=surroundings)

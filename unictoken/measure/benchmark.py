@@ -30,7 +30,7 @@ from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, MethodFile, Strangers
-from unictoken.learn.optimize import OptimizeRows
+from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
@@ -297,7 +297,7 @@ class Benchmark:
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
         own, way, s = self._concept(concept), self.methods[method], self.settings
-        learned = OptimizeRows(way).fit(
+        learned = method_of(way).fit(
             self.base, [self._source(own)], run=Run(seed=s.seed, distractors=s.strangers)
         )
         learned.save(self._file(own, way))
@@ -496,7 +496,7 @@ def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -
 
 def _keyed(name: str, method: Method) -> str:
     """A method's name with a digest of all that it says: what is kept under it is that method's."""
-    return f"{name}-{hashlib.sha256(config.to_yaml(method).encode()).hexdigest()[:8]}"
+    return f"{name}-{hashlib.sha256(config.to_yaml(method.decisive()).encode()).hexdigest()[:8]}"
 
 
 def _digest_of_folder(root: Path) -> str:
