@@ -24,7 +24,7 @@ COLOURS = Choice(("red", "blue", "green", "white"), 0)
     ],
 )  # fmt: skip
 def test_whole_words_are_found(text, phrase):
-    assert metrics.has_words(text, phrase) and metrics.names_concept(text, phrase, marked=False)
+    assert metrics.has_words(text, phrase) and metrics.says(text, phrase, marked=False)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_phrase_without_words_is_refused():
     ],
 )  # fmt: skip
 def test_a_name_is_said_by_its_marker(text, name, is_said):
-    assert metrics.names_concept(text, name) == is_said
+    assert metrics.says(text, name) == is_said
 
 
 def test_words_are_as_the_docstring_says():

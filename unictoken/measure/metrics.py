@@ -51,7 +51,7 @@ def _plain(text: str) -> str:
     return _MARKER.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_PLAIN)).casefold()
 
 
-def names_concept(text: str, name: str, *, marked: bool = True) -> bool:
+def says(text: str, name: str, *, marked: bool = True) -> bool:
     """Whether a text names a concept.
 
     A model with learned tokens writes a marker, '<will>', so that no ordinary word is taken for the

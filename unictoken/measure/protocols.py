@@ -207,12 +207,12 @@ class Trial:
         """
         name = self.subject.concept.name
         if self.spoken.concept is not None:
-            return [metrics.names_concept(caption, name) for caption in captions]
-        named = [metrics.names_concept(caption, name, marked=False) for caption in captions]
+            return [metrics.says(caption, name) for caption in captions]
+        named = [metrics.says(caption, name, marked=False) for caption in captions]
         if not any(named):
             return named
         untold = in_words(self.spoken.base, name, "").caption(self.subject.images(asked))
-        is_ordinary = any(metrics.names_concept(caption, name, marked=False) for caption in untold)
+        is_ordinary = any(metrics.says(caption, name, marked=False) for caption in untold)
         return [None] * len(captions) if is_ordinary else named
 
     def draw(self) -> list[Prediction]:
