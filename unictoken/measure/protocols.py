@@ -67,7 +67,15 @@ class Subject:
 
 
 def make_ready(base: Base, concept: Concept, root: Path, truth: Truth | None = None) -> Subject:
-    """Encode every picture that the concept's test shows."""
+    """Encode every picture that the concept's test shows.
+
+    Args:
+        base: What encodes them.
+        concept: The concept and its records.
+        root: The dataset's folder.
+        truth: What the drawn world knows of the test; None: nothing is known.
+    """
+    # A picture stands in many records; each is encoded once.
     files = list(
         dict.fromkeys(
             file for record in concept.records if record.split == "test" for file in record.pictures

@@ -129,7 +129,7 @@ def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[s
     return names
 
 
-def _json(path: Path, value) -> None:
+def _json(path: Path, value: object) -> None:
     make_folder(path.parent)
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

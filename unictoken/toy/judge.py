@@ -50,7 +50,7 @@ class Judge(nn.Module):
     def __init__(self, width: int = 32):
         super().__init__()
 
-        def layer(i, o, stride):
+        def layer(i: int, o: int, stride: int) -> nn.Module:
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.SiLU())
 
         w = width
