@@ -136,6 +136,7 @@ def random_batch(base: Base, job: Job) -> Batch:
     ids[:, -picture:] = base.vocab.image_ids[
         torch.randint(len(base.vocab.image_ids), (job.batch, picture))
     ]
+    # the concept's own ids in every sequence, so that its rows have a gradient
     ids[:, 1 : 1 + job.rows] = torch.tensor(base.vocab.reserved[: job.rows])
     labels = torch.full_like(ids, IGNORE)
     labels[: job.drawings, -picture:] = ids[: job.drawings, -picture:]

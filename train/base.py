@@ -97,6 +97,7 @@ def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:
 def make_judge(settings: BaseConfig) -> None:
     tokenizer, work, out = made_tokenizer(settings), Path(settings.work), Path(settings.judge_out)
     made = judge.train(settings.judge, tokenizer, seed=settings.seed, log=logger("judge", work))
+    # another seed than that of its training pictures
     held_out = judge.draw_labelled(2000, seed=settings.seed + 1)
     judge.save(
         made,
@@ -140,6 +141,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
 def measure(settings: BaseConfig) -> None:
     """Write what the base reached beside its weights."""
     base, judged_by = load_base(settings.out), Path(settings.judge_out) / "model.safetensors"
+    # another seed than that of the pets that the training was watched on
     numbers = measure_base(
         base, load_judge(judged_by), count=300, seed=settings.seed + 1, drawings=96
     )

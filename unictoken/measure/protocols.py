@@ -138,6 +138,7 @@ class Trial:
         said = self._ask([record.question for record in asked], asked)
         made = []
         for record, given in zip(asked, said, strict=True):
+            # a question that was trained on: what is learned by heart is counted apart
             name = "facts" if record.question in told and not record.pictures else task
             made.append(
                 self._prediction(
@@ -229,6 +230,7 @@ class Trial:
         if not asked or not self.spoken.can_draw:
             return []
         pictures = [*self._drawn([r for r in asked if r.kind != KNOWLEDGE], self.spoken)]
+        # 'its hat' can be drawn only by who knows the facts
         pictures += self._drawn([r for r in asked if r.kind == KNOWLEDGE], self.spoken.knowing())
         made = []
         for i, (record, picture) in enumerate(pictures):
@@ -237,7 +239,7 @@ class Trial:
                 self._prediction("drawn", record, given=record.kind, score=None, picture=kept)
             )
             made += self._judged(record, picture, kept)
-        if self.judge is None:
+        if self.judge is None:  # the further drawings are made to be judged only
             return made
         helped = self._recaptioned([r for r in asked if r.kind == KNOWLEDGE])
         return [*made, *helped, *self._previewed(asked)]
@@ -351,6 +353,7 @@ class Trial:
             )
         }
         wished = truth.prompts.get(record.question, {}) if truth else {}
+        # 'a photo of <bo>' asks a drawn world for nothing beside the concept
         if wished or not truth:
             claims["prompt"] = Claim(text=shows("."), attributes=wished)
         return claims

@@ -45,7 +45,7 @@ def measure_base(
         judge: What reads the drawings; None: nothing is drawn.
         count: Pets, each in one picture.
         seed: Decides pets, scenes and drawings.
-        drawings: Drawn pictures of full prompts, and half as many of an introduced 'tom'; 0: none.
+        drawings: Drawn pictures of full prompts, and as many of an introduced 'tom'; 0: none.
     """
     # 77, 78, 79: each group of abilities has its own stream, so that the number of drawings does
     # not change which pets the questions are about
@@ -91,6 +91,7 @@ def _named_introductions(
     """
     right = []
     for pet, picture in zip(pets, ids, strict=True):
+        # true, false, true, ...: the returned [::2] and [1::2] take them apart
         for described, yes in ((pet, True), (hard_negative(pet, rng), False)):
             asked = in_words(base, "tom", f"{{name}} is {language.describe(described)}.")
             right.append((asked.recognise(picture[None])[0] > 0.5) == yes)

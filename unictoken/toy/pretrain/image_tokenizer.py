@@ -92,6 +92,7 @@ def draws_from_codes(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> to
     """The decoder's loss: what it draws from the patches' codes against the pixels."""
     codebook_CD = tokenizer.quantize.embedding.weight
     target = patches(pixels_B3HW)
+    # The codes of the patches themselves, not of the encoder: its errors are not the decoder's.
     codes = nearest(rearrange(target, "b d h w -> (b h w) d"), codebook_CD)
     latent = rearrange(codebook_CD[codes], "(b h w) d -> b d h w", b=len(target), h=target.shape[2])
     output = tokenizer.decoder(tokenizer.post_quant_conv(latent)).float()
@@ -190,6 +191,7 @@ def train_half(
     keep_freed_memory()
     device = tokenizer.quantize.embedding.weight.device
     for step in range(first, half.steps):
+        # from the step's number alone: a resumed run sees the batches that it would have seen
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         pixels = from_bytes(
             pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(

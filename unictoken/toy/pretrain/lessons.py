@@ -173,7 +173,7 @@ class Lessons:
 
     def introduce(
         self,
-        name: list[int],
+        name: Sequence[int],
         pet: Pet,
         shots: Sequence[Shot],
         rng: np.random.Generator,
@@ -332,7 +332,8 @@ class Lessons:
             [name for name in nameable(pet) for _ in range(1 + (name in HARDEST))], rng
         )
         if not true:
-            # Nor what no such pet can have: the fur's colour twice, a second colour but no pattern.
+            # Nor what no such pet can have: its fur's colour twice, or only one of second colour
+            # and pattern.
             taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
             pet = replace(
                 pet,

@@ -30,8 +30,7 @@ class MuonAdamW:
     floor.
 
     Args:
-        named_parameters: As `Module.named_parameters` gives them; those without a gradient are left
-            out.
+        named_parameters: As `Module.named_parameters` gives them; frozen ones are left out.
         muon_lr: Muon's learning rate at its highest.
         adamw_lr: AdamW's learning rate at its highest.
         steps: Optimiser steps of the whole training, earlier runs included.
@@ -95,6 +94,7 @@ class MuonAdamW:
             for key, value in tensors.items():
                 if key.startswith(kind + "."):
                     _, i, name = key.split(".", 2)
+                    # AdamW and Muon have no state before their first step
                     state["state"].setdefault(int(i), {})[name] = value
             optimiser.load_state_dict(state)
 
