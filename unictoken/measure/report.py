@@ -79,7 +79,7 @@ def finish(
         settings: The config that it was learned by.
         concept: What was learned.
         source: What it was learned from.
-        lesson: The same as ids, with what its learning noted.
+        lesson: The source encoded as ids, with the notes for whoever uses the concept.
     """
     folder = settings.folder
     path = concept_file.path_of(concept.name, settings.concepts)
