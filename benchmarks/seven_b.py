@@ -136,6 +136,7 @@ def random_batch(base: Base, job: Job) -> Batch:
     ids[:, -picture:] = base.vocab.image_ids[
         torch.randint(len(base.vocab.image_ids), (job.batch, picture))
     ]
+    # the concept's own ids in every sequence, so that its rows have a gradient
     ids[:, 1 : 1 + job.rows] = torch.tensor(base.vocab.reserved[: job.rows])
     labels = torch.full_like(ids, IGNORE)
     labels[: job.drawings, -picture:] = ids[: job.drawings, -picture:]
@@ -148,7 +149,7 @@ def measured(device: str, run: Callable[[], None]) -> tuple[float, float]:
     none.
     """
     if device == "cuda":
-        torch.cuda.synchronize()
+        torch.cuda.synchronize()  # kernels that were queued before would count as this run's
         torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
     run()
@@ -158,12 +159,20 @@ def measured(device: str, run: Callable[[], None]) -> tuple[float, float]:
     peak = (
         torch.cuda.max_memory_allocated()
         if device == "cuda"
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # it is in KiB on Linux
     )
     return seconds, peak / GIB
 
 
 def measure_learning(base: Base, shape: Shape, job: Job, steps: int) -> dict:
+    """What a step of learning costs: speed, and memory beside what `model/budget.py` counts.
+
+    Args:
+        base: With layers recomputed or not, as `job.recompute` says.
+        shape: Of the base.
+        job: Sequences of a step, their length, and the concept's rows.
+        steps: How many are timed, after one that is not.
+    """
     concept = random_concept(base, job.rows)
     learner = Learner(
         base, base.vocab.reserved[: job.rows], concept.rows_in, concept.rows_out, loss=cross_entropy
@@ -172,7 +181,7 @@ def measure_learning(base: Base, shape: Shape, job: Job, steps: int) -> dict:
         TorchEngine(learner, Stage(steps=steps, batch=job.batch)),
         random_batch(base, job),
     )
-    engine.step(batch, 1e-3)  # the first one warms up
+    engine.step(batch, 1e-3)  # not timed: the first one allocates memory and picks kernels
     seconds, peak = measured(
         str(base.device.type), lambda: [engine.step(batch, 1e-3) for _ in range(steps)]
     )

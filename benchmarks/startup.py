@@ -91,6 +91,7 @@ def seconds(command: Command, folder: Path) -> float:
         encoding="utf-8",
     )
     taken = time.perf_counter() - began
+    # a command that failed early would look fast
     if ended.returncode != command.status:
         last = (ended.stderr.strip().splitlines() or ["nothing"])[-1]
         raise StartupError(
@@ -106,6 +107,7 @@ def measure(commands: Mapping[str, Command], runs: int) -> dict[str, list[float]
     """
     taken: dict[str, list[float]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory(prefix="unictoken-startup-") as folder:
+        # in an empty folder: the checkout's own files must not be found by accident
         for _ in range(runs):
             for name, command in commands.items():
                 taken[name].append(seconds(command, Path(folder)))

@@ -52,6 +52,7 @@ def measure(arguments: Sequence[str]) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     settings = config.load(BenchmarkConfig, options.config, options.set)
+    # refused before the base is read, which takes seconds
     methods = chosen(settings, options.methods)
     keep_freed_memory()
     with keeping(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unictoken.core.program import interruptible, keeping, run_program
 
@@ -33,6 +34,10 @@ from unictoken.toy.judge import load_judge, own_accuracy
 from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.toy.pretrain.card import write_card
 
+if TYPE_CHECKING:
+    from unictoken.model.base import EarlyFusionModel
+    from unictoken.toy.pretrain.optimise import Log
+
 PROGRAM = "train/base.py"
 PARTS = ("tokenizer", "judge", "language", "measure")
 
@@ -52,11 +57,11 @@ class BaseConfig:
     judge: judge.JudgeSettings = field(default_factory=judge.JudgeSettings)
 
 
-def logger(part: str, work: Path):
+def logger(part: str, work: Path) -> Log:
     """Prints what a part reports, and keeps it as a line of `work/log.jsonl`."""
     work.mkdir(parents=True, exist_ok=True)
 
-    def log(step: int, **numbers) -> None:
+    def log(step: int, **numbers: float) -> None:
         line = {
             "part": part,
             "step": step,
@@ -92,6 +97,7 @@ def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:
 def make_judge(settings: BaseConfig) -> None:
     tokenizer, work, out = made_tokenizer(settings), Path(settings.work), Path(settings.judge_out)
     made = judge.train(settings.judge, tokenizer, seed=settings.seed, log=logger("judge", work))
+    # another seed than that of its training pictures
     held_out = judge.draw_labelled(2000, seed=settings.seed + 1)
     judge.save(
         made,
@@ -112,7 +118,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
     torch.manual_seed(settings.seed)
     model = language.build(settings.language, words, tokenizer)
 
-    def watch(step: int, model) -> dict[str, float]:
+    def watch(step: int, model: EarlyFusionModel) -> dict[str, float]:
         if (step // settings.language.save_every) % 5:
             return {}
         return measure_base(Base(model, words, "watched"), None, count=32, seed=settings.seed)
@@ -135,6 +141,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
 def measure(settings: BaseConfig) -> None:
     """Write what the base reached beside its weights."""
     base, judged_by = load_base(settings.out), Path(settings.judge_out) / "model.safetensors"
+    # another seed than that of the pets that the training was watched on
     numbers = measure_base(
         base, load_judge(judged_by), count=300, seed=settings.seed + 1, drawings=96
     )

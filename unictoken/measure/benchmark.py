@@ -189,6 +189,7 @@ class Benchmark:
         ]
         if not self.concepts:
             raise ConfigError(f"{self.dataset.root}: found no concepts, expected 1 or more.")
+        # with one concept, no other's tokens can be the wrong ones
         alone = len(self.concepts) == 1
         self.controls = tuple(
             name for name in settings.controls if not (alone and name == WRONG_CONCEPT)
@@ -215,10 +216,13 @@ class Benchmark:
     # ---- what it is made of ----------------------------------------------------------------------
 
     def _digest(self) -> str:
+        # Not here: methods and previews, which the names of the kept files say, and what changes no
+        # prediction (workers, similarity, out, page).
         s = self.settings
         asked = [
             s.layout,
             s.seed,
+            # decides which toy concepts are written; of a dataset only how many are measured
             s.num_concepts if s.data is None else None,
             s.references,
             dict(s.class_nouns),
@@ -282,6 +286,7 @@ class Benchmark:
         """Every method's tokens of every concept, into files. What cannot be learned, or gone on
         with, is refused before any is.
         """
+        # Opened here, in the first process: a file that cannot be gone on with is found at once.
         _ = self.predictions
         todo = [
             (c.name, m)
@@ -291,6 +296,7 @@ class Benchmark:
         ]
         for concept in dict.fromkeys(concept for concept, _ in todo):
             self._source(self._as_asked(self.dataset.concepts[concept]))
+        # noted after each: a run may go on with newer code
         for _ in self._done("learn_one", todo, "learning"):
             self._record_commit()
 
@@ -446,6 +452,7 @@ class Benchmark:
         drawn = [p for p in made if p.task == "drawn"]
         numbers: dict[str, float] = {}
         for preset in self.settings.similarity if drawn else ():
+            # an encoder was never told the name
             prompts = [without_name(p.question, concept.name, concept.class_noun) for p in drawn]
             compared = (
                 prompts
@@ -501,6 +508,7 @@ def _keyed(name: str, method: Method) -> str:
 
 def _digest_of_folder(root: Path) -> str:
     """Names and sizes of the files in a folder, and what its JSON files say."""
+    # pictures by name and size only: else every start would read all of them
     seen = hashlib.sha256()
     for file in sorted(p for p in root.rglob("*") if p.is_file()):
         seen.update(f"{file.relative_to(root)} {file.stat().st_size}\n".encode())

@@ -34,8 +34,16 @@ def controls(
     pictures_NK: torch.Tensor | None = None,
     wrong: ConceptTokens | None = None,
 ) -> dict[str, Conditioning]:
-    """Every control by name. `description` and `facts` are sentences about '{name}'; `wrong`:
-    another concept's tokens, asked under this name.
+    """Every control by name.
+
+    Args:
+        base: The base that is asked.
+        name: The concept's name.
+        class_noun: What it is: 'dog'.
+        description: A sentence about '{name}' that says what pictures show.
+        facts: Sentences about '{name}' that no picture shows.
+        pictures_NK: Image ids of reference pictures; None: no control with pictures.
+        wrong: Another concept's tokens, asked under this name; None: no such control.
     """
     compared = {
         "none": in_words(base, name, ""),

@@ -138,6 +138,7 @@ class EndpointJudge:
         }
         if self.config.temperature is not None:
             request["temperature"] = self.config.temperature
+        # The whole request: another prompt, picture, model or server is another question.
         key = hashlib.sha256(json.dumps([self.config.url, request]).encode()).hexdigest()
         if key not in self._said:
             said = self._complete(json.dumps(request).encode())
@@ -150,6 +151,7 @@ class EndpointJudge:
                 "said": said,
                 "score": _score(said),
             }
+            # on disk before it is used: an interrupted run never pays for it again
             append(self.kept, json.dumps(line, ensure_ascii=False) + "\n")
             self._said[key] = said
         return Verdict(_score(self._said[key]), self._said[key])
@@ -165,6 +167,7 @@ class EndpointJudge:
                 found = f"HTTP {error.code} ({_first_words(error.read())})"
                 if error.code not in BUSY:
                     raise self._error(found, attempt + 1) from None
+            # no connection, or a reply that broke off; HTTPError is an OSError, so it comes first
             except (OSError, http.client.HTTPException) as error:
                 found = (
                     _first_words(str(getattr(error, "reason", error)).encode())

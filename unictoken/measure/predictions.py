@@ -122,6 +122,7 @@ def append(path: Path, text: str) -> None:
     """
     make_folder(path.parent)
     with open(path, "ab") as file:
+        # a line that a crash cut short would swallow the first new one
         file.truncate(sum(len(line) + 1 for line in whole_lines(path)))
         file.write(text.encode())
         file.flush()

@@ -67,7 +67,15 @@ class Subject:
 
 
 def make_ready(base: Base, concept: Concept, root: Path, truth: Truth | None = None) -> Subject:
-    """Encode every picture that the concept's test shows."""
+    """Encode every picture that the concept's test shows.
+
+    Args:
+        base: What encodes them.
+        concept: The concept and its records.
+        root: The dataset's folder.
+        truth: What the drawn world knows of the test; None: nothing is known.
+    """
+    # A picture stands in many records; each is encoded once.
     files = list(
         dict.fromkeys(
             file for record in concept.records if record.split == "test" for file in record.pictures
@@ -130,6 +138,7 @@ class Trial:
         said = self._ask([record.question for record in asked], asked)
         made = []
         for record, given in zip(asked, said, strict=True):
+            # a question that was trained on: what is learned by heart is counted apart
             name = "facts" if record.question in told and not record.pictures else task
             made.append(
                 self._prediction(
@@ -221,6 +230,7 @@ class Trial:
         if not asked or not self.spoken.can_draw:
             return []
         pictures = [*self._drawn([r for r in asked if r.kind != KNOWLEDGE], self.spoken)]
+        # 'its hat' can be drawn only by who knows the facts
         pictures += self._drawn([r for r in asked if r.kind == KNOWLEDGE], self.spoken.knowing())
         made = []
         for i, (record, picture) in enumerate(pictures):
@@ -229,7 +239,7 @@ class Trial:
                 self._prediction("drawn", record, given=record.kind, score=None, picture=kept)
             )
             made += self._judged(record, picture, kept)
-        if self.judge is None:
+        if self.judge is None:  # the further drawings are made to be judged only
             return made
         helped = self._recaptioned([r for r in asked if r.kind == KNOWLEDGE])
         return [*made, *helped, *self._previewed(asked)]
@@ -343,6 +353,7 @@ class Trial:
             )
         }
         wished = truth.prompts.get(record.question, {}) if truth else {}
+        # 'a photo of <bo>' asks a drawn world for nothing beside the concept
         if wished or not truth:
             claims["prompt"] = Claim(text=shows("."), attributes=wished)
         return claims

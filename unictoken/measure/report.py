@@ -73,6 +73,13 @@ def finish(
 ) -> str:
     """Measure, write everything into the run folder and the concept file into its own; gives what
     to print.
+
+    Args:
+        base: The frozen base.
+        settings: The config that it was learned by.
+        concept: What was learned.
+        source: What it was learned from.
+        lesson: The source encoded as ids, with the notes for whoever uses the concept.
     """
     folder = settings.folder
     path = concept_file.path_of(concept.name, settings.concepts)
@@ -84,7 +91,7 @@ def finish(
     )
     numbers = rows[concept.method]
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
-    concept_file.save(concept, path)
+    concept_file.save(concept, path)  # again, now with its scores
     answers = _answers(spoken, settings, source, lesson)
     write_aside(
         folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
@@ -190,6 +197,7 @@ def _table_rows(
     if not _truth_is_known(source, settings):
         return {concept.method: _own_scores(with_tokens(base, concept), lesson, decibels)}
     root = settings.folder / "held-out"
+    # no file of an earlier run's test may be left among this one's
     shutil.rmtree(root, ignore_errors=True)
     seed = (settings.seed, HELD_OUT_SEED)
     world = judged_world()

@@ -94,7 +94,14 @@ class JudgedWorld(World, Protocol):
     def write_dataset(
         self, folder: Path, *, seed: int, num_concepts: int, references: int | None
     ) -> None:
-        """Write the benchmark of a seed, so many pictures of each concept (None: as usual)."""
+        """Write the benchmark of a seed.
+
+        Args:
+            folder: Where it goes; not there yet.
+            seed: Decides every concept and picture.
+            num_concepts: How many concepts, one or more.
+            references: Pictures of each concept to learn from; None: as many as usual.
+        """
 
     def write_test(self, source: Source, root: Path, seed: Sequence[int]) -> None:
         """Write a test of one concept whose truth is known, as a dataset."""

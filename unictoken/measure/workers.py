@@ -32,15 +32,21 @@ class WorkerError(UserError):
 def side_by_side(
     make: Callable[[], Any], work: str, todo: Iterable[tuple], *, number: int
 ) -> Iterator[Any]:
-    """Results of `make().<work>(*arguments)` for each of `todo`, as they come, from `number`
-    processes that each make one and share the cores.
+    """Results of `make().<work>(*arguments)`, as they come, from processes that share the cores.
 
     After an error in one nothing more is begun, and what the others are at is finished. After a
     Ctrl-C it is not.
+
+    Args:
+        make: Called once in every process. It is pickled, as are the arguments and the results.
+        work: The name of a method of what `make` gives.
+        todo: The method's arguments, a tuple for each call; read only as processes become free.
+        number: Processes, one or more.
     """
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
+    # spawned, not forked: a forked process can wait forever for a lock that a thread of torch held
     pool = ProcessPoolExecutor(
         number,
         mp_context=get_context("spawn"),
@@ -102,7 +108,7 @@ def _begin(make: Callable[[], Any], threads: int) -> None:
 def _leave_with_parent() -> None:
     """A worker whose parent was killed would go on, and then wait forever."""
     parent_process().join()
-    os._exit(1)
+    os._exit(1)  # sys.exit would end this thread only
 
 
 def _work(name: str, arguments: tuple) -> Any:

@@ -7,10 +7,12 @@ checkpoints/tiny-chameleon/README.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 
-from unictoken.conditioning import in_pictures, in_words, yes_probability
+from unictoken.conditioning import Conditioning, in_pictures, in_words, yes_probability
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.learn.outside import round_trip_psnr
@@ -22,7 +24,14 @@ from unictoken.toy.judge import Judge
 from unictoken.toy.world import language
 from unictoken.toy.world.attributes import IDENTITY
 from unictoken.toy.world.drawing import draw
-from unictoken.toy.world.things import hard_negative, sample_pet_where, sample_scene, twin
+from unictoken.toy.world.things import (
+    Pet,
+    Scene,
+    hard_negative,
+    sample_pet_where,
+    sample_scene,
+    twin,
+)
 
 
 def measure_base(
@@ -30,7 +39,16 @@ def measure_base(
 ) -> dict[str, float]:
     """Every ability over `count` held-out pictures, and over `drawings` drawn ones if there is a
     judge.
+
+    Args:
+        base: The base.
+        judge: What reads the drawings; None: nothing is drawn.
+        count: Pets, each in one picture.
+        seed: Decides pets, scenes and drawings.
+        drawings: Drawn pictures of full prompts, and as many of an introduced 'tom'; 0: none.
     """
+    # 77, 78, 79: each group of abilities has its own stream, so that the number of drawings does
+    # not change which pets the questions are about
     rng = np.random.default_rng([seed, 77])
     pets = [sample_pet_where(rng, unseen=True) for _ in range(count)]
     scenes = [sample_scene(rng) for _ in range(count)]
@@ -52,7 +70,9 @@ def measure_base(
     return numbers
 
 
-def _questions(plain, pets, scenes, ids) -> dict[str, float]:
+def _questions(
+    plain: Conditioning, pets: Sequence[Pet], scenes: Sequence[Scene], ids: torch.Tensor
+) -> dict[str, float]:
     """Every question about every picture, exact."""
     forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
     numbers = {}
@@ -63,19 +83,29 @@ def _questions(plain, pets, scenes, ids) -> dict[str, float]:
     return {"vqa": sum(numbers.values()) / len(numbers), **numbers}
 
 
-def _named_introductions(base: Base, pets, ids, rng) -> dict[str, float]:
+def _named_introductions(
+    base: Base, pets: Sequence[Pet], ids: torch.Tensor, rng: np.random.Generator
+) -> dict[str, float]:
     """yes/no for 'tom is a spotted brown dog ...': the true description, and one that is off by one
     attribute.
     """
     right = []
     for pet, picture in zip(pets, ids, strict=True):
+        # true, false, true, ...: the returned [::2] and [1::2] take them apart
         for described, yes in ((pet, True), (hard_negative(pet, rng), False)):
             asked = in_words(base, "tom", f"{{name}} is {language.describe(described)}.")
             right.append((asked.recognise(picture[None])[0] > 0.5) == yes)
     return {"named_yes": mean(right[::2]), "named_no_hard": mean(right[1::2]), "named": mean(right)}
 
 
-def _introductions(kind: str, recognised, base: Base, pets, ids, rng) -> dict[str, float]:
+def _introductions(
+    kind: str,
+    recognised: Callable[[Base, torch.Tensor, torch.Tensor], float],
+    base: Base,
+    pets: Sequence[Pet],
+    ids: torch.Tensor,
+    rng: np.random.Generator,
+) -> dict[str, float]:
     """yes/no when other pictures introduce 'tom': of the pet itself, of a hard negative, of a
     twin.
     """
@@ -109,7 +139,9 @@ def _recognised_by_picture(base: Base, shown_NK: torch.Tensor, picture_K: torch.
     return in_pictures(base, "tom", shown_NK[:1]).recognise(picture_K[None])[0]
 
 
-def _named_questions(base: Base, pets, scenes, ids) -> dict[str, float]:
+def _named_questions(
+    base: Base, pets: Sequence[Pet], scenes: Sequence[Scene], ids: torch.Tensor
+) -> dict[str, float]:
     """Every question about every picture, exact, of 'tom', whom a description introduces: about the
     pet, about the scene.
     """
@@ -188,5 +220,6 @@ def _introduced_drawings(base: Base, judge: Judge, count: int, seed: int) -> dic
                 told.draw([f"{prompt} {language.WHERE[scene.place]}"], Draw(seed=seed))
             )
             same = [read.values[name] == value for name, value in wanted.items()]
+            # 'its hat' is right whole or not at all; an identity by its share of attributes
             right.append(all(same) if right is hats else mean(same))
     return {"drawn_its_hat": mean(hats), "drawn_from_picture": mean(identities)}

@@ -61,7 +61,16 @@ def toy_source(
 ) -> Source:
     """Pictures (of every five, two wear something), facts with their questions, and negatives of
     every grade.
+
+    Args:
+        pet: Whom the pictures show.
+        facts: What no picture shows.
+        name: The concept's name, without its marker.
+        rng: What scenes and negatives are drawn from.
+        references: How many pictures.
     """
+    # The usual number first, the negatives, then the others: so another number of references
+    # changes neither the first scenes nor the negatives.
     scenes = [sample_scene(rng, accessory=i >= 3) for i in range(REFERENCES)]
     negatives = {
         grade: tuple(draw(other(pet, rng), sample_scene(rng)) for _ in range(TRAINING_NEGATIVES))
@@ -101,6 +110,12 @@ def toy_concept(
 
     With more or fewer references it is the same concept, and those that both have are the same
     pictures.
+
+    Args:
+        seed: Of the benchmark.
+        index: Which of its concepts, from 0.
+        name: What it is called; None: `name_of(index)`.
+        references: How many pictures it is learned from.
     """
     rng = np.random.default_rng([seed, index, 1])
     pet, facts = sample_pet_where(rng, unseen=True), language.sample_facts(rng)

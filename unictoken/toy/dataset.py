@@ -102,6 +102,7 @@ def write_dataset(
 
 def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:
     concepts = [toy_concept(seed, i, references=references) for i in range(num_concepts)]
+    # a stream of its own: the concepts' are [seed, index, 1] and [seed, index, 2]
     rng = np.random.default_rng([seed, 3])
     strangers = [
         draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)
@@ -129,7 +130,7 @@ def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[s
     return names
 
 
-def _json(path: Path, value) -> None:
+def _json(path: Path, value: object) -> None:
     make_folder(path.parent)
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -222,6 +223,7 @@ def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict
     """A question about fur, eyes or collar with four answers, the right one anywhere."""
     attribute = ("fur", "eyes", "collar")[int(rng.integers(3))]
     right = language.answer(attribute, pet)
+    # sorted: a set of strings has another order in every process
     wrong = sorted(
         {
             language.answer(attribute, other)

@@ -56,6 +56,7 @@ def read_truth_of(said: object, where: str) -> Pet:
         raise SourceError(
             f"{where}: 'world' is {quoted(said)}, expected every attribute of a toy pet."
         )
+    # type(), since True is an int to isinstance; `not ... <`, since NaN is below nothing
     for name, value in said.items():
         known = PET_ATTRIBUTES.get(name)
         if (known and value not in known) or (
@@ -75,6 +76,7 @@ def identity(truth: Pet) -> dict[str, str]:
 
 def write_test(source: Source, root: Path, seed: Sequence[int]) -> None:
     """A test of the concept, drawn anew, as a dataset of UnifyBench's layout at `root`."""
+    # facts=None: of a user's folder only sentences are known
     concept = ToyConcept(pet=source.truth, facts=None, source=source, seed=tuple(seed))
     write_concept(concept, root, np.random.default_rng(seed))
 

@@ -34,6 +34,7 @@ def toy_caption(answers: Sequence[str]) -> str:
 def toy_description(answers: Sequence[str]) -> str:
     """'a spotted brown dog with floppy ears, ...'."""
     said = dict(zip(language.PET_QUESTIONS, answers, strict=True))
+    # `describe` begins with an article of its own
     said["species"] = said["species"].removeprefix("a ").removeprefix("an ")
     return language.describe(SimpleNamespace(**said))
 

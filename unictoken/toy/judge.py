@@ -50,7 +50,7 @@ class Judge(nn.Module):
     def __init__(self, width: int = 32):
         super().__init__()
 
-        def layer(i, o, stride):
+        def layer(i: int, o: int, stride: int) -> nn.Module:
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.SiLU())
 
         w = width
@@ -69,6 +69,7 @@ class Judge(nn.Module):
         self.palette = nn.Linear(8 * w, PALETTE)
 
     def forward(self, pixels_B3HW: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        # flattened, not averaged over places: where the pet stands is one of the attributes
         x = F.silu(self.mix(self.features(pixels_B3HW).flatten(1)))
         return {name: head(x) for name, head in self.heads.items()}, self.palette(x)
 
@@ -95,6 +96,7 @@ def load_judge(path: str | Path) -> Judge:
     judge = Judge()
     try:
         judge.load_state_dict(load_file(shipped.find_judge(path)))
+    # load_state_dict raises RuntimeError for the names or shapes of another network
     except (SafetensorError, RuntimeError) as error:
         raise UserError(
             f"{path}: not the judge's weights ({' '.join(str(error).split())[:200]}). Fetch them,"

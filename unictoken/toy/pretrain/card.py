@@ -24,11 +24,16 @@ def write_card(
     fingerprint: str,
     notes: Sequence[str] = (),
 ) -> None:
-    """What is told of the base with this fingerprint in the folder's `history.md`, a table of the
-    targets, notes, then every number.
+    """Write what the folder's `history.md` tells of this base, a table of the targets, notes, then
+    every number.
 
-    A history that does not name the first twelve digits of the fingerprint is another base's, and
-    left out.
+    Args:
+        folder: Of the base's weights.
+        numbers: What was measured, by ability; those of `TARGETS` stand in the first table.
+        command: The command line that measured them.
+        fingerprint: The base's. A history that does not name its first twelve digits is another
+            base's, and left out.
+        notes: Paragraphs between the two tables.
     """
     history = folder / "history.md"
     told = history.read_text(encoding="utf-8").strip() if history.is_file() else ""

@@ -25,7 +25,7 @@ from unictoken.model.image_tokenizer import ImageTokenizer, nearest
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
 from unictoken.tokens.start import k_means
-from unictoken.toy.pretrain.optimise import MuonAdamW, load_progress, save_progress
+from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
 from unictoken.toy.world.drawing import SIDE, draw
 from unictoken.toy.world.things import sample_pet_where, sample_scene
 
@@ -92,6 +92,7 @@ def draws_from_codes(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> to
     """The decoder's loss: what it draws from the patches' codes against the pixels."""
     codebook_CD = tokenizer.quantize.embedding.weight
     target = patches(pixels_B3HW)
+    # The codes of the patches themselves, not of the encoder: its errors are not the decoder's.
     codes = nearest(rearrange(target, "b d h w -> (b h w) d"), codebook_CD)
     latent = rearrange(codebook_CD[codes], "(b h w) d -> b d h w", b=len(target), h=target.shape[2])
     output = tokenizer.decoder(tokenizer.post_quant_conv(latent)).float()
@@ -109,9 +110,17 @@ class Half:
 
 
 def train(
-    settings: TokenizerSettings, *, seed: int, device: str, work: Path, log: Callable
+    settings: TokenizerSettings, *, seed: int, device: str, work: Path, log: Log
 ) -> ImageTokenizer:
-    """Train (or go on training) the tokenizer; `log(step, **numbers)` is called as it goes."""
+    """Train (or go on training) the tokenizer.
+
+    Args:
+        settings: Shapes, steps and learning rates.
+        seed: Decides the first weights, the pictures and the batches.
+        device: 'cpu' or 'cuda'.
+        work: The folder of the progress files, one for each half.
+        log: Is given the loss and the PSNR (dB) on held-out pictures, every 200 steps.
+    """
     torch.manual_seed(seed)
     tokenizer = build(settings).to(device)
     pictures, held_out = (
@@ -140,14 +149,25 @@ def train_half(
     tokenizer: ImageTokenizer,
     half: Half,
     settings: TokenizerSettings,
-    pictures,
-    held_out,
+    pictures: torch.Tensor,
+    held_out: torch.Tensor,
     *,
-    seed,
+    seed: int,
     progress: Path,
-    log,
+    log: Log,
 ) -> None:
-    """One half, resumed from its progress file; afterwards nothing of it moves."""
+    """One half, resumed from its progress file; afterwards nothing of it moves.
+
+    Args:
+        tokenizer: Changed in place; only `half.modules` are trained.
+        half: Which half.
+        settings: The batch, the learning rates, the number of codes.
+        pictures: Training pictures, uint8 [N, 3, 32, 32].
+        held_out: Pictures that the PSNR is of, [M, 3, 32, 32] in [-1, 1].
+        seed: Decides the batches, together with the step's number, and the codebook.
+        progress: The file that this half goes on from.
+        log: See `train`.
+    """
     moving = {
         n: p
         for n, p in tokenizer.named_parameters()
@@ -164,12 +184,14 @@ def train_half(
         tokenizer.load_state_dict(saved["model"])
         optimiser.load_state(saved["optimiser"])
     elif half.name == "encoder":
+        # the decoder is trained on the same codes, so only the first half makes them
         tokenizer.quantize.embedding.weight.copy_(
             patch_codebook(pictures, settings.num_codes, seed)
         )
     keep_freed_memory()
     device = tokenizer.quantize.embedding.weight.device
     for step in range(first, half.steps):
+        # from the step's number alone: a resumed run sees the batches that it would have seen
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         pixels = from_bytes(
             pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(

@@ -17,7 +17,7 @@ from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes
 from unictoken.toy.judge import ATTRIBUTES, Judge
-from unictoken.toy.pretrain.optimise import MuonAdamW
+from unictoken.toy.pretrain.optimise import Log, MuonAdamW
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.things import sample_pet, sample_scene
 
@@ -72,8 +72,15 @@ def round_trip(tokenizer: ImageTokenizer, pixels: torch.Tensor) -> torch.Tensor:
     return torch.cat([tokenizer.to_pixels(tokenizer.to_codes(part)) for part in pixels.split(256)])
 
 
-def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log) -> Judge:
-    """Train the judge; every batch is half drawn, half round trips."""
+def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log: Log) -> Judge:
+    """Train the judge; every batch is half drawn, half round trips.
+
+    Args:
+        settings: How many pictures and steps, the batch, the learning rates.
+        tokenizer: The image tokenizer of the round trips, on the CPU.
+        seed: Decides the first weights, the pictures and the batches.
+        log: Is given the last loss, every 500 steps.
+    """
     torch.manual_seed(seed)
     judge = Judge().train()
     optimiser = MuonAdamW(
@@ -84,6 +91,7 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log)
         by_adamw=("heads", "palette"),
     )
     data = draw_labelled(settings.pictures, seed=seed)
+    # it will judge what the base draws, which has always been through the decoder
     seen_again = round_trip(tokenizer, data.pixels)
     keep_freed_memory()
     for step in range(settings.steps):
@@ -97,6 +105,7 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log)
             F.cross_entropy(s.float(), data.indices[name][chosen]) for name, s in scores.items()
         )
         target = data.palette[chosen]
+        # plain pets have no second colour: NaN, which would make the whole loss NaN
         known = ~target.isnan()
         loss = loss + 5 * F.smooth_l1_loss(palette.float()[known], target[known], beta=0.05)
         loss.backward()
@@ -127,7 +136,14 @@ def accuracy(judge: Judge, pixels: torch.Tensor, truth: Labelled) -> dict[str, f
 def save(
     judge: Judge, folder: Path, *, drawn: dict[str, float], round_trip: dict[str, float]
 ) -> None:
-    """The judge's weights and its own accuracy, on held-out drawings and on their round trips."""
+    """The judge's weights and its own accuracy, on held-out drawings and on their round trips.
+
+    Args:
+        judge: The trained judge.
+        folder: Where `model.safetensors` and `accuracy.json` go.
+        drawn: What `accuracy` gave on pictures as they were drawn.
+        round_trip: The same, on pictures that went through the image tokenizer.
+    """
     make_folder(folder)
     save_file(
         {name: t.contiguous() for name, t in judge.state_dict().items()},

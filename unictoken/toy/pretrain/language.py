@@ -6,9 +6,10 @@ import copy
 import hashlib
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,9 +26,12 @@ from unictoken.model.pixels import from_bytes
 from unictoken.model.profile import save_profile
 from unictoken.model.vocab import Vocab
 from unictoken.toy.pretrain.lessons import SHARES, Lessons, draw_families, families, sample_families
-from unictoken.toy.pretrain.optimise import MuonAdamW, load_progress, save_progress
+from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
 from unictoken.toy.profile import PROFILE
-from unictoken.toy.world.things import held_out
+from unictoken.toy.world.things import Pet, Scene, held_out
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ class LanguageSettings:
 
 
 def build(
-    settings: LanguageSettings, tokenizer, image_tokenizer: ImageTokenizer
+    settings: LanguageSettings, tokenizer: PreTrainedTokenizerFast, image_tokenizer: ImageTokenizer
 ) -> EarlyFusionModel:
     """An untrained base with the trained image tokenizer inside."""
     config = ChameleonConfig(
@@ -136,7 +140,14 @@ def weights_of_ids(vocab: Vocab, settings: LanguageSettings) -> torch.Tensor:
 def supervised_loss(
     model: EarlyFusionModel, ids_BT: torch.Tensor, labels_BT: torch.Tensor, weights_V: torch.Tensor
 ) -> torch.Tensor:
-    """Weighted mean next-token cross-entropy; only positions with a label go through the head."""
+    """Weighted mean next-token cross-entropy; only positions with a label go through the head.
+
+    Args:
+        model: The base.
+        ids_BT: Sequences, padded to one length.
+        labels_BT: The same ids where they are learned, `IGNORE` elsewhere; not shifted.
+        weights_V: What each id weighs in the mean.
+    """
     hidden_BTD = model.hidden(model.model.embed_tokens(ids_BT))
     counted = labels_BT[:, 1:] != IGNORE
     logits = model.lm_head(hidden_BTD[:, :-1][counted])
@@ -147,17 +158,29 @@ def supervised_loss(
 
 @torch.no_grad()
 def encode_pictures(
-    tokenizer: ImageTokenizer, pictures, image_ids: torch.Tensor, device: str
+    tokenizer: ImageTokenizer, pictures: torch.Tensor, image_ids: torch.Tensor, device: str
 ) -> np.ndarray:
-    """Image ids [N, K] of uint8 pictures."""
+    """Image ids [N, K] of pictures.
+
+    Args:
+        tokenizer: The image tokenizer, on `device`.
+        pictures: uint8 [N, 3, H, W].
+        image_ids: The vocabulary's id of each code, [C].
+        device: Where they are encoded, 64 at once.
+    """
     codes = [tokenizer.to_codes(from_bytes(part.to(device))).cpu() for part in pictures.split(64)]
     return image_ids[torch.cat(codes)].numpy()
 
 
-def digest_of(pets, scenes, image_tokenizer: ImageTokenizer) -> str:
+def digest_of(
+    pets: Sequence[tuple[Pet, Pet, Pet]],
+    scenes: Sequence[Sequence[Sequence[Scene]]],
+    image_tokenizer: ImageTokenizer,
+) -> str:
     """Names what image ids depend on: the pets and scenes, and the half of the image tokenizer that
     encodes.
     """
+    # The decoder is left out: training it further changes no id.
     seen = hashlib.sha256(repr((pets, scenes)).encode())
     for name, tensor in sorted(image_tokenizer.state_dict().items()):
         if name.startswith(("encoder", "quant_conv", "quantize")):
@@ -168,7 +191,7 @@ def digest_of(pets, scenes, image_tokenizer: ImageTokenizer) -> str:
 def make_lessons(
     settings: LanguageSettings,
     vocab: Vocab,
-    image_tokenizer,
+    image_tokenizer: ImageTokenizer,
     *,
     seed: int,
     device: str,
@@ -176,6 +199,14 @@ def make_lessons(
 ) -> Lessons:
     """Lessons over families drawn from the seed; their image ids are cached in a file of
     `cache`.
+
+    Args:
+        settings: How many families, and the length and kinds of the sequences.
+        vocab: The base's vocabulary.
+        image_tokenizer: What encodes the pictures, on `device`.
+        seed: Decides every pet and scene.
+        device: Where pictures are encoded.
+        cache: A folder. A file there is used again only for the same pets, scenes and encoder.
     """
     pets, scenes = sample_families(settings.families, seed=seed)
     file = cache / f"families-{digest_of(pets, scenes, image_tokenizer)}.npy"
@@ -206,19 +237,30 @@ def train(
     settings: LanguageSettings,
     lessons: Lessons,
     *,
-    seed,
-    device,
+    seed: int,
+    device: str,
     progress: Path,
-    log,
-    watch,
-    stop_asked=lambda: False,
+    log: Log,
+    watch: Callable[[int, EarlyFusionModel], Mapping[str, float]],
+    stop_asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train (or go on training) the transformer. `watch(step, model)` gives the numbers that are
-    logged at every save.
+    """Train (or go on training) the transformer.
 
     Raises `Stopped` after saving when `stop_asked()` says so.
+
+    Args:
+        model: The base; it is moved to `device` and changed in place.
+        settings: Steps, batch, learning rates, weights of the loss.
+        lessons: What the batches are made of.
+        seed: Decides every batch, together with the step's number.
+        device: 'cpu' or 'cuda'.
+        progress: The file that a stopped run goes on from; written at every save.
+        log: Is given the mean loss and seconds per step since the last save, and `watch`'s numbers.
+        watch: From the steps done and a copy of the model: more numbers to log, at every save.
+        stop_asked: Asked after every step; True: save and stop.
     """
     model.to(device).train()
+    # Copied before the layers are compiled: it runs on lengths that would be compiled anew.
     watched = copy.deepcopy(model)
     for layer in model.model.layers:
         layer.compile(dynamic=False)
@@ -231,11 +273,13 @@ def train(
     )
     first, saved = load_progress(progress)
     if saved:
+        # the progress file has no image tokenizer
         model.load_state_dict({**model.state_dict(), **saved["model"]})
         optimiser.load_state(saved["optimiser"])
     weights_V = weights_of_ids(lessons.vocab, settings).to(device)
     started, losses = time.time(), []
     for step in range(first, settings.steps):
+        # from the step's number alone: a resumed run sees the batches that it would have seen
         rng = np.random.default_rng([seed, step])
         batch = pad(
             [lessons.example(rng) for _ in range(settings.batch)],
@@ -270,10 +314,11 @@ def train(
     model.eval()
 
 
-def save(model: EarlyFusionModel, tokenizer, folder: Path) -> None:
+def save(model: EarlyFusionModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Weights (the transformer in bf16, the image tokenizer in fp32), tokenizer and processor, as
     `transformers` loads them, and the profile.
     """
+    # Put aside while the rest is rounded: a rounded image tokenizer finds other codes.
     exact = copy.deepcopy(model.model.vqmodel)
     model = copy.deepcopy(model).bfloat16()
     model.model.vqmodel = exact

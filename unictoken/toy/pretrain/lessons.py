@@ -7,8 +7,9 @@ image ids) or by a whole picture, and is then recognised, asked about, or drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ SHARES = {"look": 0.3, "check": 0.27, "draw": 0.31, "free": 0.01, "talk": 0.05, 
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
 # attributes that are read off a few patches only: asked about twice as often
 HARDEST = ("second", "pattern", "ears")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def sample_families(
     return pets, scenes
 
 
-def draw_families(pets, scenes) -> torch.Tensor:
+def draw_families(
+    pets: Sequence[tuple[Pet, Pet, Pet]], scenes: Sequence[Sequence[Sequence[Scene]]]
+) -> torch.Tensor:
     """Pictures of families, uint8 [count * 3 * SHOTS, 3, 32, 32]."""
     drawn = [
         np.asarray(draw(p, s))
@@ -92,10 +97,15 @@ def draw_families(pets, scenes) -> torch.Tensor:
     return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
 
 
-def families(pets, scenes, ids_NK: np.ndarray) -> list[Family]:
+def families(
+    pets: Sequence[tuple[Pet, Pet, Pet]],
+    scenes: Sequence[Sequence[Sequence[Scene]]],
+    ids_NK: np.ndarray,
+) -> list[Family]:
     """Families from pets, scenes and the image ids of their pictures, in the order of
     `draw_families`.
     """
+    # the rows have no labels: only this order says whose picture each one is
     rows = iter(ids_NK)
     return [
         Family(trio, tuple(tuple(Shot(scene, next(rows)) for scene in row) for row in shown))
@@ -134,12 +144,13 @@ class Lessons:
     ):
         self.vocab, self.families, self.length, self.shares = vocab, families, length, shares
         self.names = [vocab.encode(name) for name in language.NAMES]
+        # Reserved ids are names too: concepts are later learned on them.
         self.names = [ids for ids in self.names if len(ids) == 1] + [[i] for i in vocab.reserved]
         self.ordinary = len(self.names) - len(vocab.reserved)
 
     # ---- parts -----------------------------------------------------------------------------------
 
-    def name(self, rng) -> list[int]:
+    def name(self, rng: np.random.Generator) -> list[int]:
         half = rng.random() < 0.5
         return self.names[
             int(
@@ -149,20 +160,35 @@ class Lessons:
             )
         ]
 
-    def say(self, text: str, **slots) -> list[int]:
+    def say(self, text: str, **slots: Sequence[int]) -> list[int]:
         return self.vocab.encode(text, {"{" + name + "}": ids for name, ids in slots.items()})
 
-    def choose(self, forms, rng) -> str:
+    def choose(self, forms: Sequence[T], rng: np.random.Generator) -> T:
         return forms[int(rng.integers(len(forms)))]
 
-    def snippet(self, shots, rng) -> list[int]:
+    def snippet(self, shots: Sequence[Shot], rng: np.random.Generator) -> list[int]:
         """8 to 20 image ids of a pet, out of one to three of its pictures."""
         codes = [code for shot in shots for code in codes_on_pet(shot, rng)[:10]]
         return rng.permutation(codes).tolist()[: int(rng.integers(8, 21))]
 
-    def introduce(self, name, pet: Pet, shots, rng, *, how: str) -> list[int]:
+    def introduce(
+        self,
+        name: Sequence[int],
+        pet: Pet,
+        shots: Sequence[Shot],
+        rng: np.random.Generator,
+        *,
+        how: str,
+    ) -> list[int]:
         """'{name} is ...' by words, by codes (one time in three after the words), or by a
         picture.
+
+        Args:
+            name: The ids of the name.
+            pet: Who is introduced.
+            shots: Pictures of the pet that codes may come from; 'picture' shows the first one.
+            rng: What the choices are drawn from.
+            how: 'words', 'codes' or 'picture'.
         """
         words = self.vocab.encode(language.describe(pet))
         tokens = {
@@ -172,8 +198,24 @@ class Lessons:
         }[how]()
         return self.say(templates.INTRODUCTION, name=name, tokens=tokens)
 
-    def question(self, pet, scene, it, rng, attribute=None) -> list[Turn]:
-        """A question about the picture and its answer."""
+    def question(
+        self,
+        pet: Pet,
+        scene: Scene | None,
+        it: Sequence[int],
+        rng: np.random.Generator,
+        attribute: str | None = None,
+    ) -> list[Turn]:
+        """A question about the picture and its answer.
+
+        Args:
+            pet: Who is asked about.
+            scene: Where the picture shows them. None: there is no picture; then `attribute` must be
+                one of the pet's own.
+            it: The ids that stand for the pet in the question: a name, 'it' or 'the animal'.
+            rng: What the choices are drawn from.
+            attribute: What is asked for. None: a random one, the hardest more often.
+        """
         attribute = attribute or self.choose(
             (*language.PET_QUESTIONS, *language.SCENE_QUESTIONS, *HARDEST), rng
         )
@@ -184,18 +226,27 @@ class Lessons:
             Turn(self.say(language.answer(attribute, pet, scene)), learned=True),
         ]
 
-    def it(self, rng) -> list[int]:
+    def it(self, rng: np.random.Generator) -> list[int]:
         return self.vocab.encode("it" if rng.random() < 0.6 else "the animal")
 
-    def caption(self, pet, scene, rng) -> list[Turn]:
+    def caption(self, pet: Pet, scene: Scene, rng: np.random.Generator) -> list[Turn]:
         return [
             Turn(self.say(self.choose(templates.CAPTION, rng))),
             Turn(self.say(language.caption(pet, scene)), learned=True),
         ]
 
-    def introduced(self, family: Family, shown: int, shot: int, rng, how: str) -> Introduced:
+    def introduced(
+        self, family: Family, shown: int, shot: int, rng: np.random.Generator, how: str
+    ) -> Introduced:
         """Somebody who is introduced after a picture of `shown`: the one that it shows, or
         another.
+
+        Args:
+            family: Whom the picture shows, and look-alikes.
+            shown: Index in the family of the pet that the picture shows.
+            shot: Index of the picture among that pet's; no introduction of the same pet uses it.
+            rng: What the choices are drawn from.
+            how: 'words', 'codes' or 'picture'.
         """
         yes, pet = rng.random() < 0.5, family.pets[shown]
         name, read_off = self.name(rng), range(0)
@@ -211,6 +262,7 @@ class Lessons:
                 family.pets[who],
                 [s for i, s in enumerate(family.shots[who]) if not (yes and i == shot)],
             )
+            # not only look-alikes: unrelated pets are to be told apart too
             if not yes and rng.random() < 0.3:
                 other = self.families[int(rng.integers(len(self.families)))]
                 pet, shots = other.pets[0], other.shots[0]
@@ -220,9 +272,13 @@ class Lessons:
             intro += self.say(language.fact_sentence(key, language.sample_facts(rng)), name=name)
         return Introduced(name, pet, intro, yes, read_off)
 
-    def recognise(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
+    def recognise(
+        self, family: Family, shown: int, shot: int, rng: np.random.Generator, how: str
+    ) -> list[Turn]:
         """Introduces somebody after a picture of `shown`, and asks whether it is who the picture
         shows, about them by name, or both.
+
+        Args: see `introduced`.
         """
         who, turns, lot = self.introduced(family, shown, shot, rng, how), [], rng.random()
         about = who.shown or how != "words"  # of a wrong description nothing can be asked
@@ -234,9 +290,13 @@ class Lessons:
             turns += self.question(who.pet, scene, who.name, rng, self.choose(attributes, rng))
         return self.after(who.intro, turns, who.read_off)
 
-    def named_caption(self, family: Family, shown: int, shot: int, rng, how: str) -> list[Turn]:
+    def named_caption(
+        self, family: Family, shown: int, shot: int, rng: np.random.Generator, how: str
+    ) -> list[Turn]:
         """Introduces somebody after a picture of `shown`, whose caption says the name only where it
         is who the picture shows.
+
+        Args: see `introduced`.
         """
         who, scene = self.introduced(family, shown, shot, rng, how), family.shots[shown][shot].scene
         said = (
@@ -250,7 +310,7 @@ class Lessons:
             Turn(self.say(said, name=who.name), learned=True),
         ]
 
-    def is_it(self, name, yes: bool, rng) -> list[Turn]:
+    def is_it(self, name: Sequence[int], yes: bool, rng: np.random.Generator) -> list[Turn]:
         """Whether the picture shows who was introduced, and the answer."""
         asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
         return [
@@ -258,7 +318,7 @@ class Lessons:
             Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True),
         ]
 
-    def description(self, pet: Pet, rng) -> str:
+    def description(self, pet: Pet, rng: np.random.Generator) -> str:
         """All of what has a name, some of it, or one attribute: short ones leave room for more
         yes/no, about less each.
         """
@@ -266,12 +326,14 @@ class Lessons:
             return self.statement(pet, True, rng)
         return language.describe_briefly(pet, rng) if rng.random() < 0.5 else language.describe(pet)
 
-    def statement(self, pet: Pet, true: bool, rng) -> str:
+    def statement(self, pet: Pet, true: bool, rng: np.random.Generator) -> str:
         """A description by one attribute, of the pet's own value or of another one."""
         attribute = self.choose(
             [name for name in nameable(pet) for _ in range(1 + (name in HARDEST))], rng
         )
         if not true:
+            # Nor what no such pet can have: its fur's colour twice, or only one of second colour
+            # and pattern.
             taken = {getattr(pet, attribute), NONE if attribute == "second" else "plain", pet.fur}
             pet = replace(
                 pet,
@@ -283,7 +345,7 @@ class Lessons:
             )
         return language.describe_one(pet, attribute)
 
-    def wrong_description(self, pet: Pet, rng) -> str:
+    def wrong_description(self, pet: Pet, rng: np.random.Generator) -> str:
         """A description that is not true of the pet: mostly off by one attribute."""
         if rng.random() < ONE_ATTRIBUTE:
             return self.statement(pet, False, rng)
@@ -291,6 +353,8 @@ class Lessons:
             other = hard_negative(pet, rng) if rng.random() < 0.85 else easy_negative(pet, rng)
             if rng.random() < 0.5:
                 return language.describe(other)
+            # One seed for both: they leave out the same attributes. Where the wrong one is left
+            # out, the texts are equal and the description is true: draw again.
             seed = int(rng.integers(2**31))
             said, true = (
                 language.describe_briefly(p, np.random.default_rng(seed)) for p in (other, pet)
@@ -298,9 +362,17 @@ class Lessons:
             if said != true:
                 return said
 
-    def drawing(self, family, who, shot, rng) -> list[Turn]:
-        """A prompt, with or without an introduction, and its picture."""
+    def drawing(self, family: Family, who: int, shot: int, rng: np.random.Generator) -> list[Turn]:
+        """A prompt, with or without an introduction, and its picture.
+
+        Args:
+            family: The drawn pet and its look-alikes.
+            who: Index of the drawn pet in the family.
+            shot: Index of the picture to draw among the pet's; the others may introduce it.
+            rng: What the choices are drawn from.
+        """
         pet, target = family.pets[who], family.shots[who][shot]
+        # the target's own codes in the prompt would teach copying
         others = [s for i, s in enumerate(family.shots[who]) if i != shot]
         picture = Turn(self.vocab.picture(target.ids), learned=True)
         how = self.choose(
@@ -319,7 +391,18 @@ class Lessons:
             wearing = f"wearing {self.choose(('its', 'his', 'her'), rng)} hat"
         return [Turn(intro + self.prompt(name, target.scene, rng, wearing)), picture]
 
-    def prompt(self, subject, scene: Scene, rng, wearing: str = "") -> list[int]:
+    def prompt(
+        self, subject: Sequence[int], scene: Scene, rng: np.random.Generator, wearing: str = ""
+    ) -> list[int]:
+        """The ids that ask for a picture.
+
+        Args:
+            subject: The ids of what is to be drawn.
+            scene: Where it is to be drawn.
+            rng: What the choices are drawn from.
+            wearing: What the prompt says of clothes, before the place. "": the prompt says some
+                of the scene's attributes, chosen at random.
+        """
         shown = (
             f"{wearing} {language.WHERE[scene.place]}".strip()
             if wearing
@@ -330,7 +413,7 @@ class Lessons:
 
     # ---- families of sequences -------------------------------------------------------------------
 
-    def look(self, rng) -> list[Turn]:
+    def look(self, rng: np.random.Generator) -> list[Turn]:
         """A picture, then questions about it, a caption, and names to recognise."""
         family, who, shot = self.pick(rng)
         pet, scene = family.pets[who], family.shots[who][shot].scene
@@ -349,7 +432,7 @@ class Lessons:
                 turns += self.recognise(family, who, shot, rng, how)
         return self.after(picture, turns)
 
-    def check(self, rng) -> list[Turn]:
+    def check(self, rng: np.random.Generator) -> list[Turn]:
         """A picture, then one yes/no after another, each about one attribute: what telling
         look-alikes apart begins with.
         """
@@ -364,7 +447,7 @@ class Lessons:
             )
         return self.after(picture, turns)
 
-    def draw(self, rng) -> list[Turn]:
+    def draw(self, rng: np.random.Generator) -> list[Turn]:
         """A prompt and its picture, then questions about it; now and then a second drawing
         instead.
         """
@@ -385,12 +468,12 @@ class Lessons:
                 break
         return turns
 
-    def free(self, rng) -> list[Turn]:
+    def free(self, rng: np.random.Generator) -> list[Turn]:
         """Pictures without a prompt, for guidance: bos, then the picture alone."""
         family, who, shot = self.pick(rng)
         return [Turn(self.vocab.picture(family.shots[who][shot].ids), learned=True)]
 
-    def talk(self, rng) -> list[Turn]:
+    def talk(self, rng: np.random.Generator) -> list[Turn]:
         """No picture to look at: pets introduced by words or codes, facts, and questions about
         both.
         """
@@ -406,6 +489,7 @@ class Lessons:
             asked = [(key, True) for key in told] + [
                 (key, False) for key in language.PET_QUESTIONS if rng.random() < 0.5
             ]
+            # The introduction stands in the first question's own turn; later ones look back to it.
             first = True
             for i in rng.permutation(len(asked)):
                 key, is_fact = asked[int(i)]
@@ -421,7 +505,7 @@ class Lessons:
                 first = False
         return turns
 
-    def compare(self, rng) -> list[Turn]:
+    def compare(self, rng: np.random.Generator) -> list[Turn]:
         """A whole picture introduces a name; other pictures show it, or a twin, or a look-alike."""
         family, who, shot = self.pick(rng)
         name = self.name(rng)
@@ -441,7 +525,7 @@ class Lessons:
             )
         return turns
 
-    def pick(self, rng) -> tuple[Family, int, int]:
+    def pick(self, rng: np.random.Generator) -> tuple[Family, int, int]:
         return (
             self.families[int(rng.integers(len(self.families)))],
             int(rng.integers(3)),
@@ -454,13 +538,15 @@ class Lessons:
         """The turns with ids before the first one, of which only `learned_part` is learned."""
         return [Turn(ids + list(turns[0].ids), learned_part=learned_part), *turns[1:]]
 
-    def room(self, turns, reserved: int = 0) -> int:
+    def room(self, turns: Sequence[Turn], reserved: int = 0) -> int:
         """How many more ids fit, beside `reserved` ones that are added later."""
         return self.length - 1 - reserved - sum(len(t.ids) + 1 for t in turns)
 
-    def example(self, rng) -> Example:
+    def example(self, rng: np.random.Generator) -> Example:
         kind = rng.choice(
             list(self.shares), p=np.array(list(self.shares.values())) / sum(self.shares.values())
         )
+        # a kind of SHARES is the name of the method that makes it
         example = join_turns(getattr(self, kind)(rng), self.vocab)
+        # the last turn may not fit whole
         return Example(example.ids[: self.length], example.labels[: self.length])

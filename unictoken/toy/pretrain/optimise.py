@@ -6,7 +6,9 @@ two cores the image tokenizer reached 18.5 dB this way and 16.1 dB with AdamW al
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import safe_open
@@ -16,13 +18,37 @@ from torch import nn
 from unictoken.core.disk import write_aside
 
 
+class Log(Protocol):
+    """What a training reports its numbers to."""
+
+    def __call__(self, step: int, /, **numbers: float) -> None:
+        """Numbers by name, after so many steps."""
+
+
 class MuonAdamW:
     """torch's Muon for matrices, AdamW for the others, with one linear warm-up and decay to a
     floor.
+
+    Args:
+        named_parameters: As `Module.named_parameters` gives them; frozen ones are left out.
+        muon_lr: Muon's learning rate at its highest.
+        adamw_lr: AdamW's learning rate at its highest.
+        steps: Optimiser steps of the whole training, earlier runs included.
+        warmup: Steps of the linear warm-up.
+        floor: The least that decay leaves, divided by the highest learning rate.
+        by_adamw: Parts of names; matrices whose name holds one go to AdamW too.
     """
 
     def __init__(
-        self, named_parameters, *, muon_lr, adamw_lr, steps, warmup=40, floor=0.02, by_adamw=()
+        self,
+        named_parameters: Iterable[tuple[str, nn.Parameter]],
+        *,
+        muon_lr: float,
+        adamw_lr: float,
+        steps: int,
+        warmup: int = 40,
+        floor: float = 0.02,
+        by_adamw: Sequence[str] = (),
     ):
         self.steps, self.warmup, self.floor = steps, warmup, floor
         self.parameters = {n: p for n, p in named_parameters if p.requires_grad}
@@ -43,7 +69,9 @@ class MuonAdamW:
         """Apply the gradients of `step` (counted from 0) and clear them."""
         factor = min(1.0, (step + 1) / self.warmup) * max(self.floor, 1 - step / self.steps)
         for name, view in self.views.items():
+            # The views are not in the graph: backward fills the parameters' own gradients.
             view.grad = self.parameters[name].grad.view_as(view)
+        # Only AdamW's: Muon's step is orthogonalised, whatever the size of the gradient.
         nn.utils.clip_grad_norm_(self.adamw.param_groups[0]["params"], 1.0)
         for optimiser, peak in self.peak.items():
             optimiser.param_groups[0]["lr"] = peak * factor
@@ -66,6 +94,7 @@ class MuonAdamW:
             for key, value in tensors.items():
                 if key.startswith(kind + "."):
                     _, i, name = key.split(".", 2)
+                    # AdamW and Muon have no state before their first step
                     state["state"].setdefault(int(i), {})[name] = value
             optimiser.load_state_dict(state)
 

@@ -66,6 +66,7 @@ def build(num_codes: int) -> PreTrainedTokenizerFast:
 
 def _corpus() -> list[str]:
     """Every sentence form of the world, so that its words become single tokens."""
+    # always the same seed: the ids of words must not depend on a config
     rng = np.random.default_rng(0)
     lines = [language.caption(sample_pet(rng), sample_scene(rng)) for _ in range(3000)]
     for questions in (language.PET_QUESTIONS, language.SCENE_QUESTIONS):
@@ -90,4 +91,5 @@ def _corpus() -> list[str]:
         templates.NO,
     )
     lines += [form.format(name="", scene="") for form in forms] * 200
+    # names stand in no sentence above: without these lines they would be split
     return lines + [f"{name} is" for name in language.NAMES] * 20

@@ -17,6 +17,7 @@ NIGHT = np.array([0.42, 0.46, 0.78])
 X, Y = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
 
 Colour = tuple[int, int, int]
+Canvas = np.ndarray  # [32, 32, 3] float32, RGB from 0 to 255
 Mask = np.ndarray  # [32, 32] bool
 
 
@@ -34,8 +35,8 @@ def draw(pet: Pet, scene: Scene) -> Image.Image:
 # ---- places ---------------------------------------------------------------------------------------
 
 
-def _place(scene: Scene) -> np.ndarray:
-    """Background, [32, 32, 3] float."""
+def _place(scene: Scene) -> Canvas:
+    """The background."""
     canvas = np.zeros((SIDE, SIDE, 3), np.float32)
     _PLACES[scene.place](canvas, scene.detail)
     if scene.time == "night":
@@ -47,15 +48,15 @@ def _place(scene: Scene) -> np.ndarray:
     return canvas
 
 
-def _box(canvas, x0, y0, x1, y1, colour) -> None:
+def _box(canvas: Canvas, x0: int, y0: int, x1: int, y1: int, colour: Colour) -> None:
     canvas[max(y0, 0) : y1, max(x0, 0) : x1] = colour
 
 
-def _disc(canvas, x, y, radius, colour) -> None:
+def _disc(canvas: Canvas, x: float, y: float, radius: float, colour: Colour) -> None:
     canvas[(X - x) ** 2 + (Y - y) ** 2 <= radius**2] = colour
 
 
-def _night_sky(canvas, detail) -> None:
+def _night_sky(canvas: Canvas, detail: int) -> None:
     x = 4 + 8 * detail
     sky = canvas[4, (x + 12) % SIDE].copy()
     _disc(canvas, x, 4, 2.4, (244, 244, 216))
@@ -65,12 +66,13 @@ def _night_sky(canvas, detail) -> None:
             canvas[star_y, star_x] = (235, 235, 250)
 
 
-def _sky(canvas, top, bottom, horizon) -> None:
+def _sky(canvas: Canvas, top: Colour, bottom: Colour, horizon: int) -> None:
+    # a whole number of 4-pixel patches: no patch holds both colours
     half = horizon // 8 * 4
     canvas[:half], canvas[half:horizon] = top, bottom
 
 
-def _beach(canvas, detail) -> None:
+def _beach(canvas: Canvas, detail: int) -> None:
     _sky(canvas, (124, 204, 248), (168, 224, 252), 16)
     _box(canvas, 0, 16, SIDE, 22, (48, 132, 208))
     for x in range(4 * (detail % 2), SIDE, 8):
@@ -81,7 +83,7 @@ def _beach(canvas, detail) -> None:
         canvas[26, (x + 2 * detail) % SIDE] = canvas[30, (x + 4) % SIDE] = (220, 190, 122)
 
 
-def _snow(canvas, detail) -> None:
+def _snow(canvas: Canvas, detail: int) -> None:
     _sky(canvas, (176, 196, 222), (200, 214, 234), 20)
     for middle in (6 + 4 * detail, 26 - 4 * detail):
         canvas[(Y < 20) & (Y >= 8 + abs(X - middle))] = (150, 164, 192)
@@ -93,7 +95,7 @@ def _snow(canvas, detail) -> None:
         _box(canvas, x, 25, x + 3, 26, (212, 224, 240))
 
 
-def _forest(canvas, detail) -> None:
+def _forest(canvas: Canvas, detail: int) -> None:
     _sky(canvas, (150, 206, 196), (176, 220, 190), 21)
     for i, x in enumerate(range(2 * detail - 4, SIDE + 4, 8)):
         top = 4 + 4 * ((i + detail) % 2)
@@ -105,7 +107,7 @@ def _forest(canvas, detail) -> None:
     _box(canvas, 0, 26, SIDE, SIDE, (98, 112, 58))
 
 
-def _city(canvas, detail) -> None:
+def _city(canvas: Canvas, detail: int) -> None:
     _sky(canvas, (176, 210, 236), (206, 226, 240), 24)
     for i, x in enumerate(range(0, SIDE, 8)):
         top = (8, 12, 4, 10)[(i + detail) % 4]
@@ -126,7 +128,7 @@ def _city(canvas, detail) -> None:
         _box(canvas, x + 2, 30, x + 6, 31, (232, 230, 220))
 
 
-def _meadow(canvas, detail) -> None:
+def _meadow(canvas: Canvas, detail: int) -> None:
     _sky(canvas, (132, 206, 250), (170, 224, 250), 18)
     canvas[(Y >= 14 + abs(X - 8 - 8 * (detail % 2)) / 3) & (Y < 20)] = (134, 200, 96)
     _box(canvas, 0, 18, SIDE, SIDE, (112, 188, 76))
@@ -149,7 +151,7 @@ def _meadow(canvas, detail) -> None:
         canvas[y + 1, x] = (70, 140, 56)
 
 
-def _room(canvas, detail) -> None:
+def _room(canvas: Canvas, detail: int) -> None:
     wall = ((236, 206, 186), (196, 214, 224), (222, 216, 178), (214, 198, 222))[detail]
     _box(canvas, 0, 0, SIDE, 22, wall)
     window = 4 if detail % 2 else 20
@@ -198,20 +200,47 @@ class _Figure:
         self.head_ry = 5.5
         self.body_rx = {"bear": 5.9, "pig": 5.9}.get(pet.species, 4.9) + pet.girth
 
-    def at(self, x, y):
+    def at(self, x: float, y: float) -> tuple[float, float]:
         return self.column + x, GROUND - self.lift + y
 
-    def ellipse(self, x, y, rx, ry) -> Mask:
+    def ellipse(self, x: float, y: float, rx: float, ry: float) -> Mask:
+        """The pixels whose centres lie in an ellipse.
+
+        Args:
+            x: Its middle, in the figure's coordinates.
+            y: The same, vertically.
+            rx: Half its width, in pixels.
+            ry: Half its height, in pixels.
+        """
         cx, cy = self.at(x, y)
         return ((X - cx) / (rx)) ** 2 + ((Y - cy) / (ry)) ** 2 <= 1.02
 
-    def box(self, x0, y0, x1, y1) -> Mask:
+    def box(self, x0: float, y0: float, x1: float, y1: float) -> Mask:
+        """The pixels whose centres lie in a rectangle, its edges included.
+
+        Args:
+            x0: One side, in the figure's coordinates; may be right of `x1`.
+            y0: The upper edge.
+            x1: The other side.
+            y1: The lower edge.
+        """
         (left, top), (right, bottom) = self.at(x0, y0), self.at(x1, y1)
+        # A mirrored box (side -1) comes with its sides swapped.
         left, right = min(left, right), max(left, right)
         return (X >= left - 0.01) & (X <= right + 0.01) & (Y >= top - 0.01) & (Y <= bottom + 0.01)
 
-    def wedge(self, x, tip_y, base_y, half_width, lean=0.0) -> Mask:
-        """A triangle with its tip at (x + lean, tip_y)."""
+    def wedge(
+        self, x: float, tip_y: float, base_y: float, half_width: float, lean: float = 0.0
+    ) -> Mask:
+        """The pixels of a triangle with a horizontal base.
+
+        Args:
+            x: The middle of its base, in the figure's coordinates.
+            tip_y: The height of its tip; below `base_y` for one that hangs.
+            base_y: The height of its base.
+            half_width: Half the base's width, in pixels.
+            lean: How far the tip stands right of the base's middle, in pixels.
+        """
         cx, tip = self.at(x, tip_y)
         _, base = self.at(x, base_y)
         down = (Y - tip) / (base - tip)
@@ -228,7 +257,8 @@ class _Figure:
         self._collar(canvas)
         self._accessory(canvas)
 
-    def _outlined(self, canvas, part: Mask, colour: Colour) -> None:
+    def _outlined(self, canvas: Canvas, part: Mask, colour: Colour) -> None:
+        # one pixel wider in the four directions
         around = part.copy()
         around[1:] |= part[:-1]
         around[:-1] |= part[1:]
@@ -302,10 +332,11 @@ class _Figure:
         width = {"cat": 2.6, "dog": 2.2, "fox": 3.2, "pig": 2}[self.pet.species]
         return self.wedge(side * (rx - 2.6), y - 3.5 - height, y - 2, width, lean=side * 0.6)
 
-    def _markings(self, canvas, body: Mask, head: Mask, ears: Mask, tail: Mask) -> None:
+    def _markings(self, canvas: Canvas, body: Mask, head: Mask, ears: Mask, tail: Mask) -> None:
         second = self.pet.second_rgb
         if second is None:
             return
+        # The layout is the pet's own: the same in every picture of it.
         rng = np.random.default_rng(self.pet.markings)
         y, sitting = self.head_y, self.scene.pose == "sitting"
         match self.pet.pattern:
@@ -355,7 +386,7 @@ class _Figure:
                 ] = second
                 canvas[tail & (Y < self.at(0, -6)[1])] = second
 
-    def _face(self, canvas, head: Mask) -> None:
+    def _face(self, canvas: Canvas, head: Mask) -> None:
         pet, y = self.pet, self.head_y
         x_left, top = int(self.column - 3.5), int(self.at(0, y)[1]) - 2
         for x in (x_left, x_left + 5):
@@ -387,7 +418,7 @@ class _Figure:
                 canvas[self.box(-0.5, y + 1.6, 0.5, y + 2)] = (240, 130, 146)
                 canvas[self.box(-0.6, y + 3.6, 0.6, y + 4.4)] = (255, 255, 255)
 
-    def _collar(self, canvas) -> None:
+    def _collar(self, canvas: Canvas) -> None:
         if self.pet.collar == NONE:
             return
         y = self.head_y + 6
@@ -396,7 +427,7 @@ class _Figure:
         canvas[self.box(-3.5, y + 1, 3.5, y + 1.5)] = _tint(colour, 0.8)
         canvas[self.box(-0.5, y + 1, 0.5, y + 2)] = (255, 214, 90)
 
-    def _accessory(self, canvas) -> None:
+    def _accessory(self, canvas: Canvas) -> None:
         kind = self.scene.accessory
         if kind == NONE:
             return

@@ -4,6 +4,7 @@ and facts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +109,15 @@ def show(scene: Scene) -> str:
 
 
 def say_scene(worn: str, pose: str, side: str, where: str, time: str) -> str:
-    """Answers to the questions about a scene as the end of a dense caption."""
+    """Answers to the questions about a scene as the end of a dense caption.
+
+    Args:
+        worn: What the pet wears: 'a red cap', 'nothing'.
+        pose: What it does: 'sitting'.
+        side: Where it stands in the picture: 'on the left'.
+        where: The place: 'in the snow'.
+        time: 'day' or 'night'; any other text is taken as it is.
+    """
     return f"wearing {worn}, {pose} {side} {where} {WHEN.get(time, time)}"
 
 
@@ -206,7 +215,7 @@ class Facts:
 
 
 def sample_facts(rng: np.random.Generator) -> Facts:
-    def pick(values):
+    def pick(values: Sequence[str]) -> str:
         return values[int(rng.integers(len(values)))]
 
     return Facts(

@@ -94,7 +94,7 @@ def held_out(pet: Pet) -> bool:
     ) % 8 == 0
 
 
-def _choice(rng: np.random.Generator, values) -> str:
+def _choice(rng: np.random.Generator, values: Sequence[str]) -> str:
     return values[int(rng.integers(len(values)))]
 
 
@@ -134,6 +134,7 @@ def twin(pet: Pet, rng: np.random.Generator) -> Pet:
     """A look-alike with every nameable attribute the same; shade, markings and proportions
     differ.
     """
+    # Markings and proportions alone may be drawn the same as the pet's: only the shade is made sure.
     while (
         abs((other := replace(pet, **_unnameable(rng))).fur_shade - pet.fur_shade)
         < TWIN_MIN_SHADE_GAP
@@ -147,6 +148,7 @@ def hard_negative(pet: Pet, rng: np.random.Generator) -> Pet:
 
     Exact shades and proportions are drawn anew: a hard negative is another animal.
     """
+    # A plain pet has no second colour; a pattern without one would be a second change.
     changeable = ["fur", "ears", "eyes", "collar"] + (
         ["second", "pattern"] if pet.pattern != "plain" else []
     )
