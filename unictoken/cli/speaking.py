@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unictoken.cli.command import add_json, command, print_json
+from unictoken.cli.command import Commands, add_json, command, print_json
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MANY, within
 from unictoken.core.disk import check_folder
@@ -229,7 +229,7 @@ def _taught() -> str:
     return "\n".join(lines)
 
 
-def add(commands) -> None:
+def add(commands: Commands) -> None:
     drawing = command(
         commands,
         "draw",

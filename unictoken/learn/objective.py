@@ -59,6 +59,14 @@ class CrossEntropy:
     seed: int
 
     def batch(self, stage: Stage, step: int, *, policy: Learner, share: slice) -> Batch:
+        """The examples of a step, made by `batch_of`.
+
+        Args:
+            stage: The stage of learning.
+            step: Counted from 0 over all stages.
+            policy: Not used: no example is sampled from the rows.
+            share: The examples that this process takes.
+        """
         return batch_of(self.examples.in_stage(stage), stage, self.seed, step, share)
 
     def loss(self, logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:

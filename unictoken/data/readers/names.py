@@ -44,10 +44,13 @@ class Names:
         return self.by_folder[folder]
 
     def mark(self, text: str, own: str, where: str, *, words: Iterable[str] = ()) -> str:
-        """A text in which concepts stand by their markers.
+        """A text in which concepts stand by their markers; '<image>' is removed.
 
-        '<sks>', and 'sks' as a whole word, are the concept itself, and so are `words`; '<image>'
-        goes.
+        Args:
+            text: As the dataset has it.
+            own: The name of the concept itself, for '<sks>' and for 'sks' as a whole word.
+            where: The text's place, for the error where it names no concept of this dataset.
+            words: Other whole words that mean the concept itself; upper and lower case are alike.
         """
         known = {folder.lower(): name for folder, name in self.by_folder.items()} | {
             PLACEHOLDER: own,
