@@ -46,6 +46,6 @@ def add_json(made: argparse.ArgumentParser) -> None:
     made.add_argument("--json", action="store_true", help="print JSON, one object a line")
 
 
-def print_json(**values) -> None:
+def print_json(**values: Any) -> None:
     """One object of JSON on a line of its own."""
     print(json.dumps(values, ensure_ascii=False), flush=True)

@@ -43,6 +43,7 @@ def import_(options: argparse.Namespace) -> None:
     concept_file.check_free([concept_file.path_of(options.name, options.out)])
     counts = said_counts(options.counts)
 
+    # Here: torch takes seconds, and everything above is refused without it.
     from unictoken.model.base import load_base
     from unictoken.tokens.exchange import convert as exchange
 

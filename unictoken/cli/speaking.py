@@ -133,6 +133,7 @@ def draw(options: argparse.Namespace) -> None:
         does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
         print(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.", file=sys.stderr)
     who = session(options, given)
+    # Not by `who.draw`: whoever waits is told first what is drawn.
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
         print(f"unictoken draw: drawing '{prompt}'", file=sys.stderr)

@@ -140,6 +140,8 @@ class _Loader(yaml.SafeLoader):
     """
 
 
+# PyYAML would read 'no' as False, and 1e-4 as text. A new dict: SafeLoader's own serves everybody
+# else who reads YAML in this process.
 _Loader.yaml_implicit_resolvers = {}
 
 

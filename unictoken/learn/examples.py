@@ -98,9 +98,11 @@ class Examples(Phrasing):
         )
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
+        # Only names of tasks come here: a `Stage` refuses others.
         return join_turns(getattr(self, "_" + task)(rng), self.vocab)
 
     def _recognise(self, rng: np.random.Generator) -> list[Turn]:
+        # Half of the answers are yes, so that none is right more often by itself.
         yes = rng.random() < 0.5 or not self.material.negatives
         pictures = self.material.pictures_NK if yes else self.material.negatives[self._grade(rng)]
         question = templates.RECOGNISE[int(rng.integers(len(templates.RECOGNISE)))]
@@ -108,6 +110,8 @@ class Examples(Phrasing):
 
     def _grade(self, rng: np.random.Generator) -> str:
         grades = list(self.material.negatives)
+        # Of the grades that have pictures; where the method gives those no share, each is as
+        # likely.
         shares = np.array([float(self.method.negatives.get(g, 0.0)) for g in grades])
         return grades[
             int(rng.choice(len(grades), p=shares / shares.sum() if shares.sum() else None))
@@ -165,6 +169,7 @@ class Examples(Phrasing):
         """
         alike = self.material.look_alikes_MK
         k = int(rng.integers(groups))
+        # At least one picture, where there are more groups than look-alikes.
         low, high = (
             k * len(alike) // groups,
             max((k + 1) * len(alike) // groups, k * len(alike) // groups + 1),
@@ -198,6 +203,7 @@ def tasks_of_batch(shares: Mapping[str, float], batch: int, rng: np.random.Gener
     missing = batch - len(tasks)
     if missing:
         tasks += rng.choice(list(exact), size=missing, p=rest / rest.sum()).tolist()
+    # Processes take slices of the batch: shuffled, each gets some of every task.
     return [tasks[i] for i in rng.permutation(len(tasks))]
 
 

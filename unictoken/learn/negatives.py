@@ -63,6 +63,7 @@ def gather(
         else []
     )
     _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
+    # Not loaded where nothing is ranked: its weights may have to be fetched first.
     encoder = _encoder(base, strangers) if more or groups else None
     more = _likest_first(encoder, source, more)
     likest = max(1, int(HARD_SHARE * len(more)))

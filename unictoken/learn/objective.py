@@ -98,11 +98,14 @@ def cross_entropy(logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
     An example counts once, however long it is, so that equal shares of a batch on several processes
     average to the loss of the whole batch.
     """
+    # Each id is predicted at the place before it; the first id is predicted nowhere.
     labels_BT = batch.labels_BT[:, 1:]
     counted_BT = labels_BT != IGNORE
+    # In fp32: bf16 has fewer than three digits.
     losses_N = nn.functional.cross_entropy(
         logits_NV.float(), labels_BT[counted_BT], reduction="none"
     )
+    # An example without any supervised id counts 0, and not 0 / 0.
     positions_B1 = counted_BT.sum(1, keepdim=True).clamp_min(1)
     share_BT = batch.weights_B[:, None] * counted_BT / positions_B1
     return (losses_N * share_BT[counted_BT]).sum()

@@ -42,7 +42,7 @@ class StopSignal:
     def __enter__(self) -> StopSignal:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.restore()
 
     def __call__(self) -> bool:

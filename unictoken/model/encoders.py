@@ -155,6 +155,7 @@ def load_encoder(name: str, weights: str | Path | None = None) -> ClipEncoder | 
         raise EncoderError(f"encoder '{name}': unknown. Expected one of {', '.join(ENCODERS)}.")
     known = ENCODERS[name]
     encoder = known.kind(name, here_or_on_hub(weights or known.published, f"encoder '{name}'"))
+    # A folder may hold another size of this encoder, whose scores compare with nobody's.
     if encoder.patch != known.patch:
         raise EncoderError(
             f"encoder '{name}': patches of {encoder.patch} pixels at '{weights}', expected"

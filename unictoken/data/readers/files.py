@@ -100,6 +100,7 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
     while parts and parts[0] == "..":
         parts = parts[1:]
     if ".." not in parts:
+        # At least a folder and a name: a '0.png' lies in the folder of every concept.
         candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
     inside = root.resolve()
     found = next(

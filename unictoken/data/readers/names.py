@@ -69,9 +69,11 @@ class Names:
         text = _MARKER.sub(marker, text.replace("<image>", "")).strip()
         if wrong := misspelt(_MARKER.sub("", text), known):
             raise DataError(f"{where}: {wrong}. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
+        # The longest first: a regular expression takes the first alternative that fits.
         bare = "|".join(
             re.escape(word) for word in sorted((PLACEHOLDER, *words), key=len, reverse=True)
         )
+        # Neither a part of a longer word nor a marker, which was made above.
         return re.sub(rf"(?<![\w<-])(?:{bare})(?![\w>-])", f"<{own}>", text, flags=re.IGNORECASE)
 
     def named_in(self, text: str, own: str) -> tuple[str, ...]:
