@@ -53,6 +53,7 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
     names = [header["name"] for header in headers]
     sentences = sentences_by_name(options.words)
     shown = _shown(options, [*sentences, *(n for n in markers(text) if n not in names)])
+    # Once, where sentences and pictures are of the same concept.
     names += dict.fromkeys([*sentences, *shown])
     if not names:
         raise UserError("found no concept. Give --concept FILE, --words TEXT or --pictures FOLDER.")

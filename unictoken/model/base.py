@@ -339,6 +339,7 @@ def load_base(
                 dtype=dtype,
                 use_safetensors=True,
                 output_loading_info=True,
+                # So that they are listed: `_check_shapes` refuses them in one line.
                 ignore_mismatched_sizes=True,
             )
     _check_shapes(loaded["mismatched_keys"], path)
@@ -382,6 +383,7 @@ def _reading(path: str | Path, what: str) -> Iterator[None]:
     """
     try:
         yield
+    # The first says itself what is wrong; the second is no fault of the base.
     except (VocabError, MemoryError):
         raise
     except (OSError, SafetensorError) as error:

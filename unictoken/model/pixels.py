@@ -49,6 +49,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pixels in [-1, 1], from the mean squared error over all
     of them.
     """
+    # 4 is the square of the peak: pixels go from -1 to 1. Equal pictures get a finite value.
     return -10 * math.log10(max((a - b).square().mean().item(), 1e-10) / 4)
 
 

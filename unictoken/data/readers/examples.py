@@ -114,6 +114,7 @@ class Place:
     def _asked(self, row: Row, task: Task, split: Split, pictures: tuple[Path, ...]) -> Record:
         """A question with its answer, its options told apart where the answer is one of them."""
         question, options, answer = row.question, row.options, row.answer
+        # One letter as the answer means an option, whatever type the row has.
         if not options and (task == "choice" or answer.strip() in tuple(LETTERS)):
             question, options = options_in(question, row.where)
         if options:

@@ -76,6 +76,7 @@ def _turns(row: dict, where: str) -> Iterator[Row]:
             " turn."
         )
     for i, turn in enumerate(turns):
+        # Only the other side's role is refused: some files give none, or one of their own.
         if isinstance(turn, dict) and turn.get("from") in (ASKS, ANSWERS)[1 - i % 2]:
             raise DataError(
                 f"{where}.conversations[{i}]: found it from {turn['from']!r}, expected"
