@@ -23,6 +23,7 @@ def memory(options: argparse.Namespace) -> None:
             )
         print(write_memory(sources, options.out, form=options.form))
         return
+    # A concept is one line, whatever line breaks its facts hold.
     for source in sources:
         said = "; ".join(unmark(fact, source.name) for fact in source.facts)
         print(

@@ -7,6 +7,7 @@ import html
 import io
 from collections.abc import Iterable
 from itertools import count
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,7 +45,7 @@ class Drawing(Image.Image):
         return f"<Drawing {self.prompt!r}, {self.width} x {self.height}>"
 
     def save(
-        self, fp: str | Path | IO[bytes], format: str | None = None, **params: Any
+        self, fp: str | bytes | PathLike | IO[bytes], format: str | None = None, **params: Any
     ) -> Path | None:
         """Save it into a file, or into a folder under the next number that is free; gives the file.
 
