@@ -160,6 +160,7 @@ def _method(method: str | PathLike | Method, steps: int | None) -> Method:
     if steps is None:
         return method
     config.check_count("steps", steps)
+    # A stage of 0 steps is not run, so it is not the last one.
     last = max(i for i, stage in enumerate(method.stages) if stage.steps)
     stages = list(method.stages)
     stages[last] = replace(stages[last], steps=steps)

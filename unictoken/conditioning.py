@@ -125,6 +125,7 @@ class Conditioning:
         own = {i for given in speaker.ids.values() for i in given}
         marker_of = {speaker.slots(c)["{name}"][0]: c.marker for c in speaker.concepts}
         pieces, words = [], []
+        # None ends the last run of words.
         for i in [*ids, None]:
             if i is None or i in own:
                 pieces.append(self.base.vocab.decode(words))
@@ -132,6 +133,7 @@ class Conditioning:
                 words = []
             else:
                 words.append(i)
+        # Pieces are joined by spaces, and none stands before a comma or at a sentence's end.
         return re.sub(r" (?=[,.?])", "", " ".join(piece for piece in pieces if piece))
 
     def caption(self, images_NK: torch.Tensor) -> list[str]:
@@ -168,6 +170,7 @@ class Conditioning:
         """
         within("previews", previews, 1, MOST_PREVIEWS)
         texts = self.prompts_to_draw(prompts, recaption=recaption)
+        # Those of one prompt stand next to each other, as `view` and `unflatten` take them.
         ids_NK = self.draw_ids([text for text in texts for _ in range(previews)], how)
         if previews > 1:
             likeness = torch.tensor(self.recognise(ids_NK)).view(-1, previews)
@@ -182,6 +185,7 @@ class Conditioning:
         Words stay where they are not surely the concept's ('a girl and her dog <bo>'), where the
         model is not sure of its answer, and where that is not of the kind asked for ('its side').
         """
+        # From the end: words that are put in there move no place before them.
         for pointing in reversed(pointings(prompt, self.name)):
             answer = self.known(pointing.question.format(it=f"<{self.name}>"))
             if answer and (filled := pointing.filled(answer)):
@@ -199,6 +203,8 @@ class Conditioning:
 
         With `recaption` what the model knows is said in them. A prompt that is given again stays.
         """
+        # Each prompt once, however many pictures of it are drawn: asking takes seconds on a large
+        # base.
         asked = {prompt: self.recaption(prompt) if recaption else prompt for prompt in set(prompts)}
         return [picture_prompt(self._spelt(asked[prompt])) for prompt in prompts]
 
@@ -287,6 +293,7 @@ def of_each(
     for start in range(0, len(files), ANSWERED_AT_ONCE):
         part = files[start : start + ANSWERED_AT_ONCE]
         refused: dict[int, PictureError] = {}
+        # `encode` reads the pictures one by one; `refused` is whole when it returns.
         seen_NK = base.encode(_readable(part, refused))
         answers = iter(answer(seen_NK) if len(seen_NK) else ())
         for i, file in enumerate(part):
@@ -306,6 +313,7 @@ def _readable(files: Sequence[Path], refused: dict[int, PictureError]) -> Iterat
 
 def certainty(speaker: LanguageModel, prompt: Sequence[int], answer: Sequence[int]) -> float:
     """The probability of an answer, and of its end, after a prompt."""
+    # All beginnings of the answer at once: what comes next after each, the end after the last.
     steps = [[*prompt, *answer[:said]] for said in range(len(answer) + 1)]
     probabilities = next_logits(speaker, steps).softmax(-1)
     ended = probabilities[-1, list(speaker.vocab.ends)].sum()

@@ -61,8 +61,16 @@ def push_to_hub(
 ) -> str:
     """Publish a concept file with a card; gives the address of the commit.
 
-    `base_model`, `licence`: as in `save_card_folder`. `token`: null takes the one of `hf auth
-    login`. Everything that can be refused is refused before anything is sent.
+    Everything that can be refused is refused before anything is sent.
+
+    Args:
+        path: The concept file.
+        repo_id: USER/NAME on the Hub; a repository that is there gets another commit.
+        drawings: Picture files that the concept drew, for the card.
+        base_model: The base's name on the Hub; None: the one in the file's header.
+        licence: The base's; None: the one known for it, and refused where none is.
+        private: Whether a new repository is private.
+        token: Of the Hub; None: the one of `hf auth login`.
     """
     if "/" not in repo_id:
         raise HubError(f"'{repo_id}': expected USER/NAME, such as 'user/bo'.")
@@ -108,11 +116,16 @@ def save_card_folder(
     where: str | None = None,
 ) -> Path:
     """A folder to be shared: the concept file, its card, and the drawings that are given, without
-    their metadata.
+    their metadata. Written whole or not at all.
 
-    `base_model`: the base's name on the Hub, in place of a folder of this machine. `licence`: the
-    base's, where it is not known here. `where`: what the card's example loads; null: the folder.
-    Written whole or not at all, into a folder that is not there yet.
+    Args:
+        path: The concept file.
+        folder: One that is not there yet.
+        drawings: Picture files that the concept drew.
+        base_model: The base's name on the Hub, in place of a folder of this machine; None: the one
+            in the file's header.
+        licence: The base's; None: the one known for it, and refused where none is.
+        where: What the card's example loads; None: the folder.
     """
     path, folder = Path(path), Path(folder)
     concept = concept_file.load(path)
@@ -159,8 +172,14 @@ def card(
     licence: str | None = None,
     where: str,
 ) -> str:
-    """The card of a concept, from the header of its file: front matter as the Hub reads it, then
-    text.
+    """The card of a concept: front matter as the Hub reads it, then text.
+
+    Args:
+        header: Of the concept file.
+        num_drawings: Drawings that the card shows: drawings/0.png and so on.
+        base_model: The base's name on the Hub; None: the one in the header.
+        licence: The base's; None: the one known for it, and refused where none is.
+        where: What the card's example loads.
     """
     name, base = header["name"], base_model or header["base"]
     terms = {"license": licence} if licence else _licence_of(base)

@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Commands(Protocol):
+    """What `add_subparsers` gives. `argparse` has no public name for its class."""
+
+    def add_parser(self, name: str, **settings: Any) -> argparse.ArgumentParser: ...
 
 
 def command(
-    commands, name: str, action: Callable[[argparse.Namespace], None], text: str
+    commands: Commands, name: str, action: Callable[[argparse.Namespace], None], text: str
 ) -> argparse.ArgumentParser:
     """Add a command with the flags that every command has.
 
@@ -39,6 +46,6 @@ def add_json(made: argparse.ArgumentParser) -> None:
     made.add_argument("--json", action="store_true", help="print JSON, one object a line")
 
 
-def print_json(**values) -> None:
+def print_json(**values: Any) -> None:
     """One object of JSON on a line of its own."""
     print(json.dumps(values, ensure_ascii=False), flush=True)

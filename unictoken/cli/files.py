@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from unictoken.cli.command import add_json, command, print_json
+from unictoken.cli.command import Commands, add_json, command, print_json
 from unictoken.core import shipped
 from unictoken.core.config import ConfigError
 from unictoken.data.source import check_consent
@@ -28,7 +28,7 @@ def show(options: argparse.Namespace) -> None:
             print(f"{key + ':':18}{_plain(value)}")
 
 
-def _plain(value) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key} {_plain(item)}" for key, item in value.items() if item)
     if isinstance(value, list):
@@ -43,6 +43,7 @@ def import_(options: argparse.Namespace) -> None:
     concept_file.check_free([concept_file.path_of(options.name, options.out)])
     counts = said_counts(options.counts)
 
+    # Here: torch takes seconds, and everything above is refused without it.
     from unictoken.model.base import load_base
     from unictoken.tokens.exchange import convert as exchange
 
@@ -87,7 +88,7 @@ def publish(options: argparse.Namespace) -> None:
         print(hub.push_to_hub(path, options.repo, private=options.private, **told))
 
 
-def add(commands) -> None:
+def add(commands: Commands) -> None:
     showing = command(commands, "show", show, "what is inside a concept file")
     showing.add_argument(
         "file", help="a concept file, or the name of one in checkpoints/concepts; mia ships"

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import argparse
 
-from unictoken.cli.command import command
+from unictoken.cli.command import Commands, command
 from unictoken.core import config, shipped
+from unictoken.data.source import Source
 from unictoken.learn.methods import MethodFile
 from unictoken.learn.settings import RunConfig, source_of
 
@@ -19,7 +20,7 @@ def learn(options: argparse.Namespace) -> None:
     _learn(settings, source)
 
 
-def _learn(settings: RunConfig, source) -> None:
+def _learn(settings: RunConfig, source: Source) -> None:
     from unictoken.learn.run import base_of
     from unictoken.measure.report import learn_and_report
     from unictoken.model.memory import keep_freed_memory
@@ -47,7 +48,7 @@ def _settings(options: argparse.Namespace) -> dict:
     return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
 
 
-def add(commands) -> None:
+def add(commands: Commands) -> None:
     made = command(
         commands,
         "learn",

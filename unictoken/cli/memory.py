@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from unictoken.cli.command import command
+from unictoken.cli.command import Commands, command
 from unictoken.core.errors import UserError
 from unictoken.core.text import unmark
 from unictoken.data.rap import read_memory, write_memory
@@ -23,6 +23,7 @@ def memory(options: argparse.Namespace) -> None:
             )
         print(write_memory(sources, options.out, form=options.form))
         return
+    # A concept is one line, whatever line breaks its facts hold.
     for source in sources:
         said = "; ".join(unmark(fact, source.name) for fact in source.facts)
         print(
@@ -49,7 +50,7 @@ def _sources(place: Path, options: argparse.Namespace) -> list[Source]:
     return [concept.source(consent=options.consent) for concept in read(place).concepts.values()]
 
 
-def add(commands) -> None:
+def add(commands: Commands) -> None:
     made = command(
         commands,
         "memory",

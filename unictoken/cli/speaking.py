@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unictoken.cli.command import add_json, command, print_json
+from unictoken.cli.command import Commands, add_json, command, print_json
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MANY, within
 from unictoken.core.disk import check_folder
@@ -53,6 +53,7 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
     names = [header["name"] for header in headers]
     sentences = sentences_by_name(options.words)
     shown = _shown(options, [*sentences, *(n for n in markers(text) if n not in names)])
+    # Once, where sentences and pictures are of the same concept.
     names += dict.fromkeys([*sentences, *shown])
     if not names:
         raise UserError("found no concept. Give --concept FILE, --words TEXT or --pictures FOLDER.")
@@ -133,6 +134,7 @@ def draw(options: argparse.Namespace) -> None:
         does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
         print(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.", file=sys.stderr)
     who = session(options, given)
+    # Not by `who.draw`: whoever waits is told first what is drawn.
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
         print(f"unictoken draw: drawing '{prompt}'", file=sys.stderr)
@@ -229,7 +231,7 @@ def _taught() -> str:
     return "\n".join(lines)
 
 
-def add(commands) -> None:
+def add(commands: Commands) -> None:
     drawing = command(
         commands,
         "draw",

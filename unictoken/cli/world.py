@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from unictoken.cli.command import command
+from unictoken.cli.command import Commands, command
 from unictoken.core.config import check_seed
 from unictoken.core.disk import folder_aside
 from unictoken.tokens import file as concept_file
@@ -33,7 +33,7 @@ def benchmark(options: argparse.Namespace) -> None:
     print(options.out)
 
 
-def add(commands) -> None:
+def add(commands: Commands) -> None:
     one = command(
         commands,
         "pet",

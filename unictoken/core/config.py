@@ -140,6 +140,8 @@ class _Loader(yaml.SafeLoader):
     """
 
 
+# PyYAML would read 'no' as False, and 1e-4 as text. A new dict: SafeLoader's own serves everybody
+# else who reads YAML in this process.
 _Loader.yaml_implicit_resolvers = {}
 
 
@@ -231,6 +233,7 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[
     parent = settings.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
         raise ConfigError(f"{path}: extends: found {disk.quoted(parent)}, expected one file name.")
+    # Before files are merged: the places of each are relative to itself.
     settings = typing.cast(dict[str, Any], _settled(kind, settings, path.parent))
     if not parent:
         return settings
@@ -367,6 +370,7 @@ def build(kind: type[Settings], settings: Any, where: str) -> Settings:
     """An instance of the dataclass `kind`; every key must be a field, every value of its type."""
     if not isinstance(settings, dict):
         raise ConfigError(f"{where}: expected keys of {kind.__name__}, found {settings!r}.")
+    # Here a `Place` is a text like any other: only a file's are relative to it (`_settled`).
     hints = typing.get_type_hints(kind)
     for key in settings:
         if key not in hints:
@@ -397,6 +401,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             return None
         return _convert(_inner(kind), value, where)
     if origin is typing.Literal:
+        # By their texts: YAML says '3' where the choice is 3.
         chosen = next((choice for choice in inner if str(choice) == str(value)), None)
         if chosen is None:
             raise ConfigError(

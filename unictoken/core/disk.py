@@ -27,6 +27,7 @@ def write_aside(path: Path, data: bytes) -> None:
         with open(aside, "wb") as file:
             file.write(data)
             file.flush()
+            # Before the renaming: after a power cut the new name could lead to an empty file.
             os.fsync(file.fileno())
         os.replace(aside, path)
     finally:
@@ -49,6 +50,8 @@ def folder_aside(folder: Path) -> Iterator[Path]:
 
 
 def _aside(path: Path) -> Path:
+    # In the same folder: between two file systems nothing can be renamed in one step. The process's
+    # number keeps apart what several processes write.
     return path.with_name(f".{path.name}.{os.getpid()}.aside")
 
 
@@ -96,6 +99,7 @@ def read_text(path: Path, refusal: type[UserError], expected: str = "a text file
     """The text of a plain file."""
     check_file(path, refusal, expected)
     try:
+        # Editors on Windows begin a file with a byte order mark, which `json` refuses.
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise _unreadable(path, error, refusal, expected) from None

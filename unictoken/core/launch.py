@@ -143,6 +143,7 @@ class Launch:
         self.meeting.mkdir(mode=0o700, exist_ok=True)
         said = self.meeting / hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]
         try:
+            # 'x' makes the file or fails, in one step: exactly one process prints the line.
             said.open("x", encoding="utf-8").close()
         except FileExistsError:
             return False
@@ -218,6 +219,7 @@ def _alone(told: Mapping[str, str]) -> Launch:
         _need(told, BY_HAND, "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
     if told.get("WORLD_SIZE", "1") != "1":
         _need(told, BY_HAND, "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    # A rank above 0 without the number of processes: it would run beside the others as if alone.
     for launcher in OTHERS:
         if told.get(launcher.rank, "0") != "0":
             _need(told, launcher, launcher.world_size)
@@ -263,6 +265,7 @@ def _need(told: Mapping[str, str], launcher: Launcher, *names: str) -> None:
 
 def _number(told: Mapping[str, str], name: str, low: int = 0, high: int = 2**31) -> int:
     text = told[name]
+    # The length before the number: Python refuses to convert thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) < 11 and low <= int(text) <= high):
         found = f"{name}={quoted(text)} in the environment"
         raise ConfigError(f"{found}: expected a whole number from {low}. {START}, {UNSET}")
@@ -296,4 +299,6 @@ def _start_of(process: psutil.Process) -> str:
         status = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return f"{process.create_time():.0f}"
+    # Field 22 of proc_pid_stat, the 20th after the program's name in brackets. The name may hold
+    # spaces and brackets itself, so the last bracket counts.
     return status.rpartition(")")[2].split()[19]

@@ -46,6 +46,7 @@ def with_name(said: str, noun: str) -> str:
     The first mention may bear an article and a few words before the noun ('a small brown dog'), the
     others are definite.
     """
+    # Not across a preposition or another article: 'the hat of a dog' is no dog.
     between = r"((?!(of|with|in|on|a|an|the)\b)[\w-]+\s+){0,3}?"
     first = re.sub(
         rf"^\W*(the|this|a|an)\s+{between}{re.escape(noun)}\b",

@@ -16,6 +16,12 @@ def drawing_prompt(
 ) -> list[int]:
     """Ids of a prompt for a picture: the introduction, then the text with the method's subject
     where {name} stands.
+
+    Args:
+        vocab: The base's vocabulary.
+        prompts: The method's; an introduction of None (it does not learn to draw) counts as ''.
+        slots: The concept's ids by slot, such as {'{name}': [5], '{shared}': [6, 7]}.
+        text: What is drawn, with {name} where the concept is meant.
     """
     subject = vocab.encode(prompts.subject, slots)
     return vocab.encode(

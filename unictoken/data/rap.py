@@ -218,6 +218,7 @@ def _picture_file(file: str, folder: Path, where: str) -> Path:
     """
     for start in (folder, *folder.parents):
         try:
+            # Resolved before it is compared: '..' and links may lead out of the folder.
             path = (start / file).resolve()
             if path.is_relative_to(folder) and path.is_file():
                 return path

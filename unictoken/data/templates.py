@@ -44,6 +44,7 @@ def told(
         else:
             parts.append(fact)
     asked = [KNOWN, *(MORE.replace("{part}", str(number)) for number in range(2, len(parts) + 1))]
+    # Not strict: where there are no facts, KNOWN is left without an answer.
     return tuple(zip(asked, parts, strict=False))
 
 

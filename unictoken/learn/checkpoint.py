@@ -76,6 +76,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> Path:
 
 def newest(folder: Path) -> Path | None:
     """The latest checkpoint of a folder, or None."""
+    # Six digits: names are ordered as steps are.
     return max(folder.glob("step-*.safetensors"), default=None)
 
 

@@ -76,6 +76,7 @@ def prepare(
     lengths = Lengths(base, phrasing, source.name)
     warnings = lengths.check_source(source)
 
+    # What is refused above takes no time; from here on the base reads, and may draw.
     others = gather(base, source, method, strangers or Strangers(), seed=seed)
     material = _material(base, source, method, others, lengths)
     lengths.check_material(material)

@@ -37,6 +37,7 @@ class TorchEngine:
         self.optimiser = torch.optim.AdamW([learner.rows], **adamw_settings(stage))
 
     def step(self, batch: Batch, lr: float) -> float:
+        # The rate comes with each step, so that a checkpoint needs no scheduler's state.
         self.optimiser.param_groups[0]["lr"] = lr
         loss = loss_of(self.learner, batch, self.learner.rows.device)
         self.optimiser.zero_grad()
@@ -56,6 +57,7 @@ class TorchEngine:
         rows = self.learner.rows
         rows.copy_(tensors["rows"])
         moments = {name: tensors[name].to(rows.device) for name in MOMENTS}
+        # AdamW corrects the moments by the number of steps; torch keeps it as a tensor of floats.
         self.optimiser.state[rows] = {"step": torch.tensor(float(steps)), **moments}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,7 @@ class Phrasing:
             text, {**self.slots, **{"{" + key + "}": ids for key, ids in more.items()}}
         )
 
-    def ask(self, question: str, answer: str, picture=None) -> list[Turn]:
+    def ask(self, question: str, answer: str, picture: Sequence[int] | None = None) -> list[Turn]:
         """A question about the concept and its answer, after a picture if there is one."""
         seen = self.vocab.picture(picture) if picture is not None else []
         asked = self.say(f"{self.prompts.understanding} {question}".replace("{it}", "{name}"))
@@ -62,7 +62,15 @@ class Phrasing:
 
 
 class Examples(Phrasing):
-    """Makes examples of every task for one concept under one method."""
+    """Makes examples of every task for one concept under one method.
+
+    Args:
+        vocab: The base's vocabulary.
+        method: Its prompts, and how negatives and soft positives are weighted.
+        material: The concept's data as ids.
+        slots: The concept's ids by slot.
+        targets: What is drawn in `generate`: 'pictures', or 'crops' of them.
+    """
 
     def __init__(
         self,
@@ -90,22 +98,26 @@ class Examples(Phrasing):
         )
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
+        # Only names of tasks come here: a `Stage` refuses others.
         return join_turns(getattr(self, "_" + task)(rng), self.vocab)
 
-    def _recognise(self, rng) -> list[Turn]:
+    def _recognise(self, rng: np.random.Generator) -> list[Turn]:
+        # Half of the answers are yes, so that none is right more often by itself.
         yes = rng.random() < 0.5 or not self.material.negatives
         pictures = self.material.pictures_NK if yes else self.material.negatives[self._grade(rng)]
         question = templates.RECOGNISE[int(rng.integers(len(templates.RECOGNISE)))]
         return self.ask(question, templates.YES if yes else templates.NO, _one_of(pictures, rng))
 
-    def _grade(self, rng) -> str:
+    def _grade(self, rng: np.random.Generator) -> str:
         grades = list(self.material.negatives)
+        # Of the grades that have pictures; where the method gives those no share, each is as
+        # likely.
         shares = np.array([float(self.method.negatives.get(g, 0.0)) for g in grades])
         return grades[
             int(rng.choice(len(grades), p=shares / shares.sum() if shares.sum() else None))
         ]
 
-    def _vqa(self, rng) -> list[Turn]:
+    def _vqa(self, rng: np.random.Generator) -> list[Turn]:
         own = self.material.about_pictures
         if own and rng.random() < OWNERS:
             i, question, answer = own[int(rng.integers(len(own)))]
@@ -118,7 +130,7 @@ class Examples(Phrasing):
         question, answer = pairs[int(rng.integers(len(pairs)))]
         return self.ask(question, answer, self.material.pictures_NK[i].tolist())
 
-    def _text_qa(self, rng) -> list[Turn]:
+    def _text_qa(self, rng: np.random.Generator) -> list[Turn]:
         pairs = [*self.material.observations.concept.items()]
         own = self.material.questions
         if own and rng.random() < OWNERS:
@@ -126,20 +138,20 @@ class Examples(Phrasing):
         question, answer = pairs[int(rng.integers(len(pairs)))]
         return self.ask(question, answer)
 
-    def _caption(self, rng) -> list[Turn]:
+    def _caption(self, rng: np.random.Generator) -> list[Turn]:
         i = int(rng.integers(len(self.material.pictures_NK)))
         question = templates.CAPTION[int(rng.integers(len(templates.CAPTION)))]
         answer = self.material.observations.captions[i]
         return self.ask(question, answer, self.material.pictures_NK[i].tolist())
 
-    def _caption_others(self, rng) -> list[Turn]:
+    def _caption_others(self, rng: np.random.Generator) -> list[Turn]:
         """Of a picture of somebody else nothing is said but what the base says anyway."""
         others = self.material.captions_of_others
         said, picture = others[int(rng.integers(len(others)))]
         question = templates.CAPTION[int(rng.integers(len(templates.CAPTION)))]
         return self.ask(question, said, picture.tolist())
 
-    def _generate(self, rng) -> list[Turn]:
+    def _generate(self, rng: np.random.Generator) -> list[Turn]:
         soft = self.method.soft_positives
         if soft.groups and self.material.look_alikes_MK is not None and rng.random() < soft.share:
             return self._soft_positive(rng, soft.groups)
@@ -151,12 +163,13 @@ class Examples(Phrasing):
             form, self.material.observations.phrases[i], self.material.pictures_NK[i].tolist()
         )
 
-    def _soft_positive(self, rng, groups: int) -> list[Turn]:
+    def _soft_positive(self, rng: np.random.Generator, groups: int) -> list[Turn]:
         """The k-th most alike group is described with all but the last k generation tokens, and by
         nothing else.
         """
         alike = self.material.look_alikes_MK
         k = int(rng.integers(groups))
+        # At least one picture, where there are more groups than look-alikes.
         low, high = (
             k * len(alike) // groups,
             max((k + 1) * len(alike) // groups, k * len(alike) // groups + 1),
@@ -175,7 +188,7 @@ class Examples(Phrasing):
         return [Turn(prompt), Turn(first + self.vocab.picture(image_ids), learned=True)]
 
 
-def _one_of(pictures_NK: torch.Tensor, rng) -> list[int]:
+def _one_of(pictures_NK: torch.Tensor, rng: np.random.Generator) -> list[int]:
     return pictures_NK[int(rng.integers(len(pictures_NK)))].tolist()
 
 
@@ -190,6 +203,7 @@ def tasks_of_batch(shares: Mapping[str, float], batch: int, rng: np.random.Gener
     missing = batch - len(tasks)
     if missing:
         tasks += rng.choice(list(exact), size=missing, p=rest / rest.sum()).tolist()
+    # Processes take slices of the batch: shuffled, each gets some of every task.
     return [tasks[i] for i in rng.permutation(len(tasks))]
 
 

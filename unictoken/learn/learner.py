@@ -99,6 +99,7 @@ class Learner(RowBank):
         """
         batch = Batch(ids_BT, labels_BT, weights_B, more)
         shown_B = self._begins_with_a_picture(batch)
+        # In two passes: a cache has read equally many ids of all its rows.
         parts = [(shown_B, self.picture_end), (~shown_B, 0)]
         losses = [
             self._sum_of_losses(batch.each(itemgetter(own_B)), read)
@@ -112,6 +113,7 @@ class Learner(RowBank):
         ids_BT = batch.ids_BT
         if self.picture_cache is None or ids_BT.shape[1] <= self.picture_end:
             return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
+        # The id after the picture, too: the state that predicts it is not computed again.
         unlearned_B = (batch.labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
         return (ids_BT[:, 1] == self.begin_image) & unlearned_B
 
@@ -128,6 +130,7 @@ class Learner(RowBank):
         and for all.
         """
         rest_BT = ids_BT[:, read:]
+        # A picture that was read is left out: none of its ids is a concept's.
         row_BT = self.rows_of(rest_BT)
         embeds = self.inject(self.model.model.embed_tokens(self.ids_of_base(rest_BT)), row_BT)
         hidden_BTD = self.model.hidden(

@@ -85,6 +85,7 @@ class Lengths:
                 "Give an ordinary word for the concept, such as 'dog', and say the rest as facts"
             )
         self._check_length(
+            # begin_image and end_image are the two more.
             len(noun_prompt(self.base.vocab, noun)) + len(self.picture) + 2,
             f"a picture of the class noun {quoted(noun)}",
         )

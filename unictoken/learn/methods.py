@@ -169,6 +169,7 @@ class Method:
         """Roles that prompts say in a stage: those that have learned by then, or do now. A role has
         nothing to say before.
         """
+        # The name is said from the beginning: its row starts as the class noun's.
         seen = {"name"}
         for earlier in self.stages:
             seen |= set(earlier.moves) if earlier.steps else set()
@@ -180,6 +181,8 @@ class Method:
         said = " ".join(prompt for prompt in astuple(self.prompts) if prompt)
         for role, count in self.tokens.counts.items():
             slot = "{" + role + "}"
+            # Tokens that no prompt says would learn nothing; a slot without tokens would say
+            # nothing.
             if count < 0 or (count > 0) != (slot in said):
                 raise ConfigError(
                     f"method '{self.name}': {count} {role} tokens, and its prompts"

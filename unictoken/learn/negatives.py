@@ -8,7 +8,7 @@ count as hard.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,14 @@ def gather(
 
     Look-alikes are the owner's hard negatives, and where these are few for the method's groups, the
     likest strangers with them.
+
+    Args:
+        base: Encodes the pictures, and draws strangers where it is asked for some.
+        source: The concept, with its owner's negatives.
+        method: Its stages and its soft positives say what is needed.
+        strangers: How many are drawn where the owner's negatives do not suffice, and what measures
+            how alike they are.
+        seed: Of the strangers.
     """
     own = {grade: found for grade, found in source.negatives.items() if found}
     hard, groups = list(own.get("hard", ())), method.soft_positives.groups
@@ -55,6 +63,7 @@ def gather(
         else []
     )
     _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
+    # Not loaded where nothing is ranked: its weights may have to be fetched first.
     encoder = _encoder(base, strangers) if more or groups else None
     more = _likest_first(encoder, source, more)
     likest = max(1, int(HARD_SHARE * len(more)))
@@ -113,7 +122,14 @@ def _strangers(base: Base, noun: str, strangers: Strangers, seed: int) -> list[I
 
 
 def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:
-    """What the base draws when it is asked for the class noun alone."""
+    """What the base draws when it is asked for the class noun alone.
+
+    Args:
+        base: One that can draw.
+        noun: The class noun.
+        count: How many pictures.
+        seed: Of the drawing.
+    """
     base.need_decoder()
     return base.decode(
         sample_pictures(
@@ -122,7 +138,9 @@ def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.
     )
 
 
-def by_likeness(encoder: Encoder, pictures, others) -> list[int]:
+def by_likeness(
+    encoder: Encoder, pictures: Sequence[Image.Image], others: Sequence[Image.Image]
+) -> list[int]:
     """Numbers of the others, most like the pictures first: by cosine with the mean of the pictures'
     unit features.
     """

@@ -59,6 +59,14 @@ class CrossEntropy:
     seed: int
 
     def batch(self, stage: Stage, step: int, *, policy: Learner, share: slice) -> Batch:
+        """The examples of a step, made by `batch_of`.
+
+        Args:
+            stage: The stage of learning.
+            step: Counted from 0 over all stages.
+            policy: Not used: no example is sampled from the rows.
+            share: The examples that this process takes.
+        """
         return batch_of(self.examples.in_stage(stage), stage, self.seed, step, share)
 
     def loss(self, logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -90,11 +98,14 @@ def cross_entropy(logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
     An example counts once, however long it is, so that equal shares of a batch on several processes
     average to the loss of the whole batch.
     """
+    # Each id is predicted at the place before it; the first id is predicted nowhere.
     labels_BT = batch.labels_BT[:, 1:]
     counted_BT = labels_BT != IGNORE
+    # In fp32: bf16 has fewer than three digits.
     losses_N = nn.functional.cross_entropy(
         logits_NV.float(), labels_BT[counted_BT], reduction="none"
     )
+    # An example without any supervised id counts 0, and not 0 / 0.
     positions_B1 = counted_BT.sum(1, keepdim=True).clamp_min(1)
     share_BT = batch.weights_B[:, None] * counted_BT / positions_B1
     return (losses_N * share_BT[counted_BT]).sum()

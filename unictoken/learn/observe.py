@@ -89,6 +89,7 @@ def _answers(
     ]
     answers = sample_text(base, prompts, max_ids=max_ids)
     return [
+        # An answer of `max_ids` ids was cut off.
         base.vocab.decode(ids) if len(ids) < max_ids else whole_sentences(base.vocab.decode(ids))
         for ids in answers
     ]

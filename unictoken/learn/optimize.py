@@ -62,6 +62,7 @@ class OptimizeRows:
             run: Seed, engine, progress, and where it is kept.
         """
         (source,) = concepts
+        # First: what cannot be resumed is refused before pictures are encoded and strangers drawn.
         saved = run.folder.find(base, source)
         lesson = prepare(
             base,
@@ -114,6 +115,7 @@ class OptimizeRows:
             run.show(progress)
 
             stopping = run.stop_asked()
+            # In every process, though only the first one writes: `_state` waits for all of them.
             if stopping or folder.saves_at(progress.step):
                 folder.save(progress.step, _state(learner, engines.current, progress.step))
             if stopping:
@@ -121,6 +123,7 @@ class OptimizeRows:
             if folder.draws_at(progress.step):
                 concept = keep(base, source, settings, learner, seed=run.seed)
                 folder.draw(base, concept, progress.step)
+            # Saving and drawing are not part of a step's time.
             began = time.time()
 
 

@@ -35,6 +35,7 @@ class PictureCache:
         """A cache that has read the ids, of equal length, of every row."""
         rows = [self._read_one(row) for row in ids_BT]
         layers = zip(*rows, strict=True)
+        # A new one for every step: what follows the pictures is appended to it.
         return cache_of([tuple(map(torch.cat, zip(*layer, strict=True))) for layer in layers])
 
     def _read_one(self, ids_T: torch.Tensor) -> KeysAndValues:
@@ -43,6 +44,7 @@ class PictureCache:
             self.kept.move_to_end(key)
             return self.kept[key]
         cache = DynamicCache()
+        # Alone: in a batch of another size the last bits may differ.
         self.model.hidden(self.model.model.embed_tokens(ids_T[None]), cache)
         layers = keys_and_values(cache)
         self.kept[key] = layers

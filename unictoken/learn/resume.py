@@ -39,6 +39,7 @@ def identity(settings: RunConfig, base: Base, source: Source) -> str:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
     texts = [source.name, source.class_noun, source.facts, source.questions, source.about_pictures]
     decoder = base.decoder_digest if settings.vq_decoder else None
+    # They change what is computed, if only its last bits.
     how = [str(base.model.dtype), settings.gradient_checkpointing, decoder]
     decisive = [
         texts,
@@ -56,6 +57,7 @@ def _method_apart_from_its_end(method: Method) -> dict:
     starts from in its file's place.
     """
     plain = method.decisive()
+    # A stage of 0 steps is not run, so it decides nothing.
     plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
     del plain["stages"][-1]["steps"]
     if method.start_file:

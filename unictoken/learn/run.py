@@ -33,6 +33,7 @@ def base_dtype(settings: RunConfig) -> torch.dtype:
 def base_of(settings: RunConfig) -> Base:
     """The config's base, as it learns."""
     dtype = base_dtype(settings)
+    # Again, as the config could not know it: `auto` is bf16 only where there is a GPU.
     settings.zero.check_dtype(bf16=dtype == torch.bfloat16)
     base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=dtype)
     if settings.gradient_checkpointing:

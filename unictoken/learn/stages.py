@@ -55,6 +55,8 @@ def learn(
     for stage in method.stages:
         after = before + stage.steps
         if stage.steps and first_step < after:
+            # A run that goes on within a stage has its rows, and what is trainable, from the
+            # checkpoint.
             if first_step <= before:
                 on_stage(stage, learner)
                 learner.begin_stage([role in stage.moves for role in roles])
@@ -63,5 +65,6 @@ def learn(
                 lr = learning_rate(stage, step - before)
                 batch = objective.batch(stage, step, policy=learner, share=share)
                 yield Progress(step + 1, stage.name, running.step(batch, lr), lr)
+            # The optimiser's rows: DeepSpeed may round the learner's to bf16, or shard them.
             learner.settle(running.state()["rows"])
         before = after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from types import FrameType
 
 from unictoken.core.errors import STOPPED as STOPPED
 from unictoken.core.errors import Stopped as Stopped
@@ -28,7 +29,7 @@ class StopSignal:
         numbers = (signal.SIGTERM, signal.SIGINT) if main else ()
         self.before = {number: signal.signal(number, self._note) for number in numbers}
 
-    def _note(self, number: int, _) -> None:
+    def _note(self, number: int, _: FrameType | None) -> None:
         self.seen = True
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, self.before[signal.SIGINT])
@@ -41,7 +42,7 @@ class StopSignal:
     def __enter__(self) -> StopSignal:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.restore()
 
     def __call__(self) -> bool:

@@ -70,6 +70,8 @@ def picture_scores(
     vocab, device = speaker.vocab, speaker.device
     first = torch.tensor([*prompt, vocab.begin_image]).repeat(len(image_ids_NK), 1)
     ids = torch.cat([first, image_ids_NK], 1).to(device)
+    # An id is scored by the state before it: from begin_image on, and without the last id's.
     hidden = speaker.hidden(speaker.embed(ids))[:, first.shape[1] - 1 : -1]
+    # Among image ids only, as `sample_pictures` draws.
     scores = speaker.logits(hidden, ids).float()[..., vocab.image_ids.to(device)].log_softmax(-1)
     return scores.gather(-1, vocab.code_of_id[image_ids_NK].to(device)[..., None]).squeeze(-1).cpu()

@@ -8,12 +8,12 @@ and a 7B take the same path.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -56,7 +56,7 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
     # it move.
     _keep_in_fp32_modules_strict = ["vqmodel"]
 
-    def __init__(self, config):
+    def __init__(self, config: ChameleonConfig):
         super().__init__(config)
         self.model.vqmodel = ImageTokenizer(config.vq_config)
 
@@ -85,7 +85,12 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
             layer.forward = partial(_recomputed, layer.forward)
 
 
-def _recomputed(forward, hidden_BTD: torch.Tensor, *args, **kwargs):
+def _recomputed(
+    forward: Callable[..., tuple[torch.Tensor, ...]],
+    hidden_BTD: torch.Tensor,
+    *args: Any,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, ...]:
     """A layer's output, for whose gradient the layer is computed again.
 
     `transformers` does so in training mode only, which a frozen base is never in, and drops the
@@ -113,7 +118,7 @@ class Base:
     def __init__(
         self,
         model: EarlyFusionModel,
-        tokenizer,
+        tokenizer: PreTrainedTokenizerFast,
         name: str,
         *,
         can_draw: bool = True,
@@ -292,12 +297,18 @@ def load_base(
     dtype: torch.dtype | None = None,
     kind: type[AnyBase] = Base,
 ) -> AnyBase:
-    """The base of this name: one that ships ('tiny'), a local folder, or USER/NAME on the Hub; on
-    the GPU where there is one.
+    """The base of this name.
 
-    `dtype` None: bf16 on a GPU, fp32 on a CPU; the image tokenizer is in fp32 in any case.
-    `vq_decoder` (vq_decoder.py) completes a base that has none. `kind`: the class of what is given.
     Raises BaseError, DecoderError, PlaceError, VocabError.
+
+    Args:
+        path: One that ships ('tiny'), a local folder, or USER/NAME on the Hub.
+        vq_decoder: What completes a base that has no decoder (vq_decoder.py); None: nothing, and
+            such a base cannot draw.
+        device: Of torch; None: the GPU where there is one.
+        dtype: Of the transformer; None: bf16 on a GPU, fp32 on a CPU. The image tokenizer is in
+            fp32 in any case.
+        kind: The class of the base that is returned.
     """
     if not str(path).strip():
         raise BaseError(
@@ -328,6 +339,7 @@ def load_base(
                 dtype=dtype,
                 use_safetensors=True,
                 output_loading_info=True,
+                # So that they are listed: `_check_shapes` refuses them in one line.
                 ignore_mismatched_sizes=True,
             )
     _check_shapes(loaded["mismatched_keys"], path)
@@ -371,6 +383,7 @@ def _reading(path: str | Path, what: str) -> Iterator[None]:
     """
     try:
         yield
+    # The first says itself what is wrong; the second is no fault of the base.
     except (VocabError, MemoryError):
         raise
     except (OSError, SafetensorError) as error:

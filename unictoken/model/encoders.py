@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -97,7 +97,7 @@ class ClipEncoder:
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         longest = self.model.config.text_config.max_position_embeddings
 
-        def features(part):
+        def features(part: Sequence[str]) -> torch.Tensor:
             ids = self.tokenizer(
                 list(part), padding=True, truncation=True, max_length=longest, return_tensors="pt"
             )
@@ -155,6 +155,7 @@ def load_encoder(name: str, weights: str | Path | None = None) -> ClipEncoder | 
         raise EncoderError(f"encoder '{name}': unknown. Expected one of {', '.join(ENCODERS)}.")
     known = ENCODERS[name]
     encoder = known.kind(name, here_or_on_hub(weights or known.published, f"encoder '{name}'"))
+    # A folder may hold another size of this encoder, whose scores compare with nobody's.
     if encoder.patch != known.patch:
         raise EncoderError(
             f"encoder '{name}': patches of {encoder.patch} pixels at '{weights}', expected"
@@ -163,7 +164,13 @@ def load_encoder(name: str, weights: str | Path | None = None) -> ClipEncoder | 
     return encoder
 
 
-def _part(kind, name: str, weights: str | Path, **how):
+class _Pretrained(Protocol):
+    """A class of `transformers` that loads what `save_pretrained` wrote."""
+
+    def from_pretrained(self, weights: str | Path, /, **how: Any) -> Any: ...
+
+
+def _part(kind: _Pretrained, name: str, weights: str | Path, **how: Any) -> Any:
     """A part of an encoder as `transformers` saved it."""
     try:
         return kind.from_pretrained(weights, **how)
@@ -175,12 +182,12 @@ def _part(kind, name: str, weights: str | Path, **how):
         ) from None
 
 
-def _image_processor(name: str, weights: str | Path):
+def _image_processor(name: str, weights: str | Path) -> Any:
     """Always the one on Pillow: with torchvision installed, the default would give other scores."""
     return _part(AutoImageProcessor, name, weights, backend="pil")
 
 
-def _model(kind, name: str, weights: str | Path):
+def _model(kind: _Pretrained, name: str, weights: str | Path) -> Any:
     """The frozen model in fp32, every weight of it there, on the GPU where there is one."""
     model, loaded = _part(kind, name, weights, output_loading_info=True, dtype=torch.float32)
     # DINO's published weights have no pooler; the class token is taken before that.

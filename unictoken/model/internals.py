@@ -8,9 +8,10 @@ What we take from inside DeepSpeed is in `train/engine.py`: `drop_shards` and `s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
 from huggingface_hub.errors import HTTPError
@@ -95,5 +96,7 @@ def quiet_loading() -> Iterator[None]:
         transformers_logging.set_tqdm_hook(hook)
 
 
-def _no_bar(factory, args, kwargs):
+def _no_bar(
+    factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> transformers_logging.EmptyTqdm:
     return transformers_logging.EmptyTqdm(*args, **kwargs)

@@ -19,6 +19,7 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
+    # No block by mmap, however large: those go back to the kernel as soon as they are freed.
     return all(
         mallopt(option, value)
         for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, TOP_PAD))

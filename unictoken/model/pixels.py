@@ -49,14 +49,21 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pixels in [-1, 1], from the mean squared error over all
     of them.
     """
+    # 4 is the square of the peak: pixels go from -1 to 1. Equal pictures get a finite value.
     return -10 * math.log10(max((a - b).square().mean().item(), 1e-10) / 4)
 
 
 def grid(
     pictures: list[Image.Image], *, columns: int, side: int | None = None, gap: int = 4
 ) -> Image.Image:
-    """Pictures side by side, each in a square of `side` pixels (nearest neighbour when it
-    enlarges); None: as large as they are, 128 to 512.
+    """Pictures on one white sheet, row by row.
+
+    Args:
+        pictures: One or more, of any sizes.
+        columns: Pictures in a row.
+        side: Pixels of the square that each stands in; None: as large as the largest picture, but
+            from 128 to 512. Smaller pictures are enlarged to the nearest neighbour.
+        gap: White pixels between two squares.
     """
     rows = -(-len(pictures) // columns)
     side = side or min(512, max(128, *(max(picture.size) for picture in pictures)))

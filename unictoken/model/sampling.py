@@ -56,6 +56,8 @@ class _Continuation:
     def __init__(self, speaker: LanguageModel, prompts: Sequence[Sequence[int]]):
         self.speaker = speaker
         length = max(map(len, prompts))
+        # On the left, so that the last id of every prompt stands in the last column. Rotary
+        # positions are relative, so the shift to the right does not matter.
         rows = [[speaker.vocab.pad] * (length - len(p)) + list(p) for p in prompts]
         self.device = speaker.device
         self.ids = torch.tensor(rows, device=self.device)
@@ -68,6 +70,7 @@ class _Continuation:
     def _read(self, ids_BT: torch.Tensor) -> torch.Tensor:
         mask = None if self.mask.all() else self.mask
         hidden = self.speaker.hidden(self.speaker.embed(ids_BT), self.cache, mask)
+        # Of the last position only: scores of a whole prompt would be T x V numbers.
         return self.speaker.logits(hidden[:, -1], self.ids).float()
 
     def append(self, next_B: torch.Tensor) -> None:
@@ -133,7 +136,9 @@ def pick(
         return logits_BV.argmax(-1)
     probability = (logits_BV / temperature).softmax(-1)
     ranked, order = probability.sort(-1, descending=True)
+    # What is likelier than an id, without the id itself: the likeliest one is always kept.
     ranked = ranked * (ranked.cumsum(-1) - ranked < top_p)
+    # On the CPU, where the generators are: a GPU would draw other numbers from the same seed.
     chosen = [
         torch.multinomial(row.cpu(), 1, generator=g)
         for row, g in zip(ranked, generators, strict=True)
@@ -146,7 +151,9 @@ def _generators(seed: int, first: int, count: int) -> list[torch.Generator]:
     drawn in.
     """
     return [
-        torch.Generator().manual_seed((seed * 1_000_003 + first + i) % 2**63) for i in range(count)
+        # Far apart: the rows of one seed are not those of the next.
+        torch.Generator().manual_seed((seed * 1_000_003 + first + i) % 2**63)
+        for i in range(count)
     ]
 
 
@@ -188,6 +195,7 @@ def sample_text(
                 break
             talk.logits[:, forbidden] = -torch.inf
             chosen = pick(talk.logits, temperature, top_p, generators)
+            # Answers of one batch end at different steps; those that have ended are filled up.
             chosen = torch.where(done, vocab.end_turn, chosen)
             done |= torch.isin(chosen, ends)
             talk.append(chosen)
@@ -220,6 +228,7 @@ def sample_pictures(
         speaker, prompts, PICTURE_BATCH, more_ids=length + 1, copies=2 if guided else 1
     ):
         part = [[*p, vocab.begin_image] for p in part]
+        # In the second half of the batch, where `chunk` finds them.
         blind = [[vocab.bos, vocab.begin_image]] * len(part) if guided else []
         picture = _Continuation(speaker, part + blind)
         image_ids = vocab.image_ids.to(picture.device)
@@ -230,7 +239,10 @@ def sample_pictures(
             if guided:
                 scores, free = scores.chunk(2)
                 scores = free + how.guidance * (scores - free)
+            # `scores` has a column for each code, so `pick` gives codes.
             ids.append(image_ids[pick(scores, how.temperature, how.top_p, generators)])
+            # Nothing follows the last id: its forward pass is left out. Both halves read what was
+            # drawn.
             if step + 1 < length:
                 picture.append(ids[-1].repeat(2 if guided else 1))
         drawn.append(torch.stack(ids, 1).cpu())

@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 
 from unictoken.core.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 _DIGITS = str.maketrans("ABCDEFGHIJ", "0123456789")
 _RESERVED = re.compile(r"<reserved\d+>")
@@ -31,7 +35,7 @@ class Vocab:
     concepts, in order), `words` (ids of text), `size`.
     """
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer: PreTrainedTokenizerFast):
         self.tokenizer = tokenizer
         table = tokenizer.get_vocab()
         self.size = max(table.values()) + 1

@@ -81,7 +81,14 @@ def described(base: Base, sentences: Mapping[str, Sequence[str]]) -> list[Condit
 def shown(
     base: Base, name: str, pictures: Given | Sequence[Given], facts: Sequence[str] = ()
 ) -> Conditioning:
-    """A concept that is shown in context."""
+    """A concept that is shown in context.
+
+    Args:
+        base: What reads its pictures.
+        name: What people then write as `<name>`.
+        pictures: A folder, a picture, or a list of them; one picture or more.
+        facts: Sentences about `<name>`, which stand before questions.
+    """
     concept_file.check_name(name)
     seen_NK = base.encode(picture for _, picture in named_pictures(pictures, "picture"))
     if not len(seen_NK):

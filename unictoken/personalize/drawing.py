@@ -7,7 +7,9 @@ import html
 import io
 from collections.abc import Iterable
 from itertools import count
+from os import PathLike
 from pathlib import Path
+from typing import IO, Any
 
 from PIL import Image
 
@@ -42,7 +44,9 @@ class Drawing(Image.Image):
     def __repr__(self) -> str:
         return f"<Drawing {self.prompt!r}, {self.width} x {self.height}>"
 
-    def save(self, fp, format=None, **params) -> Path | None:
+    def save(
+        self, fp: str | bytes | PathLike | IO[bytes], format: str | None = None, **params: Any
+    ) -> Path | None:
         """Save it into a file, or into a folder under the next number that is free; gives the file.
 
         Args:

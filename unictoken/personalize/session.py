@@ -229,6 +229,7 @@ class Session:
         ]
         by_sight: dict[int, tuple[str, ...]] = {}
         if seen_NK is not None:
+            # One concept is introduced always, so it is looked for only where a text asks 'who'.
             alone = len(self.names) == 1
             unnamed = [i for i, names in enumerate(named) if not names and (who[i] or not alone)]
             by_sight = dict(zip(unnamed, self._recognised(seen_NK[unnamed]), strict=True))

@@ -50,6 +50,7 @@ class Several(Conditioning):
 
     def _with_slots(self, text: str, role: str) -> str:
         check_markers(text, [member.name for member in self.members], where="prompt")
+        # Written by the user, it would become learned tokens.
         if stray := next((slot for slot in self.slots if slot in text), None):
             raise ConceptError(f"prompt: '{stray}' is a slot of a method's prompts.")
         for member in self.members:

@@ -201,6 +201,7 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ConceptError(
             f"{path}: its header is no concept's. Expected one that `train/run.py` wrote."
         )
+    # JSON's true equals 1, and would pass as format 1.
     if header["format"] not in READ or type(header["format"]) is not int:
         raise ConceptError(
             f"{path}: format {quoted(header['format'])}, this version reads formats "
@@ -218,6 +219,7 @@ def _check_header(header: dict[str, Any], path: Path) -> None:
     for key, kind in (
         HEADER | {key: kind for key, kind in optional.items() if key in header}
     ).items():
+        # Not `isinstance`: true is an int in Python.
         if type(header.get(key)) is not kind:
             raise ConceptError(
                 f"{path}: '{key}' in its header is {quoted(header.get(key))}, expected"
@@ -417,6 +419,7 @@ def load(path: str | Path, base: Base | None = None) -> ConceptTokens:
         prompts=Prompts(**header["prompts"]),
         method=header["method"],
         base_name=header["base"],
+        # Format 1 knew only a part of the base. It was compared, so the whole may stand for it now.
         base_fingerprint=header["base_fingerprint"] if base is None else base.fingerprint,
         seed=header["seed"],
         scores=header["scores"],

@@ -36,6 +36,7 @@ class Speaker:
             self.ids[concept.name] = give_ids(base, len(concept.rows_in), taken=taken)
             taken += len(concept.rows_in)
 
+        # `torch.cat` takes no empty list: a base without concepts is spoken with, too.
         none = torch.empty(0, base.width)
         self.bank = RowBank(
             base,

@@ -71,6 +71,7 @@ def read(root: Path) -> Dataset:
 def _sections(path: Path) -> dict[str, list[str]]:
     """The lines under each title."""
     sections: dict[str, list[str]] = {}
+    # For what stands before the first title: it is dropped.
     under: list[str] = []
     for line in filter(None, map(str.strip, read_text(path, DataError).splitlines())):
         if line in sections:

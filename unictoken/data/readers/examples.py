@@ -53,8 +53,13 @@ class Place:
     def records(
         self, path: Path, task: Task, split: Split, *, label: str | None = None
     ) -> Iterator[Record]:
-        """The records in a file of rows; none where it is not there. `label`: what every row of a
-        recognition file answers.
+        """The records in a file of rows; none where it is not there.
+
+        Args:
+            path: The JSON file.
+            task: Of rows that do not say their type.
+            split: Of all its records.
+            label: The answer of every recognition row ('yes', 'no'); None: each row says its own.
         """
         if is_there(path):
             yield from self.records_in(
@@ -62,9 +67,25 @@ class Place:
             )
 
     def records_in(
-        self, value, task: Task, split: Split, *, where: str, beside: Path, label: str | None = None
+        self,
+        value: object,
+        task: Task,
+        split: Split,
+        *,
+        where: str,
+        beside: Path,
+        label: str | None = None,
     ) -> Iterator[Record]:
-        """The records in a part of a file; its pictures are looked for beside `beside` too."""
+        """The records in a part of a file.
+
+        Args:
+            value: Parsed JSON, in any form that `rows_in` reads.
+            task: Of rows that do not say their type.
+            split: Of all its records.
+            where: The part's place, for errors.
+            beside: A folder where its pictures are looked for, before the dataset's root.
+            label: The answer of every recognition row ('yes', 'no'); None: each row says its own.
+        """
         for row in rows_in(value, where):
             if row.type and row.type not in TYPES:
                 raise DataError(
@@ -93,6 +114,7 @@ class Place:
     def _asked(self, row: Row, task: Task, split: Split, pictures: tuple[Path, ...]) -> Record:
         """A question with its answer, its options told apart where the answer is one of them."""
         question, options, answer = row.question, row.options, row.answer
+        # One letter as the answer means an option, whatever type the row has.
         if not options and (task == "choice" or answer.strip() in tuple(LETTERS)):
             question, options = options_in(question, row.where)
         if options:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from unictoken.core import disk
 from unictoken.core.disk import quoted
@@ -12,8 +13,10 @@ from unictoken.core.pictures import check_picture, looks_like
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
 
+Kind = TypeVar("Kind")
 
-def read_json(path: Path):
+
+def read_json(path: Path) -> Any:
     """The value in a JSON file of a dataset."""
     return disk.read_json(path, DataError)
 
@@ -30,14 +33,21 @@ def stay_inside(root: Path) -> None:
                 )
 
 
-def expect(value, kind: type, where: str, expected: str):
-    """The value, if it is of that type."""
+def expect(value: object, kind: type[Kind], where: str, expected: str) -> Kind:
+    """The value, if it is of that type; else a DataError.
+
+    Args:
+        value: Parsed JSON.
+        kind: The type that it must have.
+        where: The value's place, for the error.
+        expected: What should stand there, in words.
+    """
     if not isinstance(value, kind):
         raise DataError(f"{where}: found {shortly(value)}, expected {expected}.")
     return value
 
 
-def shortly(value) -> str:
+def shortly(value: object) -> str:
     return f"{type(value).__name__} {quoted(value)}"
 
 
@@ -73,7 +83,13 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
 
     Released files hold their authors' paths ('./yollava-data/test/bo/0.png',
     '/data/x/test/bo/0.png', '../data/test/bo/0.png'): the longest end of the path that is there
-    counts, from the dataset's root, or beside the rows. Never a file outside.
+    counts. Never a file outside.
+
+    Args:
+        image: The path as the row has it.
+        root: The dataset's folder.
+        beside: The folder of the file of rows; a relative path is tried from there first.
+        where: The row's place, for the error where no such picture is found.
     """
     parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
     candidates = (
@@ -84,6 +100,7 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
     while parts and parts[0] == "..":
         parts = parts[1:]
     if ".." not in parts:
+        # At least a folder and a name: a '0.png' lies in the folder of every concept.
         candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
     inside = root.resolve()
     found = next(

@@ -44,10 +44,13 @@ class Names:
         return self.by_folder[folder]
 
     def mark(self, text: str, own: str, where: str, *, words: Iterable[str] = ()) -> str:
-        """A text in which concepts stand by their markers.
+        """A text in which concepts stand by their markers; '<image>' is removed.
 
-        '<sks>', and 'sks' as a whole word, are the concept itself, and so are `words`; '<image>'
-        goes.
+        Args:
+            text: As the dataset has it.
+            own: The name of the concept itself, for '<sks>' and for 'sks' as a whole word.
+            where: The text's place, for the error where it names no concept of this dataset.
+            words: Other whole words that mean the concept itself; upper and lower case are alike.
         """
         known = {folder.lower(): name for folder, name in self.by_folder.items()} | {
             PLACEHOLDER: own,
@@ -66,9 +69,11 @@ class Names:
         text = _MARKER.sub(marker, text.replace("<image>", "")).strip()
         if wrong := misspelt(_MARKER.sub("", text), known):
             raise DataError(f"{where}: {wrong}. Expected '<{own}>' or '<{PLACEHOLDER}>'.")
+        # The longest first: a regular expression takes the first alternative that fits.
         bare = "|".join(
             re.escape(word) for word in sorted((PLACEHOLDER, *words), key=len, reverse=True)
         )
+        # Neither a part of a longer word nor a marker, which was made above.
         return re.sub(rf"(?<![\w<-])(?:{bare})(?![\w>-])", f"<{own}>", text, flags=re.IGNORECASE)
 
     def named_in(self, text: str, own: str) -> tuple[str, ...]:

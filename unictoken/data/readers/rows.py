@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from unictoken.core.pictures import PICTURE_ENDINGS
 from unictoken.data.readers.files import expect, shortly
@@ -34,7 +35,7 @@ class Row:
     type: str = ""
 
 
-def rows_in(value, where: str) -> Iterator[Row]:
+def rows_in(value: object, where: str) -> Iterator[Row]:
     """The rows of a file's value, or of a part of it, in any of the released forms.
 
     [{"image", "type", "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}]}, ...]
@@ -75,6 +76,7 @@ def _turns(row: dict, where: str) -> Iterator[Row]:
             " turn."
         )
     for i, turn in enumerate(turns):
+        # Only the other side's role is refused: some files give none, or one of their own.
         if isinstance(turn, dict) and turn.get("from") in (ASKS, ANSWERS)[1 - i % 2]:
             raise DataError(
                 f"{where}.conversations[{i}]: found it from {turn['from']!r}, expected"
@@ -91,7 +93,7 @@ def _turns(row: dict, where: str) -> Iterator[Row]:
         )
 
 
-def _pair(row, where: str, *, image: str) -> Row:
+def _pair(row: Any, where: str, *, image: str) -> Row:
     """A question and its answer, in whatever words their keys are."""
     if isinstance(row, list) and len(row) == 2 and all(isinstance(text, str) for text in row):
         return Row(where=where, image=image, question=row[0], answer=row[1])
@@ -122,7 +124,7 @@ def _first(row: dict, keys: tuple[str, ...], where: str) -> str:
     return _text(row, key, where)
 
 
-def _text(row, key: str, where: str) -> str:
+def _text(row: object, key: str, where: str) -> str:
     if not isinstance(row, dict) or not isinstance(row.get(key), str):
         raise DataError(
             f"{where}: found {shortly(row)}, expected a mapping with a text under '{key}'."
@@ -130,7 +132,7 @@ def _text(row, key: str, where: str) -> str:
     return row[key]
 
 
-def _optional(row, key: str, where: str) -> str:
+def _optional(row: object, key: str, where: str) -> str:
     """A text that may be missing, or null."""
     return _text(row, key, where) if isinstance(row, dict) and row.get(key) is not None else ""
 

@@ -154,7 +154,10 @@ def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exp
     rows = {"in": concept.rows_in, "out": concept.rows_out, "bias": bias}
     data = {
         Path(folder) / f"{kept.stem}{ending}": to_bytes(
-            rows[kind].detach().float().cpu().clone(), concept.marker, ending
+            # A copy: of a view, `torch.save` writes the whole storage that it looks into.
+            rows[kind].detach().float().cpu().clone(),
+            concept.marker,
+            ending,
         )
         for kind, ending in kept.endings.items()
     }

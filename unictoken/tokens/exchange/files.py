@@ -41,6 +41,7 @@ def read_rows(path: Path) -> torch.Tensor:
         raise ConceptError(f"{path}: found {found}; expected plain float32, bfloat16 or float16.")
     if not rows.numel():
         raise ConceptError(f"{path}: found shape {tuple(rows.shape)}, expected (rows, width).")
+    # Again: a tensor with a stride of 0 is small in its file only.
     _check_size(path, 4 * rows.numel())
     if not rows.isfinite().all():
         raise ConceptError(f"{path}: holds values that are not finite. Fetch it again.")
@@ -70,6 +71,7 @@ def _pickled(path: Path) -> torch.Tensor:
             if file.read(4) != b"PK\x03\x04":  # torch would take it for a bare pickle
                 raise zipfile.BadZipFile("does not begin as a zip")
             entries = archive.infolist()
+            # Before anything is unpacked: a small zip may hold gigabytes.
             _check_size(path, sum(entry.file_size for entry in entries))
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"{broken} does not match its checksum")
