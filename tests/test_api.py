@@ -670,3 +670,19 @@ def test_the_notebook_runs_from_any_folder(tmp_path, monkeypatch):
         exec("".join(cell["source"]), names)
     assert (tmp_path / "bo.safetensors").is_file()
     assert all(cell["outputs"] for cell in cells[1:])
+
+
+def test_a_drawing_is_saved_in_a_format_that_is_named_also_first_of_all(tmp_path):
+    asked = f"""
+from PIL import Image
+from unictoken.personalize.drawing import Drawing
+drawing = Drawing.of(Image.new("RGB", (32, 32), "red"), "red")
+for i, (name, kind) in enumerate([("a.png", "PNG"), ("b.png", "png"), ("c.jpg", None)]):
+    print(drawing.save({str(tmp_path)!r} + "/" + name, kind).name)
+drawing.save({str(tmp_path)!r}.encode() + b"/d.png")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, encoding="utf-8", check=True
+    )
+    assert done.stdout.split() == ["a.png", "b.png", "c.jpg"]
+    assert Image.open(tmp_path / "d.png").size == Image.open(tmp_path / "a.png").size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Iterable
 from itertools import count
 from os import PathLike
@@ -55,16 +56,19 @@ class Drawing(Image.Image):
             format: PIL's; None: by the file's ending.
             **params: PIL's, of that format.
         """
-        if not isinstance(fp, str | Path):
+        if not isinstance(fp, str | bytes | PathLike):
             super().save(fp, format, **params)
             return None
-        path = Path(fp).expanduser()
+        path = Path(os.fsdecode(fp)).expanduser()
         if path.is_dir() or not path.suffix:
             path = _free(path)
-        kind = format or Image.registered_extensions().get(path.suffix.lower())
+        # This also fills Image.SAVE, which is empty until PIL has loaded its formats.
+        kind_of_ending = Image.registered_extensions()
+        kind = format.upper() if format else kind_of_ending.get(path.suffix.lower())
         if kind not in Image.SAVE:
             raise UserError(
-                f"{path}: pictures are not saved as '{path.suffix}'. Expected .png or .jpg."
+                f"{path}: pictures are not saved as '{format or path.suffix}'. "
+                "Expected .png or .jpg."
             )
         data = io.BytesIO()
         super().save(data, kind, **params)
