@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
+from unictoken.core.errors import Stopped
 from unictoken.core.text import ConceptError
 from unictoken.learn.checkpoint import CheckpointError
 from unictoken.learn.methods import Kind, Method, Stage, Tokens
 from unictoken.learn.run import METHODS, base_dtype, run
 from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.learn.stop import Stopped
 from unictoken.tokens.tokens import Prompts
 
 TWO_STAGES = Method(

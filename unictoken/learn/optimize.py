@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unictoken.core.config import ConfigError
+from unictoken.core.errors import Stopped
 from unictoken.data.source import Source
 from unictoken.learn.checkpoint import Checkpoint
 from unictoken.learn.concept import Lesson, keep, prepare, signed, starts_of_stages
@@ -20,7 +21,6 @@ from unictoken.learn.methods import Stage
 from unictoken.learn.objective import CrossEntropy, ObjectiveOf
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
-from unictoken.learn.stop import Stopped
 from unictoken.model.base import Base
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens

@@ -6,8 +6,6 @@ import signal
 import threading
 from types import FrameType
 
-from unictoken.core.errors import STOPPED as STOPPED
-from unictoken.core.errors import Stopped as Stopped
 from unictoken.learn import checkpoint
 from unictoken.learn.settings import RunConfig
 from unictoken.tokens import file as concept_file

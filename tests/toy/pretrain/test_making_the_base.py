@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from unictoken.learn.stop import Stopped
+from unictoken.core.errors import Stopped
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.vocab import Vocab
 from unictoken.toy.pretrain import image_tokenizer, language, vocabulary

@@ -17,9 +17,9 @@ from transformers import ChameleonConfig, ChameleonImageProcessorPil, ChameleonP
 
 from unictoken.core.config import one_or_more
 from unictoken.core.disk import write_aside
+from unictoken.core.errors import Stopped
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
-from unictoken.learn.stop import Stopped
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
