@@ -4,14 +4,13 @@ and facts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from unictoken.core.text import a
 from unictoken.toy.world.attributes import ACCESSORIES, BRIGHT_COLOURS, NONE, PLACES
-from unictoken.toy.world.things import Pet, Scene
+from unictoken.toy.world.things import Pet, Scene, choice
 
 WHERE = {
     "beach": "on the beach",
@@ -215,15 +214,12 @@ class Facts:
 
 
 def sample_facts(rng: np.random.Generator) -> Facts:
-    def pick(values: Sequence[str]) -> str:
-        return values[int(rng.integers(len(values)))]
-
     return Facts(
-        hat=pick(HATS),
-        hat_colour=pick(tuple(BRIGHT_COLOURS)),
-        toy=pick(TOYS),
-        food=pick(FOODS),
-        place=pick(PLACES),
+        hat=choice(rng, HATS),
+        hat_colour=choice(rng, tuple(BRIGHT_COLOURS)),
+        toy=choice(rng, TOYS),
+        food=choice(rng, FOODS),
+        place=choice(rng, PLACES),
     )
 
 

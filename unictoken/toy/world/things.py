@@ -94,7 +94,8 @@ def held_out(pet: Pet) -> bool:
     ) % 8 == 0
 
 
-def _choice(rng: np.random.Generator, values: Sequence[str]) -> str:
+def choice(rng: np.random.Generator, values: Sequence[str]) -> str:
+    """One of the values, each as likely."""
     return values[int(rng.integers(len(values)))]
 
 
@@ -109,16 +110,16 @@ def _unnameable(rng: np.random.Generator) -> dict:
 
 def sample_pet(rng: np.random.Generator) -> Pet:
     """A pet with every attribute drawn at random."""
-    pattern, fur = _choice(rng, PATTERNS), _choice(rng, tuple(FUR_SHADES))
-    second = NONE if pattern == "plain" else _choice(rng, [c for c in FUR_SHADES if c != fur])
+    pattern, fur = choice(rng, PATTERNS), choice(rng, tuple(FUR_SHADES))
+    second = NONE if pattern == "plain" else choice(rng, [c for c in FUR_SHADES if c != fur])
     return Pet(
-        species=_choice(rng, SPECIES),
+        species=choice(rng, SPECIES),
         fur=fur,
         second=second,
         pattern=pattern,
-        ears=_choice(rng, EARS),
-        eyes=_choice(rng, tuple(EYE_COLOURS)),
-        collar=NONE if rng.random() < 0.2 else _choice(rng, tuple(BRIGHT_COLOURS)),
+        ears=choice(rng, EARS),
+        eyes=choice(rng, tuple(EYE_COLOURS)),
+        collar=NONE if rng.random() < 0.2 else choice(rng, tuple(BRIGHT_COLOURS)),
         **_unnameable(rng),
     )
 
@@ -152,11 +153,11 @@ def hard_negative(pet: Pet, rng: np.random.Generator) -> Pet:
     changeable = ["fur", "ears", "eyes", "collar"] + (
         ["second", "pattern"] if pet.pattern != "plain" else []
     )
-    name = _choice(rng, changeable)
+    name = choice(rng, changeable)
     taken = {getattr(pet, name), NONE if name == "second" else "plain"}
     if name in ("fur", "second"):
         taken |= {pet.fur, pet.second}
-    value = _choice(rng, [v for v in PET_ATTRIBUTES[name] if v not in taken])
+    value = choice(rng, [v for v in PET_ATTRIBUTES[name] if v not in taken])
     return replace(pet, **_unnameable(rng), **{name: value})
 
 
@@ -171,11 +172,11 @@ def sample_scene(rng: np.random.Generator, *, accessory: bool | None = None) -> 
     """A scene; `accessory` forces one on or off (None: two in three wear one)."""
     worn = rng.random() < 2 / 3 if accessory is None else accessory
     return Scene(
-        place=_choice(rng, PLACES),
+        place=choice(rng, PLACES),
         time=TIMES[int(rng.random() < 0.3)],
-        pose=_choice(rng, POSES),
-        position=_choice(rng, POSITIONS),
-        accessory=_choice(rng, ACCESSORIES) if worn else NONE,
-        accessory_colour=_choice(rng, tuple(BRIGHT_COLOURS)) if worn else NONE,
+        pose=choice(rng, POSES),
+        position=choice(rng, POSITIONS),
+        accessory=choice(rng, ACCESSORIES) if worn else NONE,
+        accessory_colour=choice(rng, tuple(BRIGHT_COLOURS)) if worn else NONE,
         detail=int(rng.integers(2)),
     )
