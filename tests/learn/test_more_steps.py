@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from unictoken.core.config import ConfigError
+from unictoken.core.errors import Stopped
 from unictoken.core.text import ConceptError
 from unictoken.learn.checkpoint import CheckpointError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.resume import identity
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig, source_of
-from unictoken.learn.stop import Stopped
 from unictoken.model.base import Base
 from unictoken.tokens import file as concept_file
 
