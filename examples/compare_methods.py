@@ -29,7 +29,7 @@ def main(
         chats[bo.method] = base.with_concepts(bo)
 
     his = sorted(BO.glob("?.png"))
-    others = sorted((BO / "negative_example").glob("twin_*.png"))[:8]
+    others = sorted((BO / "negative_example").glob("near_duplicate_*.png"))[:8]
     for name, chat in chats.items():
         found, mistaken = (
             [p > 0.5 for p in chat.recognise(pictures, "bo")] for pictures in (his, others)

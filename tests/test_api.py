@@ -192,7 +192,7 @@ def test_a_picture_may_be_a_path_a_pil_image_or_an_array(alone, photos):
         ),
         (lambda chat: chat.draw("<bo>", seed=-1), "seed: found -1"),
         (lambda chat: chat.draw("<bo>", guidance="much"), "guidance: found 'much', expected float"),
-        (lambda chat: chat.draw("<bo>", previews=0), "previews: found 0"),
+        (lambda chat: chat.draw("<bo>", best_of=0), "best_of: found 0"),
         (lambda chat: chat.draw("<bo> and bo>"), "'bo>' has one bracket"),
         (lambda chat: chat.base.with_concepts(), "no concept is given"),
         (lambda chat: chat.base.with_concepts("nowhere"), "nowhere: no such file"),
@@ -412,7 +412,7 @@ def test_what_is_seen_decides_who_is_introduced_where_no_name_is_said(
 
 def test_of_several_a_drawing_without_a_name_is_the_bases_own(base, both):
     own = in_words(base, "rex", "").draw(["a dog in its hat"], LIKELIEST)[0]
-    drawn = both.draw("a dog in its hat", temperature=0, recaption=True, previews=2)
+    drawn = both.draw("a dog in its hat", temperature=0, recaption=True, best_of=2)
     assert drawn.original.tobytes() == own.tobytes()
     assert both.recaption("a dog in its hat") == "a dog in its hat"
 
@@ -446,10 +446,10 @@ def test_its_hat_is_that_of_who_was_named_last(both, monkeypatch):
     assert both.recaption(prompt) == "in the snow <bo> wearing a red hat beside <mia> in a blue cap"
 
 
-def test_of_previews_of_two_the_one_is_kept_that_shows_both(both, monkeypatch):
+def test_of_several_drawings_of_two_the_one_is_kept_that_shows_both(both, monkeypatch):
     seen = {"bo": [0.9, 0.6, 0.9], "mia": [0.1, 0.6, 0.2]}
     monkeypatch.setattr(Conditioning, "recognise", lambda self, ids: seen[self.name])
-    kept = both.draw("<bo> and <mia>", previews=3, seed=2)
+    kept = both.draw("<bo> and <mia>", best_of=3, seed=2)
     assert kept.tobytes() == both.draw("<bo> and <mia>", num_images=3, seed=2)[1].tobytes()
 
 
@@ -606,7 +606,10 @@ def test_a_method_is_a_name_a_file_or_an_object(tmp_path):
         ({"pictures": [5], "class_noun": "dog"}, "picture 0: found int"),
         ({"facts": [5]}, "fact 0: found int"),
         ({"facts": ["<rex> sings."]}, "'<rex>' is not a concept that is loaded"),
-        ({"negatives": {"worst": "."}}, "unknown grade 'worst'; known grades: easy, hard, twin"),
+        (
+            {"negatives": {"worst": "."}},
+            "unknown grade 'worst'; known grades: easy, hard, near_duplicate",
+        ),
         ({"class_noun": "woman"}, "'woman' is a person"),
         ({"steps": 0}, "steps: found 0"),
         ({"steps": "2"}, "steps: found '2', expected a whole number"),

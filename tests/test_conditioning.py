@@ -276,14 +276,14 @@ def test_a_concept_named_as_an_american_colour_keeps_its_name(base, make_concept
     assert named.prompts_to_draw(["<gray> in gray"]) == ["a photo of <gray> in grey."]
 
 
-def test_of_several_previews_the_best_recognised_is_kept(base, bo, monkeypatch):
+def test_of_several_drawings_the_best_recognised_is_kept(base, bo, monkeypatch):
     spoken = with_tokens(base, bo)
     drawn = spoken.draw(["<bo>"] * 3)
     monkeypatch.setattr(type(spoken), "recognise", lambda self, ids: [0.2, 0.9, 0.4])
-    kept = spoken.draw(["<bo>"], previews=3)
+    kept = spoken.draw(["<bo>"], best_of=3)
     assert [p.tobytes() for p in kept] == [drawn[1].tobytes()]
-    with pytest.raises(UserError, match="previews: found 0"):
-        spoken.draw(["<bo>"], previews=0)
+    with pytest.raises(UserError, match="best_of: found 0"):
+        spoken.draw(["<bo>"], best_of=0)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PHOTOS = sorted((ROOT.parent / "shared" / "data" / "photos" / "dog6").glob("*.jpg"))
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-SHORT = ("method.stages.0.steps=2", "strangers.world=12", "prompts=[]")
+SHORT = ("method.stages.0.steps=2", "distractors.world=12", "prompts=[]")
 
 
 @pytest.mark.parametrize("world", ["photographs", "toy"])

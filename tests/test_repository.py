@@ -1,4 +1,4 @@
-"""What a stranger reads and downloads: README's commands and places, and the size of what is in
+"""What a distractor reads and downloads: README's commands and places, and the size of what is in
 git.
 """
 

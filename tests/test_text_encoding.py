@@ -73,7 +73,7 @@ def test_a_run_in_a_locale_without_umlauts_is_read_back(base_folder, toy_folder,
     said = "<tom> mag K\u00e4se und \u732b."
     out, more = (
         tmp_path / "run",
-        ("judge=null", "prompts=[]", "questions=[]", f"concepts={tmp_path}", "strangers.world=5"),
+        ("judge=null", "prompts=[]", "questions=[]", f"concepts={tmp_path}", "distractors.world=5"),
     )
     command = [
         "learn",

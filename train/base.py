@@ -111,7 +111,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
     """Train the transformer; every 5th save watches what it can do on a few held-out pets."""
     work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
     tokenizer = made_tokenizer(settings).to(device)
-    lessons = language.make_lessons(
+    sequences = language.make_sequences(
         settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work
     )
     keep_freed_memory()
@@ -127,7 +127,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
         language.train(
             model,
             settings.language,
-            lessons,
+            sequences,
             seed=settings.seed,
             device=device,
             progress=work / "language.safetensors",

@@ -84,7 +84,7 @@ def learn(
         class_noun: Its ordinary kind: dog, mug. None: as the folder's info.json says.
         facts: Sentences about `<name>` that no picture shows.
         negatives: Pictures of others, beside those in the folder: given as `pictures` are, or by
-            grade, {'easy': ..., 'hard': ..., 'twin': ...}.
+            grade, {'easy': ..., 'hard': ..., 'near_duplicate': ...}.
         consent: Of a person: they agreed to be learned.
         method: The name of one that ships ('joint', 'unictokens', 'yochameleon', 'yollava'), a YAML
             file, or a `Method`.

@@ -36,7 +36,7 @@ from unictoken.model.sampling import (
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import ConceptTokens, Prompts
 
-MOST_PREVIEWS = 1000  # of one picture
+MOST_BEST_OF = 1000  # of one picture
 ANSWERED_AT_ONCE = 16  # pictures
 SURE = 0.5  # an answer is known where the model finds it likelier than all others together
 Answer = TypeVar("Answer")
@@ -153,7 +153,7 @@ class Conditioning:
         how: Draw | None = None,
         *,
         recaption: bool = False,
-        previews: int = 1,
+        best_of: int = 1,
     ) -> list[Image.Image]:
         """A picture for each prompt, such as '<bo> wearing a hat'.
 
@@ -166,15 +166,15 @@ class Conditioning:
             prompts: Texts that may name the concept.
             how: Temperature, guidance, seed and so on; None: the usual ones.
             recaption: Ask the model first.
-            previews: Draw so many for each picture and keep the best.
+            best_of: Draw so many for each picture and keep the best.
         """
-        within("previews", previews, 1, MOST_PREVIEWS)
+        within("best_of", best_of, 1, MOST_BEST_OF)
         texts = self.prompts_to_draw(prompts, recaption=recaption)
         # Those of one prompt stand next to each other, as `view` and `unflatten` take them.
-        ids_NK = self.draw_ids([text for text in texts for _ in range(previews)], how)
-        if previews > 1:
-            likeness = torch.tensor(self.recognise(ids_NK)).view(-1, previews)
-            ids_NK = ids_NK.unflatten(0, (-1, previews))[
+        ids_NK = self.draw_ids([text for text in texts for _ in range(best_of)], how)
+        if best_of > 1:
+            likeness = torch.tensor(self.recognise(ids_NK)).view(-1, best_of)
+            ids_NK = ids_NK.unflatten(0, (-1, best_of))[
                 torch.arange(len(texts)), likeness.argmax(1)
             ]
         return self.base.decode(ids_NK)

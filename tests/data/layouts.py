@@ -64,13 +64,13 @@ def unifybench(root: Path) -> Path:
                 }
             ],
         )
-        strangers = [
+        distractors = [
             {
                 "image": "random_images/2.png",
                 "conversations": turns(f"Is <{name}> here?", f"No, <{name}> is not."),
             }
         ]
-        write(train / "random_recognitions.json", strangers)
+        write(train / "random_recognitions.json", distractors)
         asked = {
             "image": "black_512x512.png",
             "type": "text_only",
@@ -138,12 +138,12 @@ def yollava_negatives(root: Path) -> None:
             ]
         },
     )
-    strangers = {
+    distractors = {
         "negative_example/11.png": [
             {"Human": "Is <bo> here?", "AI": "I have looked, and <bo> is not."}
         ]
     }
-    write(bo / "recognition_negative-laion.json", strangers)
+    write(bo / "recognition_negative-laion.json", distractors)
     write(
         bo / "text-only-conversation.json",
         {"./data/train/bo/0.png": [{"Human": "What color is <bo>?", "AI": "<bo> is red."}]},

@@ -156,11 +156,11 @@ def test_recognition_is_asked_of_every_concepts_test_pictures(root):
 
 
 def test_a_recognition_list_is_taken_instead_where_there_is_one(root):
-    draw(root / "concept/test/bo/negative_example/twin_3.png")
+    draw(root / "concept/test/bo/negative_example/near_duplicate_3.png")
     rows = [
         {"image": "0.png", "type": "rec", "conversations": turns("Is <bo> here?", "Yes")},
         {
-            "image": "negative_example/twin_3.png",
+            "image": "negative_example/near_duplicate_3.png",
             "type": "rec",
             "conversations": turns("Is <bo> here?", "No."),
         },
@@ -169,7 +169,7 @@ def test_a_recognition_list_is_taken_instead_where_there_is_one(root):
     asked = read(root).concepts["bo"].select("recognise", split="test")
     assert [(names(r.pictures)[0], r.answer, r.grade) for r in asked] == [
         ("bo/0.png", "yes", None),
-        ("negative_example/twin_3.png", "no", "twin"),
+        ("negative_example/near_duplicate_3.png", "no", "near_duplicate"),
     ]
 
 
@@ -183,15 +183,15 @@ def test_a_no_about_an_own_picture_is_left_out_and_counted(root):
     )
 
 
-@pytest.mark.parametrize("stranger", ["negative_example/7.png", "random_images/0.png"])
-def test_a_yes_about_a_stranger_is_left_out_and_counted(root, stranger):
+@pytest.mark.parametrize("distractor", ["negative_example/7.png", "random_images/0.png"])
+def test_a_yes_about_a_stranger_is_left_out_and_counted(root, distractor):
     write(
         root / "concept/train/bo/positive_recognitions.json",
-        [{"image": stranger, "conversations": turns("Is <bo> here?", "Yes.")}],
+        [{"image": distractor, "conversations": turns("Is <bo> here?", "Yes.")}],
     )
     dataset = read(root)
     assert [r.answer for r in dataset.concepts["bo"].select("recognise", split="train")] == ["no"]
-    folder = stranger.split("/")[0]
+    folder = distractor.split("/")[0]
     assert len(dataset.notes) == 1 and dataset.notes[0].endswith(
         f"says 'yes' of pictures in {folder}/: 1 rows left out."
     )

@@ -45,7 +45,7 @@ def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
     assert {grade: len(found) for grade, found in source.negatives.items()} == {
         "easy": 24,
         "hard": 24,
-        "twin": 24,
+        "near_duplicate": 24,
     }
 
 
@@ -84,13 +84,13 @@ def test_what_is_said_wins_over_the_folder(folder):
 
 def test_negatives_are_graded_by_their_names(folder):
     (folder / "negative_example").mkdir()
-    for name in ("easy_0.png", "twin-3.jpg", "somebody.png"):
+    for name in ("easy_0.png", "near_duplicate-3.jpg", "somebody.png"):
         Image.new("RGB", (16, 16)).save(folder / "negative_example" / name)
     negatives = read_source(folder, name="bo", class_noun="dog").negatives
     assert {grade: len(found) for grade, found in negatives.items()} == {
         "easy": 1,
         "hard": 1,
-        "twin": 1,
+        "near_duplicate": 1,
     }
 
 

@@ -9,14 +9,14 @@ def checkpoint(step: int) -> Checkpoint:
         step,
         1000,
         "run",
-        {"rows": torch.full((2, 3, 4), float(step)), "moves": torch.tensor([True, False])},
+        {"rows": torch.full((2, 3, 4), float(step)), "trainable": torch.tensor([True, False])},
     )
 
 
 def test_a_checkpoint_comes_back(tmp_path):
     loaded = load(save(checkpoint(7), tmp_path), "run")
     assert loaded.step == 7 and torch.equal(loaded.tensors["rows"], checkpoint(7).tensors["rows"])
-    assert loaded.tensors["moves"].tolist() == [1, 0]
+    assert loaded.tensors["trainable"].tolist() == [1, 0]
 
 
 def test_the_newest_two_are_kept(tmp_path):

@@ -10,7 +10,7 @@ from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
 from unictoken.learn.concept import CAPTIONED, prepare
 from unictoken.learn.examples import Examples, named_rows, tasks_of_batch
-from unictoken.learn.methods import TASKS, Method, SoftPositives, Stage, Strangers, Tokens
+from unictoken.learn.methods import TASKS, Distractors, Method, SoftPositives, Stage, Tokens
 from unictoken.tokens.tokens import Prompts
 
 
@@ -23,7 +23,7 @@ def method(short_method) -> Method:
 
 
 @pytest.fixture(scope="module")
-def lesson(base, toy, method):
+def prepared(base, toy, method):
     return prepare(base, toy.source, method, seed=0)
 
 
@@ -65,15 +65,15 @@ def test_a_task_without_a_share_is_never_asked(rng):
     assert set(tasks_of_batch({"recognise": 1, "generate": 0}, 50, rng)) == {"recognise"}
 
 
-def test_of_others_is_said_what_the_base_says_without_the_concept(base, lesson, rng):
+def test_of_others_is_said_what_the_base_says_without_the_concept(base, prepared, rng):
     others = {
-        tuple(row) for ids_NK in lesson.material.negatives.values() for row in ids_NK.tolist()
+        tuple(row) for ids_NK in prepared.material.negatives.values() for row in ids_NK.tolist()
     }
-    said = {tuple(picture.tolist()): text for text, picture in lesson.material.captions_of_others}
+    said = {tuple(picture.tolist()): text for text, picture in prepared.material.captions_of_others}
     assert len(said) == 3 * CAPTIONED and set(said) <= others
-    name = lesson.examples.slots["{name}"][0]
+    name = prepared.examples.slots["{name}"][0]
     for _ in range(10):
-        example = lesson.examples.make("caption_others", rng)
+        example = prepared.examples.make("caption_others", rng)
         picture = next(p for p in said if ",".join(map(str, p)) in ",".join(map(str, example.ids)))
         assert answered(example) == [
             *base.vocab.encode(said[picture]),
@@ -87,21 +87,21 @@ def test_captions_of_others_need_others(base, toy, short_method):
     with pytest.raises(
         SourceError, match="'caption_others' needs pictures of others, and there are none"
     ):
-        prepare(base, alone, method, seed=0, strangers=Strangers(world=0, drawn=0))
+        prepare(base, alone, method, seed=0, distractors=Distractors(world=0, drawn=0))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_an_example_is_a_function_of_its_seed(lesson, task):
-    first, again = (lesson.examples.make(task, np.random.default_rng(3)) for _ in range(2))
+def test_an_example_is_a_function_of_its_seed(prepared, task):
+    first, again = (prepared.examples.make(task, np.random.default_rng(3)) for _ in range(2))
     assert first == again and len(first.ids) == len(first.labels)
     assert all(label in (IGNORE, i) for i, label in zip(first.ids, first.labels, strict=True))
 
 
-def test_recognition_asks_about_the_concepts_pictures_and_others_alike(base, lesson, rng):
-    own = {tuple(row) for row in lesson.material.pictures_NK.tolist()}
+def test_recognition_asks_about_the_concepts_pictures_and_others_alike(base, prepared, rng):
+    own = {tuple(row) for row in prepared.material.pictures_NK.tolist()}
     seen = Counter()
     for _ in range(60):
-        example = lesson.examples.make("recognise", rng)
+        example = prepared.examples.make("recognise", rng)
         shown = tuple(example.ids[2:66]) in own
         assert answered(example) == [
             *base.vocab.encode("yes" if shown else "no"),
@@ -111,50 +111,54 @@ def test_recognition_asks_about_the_concepts_pictures_and_others_alike(base, les
     assert min(seen.values()) > 15
 
 
-def test_without_negatives_the_answer_is_always_yes(base, lesson, short_method, rng):
+def test_without_negatives_the_answer_is_always_yes(base, prepared, short_method, rng):
     alone = Examples(
         base.vocab,
         short_method,
-        dataclasses.replace(lesson.material, negatives={}),
-        lesson.examples.slots,
+        dataclasses.replace(prepared.material, negatives={}),
+        prepared.examples.slots,
     )
     assert {base.vocab.decode(answered(alone.make("recognise", rng))) for _ in range(30)} == {"yes"}
 
 
-def test_negatives_come_in_the_shares_of_their_grades(base, lesson, rng):
-    only_twins = dataclasses.replace(lesson.examples.method, negatives={"twin": 1.0})
-    examples = Examples(base.vocab, only_twins, lesson.material, lesson.examples.slots)
-    assert {examples._grade(rng) for _ in range(50)} == {"twin"}
+def test_negatives_come_in_the_shares_of_their_grades(base, prepared, rng):
+    only_near_duplicates = dataclasses.replace(
+        prepared.examples.method, negatives={"near_duplicate": 1.0}
+    )
+    examples = Examples(
+        base.vocab, only_near_duplicates, prepared.material, prepared.examples.slots
+    )
+    assert {examples._grade(rng) for _ in range(50)} == {"near_duplicate"}
 
 
-def test_a_drawing_is_asked_for_and_learned_whole(base, lesson, rng):
-    example = lesson.examples.make("generate", rng)
-    own = lesson.material.pictures_NK.tolist()
+def test_a_drawing_is_asked_for_and_learned_whole(base, prepared, rng):
+    example = prepared.examples.make("generate", rng)
+    own = prepared.material.pictures_NK.tolist()
     assert answered(example) in [[*base.vocab.picture(ids), base.vocab.end_turn] for ids in own]
-    assert lesson.examples.slots["{name}"][0] in example.ids
+    assert prepared.examples.slots["{name}"][0] in example.ids
 
 
-def test_questions_and_captions_are_answered_as_the_base_answered(base, lesson, rng):
-    observed = lesson.material.observations
+def test_questions_and_captions_are_answered_as_the_base_answered(base, prepared, rng):
+    observed = prepared.material.observations
     true = {
         *observed.concept.values(),
         *(answer for scene in observed.scenes for answer in scene.values()),
     }
     for _ in range(20):
-        assert base.vocab.decode(answered(lesson.examples.make("vqa", rng))) in {
+        assert base.vocab.decode(answered(prepared.examples.make("vqa", rng))) in {
             base.vocab.decode(base.vocab.encode(t)) for t in true
         }
 
 
-def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, lesson, toy, rng):
-    made = [lesson.examples.make("text_qa", rng) for _ in range(60)]
+def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, prepared, toy, rng):
+    made = [prepared.examples.make("text_qa", rng) for _ in range(60)]
     assert not any(base.vocab.begin_image in example.ids for example in made)
     said = {base.vocab.decode(answered(example)) for example in made}
     assert {answer for _, answer in toy.source.questions} <= said
     assert (
         sum(
             all(
-                base.vocab.decode(base.vocab.encode(fact, lesson.examples.slots)) in answer
+                base.vocab.decode(base.vocab.encode(fact, prepared.examples.slots)) in answer
                 for fact in toy.source.facts
             )
             for answer in said
@@ -163,11 +167,11 @@ def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, lesson,
     )
 
 
-def test_the_owners_answers_about_a_picture_are_learned_beside_that_picture(base, lesson, rng):
+def test_the_owners_answers_about_a_picture_are_learned_beside_that_picture(base, prepared, rng):
     own = dataclasses.replace(
-        lesson.material, about_pictures=((1, "what is {name} doing?", "sitting"),)
+        prepared.material, about_pictures=((1, "what is {name} doing?", "sitting"),)
     )
-    examples = Examples(base.vocab, lesson.examples.method, own, lesson.examples.slots)
+    examples = Examples(base.vocab, prepared.examples.method, own, prepared.examples.slots)
     made = [examples.make("vqa", rng) for _ in range(60)]
     picture = base.vocab.picture(own.pictures_NK[1])
     owners = [
@@ -179,9 +183,9 @@ def test_the_owners_answers_about_a_picture_are_learned_beside_that_picture(base
     assert all(base.vocab.decode(e.ids).count("doing") == 1 for e in owners)
 
 
-def test_every_question_begins_with_the_introduction(lesson, rng):
-    introduction = lesson.examples.say("{name} is {shared}.")
-    assert lesson.examples.make("text_qa", rng).ids[1 : 1 + len(introduction)] == introduction
+def test_every_question_begins_with_the_introduction(prepared, rng):
+    introduction = prepared.examples.say("{name} is {shared}.")
+    assert prepared.examples.make("text_qa", rng).ids[1 : 1 + len(introduction)] == introduction
 
 
 def test_answers_can_begin_with_the_tokens_of_their_task(base, toy, rng):
@@ -194,12 +198,13 @@ def test_answers_can_begin_with_the_tokens_of_their_task(base, toy, rng):
             generation_answer="{generation}",
         ),
     )
-    lesson = prepare(base, toy.source, method, seed=0)
+    prepared = prepare(base, toy.source, method, seed=0)
     assert (
-        answered(lesson.examples.make("vqa", rng))[:3] == lesson.examples.slots["{understanding}"]
+        answered(prepared.examples.make("vqa", rng))[:3]
+        == prepared.examples.slots["{understanding}"]
     )
-    assert answered(lesson.examples.make("generate", rng))[:3] == [
-        *lesson.examples.slots["{generation}"],
+    assert answered(prepared.examples.make("generate", rng))[:3] == [
+        *prepared.examples.slots["{generation}"],
         base.vocab.begin_image,
     ]
 
@@ -210,18 +215,18 @@ def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, t
         prompts=Prompts(understanding="{name}", generation="{name} is {generation}."),
         soft_positives=SoftPositives(groups=3, share=1.0),
     )
-    lesson = prepare(
+    prepared = prepare(
         base,
         dataclasses.replace(toy.source, negatives={}),
         method,
         seed=0,
-        strangers=Strangers(world=40),
+        distractors=Distractors(world=40),
     )
-    alike = lesson.material.look_alikes_MK.tolist()
+    alike = prepared.material.look_alikes_MK.tolist()
     assert len(alike) == 30
-    tokens = set(lesson.examples.slots["{generation}"])
+    tokens = set(prepared.examples.slots["{generation}"])
     for _ in range(30):
-        example = lesson.examples.make("generate", rng)
+        example = prepared.examples.make("generate", rng)
         group = alike.index(answered(example)[1:65]) // 10
         assert sum(i in tokens for i in example.ids) == 3 - group
 
@@ -240,8 +245,8 @@ def test_rows_know_their_roles():
     [
         ({"tasks": {"sing": 1.0}}, "unknown task 'sing'"),
         ({"tasks": {"vqa": -1.0}}, "the share of 'vqa': found -1.0, expected 0 or more"),
-        ({"tasks": {"vqa": 0.0}}, "every task's share is 0"),
-        ({"moves": ("head",)}, "unknown role 'head'"),
+        ({"tasks": {"vqa": 0.0}}, "every task's weight is 0"),
+        ({"trainable": ("head",)}, "unknown role 'head'"),
         ({"steps": -1}, "expected 0 or more"),
         ({"batch": 0}, "batch: found 0, expected 1 to"),
         ({"lr": 0.0}, "lr: found 0.0, expected above 0"),

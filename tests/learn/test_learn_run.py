@@ -21,12 +21,12 @@ TWO_STAGES = Method(
     tokens=Tokens(shared=2, generation=2),
     prompts=Prompts(generation="{name} is {shared}{generation}."),
     stages=(
-        Stage(name="first", steps=3, batch=3, moves=("name", "shared")),
+        Stage(name="first", steps=3, batch=3, trainable=("name", "shared")),
         Stage(
             name="second",
             steps=3,
             batch=3,
-            moves=("generation",),
+            trainable=("generation",),
             tasks={"generate": 1},
             weight_decay=0.01,
         ),
@@ -37,14 +37,14 @@ STARTED_ANEW = Method(
     tokens=Tokens(shared=2, understanding=2),
     prompts=Prompts(understanding="{name} is {shared}{understanding}."),
     stages=(
-        Stage(name="first", steps=3, batch=3, moves=("name", "shared")),
+        Stage(name="first", steps=3, batch=3, trainable=("name", "shared")),
         Stage(
             name="second",
             steps=3,
             batch=3,
-            moves=("understanding",),
+            trainable=("understanding",),
             tasks={"vqa": 1},
-            starts={"understanding": "drawn"},
+            reinit={"understanding": "drawn"},
         ),
     ),
 )

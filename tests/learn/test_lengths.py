@@ -118,8 +118,8 @@ def test_facts_that_are_together_too_long_are_told_in_parts_in_their_order():
 
 def test_no_answer_about_many_facts_is_longer_than_can_be_said(base, prepared):
     facts = tuple(f"{{name}} likes the number {n} and the red ball." for n in range(40))
-    lesson = prepared(facts=facts, questions=())
-    asked = lesson.material.questions
+    prepared = prepared(facts=facts, questions=())
+    asked = prepared.material.questions
     assert len({question for question, _ in asked}) == len(asked) > 1
     assert " ".join(answer for _, answer in asked) == " ".join(facts)
-    assert all(len(lesson.examples.say(answer)) <= ANSWER_IDS for _, answer in asked)
+    assert all(len(prepared.examples.say(answer)) <= ANSWER_IDS for _, answer in asked)

@@ -19,7 +19,7 @@ from unictoken.learn.settings import ConceptConfig, RunConfig, source_of
 from unictoken.model.base import Base
 from unictoken.tokens import file as concept_file
 
-STAGE = Stage(steps=4, batch=3, final_lr=1.0)
+STAGE = Stage(steps=4, batch=3, final_lr_ratio=1.0)
 ONE = Method(tokens=Tokens(shared=2), stages=(STAGE,))
 TWO = dataclasses.replace(ONE, stages=(dataclasses.replace(STAGE, name="first", steps=2), STAGE))
 IDLE = dataclasses.replace(ONE, stages=(STAGE, dataclasses.replace(STAGE, name="idle", steps=0)))
@@ -69,7 +69,7 @@ def test_a_finished_run_goes_on_to_more_steps_as_one_run_would_have(base, settin
 def test_from_there_on_the_rate_follows_the_new_schedule(base, settings):
     falling = of(
         settings,
-        dataclasses.replace(ONE, stages=(dataclasses.replace(STAGE, final_lr=0.0, lr=1.0),)),
+        dataclasses.replace(ONE, stages=(dataclasses.replace(STAGE, final_lr_ratio=0.0, lr=1.0),)),
     )
     rates = []
     for steps in (4, 7):

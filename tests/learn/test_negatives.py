@@ -5,8 +5,8 @@ import pytest
 
 from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
-from unictoken.learn.methods import Method, SoftPositives, Stage, Strangers, Tokens
-from unictoken.learn.negatives import by_likeness, drawn_strangers, gather
+from unictoken.learn.methods import Distractors, Method, SoftPositives, Stage, Tokens
+from unictoken.learn.negatives import by_likeness, drawn_distractors, gather
 from unictoken.model.base import Base, BaseError
 from unictoken.model.encoders import BaseEncoder
 from unictoken.model.profile import Profile
@@ -29,28 +29,30 @@ def counts(others) -> dict[str, int]:
 
 
 def test_the_owners_negatives_come_first(base, toy, short_method):
-    others = gather(base, toy.source, short_method, Strangers(world=20), seed=0)
-    assert counts(others) == {"easy": 24, "hard": 24, "twin": 24} and others.alike is None
+    others = gather(base, toy.source, short_method, Distractors(world=20), seed=0)
+    assert counts(others) == {"easy": 24, "hard": 24, "near_duplicate": 24} and others.alike is None
 
 
 def test_strangers_of_the_world_are_graded_by_likeness(base, alone, short_method):
-    assert counts(gather(base, alone, short_method, Strangers(world=20), seed=0)) == {
+    assert counts(gather(base, alone, short_method, Distractors(world=20), seed=0)) == {
         "hard": 3,
         "easy": 17,
     }
 
 
 def test_a_grade_without_pictures_is_left_out(base, alone, short_method):
-    assert list(gather(base, alone, short_method, Strangers(world=1), seed=0).by_grade) == ["hard"]
+    assert list(gather(base, alone, short_method, Distractors(world=1), seed=0).by_grade) == [
+        "hard"
+    ]
 
 
 def test_the_base_can_draw_strangers_itself(base, alone, short_method):
-    assert counts(gather(base, alone, short_method, Strangers(world=0, drawn=4), seed=0)) == {
+    assert counts(gather(base, alone, short_method, Distractors(world=0, drawn=4), seed=0)) == {
         "hard": 1,
         "easy": 3,
     }
     first, again, other = (
-        [p.tobytes() for p in drawn_strangers(base, "dog", 2, seed)] for seed in (0, 0, 1)
+        [p.tobytes() for p in drawn_distractors(base, "dog", 2, seed)] for seed in (0, 0, 1)
     )
     assert first == again != other
 
@@ -58,7 +60,7 @@ def test_the_base_can_draw_strangers_itself(base, alone, short_method):
 def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):
     blind = Base(model, tokenizer, "no-decoder", can_draw=False)
     with pytest.raises(BaseError, match="no decoder"):
-        gather(blind, alone, short_method, Strangers(world=0, drawn=4), seed=0)
+        gather(blind, alone, short_method, Distractors(world=0, drawn=4), seed=0)
 
 
 def test_recognition_is_not_learned_without_anybody_to_tell_apart(base, alone, short_method):
@@ -68,34 +70,40 @@ def test_recognition_is_not_learned_without_anybody_to_tell_apart(base, alone, s
             "no negatives, so that recognition would learn to say yes to everything. Put pictures"
         ),
     ):
-        gather(base, alone, short_method, Strangers(world=0), seed=0)
+        gather(base, alone, short_method, Distractors(world=0), seed=0)
     drawing = Method(tokens=Tokens(shared=4), stages=(Stage(tasks={"generate": 1}),))
-    assert counts(gather(base, alone, drawing, Strangers(world=0), seed=0)) == {}
+    assert counts(gather(base, alone, drawing, Distractors(world=0), seed=0)) == {}
 
 
-def test_soft_positives_are_the_owners_hard_negatives_or_the_most_alike_strangers(
+def test_soft_positives_are_the_owners_hard_negatives_or_the_most_alike_distractors(
     base, toy, alone, soft
 ):
     # three groups of ten
-    assert [len(gather(base, alone, soft, Strangers(world=n), seed=0).alike) for n in (20, 40)] == [
+    assert [
+        len(gather(base, alone, soft, Distractors(world=n), seed=0).alike) for n in (20, 40)
+    ] == [
         20,
         30,
     ]
     two_groups = dataclasses.replace(soft, soft_positives=SoftPositives(groups=2))
-    own = gather(base, toy.source, two_groups, Strangers(world=20), seed=0)
+    own = gather(base, toy.source, two_groups, Distractors(world=20), seed=0)
     assert len(own.alike) == 24 and {tuple(i) for i in own.alike.tolist()} == {
         tuple(i) for i in own.by_grade["hard"].tolist()
     }
     with pytest.raises(SourceError, match="soft positives need look-alikes"):
-        gather(base, alone, soft, Strangers(world=0), seed=0)
+        gather(base, alone, soft, Distractors(world=0), seed=0)
 
 
 def test_strangers_join_the_owners_hard_negatives_where_these_are_few_for_the_groups(
     base, toy, soft
 ):
     # three groups of ten, and 24
-    others = gather(base, toy.source, soft, Strangers(world=20), seed=0)
-    assert len(others.alike) == 30 and counts(others) == {"easy": 24, "hard": 24, "twin": 24}
+    others = gather(base, toy.source, soft, Distractors(world=20), seed=0)
+    assert len(others.alike) == 30 and counts(others) == {
+        "easy": 24,
+        "hard": 24,
+        "near_duplicate": 24,
+    }
     assert {tuple(i) for i in others.by_grade["hard"].tolist()} < {
         tuple(i) for i in others.alike.tolist()
     }
@@ -120,13 +128,16 @@ def test_likeness_is_the_cosine_with_the_mean_of_the_pictures():
 
 
 def test_fewer_than_none_are_refused():
-    with pytest.raises(ConfigError, match="strangers: world: found -1"):
-        Strangers(world=-1)
+    with pytest.raises(ConfigError, match="distractors: world: found -1"):
+        Distractors(world=-1)
 
 
 def test_a_base_of_photographs_is_given_no_pixel_art(base, alone, short_method, monkeypatch):
     monkeypatch.setattr("unictoken.toy.hook.distractors", 10)
-    assert counts(gather(base, alone, short_method, Strangers(), seed=0)) == {"hard": 1, "easy": 9}
+    assert counts(gather(base, alone, short_method, Distractors(), seed=0)) == {
+        "hard": 1,
+        "easy": 9,
+    }
     monkeypatch.setattr(base, "profile", Profile())
     with pytest.raises(SourceError, match="no negatives"):
-        gather(base, alone, short_method, Strangers(), seed=0)
+        gather(base, alone, short_method, Distractors(), seed=0)

@@ -8,23 +8,23 @@ from unictoken.learn.picture_cache import PictureCache
 
 
 @pytest.fixture
-def lesson(base, toy, short_method):
+def prepared(base, toy, short_method):
     return prepare(base, toy.source, short_method, seed=0)
 
 
-def loss_and_gradient(lesson, step: int) -> tuple[float, torch.Tensor]:
-    batch = batch_of(lesson.examples, Stage(batch=8), 0, step, slice(None))
-    lesson.learner.rows.grad = None
-    loss = lesson.learner(batch.ids_BT, batch.labels_BT, batch.weights_B)
+def loss_and_gradient(prepared, step: int) -> tuple[float, torch.Tensor]:
+    batch = batch_of(prepared.examples, Stage(batch=8), 0, step, slice(None))
+    prepared.learner.rows.grad = None
+    loss = prepared.learner(batch.ids_BT, batch.labels_BT, batch.weights_B)
     loss.backward()
-    return loss.item(), lesson.learner.rows.grad.clone()
+    return loss.item(), prepared.learner.rows.grad.clone()
 
 
-def test_pictures_that_were_read_once_give_the_same_loss_and_gradient(lesson):
-    kept = [loss_and_gradient(lesson, step) for step in range(3)]
-    assert lesson.learner.picture_cache.kept
-    lesson.learner.picture_cache = None
-    whole = [loss_and_gradient(lesson, step) for step in range(3)]
+def test_pictures_that_were_read_once_give_the_same_loss_and_gradient(prepared):
+    kept = [loss_and_gradient(prepared, step) for step in range(3)]
+    assert prepared.learner.picture_cache.kept
+    prepared.learner.picture_cache = None
+    whole = [loss_and_gradient(prepared, step) for step in range(3)]
     for (loss, gradient), (expected, expected_gradient) in zip(kept, whole, strict=True):
         assert loss == pytest.approx(expected, rel=1e-5)
         assert torch.allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-7)
@@ -62,7 +62,7 @@ def test_the_picture_that_was_not_used_longest_is_forgotten_first(base, toy):
     )
 
 
-def test_learning_drawings_reads_whole_examples(lesson):
-    batch = batch_of(lesson.examples, Stage(batch=4, tasks={"generate": 1}), 0, 0, slice(None))
-    lesson.learner(batch.ids_BT, batch.labels_BT, batch.weights_B)
-    assert not lesson.learner.picture_cache.kept
+def test_learning_drawings_reads_whole_examples(prepared):
+    batch = batch_of(prepared.examples, Stage(batch=4, tasks={"generate": 1}), 0, 0, slice(None))
+    prepared.learner(batch.ids_BT, batch.labels_BT, batch.weights_B)
+    assert not prepared.learner.picture_cache.kept

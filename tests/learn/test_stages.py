@@ -14,12 +14,12 @@ IN_TURNS = Method(
     tokens=Tokens(shared=2, generation=3),
     prompts=Prompts(generation="{name} is {shared}{generation}."),
     stages=(
-        Stage(name="first", steps=2, batch=3, moves=("name", "shared"), weight_decay=0.1),
+        Stage(name="first", steps=2, batch=3, trainable=("name", "shared"), weight_decay=0.1),
         Stage(
             name="second",
             steps=2,
             batch=3,
-            moves=("generation",),
+            trainable=("generation",),
             weight_decay=0.1,
             tasks={"generate": 1.0},
         ),
@@ -28,51 +28,52 @@ IN_TURNS = Method(
 
 
 @pytest.fixture
-def lesson(base, toy, short_method):
+def prepared(base, toy, short_method):
     return prepare(base, toy.source, short_method, seed=0)
 
 
-def test_a_batch_is_a_function_of_seed_and_step(lesson, short_method):
+def test_a_batch_is_a_function_of_seed_and_step(prepared, short_method):
     stage = short_method.stages[0]
 
     def ids(seed: int, step: int) -> list:
-        return batch_of(lesson.examples, stage, seed, step, slice(None)).ids_BT.tolist()
+        return batch_of(prepared.examples, stage, seed, step, slice(None)).ids_BT.tolist()
 
     assert ids(1, 2) == ids(1, 2)
     assert len({str(ids(*at)) for at in ((1, 2), (1, 3), (2, 2))}) == 3
 
 
-def test_shares_of_a_batch_make_the_whole_batch(lesson, short_method):
+def test_shares_of_a_batch_make_the_whole_batch(prepared, short_method):
     stage = short_method.stages[0]
     whole, halves = (
-        batch_of(lesson.examples, stage, 0, 5, share) for share in (slice(None), slice(1, None, 2))
+        batch_of(prepared.examples, stage, 0, 5, share)
+        for share in (slice(None), slice(1, None, 2))
     )
     length = halves.ids_BT.shape[1]
     assert torch.equal(whole.ids_BT[1::2, :length], halves.ids_BT)
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_the_loss_of_a_batch_is_the_mean_over_its_shares(lesson, count):
+def test_the_loss_of_a_batch_is_the_mean_over_its_shares(prepared, count):
     stage = Stage(batch=8, generation_weight=0.3)
     whole, *shares = (
-        lesson.learner(batch.ids_BT, batch.labels_BT, batch.weights_B).item()
+        prepared.learner(batch.ids_BT, batch.labels_BT, batch.weights_B).item()
         for batch in (
-            batch_of(lesson.examples, stage, 0, 0, share)
+            batch_of(prepared.examples, stage, 0, 0, share)
             for share in (slice(None), *(slice(rank, None, count) for rank in range(count)))
         )
     )
     assert sum(shares) / count == pytest.approx(whole, rel=1e-5)
 
 
-def test_an_example_counts_once_however_long_it_is(lesson, base):
+def test_an_example_counts_once_however_long_it_is(prepared, base):
     """By hand: the mean over examples of the mean over their labelled positions."""
-    batch = batch_of(lesson.examples, Stage(batch=4), 0, 1, slice(None))
+    batch = batch_of(prepared.examples, Stage(batch=4), 0, 1, slice(None))
     weights = torch.tensor([1.0, 2.0, 0.0, 0.5])
     by_hand = []
     for ids, labels in zip(batch.ids_BT, batch.labels_BT, strict=True):
-        rows_in, rows_out = lesson.learner.current()
+        rows_in, rows_out = prepared.learner.current()
         embeds = base.embed(ids[None]).clone()
-        concept_ids = lesson.learner.id_of_row
+        concept_ids = prepared.learner.id_of_row
         for i, concept_id in enumerate(concept_ids):
             embeds[0, ids == concept_id] = rows_in[i].detach()
         logits = base.logits(base.hidden(embeds))[0]
@@ -81,16 +82,16 @@ def test_an_example_counts_once_however_long_it_is(lesson, base):
             torch.nn.functional.cross_entropy(logits[:-1], labels[1:], ignore_index=IGNORE)
         )
     expected = (torch.stack(by_hand) * weights).mean()
-    assert lesson.learner(batch.ids_BT, batch.labels_BT, weights).item() == pytest.approx(
+    assert prepared.learner(batch.ids_BT, batch.labels_BT, weights).item() == pytest.approx(
         expected.item(), rel=1e-5
     )
 
 
-def test_an_example_that_names_no_concept_has_the_bases_own_loss(lesson, base):
+def test_an_example_that_names_no_concept_has_the_bases_own_loss(prepared, base):
     ids = torch.tensor([[base.vocab.bos, *base.vocab.encode("a photo of a dog on the beach.")]])
     logits = base.logits(base.hidden(base.embed(ids)))[0, :-1]
     expected = torch.nn.functional.cross_entropy(logits, ids[0, 1:])
-    assert lesson.learner(ids, ids, torch.ones(1)).item() == pytest.approx(
+    assert prepared.learner(ids, ids, torch.ones(1)).item() == pytest.approx(
         expected.item(), rel=1e-6
     )
 
@@ -141,29 +142,29 @@ def test_learning_lowers_the_loss(base, toy):
     assert len(losses) == 25 and sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
-def test_only_the_concepts_rows_are_trained(lesson):
-    assert [name for name, p in lesson.learner.named_parameters() if p.requires_grad] == ["rows"]
+def test_only_the_concepts_rows_are_trained(prepared):
+    assert [name for name, p in prepared.learner.named_parameters() if p.requires_grad] == ["rows"]
 
 
 def test_rows_of_roles_that_a_stage_does_not_move_stay(base, toy):
-    lesson = prepare(base, toy.source, IN_TURNS, seed=0)
-    snapshots = [lesson.learner.current().detach()]
-    for progress in learn(lesson.learner, IN_TURNS, lesson.objective):
+    prepared = prepare(base, toy.source, IN_TURNS, seed=0)
+    snapshots = [prepared.learner.current().detach()]
+    for progress in learn(prepared.learner, IN_TURNS, prepared.objective):
         if progress.step % 2 == 0:
-            snapshots.append(lesson.learner.current().detach())
+            snapshots.append(prepared.learner.current().detach())
     start, first, second = snapshots
     assert torch.equal(first[:, 3:], start[:, 3:]) and not torch.equal(first[:, :3], start[:, :3])
     assert torch.equal(second[:, :3], first[:, :3]) and not torch.equal(second[:, 3:], first[:, 3:])
 
 
 def test_stages_follow_each_other_and_begin_once(base, toy):
-    lesson = prepare(base, toy.source, IN_TURNS, seed=0)
+    prepared = prepare(base, toy.source, IN_TURNS, seed=0)
     begun = []
     steps = list(
         learn(
-            lesson.learner,
+            prepared.learner,
             IN_TURNS,
-            lesson.objective,
+            prepared.objective,
             on_stage=lambda stage, learner: begun.append(stage.name),
         )
     )

@@ -7,7 +7,7 @@ import torch
 from unictoken.core.config import ConfigError
 from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
-from unictoken.learn.concept import prepare, starts_of_stages
+from unictoken.learn.concept import prepare, reinit_of_stages
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.objective import batch_of
 from unictoken.learn.stages import learn
@@ -24,22 +24,26 @@ UNICTOKENS = Method(
     ),
     stages=(
         Stage(
-            name="understanding", steps=1, batch=4, moves=("name", "shared"), tasks={"text_qa": 1}
+            name="understanding",
+            steps=1,
+            batch=4,
+            trainable=("name", "shared"),
+            tasks={"text_qa": 1},
         ),
         Stage(
             name="drawing",
             steps=1,
             batch=4,
-            moves=("name", "shared", "generation"),
+            trainable=("name", "shared", "generation"),
             tasks={"generate": 1, "text_qa": 1},
         ),
         Stage(
             name="deepening",
             steps=1,
             batch=4,
-            moves=("name", "understanding"),
+            trainable=("name", "understanding"),
             tasks={"text_qa": 1},
-            starts={"understanding": "drawn"},
+            reinit={"understanding": "drawn"},
         ),
     ),
 )
@@ -47,7 +51,7 @@ PART = role_slices(UNICTOKENS.tokens.counts)
 
 
 @pytest.fixture(scope="module")
-def lesson(base, toy):
+def prepared(base, toy):
     return prepare(base, toy.source, UNICTOKENS, seed=0)
 
 
@@ -58,34 +62,34 @@ def concept(make_concept):
     )
 
 
-def test_a_role_is_said_from_the_stage_on_that_teaches_it(lesson):
+def test_a_role_is_said_from_the_stage_on_that_teaches_it(prepared):
     for stage, said in zip(
         UNICTOKENS.stages,
         ({"shared"}, {"shared", "generation"}, {"shared", "understanding"}),
         strict=True,
     ):
-        batch = batch_of(lesson.examples.in_stage(stage), stage, 0, 1, slice(None))
+        batch = batch_of(prepared.examples.in_stage(stage), stage, 0, 1, slice(None))
         seen = {
             role
             for role in ("shared", "generation", "understanding")
-            for i in lesson.examples.slots["{" + role + "}"]
+            for i in prepared.examples.slots["{" + role + "}"]
             if i in batch.ids_BT
         }
         assert seen == said
 
 
-def test_drawings_have_no_introduction_where_the_tokens_stand_in_the_prompt(lesson):
-    example = lesson.examples.in_stage(UNICTOKENS.stages[1]).make(
+def test_drawings_have_no_introduction_where_the_tokens_stand_in_the_prompt(prepared):
+    example = prepared.examples.in_stage(UNICTOKENS.stages[1]).make(
         "generate", np.random.default_rng(0)
     )
     prompt = example.ids[: example.labels.index(next(i for i in example.labels if i != IGNORE))]
-    assert not set(prompt) & set(lesson.examples.vocab.encode("is"))
+    assert not set(prompt) & set(prepared.examples.vocab.encode("is"))
 
 
-def test_a_picture_scores_as_its_ids_do_one_after_another(base, lesson):
+def test_a_picture_scores_as_its_ids_do_one_after_another(base, prepared):
     prompt, picture = (
         [base.vocab.bos, *base.vocab.encode("a photo of a dog.")],
-        lesson.material.pictures_NK[:1],
+        prepared.material.pictures_NK[:1],
     )
     scores = picture_scores(base, prompt, picture)
     ids = torch.tensor([[*prompt, base.vocab.begin_image, *picture[0].tolist()]])
@@ -96,8 +100,8 @@ def test_a_picture_scores_as_its_ids_do_one_after_another(base, lesson):
     assert scores[0].tolist() == pytest.approx(by_hand, abs=1e-5)
 
 
-def test_the_tokens_change_what_a_picture_scores(base, lesson, concept):
-    speaker, picture = Speaker(base, [concept]), lesson.material.pictures_NK[:1]
+def test_the_tokens_change_what_a_picture_scores(base, prepared, concept):
+    speaker, picture = Speaker(base, [concept]), prepared.material.pictures_NK[:1]
     with_tokens, without = (
         [base.vocab.bos, *ids] for ids in (speaker.ids["bo"], base.vocab.encode("dog"))
     )
@@ -117,21 +121,21 @@ def test_drawn_rows_are_a_function_of_the_seed_and_as_long_as_words(base, concep
 
 
 def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
-    lesson = prepare(base, toy.source, UNICTOKENS, seed=0)
-    begin, seen = starts_of_stages(base, toy.source, UNICTOKENS, seed=0), {}
+    prepared = prepare(base, toy.source, UNICTOKENS, seed=0)
+    begin, seen = reinit_of_stages(base, toy.source, UNICTOKENS, seed=0), {}
 
     def watch(stage, learner):
         before = learner.frozen.clone()
         begin(stage, learner)
         seen[stage.name] = (before, learner.frozen.clone())
 
-    steps = list(learn(lesson.learner, UNICTOKENS, lesson.objective, on_stage=watch))
+    steps = list(learn(prepared.learner, UNICTOKENS, prepared.objective, on_stage=watch))
     assert [step.stage for step in steps] == ["understanding", "drawing", "deepening"]
     assert all(torch.equal(*seen[stage]) for stage in ("understanding", "drawing"))
     before, after = seen["deepening"]
     changed = (before != after).any(-1)
     assert changed[0].tolist() == [False] * 5 + [True] * 3 and not changed[1].any()
-    last = lesson.learner.current()
+    last = prepared.learner.current()
     assert not torch.equal(last[:, PART["understanding"]], after[:, PART["understanding"]])
     assert torch.equal(last[:, PART["generation"]], after[:, PART["generation"]])
 
@@ -139,14 +143,14 @@ def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
 @pytest.mark.parametrize(
     ("stages", "said"),
     [
-        ((Stage(starts={"understanding": "drawn"}),), "no stage before it learned to draw"),
-        ((Stage(moves=("name", "shared", "generation")),), "no stage moves 'understanding'"),
+        ((Stage(reinit={"understanding": "drawn"}),), "no stage before it learned to draw"),
+        ((Stage(trainable=("name", "shared", "generation")),), "no stage trains 'understanding'"),
         (
-            (Stage(moves=("name", "shared", "generation")), Stage(steps=0)),
-            "no stage moves 'understanding'",
+            (Stage(trainable=("name", "shared", "generation")), Stage(steps=0)),
+            "no stage trains 'understanding'",
         ),
         (
-            (Stage(steps=0), Stage(starts={"understanding": "drawn"})),
+            (Stage(steps=0), Stage(reinit={"understanding": "drawn"})),
             "no stage before it learned to draw",
         ),
         ((Stage(steps=0),), "every stage has 0 steps"),
@@ -160,8 +164,8 @@ def test_stages_that_do_not_fit_each_other_are_refused(stages, said):
 def test_a_stage_without_steps_is_left_out(base, toy):
     first, *others = UNICTOKENS.stages
     method = dataclasses.replace(UNICTOKENS, stages=(dataclasses.replace(first, steps=0), *others))
-    lesson = prepare(base, toy.source, method, seed=0)
-    assert [step.stage for step in learn(lesson.learner, method, lesson.objective)] == [
+    prepared = prepare(base, toy.source, method, seed=0)
+    assert [step.stage for step in learn(prepared.learner, method, prepared.objective)] == [
         "drawing",
         "deepening",
     ]
@@ -173,8 +177,8 @@ def test_a_stage_without_steps_is_left_out(base, toy):
             Stage(name="two", steps=1, batch=2),
         ),
     )
-    lesson = prepare(base, toy.source, shorter, seed=0)
-    assert [step.stage for step in learn(lesson.learner, shorter, lesson.objective)] == [
+    prepared = prepare(base, toy.source, shorter, seed=0)
+    assert [step.stage for step in learn(prepared.learner, shorter, prepared.objective)] == [
         "one",
         "two",
     ]
@@ -189,11 +193,11 @@ def test_a_stage_can_draw_crops_and_generation_tokens_begin_from_them(base, toy)
     method = dataclasses.replace(UNICTOKENS, stages=stages, start="frequent")
     with pytest.raises(SourceError, match="'tom': stage 'drawing' draws crops, and there are none"):
         prepare(base, toy.source, method, seed=0)
-    lesson = prepare(base, dataclasses.replace(toy.source, crops=crops), method, seed=0)
-    example = lesson.examples.in_stage(stages[1]).make("generate", np.random.default_rng(0))
+    prepared = prepare(base, dataclasses.replace(toy.source, crops=crops), method, seed=0)
+    example = prepared.examples.in_stage(stages[1]).make("generate", np.random.default_rng(0))
     assert [i for i in example.labels if i != IGNORE][1:65] in base.encode(crops).tolist()
     whole = prepare(
         base, toy.source, dataclasses.replace(UNICTOKENS, start="frequent"), seed=0
     ).learner.rows
-    differ = (lesson.learner.rows != whole).any(-1)[0]
+    differ = (prepared.learner.rows != whole).any(-1)[0]
     assert differ[PART["generation"]].any() and not differ[PART["shared"]].any()

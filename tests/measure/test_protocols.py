@@ -98,7 +98,7 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
         None,
         "easy",
         "hard",
-        "twin",
+        "near_duplicate",
     }
     assert [r.kind for r in concept.select("generate", split="test")] == [
         "plain",
@@ -114,7 +114,7 @@ def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(
     assert {grade: len(found) for grade, found in source.negatives.items()} == {
         "easy": 5,
         "hard": 2,
-        "twin": 2,
+        "near_duplicate": 2,
     }
 
 
@@ -160,7 +160,7 @@ def test_every_metric_is_within_its_range(measured):
         "name_precision",
         "vqa_choice",
         "text_qa_choice",
-        *(column for column in COLUMNS if column.endswith(("_preview", "_judged"))),
+        *(column for column in COLUMNS if column.endswith(("_best_of", "_judged"))),
     }
     assert set(COLUMNS) - absent <= set(own)
     assert all(
@@ -229,9 +229,9 @@ def test_what_cannot_be_gone_on_with_is_said_before_anything_is_learned(
             {"workers": 2, "endpoint": EndpointConfig(url="http://localhost", model="m")},
             "verdicts of an endpoint are kept in one file",
         ),
-        ({"previews": 3, "judge": None}, "nobody judges what they are"),
+        ({"best_of": 3, "judge": None}, "needs a judge"),
     ],
-    ids=["workers", "previews"],
+    ids=["workers", "best_of"],
 )
 def test_settings_that_contradict_each_other_are_refused(settings, wrong, said):
     with pytest.raises(ConfigError, match=said):
@@ -318,7 +318,7 @@ def prediction(task: str, given: str, score: float) -> Prediction:
 
 
 def test_recognition_weighs_positives_and_each_kind_of_negatives():
-    """By hand: positives 1 of 2; easy 1 of 1 and hard 0 of 1 right, so 1 of 2; twins 0 of 1."""
+    """By hand: positives 1 of 2; easy 1 of 1 and hard 0 of 1 right, so 1 of 2; near-duplicates 0 of 1."""
     said = [
         ("positive", "yes (0.9)", 1),
         ("positive", "no (0.4)", 0),
@@ -326,9 +326,13 @@ def test_recognition_weighs_positives_and_each_kind_of_negatives():
         ("negative_hard", "yes (0.6)", 0),
     ]
     numbers = scores(
-        [*(prediction(*row) for row in said), prediction("negative_twin", "yes (0.9)", 0)]
+        [*(prediction(*row) for row in said), prediction("negative_near_duplicate", "yes (0.9)", 0)]
     )
-    assert (numbers["recognition"], numbers["recognition_hard"], numbers["recognition_twins"]) == (
+    assert (
+        numbers["recognition"],
+        numbers["recognition_hard"],
+        numbers["recognition_near_duplicates"],
+    ) == (
         0.5,
         0.25,
         0.25,
@@ -373,13 +377,13 @@ def test_means_are_over_concepts():
     )
 
 
-def trial(base, spoken, dataset, tmp_path, judge=None) -> Trial:
+def trial(base, conditioning, dataset, tmp_path, judge=None) -> Trial:
     subject = make_ready(
         base, read(dataset).concepts["tom"], dataset, toy_dataset.read_truth(dataset, "tom")
     )
     return Trial(
         method="m",
-        spoken=spoken,
+        conditioning=conditioning,
         subject=subject,
         judge=judge,
         drawings=tmp_path / "pictures",
@@ -404,7 +408,7 @@ def test_who_knows_every_answer_is_always_right(base, dataset, tmp_path):
                 for q, r in zip(questions, records, strict=True)
             ]
 
-    knowing = dataclasses.replace(asked, spoken=Knowing())
+    knowing = dataclasses.replace(asked, conditioning=Knowing())
     numbers = scores([*knowing.answer("vqa"), *knowing.answer("text_qa")])
     assert (numbers["vqa"], numbers["text_qa"], numbers["facts"]) == (1.0, 1.0, 1.0)
 
@@ -429,12 +433,12 @@ def test_a_model_behind_an_endpoint_says_how_far_an_answer_is_what_was_expected(
 
 
 def captioned(
-    base, spoken, dataset, tmp_path, monkeypatch, *, told: str, untold: str
+    base, conditioning, dataset, tmp_path, monkeypatch, *, told: str, untold: str
 ) -> dict[str, float]:
     """Scores of captions where every picture gets one of these, by whether the base was told of the
     concept.
     """
-    asked = trial(base, spoken, dataset, tmp_path)
+    asked = trial(base, conditioning, dataset, tmp_path)
     plain = in_words(base, "tom", "")
     monkeypatch.setattr(
         Conditioning,
@@ -451,14 +455,20 @@ def test_tokens_name_a_concept_by_its_marker_and_words_by_its_word(
         with_tokens(base, make_concept("tom")),
         in_words(base, "tom", "{name} is a dog."),
     )
-    for spoken, told, recall in (
+    for conditioning, told, recall in (
         (tokens, "<tom>, a dog", 1),
         (tokens, "tom, a dog", 0),
         (words, "tom, a dog", 1),
         (words, "a dog", 0),
     ):
         numbers = captioned(
-            base, spoken, dataset, tmp_path, monkeypatch, told=told, untold="a dog in the snow"
+            base,
+            conditioning,
+            dataset,
+            tmp_path,
+            monkeypatch,
+            told=told,
+            untold="a dog in the snow",
         )
         assert numbers["name_recall"] == recall and numbers.get("name_precision") == (
             0.25 if recall else None
@@ -492,12 +502,12 @@ def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tm
                 record.answer for record in asked.subject.concept.select("choice", split="test")
             ]
 
-    made = dataclasses.replace(asked, spoken=Repeating()).choose()
+    made = dataclasses.replace(asked, conditioning=Repeating()).choose()
     assert [p.score for p in made] == [1.0, 1.0] and all(
         " A. " in question and " D. " in question for question in heard
     )
     heard.clear()
-    made = dataclasses.replace(asked, spoken=Repeating(), list_options=False).choose()
+    made = dataclasses.replace(asked, conditioning=Repeating(), list_options=False).choose()
     assert [p.score for p in made] == [1.0, 1.0] and not any(
         " A. " in question for question in heard
     )
@@ -557,8 +567,8 @@ def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_
         def check(self, pictures, claims):
             return [Verdict(1.0, "so it is")] * len(claims)
 
-    spoken = measured.conditionings(*measured.concepts)["short"]
-    asked = dataclasses.replace(trial(base, spoken, dataset, tmp_path, Counting()), previews=2)
+    conditioning = measured.conditionings(*measured.concepts)["short"]
+    asked = dataclasses.replace(trial(base, conditioning, dataset, tmp_path, Counting()), best_of=2)
     recognised = []
     monkeypatch.setattr(
         Conditioning,
@@ -568,15 +578,17 @@ def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_
     predictions = asked.draw()
     made = [p.task for p in predictions]
     assert recognised == [6]  # three prompts, two drawings of each
-    assert [task for task in made if task.endswith("_preview")] == [
-        "identity_preview",
-        "identity_preview",
-        "prompt_preview",
-        "knowledge_preview",
+    assert [task for task in made if task.endswith("_best_of")] == [
+        "identity_best_of",
+        "identity_best_of",
+        "prompt_best_of",
+        "knowledge_best_of",
     ]
-    assert all((tmp_path / p.picture).is_file() for p in predictions if p.task.endswith("_preview"))
-    in_words_alone = dataclasses.replace(asked, spoken=in_words(base, "tom", "{name} is a dog."))
-    assert not any(p.task.endswith("_preview") for p in in_words_alone.draw())
+    assert all((tmp_path / p.picture).is_file() for p in predictions if p.task.endswith("_best_of"))
+    in_words_alone = dataclasses.replace(
+        asked, conditioning=in_words(base, "tom", "{name} is a dog.")
+    )
+    assert not any(p.task.endswith("_best_of") for p in in_words_alone.draw())
 
 
 def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(
@@ -691,7 +703,7 @@ def test_a_drawing_has_the_exact_shade_where_no_other_is_nearer():
     made = [
         drawn("palette", "[118, 75, 40]"),
         drawn("palette", "[150, 96, 56]"),
-        drawn("palette_preview", "[121, 70, 45]"),
+        drawn("palette_best_of", "[121, 70, 45]"),
     ]
     numbers = scores(made)
-    assert (numbers["shade"], numbers["shade_preview"]) == (0.5, 1.0)
+    assert (numbers["shade"], numbers["shade_best_of"]) == (0.5, 1.0)

@@ -108,7 +108,7 @@ def test_answers_are_kept_with_their_questions(toy, finished):
 
 def test_abilities_of_a_base_are_shares(base):
     numbers = abilities.measure_base(base, None, count=2, seed=0)
-    assert {"psnr", "vqa", "caption_exact", "named", "codes_no_twin"} <= set(numbers)
+    assert {"psnr", "vqa", "caption_exact", "named", "codes_no_near_duplicate"} <= set(numbers)
     assert all(0 <= value <= 1 for name, value in numbers.items() if name != "psnr")
 
 
@@ -149,7 +149,7 @@ def test_a_toy_pet_is_measured_beside_its_controls(
     scores = concept_file.load(tmp_path / "tom.safetensors", base).scores
     assert {
         "recognition",
-        "recognition_twins",
+        "recognition_near_duplicates",
         "vqa",
         "text_qa",
         "identity",
@@ -201,9 +201,10 @@ def test_pictures_of_the_bases_world_need_no_note(base, settings, caplog, monkey
 def test_one_picture_outside_is_enough(base, settings, monkeypatch):
     found = iter([25.0, 25.0, 18.0, 25.0, 25.0])
     monkeypatch.setattr(outside, "round_trip_psnr", lambda *_: next(found))
-    _, _, lesson = run(base, settings)
+    _, _, prepared = run(base, settings)
     assert (
-        lesson.decibels == (25.0, 25.0, 18.0, 25.0, 25.0) and "(18.0 the worst)" in lesson.notes[0]
+        prepared.decibels == (25.0, 25.0, 18.0, 25.0, 25.0)
+        and "(18.0 the worst)" in prepared.notes[0]
     )
 
 

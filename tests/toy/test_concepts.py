@@ -47,7 +47,7 @@ def test_test_pictures_are_not_the_training_pictures(toy):
     assert {g: len(found) for g, found in test.negatives.items()} == {
         "easy": 12,
         "hard": 12,
-        "twin": 12,
+        "near_duplicate": 12,
     }
     assert not own & {
         p.tobytes() for part in (test.positives, *test.negatives.values()) for p in part

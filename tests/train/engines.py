@@ -81,7 +81,7 @@ def try_way(folder: str, way: dict) -> dict:
         "losses": losses,
         "resumed": resumed_losses,
         "second stage": second,
-        "held": distributed.everywhere(held(base), torch.distributed.ReduceOp.MAX),
+        "frozen": distributed.everywhere(held(base), torch.distributed.ReduceOp.MAX),
         "held after dropping": held(again),
         "image tokenizer is whole": all(
             torch.equal(image_tokenizer[name], tensor) for name, tensor in whole.items()

@@ -29,10 +29,10 @@ concept: {{name: tom, pictures: {pictures}}}
 base: {base}
 method:
   tokens: {{shared: 4}}
-  stages: [{{name: first, steps: {half}, batch: 4}}, {{name: second, steps: {half}, batch: 4, moves: [shared]}}]
+  stages: [{{name: first, steps: {half}, batch: 4}}, {{name: second, steps: {half}, batch: 4, trainable: [shared]}}]
 prompts: ["<{{name}}> wearing a hat"]
 questions: ["what is <{{name}}>?"]
-strangers: {{world: 10}}
+distractors: {{world: 10}}
 judge: null
 save_every: 10
 """
@@ -212,9 +212,11 @@ def test_every_way_goes_on_exactly_where_it_was_left(ways):
 
 
 def test_at_stage_3_a_process_holds_its_share_of_the_base(ways):
-    whole = ways["zero 0"]["held"]
+    whole = ways["zero 0"]["frozen"]
     for name, found in ways.items():
-        assert found["held"] < 0.51 * whole if "zero 3" in name else found["held"] == whole, name
+        assert found["frozen"] < 0.51 * whole if "zero 3" in name else found["frozen"] == whole, (
+            name
+        )
         assert found["held after dropping"] == 0, name
 
 

@@ -30,7 +30,7 @@ def test_offloading_wants_shards():
 
 
 def test_a_sharded_base_does_not_draw_between_stages():
-    method = Method(stages=(Stage(name="first"), Stage(name="second", starts={"shared": "drawn"})))
+    method = Method(stages=(Stage(name="first"), Stage(name="second", reinit={"shared": "drawn"})))
     assert settings(method=method, zero_stage=2).method is method
     with pytest.raises(
         ConfigError,
@@ -46,7 +46,7 @@ def test_the_7b_config_has_the_papers_settings():
     assert (stage.batch, stage.lr, stage.weight_decay, stage.steps) == (4, 1e-3, 1e-4, 5700)
     assert sum(stage.tasks.values()) == pytest.approx(1)
     assert (found.base, found.dtype, found.zero_stage) == ("leloy/Anole-7b-v0.1-hf", "bf16", 2)
-    assert found.strangers.world == 0 and found.judge is None
+    assert found.distractors.world == 0 and found.judge is None
 
 
 def test_the_7b_config_also_takes_chameleon_completed_by_a_decoder():

@@ -138,7 +138,7 @@ def draw(options: argparse.Namespace) -> None:
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
         print(f"unictoken draw: drawing '{prompt}'", file=sys.stderr)
-    pictures = who.draw([prompt] * options.num_images, **asdict(how), previews=options.previews)
+    pictures = who.draw([prompt] * options.num_images, **asdict(how), best_of=options.best_of)
     print(*pictures.save(options.out), sep="\n")
 
 
@@ -262,7 +262,7 @@ def add(commands: Commands) -> None:
         help="ask the model first what 'its hat' and the like is, and draw that",
     )
     drawing.add_argument(
-        "--previews",
+        "--best-of",
         type=int,
         default=1,
         metavar="N",

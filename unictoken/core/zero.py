@@ -68,7 +68,7 @@ class Zero:
                 " or dtype: fp32."
             )
 
-    def check_starts(self, drawn: Sequence[str]) -> None:
+    def check_reinit(self, drawn: Sequence[str]) -> None:
         """Refuse a stage of learning that begins from drawings (`drawn`: their names), where the
         base cannot draw by then.
         """

@@ -54,7 +54,7 @@ class Record:
     answer: str = ""
     """One of `options` where there are some."""
     grade: str | None = None
-    """Of a negative, where known: easy, hard, twin."""
+    """Of a negative, where known: easy, hard, near_duplicate."""
     kind: str = ""
     """Of a prompt: plain, knowledge (it takes a fact that no picture shows), or the dataset's own
     word.
@@ -100,7 +100,7 @@ class Concept:
     facts: tuple[str, ...] = ()
     """Sentences about it that no picture shows."""
     negatives: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Pictures of others to learn from, by grade: easy, hard, twin."""
+    """Pictures of others to learn from, by grade: easy, hard, near_duplicate."""
     records: tuple[Record, ...] = ()
     truth: object | None = None
     """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks

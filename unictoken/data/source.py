@@ -3,7 +3,7 @@
 data/bo/  0.png .. 4.png   info.json {"class": "dog", "extra_info": ["<bo> has a red party hat."],
                                       "questions": [{"question": "what hat does <bo> have?", "answer": "a red party hat"}]}
           cropped/*.png                                (optional: the pictures cut to the concept, for methods that draw those first)
-          negative_example/{easy,hard,twin}_*.png      (optional: other animals, for recognition)
+          negative_example/{easy,hard,near_duplicate}_*.png      (optional: other animals, for recognition)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from unictoken.tokens.file import check_name, check_noun
 
 _LOG = logging.getLogger(__name__)
 
-GRADES = ("easy", "hard", "twin")
+GRADES = ("easy", "hard", "near_duplicate")
 NAMED = 5  # files that a message names; of more it says how many
 # The keys of an info.json: ours, and those of UnifyBench that only its reader uses.
 INFO_KEYS = ("class", "extra_info", "questions", "world")
@@ -228,7 +228,7 @@ class Source:
     about_pictures: tuple[tuple[int, str, str], ...] = ()
     """(number of the picture, question, answer) about one of `pictures`."""
     negatives: dict[str, tuple[Image.Image, ...]] = field(default_factory=dict)
-    """Pictures of others by grade: easy, hard, twin."""
+    """Pictures of others by grade: easy, hard, near_duplicate."""
     truth: object | None = None
     """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks
     inside. Never used to learn, only to measure.

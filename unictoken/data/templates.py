@@ -1,7 +1,7 @@
 """What is said around a concept.
 
 `{name}` is the concept's name, `{tokens}` what introduces it, `{scene}` the rest of a prompt. The
-tiny base learned from these same sentences (`toy/pretrain/lessons.py`), with descriptions and
+tiny base learned from these same sentences (`toy/pretrain/sequences.py`), with descriptions and
 picture codes where concept tokens will stand.
 """
 

@@ -40,7 +40,7 @@ class OtherRun(CheckpointError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`tensors`: rows, held, exp_avg, exp_avg_sq, each [2, P, D], and moves [P]; `step`: steps done
+    """`tensors`: rows, frozen, exp_avg, exp_avg_sq, each [2, P, D], and trainable [P]; `step`: steps done
     of `total`; `run`: digest of what decides the rows."""
 
     step: int

@@ -12,7 +12,7 @@ from unictoken.data.source import Source, SourceError
 from unictoken.learn.examples import Examples, Material, Phrasing
 from unictoken.learn.learner import Learner
 from unictoken.learn.lengths import Lengths
-from unictoken.learn.methods import Method, Stage, Strangers
+from unictoken.learn.methods import Distractors, Method, Stage
 from unictoken.learn.negatives import Others, gather
 from unictoken.learn.objective import CrossEntropy, Objective, ObjectiveOf
 from unictoken.learn.observe import captions, observe
@@ -28,7 +28,7 @@ CAPTIONED = 8  # negatives of each grade, at most
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Prepared:
     """A concept made ready to be learned."""
 
     learner: Learner
@@ -50,10 +50,10 @@ def prepare(
     method: Method,
     *,
     seed: int,
-    strangers: Strangers | None = None,
+    distractors: Distractors | None = None,
     objective: ObjectiveOf = CrossEntropy,
     prefix_cache: bool = True,
-) -> Lesson:
+) -> Prepared:
     """Encode the pictures once, ask the base about them, gather negatives, start the rows.
 
     Raises SourceError for what cannot be learned, too long texts among it: before the base reads
@@ -64,7 +64,7 @@ def prepare(
         source: The concept, as its owner gives it.
         method: Its tokens, prompts, starts and stages.
         seed: Of everything that is drawn by lot.
-        strangers: Where pictures of others come from, where the owner brings none.
+        distractors: Where pictures of others come from, where the owner brings none.
         objective: What the rows are optimised for.
         prefix_cache: Whether pictures at the beginning of examples are read once and for all.
     """
@@ -77,7 +77,7 @@ def prepare(
     warnings = lengths.check_source(source)
 
     # What is refused above takes no time; from here on the base reads, and may draw.
-    others = gather(base, source, method, strangers or Strangers(), seed=seed)
+    others = gather(base, source, method, distractors or Distractors(), seed=seed)
     material = _material(base, source, method, others, lengths)
     lengths.check_material(material)
     decibels = decibels_of(base, source.pictures, material.pictures_NK)
@@ -94,7 +94,7 @@ def prepare(
     notes = tuple(filter(None, [note_of(base, decibels)]))
     examples = Examples(base.vocab, method, material, phrasing.slots)
     aim = objective(examples, seed)
-    return Lesson(
+    return Prepared(
         Learner(base, ids, *rows, loss=aim.loss, prefix_cache=prefix_cache),
         examples,
         aim,
@@ -162,7 +162,7 @@ def _captions_of_others(
     if not negatives:
         raise SourceError(
             f"'{source.name}': task 'caption_others' needs pictures of others, and there are none."
-            " Raise 'strangers'."
+            " Raise 'distractors'."
         )
     pictures_NK = torch.cat([ids_NK[:CAPTIONED] for ids_NK in negatives.values()])
     return tuple(zip(captions(base, pictures_NK), pictures_NK, strict=True))
@@ -196,7 +196,7 @@ def keep(
     )
 
 
-def starts_of_stages(
+def reinit_of_stages(
     base: Base, source: Source, method: Method, *, seed: int
 ) -> Callable[[Stage, Learner], None]:
     """What happens between stages: rows of roles that a stage starts begin anew
@@ -211,7 +211,7 @@ def starts_of_stages(
 
     def begin(stage: Stage, learner: Learner) -> None:
         parts = role_slices(method.tokens.counts)
-        for role in stage.starts:
+        for role in stage.reinit:
             said, part = method.said_in(stage) - {role}, parts[role]
             concept = keep(base, source, method, learner, seed=seed)
             learner.restart(
@@ -222,15 +222,15 @@ def starts_of_stages(
 
 
 def signed(
-    concept: ConceptTokens, source: Source, lesson: Lesson, *, run: str = ""
+    concept: ConceptTokens, source: Source, prepared: Prepared, *, run: str = ""
 ) -> ConceptTokens:
     """A learned concept with what its file says of where it comes from.
 
     Args:
         concept: As it was learned.
         source: What it was learned from.
-        lesson: The same, made ready; its notes are kept.
+        prepared: The same, made ready; its notes are kept.
         run: Names the run; '': not named.
     """
     learned_from = concept_file.digest_of_source(source.name, source.class_noun, source.pictures)
-    return replace(concept, notes=lesson.notes, source=learned_from, run=run)
+    return replace(concept, notes=prepared.notes, source=learned_from, run=run)

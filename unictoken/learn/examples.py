@@ -110,11 +110,11 @@ class Examples(Phrasing):
 
     def _grade(self, rng: np.random.Generator) -> str:
         grades = list(self.material.negatives)
-        # Of the grades that have pictures; where the method gives those no share, each is as
+        # Of the grades that have pictures; where the method gives those no weight, each is as
         # likely.
-        shares = np.array([float(self.method.negatives.get(g, 0.0)) for g in grades])
+        weights = np.array([float(self.method.negatives.get(g, 0.0)) for g in grades])
         return grades[
-            int(rng.choice(len(grades), p=shares / shares.sum() if shares.sum() else None))
+            int(rng.choice(len(grades), p=weights / weights.sum() if weights.sum() else None))
         ]
 
     def _vqa(self, rng: np.random.Generator) -> list[Turn]:
@@ -192,12 +192,12 @@ def _one_of(pictures_NK: torch.Tensor, rng: np.random.Generator) -> list[int]:
     return pictures_NK[int(rng.integers(len(pictures_NK)))].tolist()
 
 
-def tasks_of_batch(shares: Mapping[str, float], batch: int, rng: np.random.Generator) -> list[str]:
-    """Tasks of one batch in their shares: whole numbers first, what is left over by lot, in random
+def tasks_of_batch(weights: Mapping[str, float], batch: int, rng: np.random.Generator) -> list[str]:
+    """Tasks of one batch by their weights: whole numbers first, what is left over by lot, in random
     order.
     """
-    total = sum(map(float, shares.values()))
-    exact = {task: batch * float(share) / total for task, share in shares.items()}
+    total = sum(map(float, weights.values()))
+    exact = {task: batch * float(weight) / total for task, weight in weights.items()}
     tasks = [task for task, n in exact.items() for _ in range(int(n))]
     rest = np.array([n % 1 for n in exact.values()])
     missing = batch - len(tasks)

@@ -19,7 +19,7 @@ from unictoken.core.disk import make_folder, write_aside
 from unictoken.data.source import Source
 from unictoken.learn import checkpoint
 from unictoken.learn.checkpoint import Checkpoint
-from unictoken.learn.concept import Lesson
+from unictoken.learn.concept import Prepared
 from unictoken.learn.resume import find_checkpoint, identity, signature
 from unictoken.learn.settings import RunConfig
 from unictoken.learn.stages import Progress
@@ -39,7 +39,7 @@ class NoFolder:
         """Where the run was left; None where it begins."""
         return None
 
-    def check(self, base: Base, source: Source, lesson: Lesson) -> None:
+    def check(self, base: Base, source: Source, prepared: Prepared) -> None:
         """Refuse what could not be asked or drawn later, and say what must be known before."""
 
     def begin(self, first_step: int) -> None:
@@ -106,13 +106,13 @@ class RunFolder(NoFolder):
             self.signature_before = signature(self.identity, saved.total)
         return saved
 
-    def check(self, base: Base, source: Source, lesson: Lesson) -> None:
+    def check(self, base: Base, source: Source, prepared: Prepared) -> None:
         s = self.settings
         draws = base.can_draw and s.method.prompts.generation is not None
         self.shows = self.shows and draws
         prompts = s.prompts if draws else ()
-        lesson.lengths.check_config(list(map(s.named, s.questions)), list(map(s.named, prompts)))
-        for line in (*lesson.warnings, *self._replaced(source)) if self.first_process else ():
+        prepared.lengths.check_config(list(map(s.named, s.questions)), list(map(s.named, prompts)))
+        for line in (*prepared.warnings, *self._replaced(source)) if self.first_process else ():
             logging.getLogger(__name__).warning("%s", line)
 
     def _replaced(self, source: Source) -> list[str]:

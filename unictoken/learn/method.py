@@ -13,7 +13,7 @@ from typing import Protocol
 from unictoken.data.source import Source
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import NoFolder
-from unictoken.learn.methods import Strangers
+from unictoken.learn.methods import Distractors
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base
 
@@ -23,7 +23,7 @@ class Run:
     """What surrounds a fit, whatever the method is."""
 
     seed: int = 0
-    distractors: Strangers = field(default_factory=Strangers)
+    distractors: Distractors = field(default_factory=Distractors)
     """Where pictures of others come from, where the owner brings none."""
     engine: EngineOf = TorchEngine
     """What makes a step of a stage."""

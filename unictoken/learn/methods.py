@@ -50,13 +50,13 @@ class Stage:
     """Examples in one optimiser step, over all processes together."""
     lr: float = 5e-3
     """AdamW's, at the stage's beginning."""
-    final_lr: float = 0.1
-    """What is left of it at the end, as a share, reached linearly; 1: it stays."""
+    final_lr_ratio: float = 0.1
+    """Learning rate at the last step divided by `lr`; linear decay. 1.0 keeps it constant."""
     eps: float = 1e-8
     """AdamW's."""
     weight_decay: float = 0.0
-    moves: tuple[str, ...] = ROLES
-    """Roles whose rows learn; the others stay as they are."""
+    trainable: tuple[str, ...] = ROLES
+    """Roles whose rows are trained; the others stay as they are."""
     tasks: Mapping[str, float] = field(
         default_factory=lambda: {
             "recognise": 0.31,
@@ -67,10 +67,10 @@ class Stage:
             "generate": 0.42,
         }
     )
-    """Share of every batch, by task."""
-    starts: Mapping[str, Literal["drawn"]] = field(default_factory=dict)
-    """Roles whose rows begin anew with this stage. drawn: from what makes the concept in pictures
-    that its own tokens draw.
+    """Weight of each task: its fraction of every batch, where they sum to 1."""
+    reinit: Mapping[str, Literal["drawn"]] = field(default_factory=dict)
+    """Roles whose rows are initialised again when this stage begins. drawn: k-means over the image
+    embeddings that depend most on the concept, in pictures that its own tokens draw.
     """
     targets: Literal["pictures", "crops"] = "pictures"
     """What drawings are learned from: the reference pictures, or the same cut to the concept (the
@@ -81,18 +81,18 @@ class Stage:
     understanding_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for task, share in self.tasks.items():
+        for task, weight in self.tasks.items():
             if task not in TASKS:
                 raise ConfigError(
                     f"stage '{self.name}': unknown task '{task}'; known tasks: {', '.join(TASKS)}."
                 )
-            within(f"stage '{self.name}': the share of '{task}'", share)
+            within(f"stage '{self.name}': the weight of '{task}'", weight)
         if not sum(map(float, self.tasks.values())):
             raise ConfigError(
-                f"stage '{self.name}': every task's share is 0. Give at least one of"
+                f"stage '{self.name}': every task's weight is 0. Give at least one of"
                 f" {', '.join(TASKS)}."
             )
-        for role in (*self.moves, *self.starts):
+        for role in (*self.trainable, *self.reinit):
             if role not in ROLES:
                 raise ConfigError(
                     f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}."
@@ -102,7 +102,7 @@ class Stage:
         within(where + "batch", self.batch, 1, MANY)
         for rate in ("lr", "eps"):
             within(where + rate, getattr(self, rate), above=True)
-        for key in ("final_lr", "weight_decay", "generation_weight", "understanding_weight"):
+        for key in ("final_lr_ratio", "weight_decay", "generation_weight", "understanding_weight"):
             within(where + key, getattr(self, key))
 
 
@@ -138,7 +138,7 @@ class Method:
     concept file of the same base and as many rows by role, whose rows, name and head rows included,
     go on."""
     negatives: Mapping[str, float] = field(
-        default_factory=lambda: {"easy": 0.25, "hard": 0.4, "twin": 0.35}
+        default_factory=lambda: {"easy": 0.25, "hard": 0.4, "near_duplicate": 0.35}
     )
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
@@ -172,7 +172,7 @@ class Method:
         # The name is said from the beginning: its row starts as the class noun's.
         seen = {"name"}
         for earlier in self.stages:
-            seen |= set(earlier.moves) if earlier.steps else set()
+            seen |= set(earlier.trainable) if earlier.steps else set()
             if earlier is stage:
                 break
         return frozenset(seen)
@@ -212,20 +212,20 @@ class Method:
             raise ConfigError(
                 f"method '{self.name}': every stage has 0 steps. Give at least one stage some."
             )
-        if taught[0].starts or (
-            self.prompts.generation is None and any(stage.starts for stage in taught)
+        if taught[0].reinit or (
+            self.prompts.generation is None and any(stage.reinit for stage in taught)
         ):
             raise ConfigError(
-                f"method '{self.name}': a stage starts rows from drawings, and no stage before it"
+                f"method '{self.name}': a stage's reinit takes rows from drawings, and no stage before it"
                 " learned to draw."
             )
         if idle := [
             role
             for role, count in self.tokens.counts.items()
-            if count and not any(role in stage.moves for stage in taught)
+            if count and not any(role in stage.trainable for stage in taught)
         ]:
             raise ConfigError(
-                f"method '{self.name}': no stage moves '{idle[0]}'. Add it to a stage's 'moves', or"
+                f"method '{self.name}': no stage trains '{idle[0]}'. Add it to a stage's 'trainable', or"
                 " give it 0 tokens."
             )
 
@@ -238,7 +238,7 @@ class MethodFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strangers:
+class Distractors:
     """Pictures of others where the owner brings none, and what ranks them."""
 
     world: int | None = None
@@ -255,5 +255,5 @@ class Strangers:
     """A folder with the encoder's weights; null: where they are published."""
 
     def __post_init__(self) -> None:
-        within("strangers: world", self.world or 0, 0, MANY)
-        within("strangers: drawn", self.drawn, 0, MANY)
+        within("distractors: world", self.world or 0, 0, MANY)
+        within("distractors: drawn", self.drawn, 0, MANY)

@@ -1,7 +1,7 @@
 """What a concept is told apart from, without outside services: pictures of others, by grade, and
 look-alikes to draw from.
 
-The owner's own negatives come first. Where there are none, strangers are drawn (by the world that
+The owner's own negatives come first. Where there are none, distractors are drawn (by the world that
 the base knows, or what the base itself draws of the class noun), and the ones most like the concept
 count as hard.
 """
@@ -18,13 +18,13 @@ from PIL import Image
 from unictoken.data.prompts import noun_prompt
 from unictoken.data.source import Source, SourceError
 from unictoken.data.worlds import TOY, world
-from unictoken.learn.methods import Method, Strangers
+from unictoken.learn.methods import Distractors, Method
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.sampling import sample_pictures
 
-HARD_SHARE = 0.15  # of the strangers, the most alike count as hard negatives
+HARD_SHARE = 0.15  # of the distractors, the most alike count as hard negatives
 A_GROUP = 10  # look-alikes that each group of soft positives should have (Yo'Chameleon: 67)
 
 
@@ -39,32 +39,32 @@ class Others:
 
 
 def gather(
-    base: Base, source: Source, method: Method, strangers: Strangers, *, seed: int
+    base: Base, source: Source, method: Method, distractors: Distractors, *, seed: int
 ) -> Others:
     """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and
     nobody gives them.
 
     Look-alikes are the owner's hard negatives, and where these are few for the method's groups, the
-    likest strangers with them.
+    likest distractors with them.
 
     Args:
-        base: Encodes the pictures, and draws strangers where it is asked for some.
+        base: Encodes the pictures, and draws distractors where it is asked for some.
         source: The concept, with its owner's negatives.
         method: Its stages and its soft positives say what is needed.
-        strangers: How many are drawn where the owner's negatives do not suffice, and what measures
+        distractors: How many are drawn where the owner's negatives do not suffice, and what measures
             how alike they are.
-        seed: Of the strangers.
+        seed: Of the distractors.
     """
     own = {grade: found for grade, found in source.negatives.items() if found}
     hard, groups = list(own.get("hard", ())), method.soft_positives.groups
     more = (
-        _strangers(base, source.class_noun, strangers, seed)
+        _distractors(base, source.class_noun, distractors, seed)
         if not own or len(hard) < A_GROUP * groups
         else []
     )
     _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
     # Not loaded where nothing is ranked: its weights may have to be fetched first.
-    encoder = _encoder(base, strangers) if more or groups else None
+    encoder = _encoder(base, distractors) if more or groups else None
     more = _likest_first(encoder, source, more)
     likest = max(1, int(HARD_SHARE * len(more)))
     by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
@@ -79,11 +79,11 @@ def gather(
     )
 
 
-def _encoder(base: Base, strangers: Strangers) -> Encoder:
+def _encoder(base: Base, distractors: Distractors) -> Encoder:
     return (
         BaseEncoder(base)
-        if strangers.likeness == "base"
-        else load_encoder(strangers.likeness, strangers.weights)
+        if distractors.likeness == "base"
+        else load_encoder(distractors.likeness, distractors.weights)
     )
 
 
@@ -99,7 +99,7 @@ def _refuse_if_lacking(
     source: Source, method: Method, *, negatives: bool, look_alikes: bool
 ) -> None:
     advice = (
-        "Put pictures of others into negative_example/, or let some be drawn: `strangers: {world:"
+        "Put pictures of others into negative_example/, or let some be drawn: `distractors: {world:"
         " 400}` or `{drawn: 100}`."
     )
     if method.soft_positives.groups and not look_alikes:
@@ -113,15 +113,17 @@ def _refuse_if_lacking(
         )
 
 
-def _strangers(base: Base, noun: str, strangers: Strangers, seed: int) -> list[Image.Image]:
-    count, known = strangers.world, base.profile.world
+def _distractors(base: Base, noun: str, distractors: Distractors, seed: int) -> list[Image.Image]:
+    count, known = distractors.world, base.profile.world
     if count is None:
         count = world(known).distractors if known else 0
     drawn = world(known or TOY).draw_others(count, seed) if count else []
-    return drawn + (drawn_strangers(base, noun, strangers.drawn, seed) if strangers.drawn else [])
+    return drawn + (
+        drawn_distractors(base, noun, distractors.drawn, seed) if distractors.drawn else []
+    )
 
 
-def drawn_strangers(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:
+def drawn_distractors(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:
     """What the base draws when it is asked for the class noun alone.
 
     Args:

@@ -12,7 +12,7 @@ from unictoken.core.config import ConfigError
 from unictoken.core.errors import Stopped
 from unictoken.data.source import Source
 from unictoken.learn.checkpoint import Checkpoint
-from unictoken.learn.concept import Lesson, keep, prepare, signed, starts_of_stages
+from unictoken.learn.concept import Prepared, keep, prepare, reinit_of_stages, signed
 from unictoken.learn.engine import MOMENTS, Engine, EngineOf
 from unictoken.learn.learner import Learner
 from unictoken.learn.method import Run
@@ -31,7 +31,7 @@ class Learned(NamedTuple):
 
     concept: ConceptTokens
     source: Source
-    lesson: Lesson
+    prepared: Prepared
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ class OptimizeRows:
 
     A run whose last stage has other steps than when it was left goes on too, finished or not: the
     steps that are done stay as they are, and from there on the learning rate follows the new
-    schedule (it may rise again). With `final_lr: 1` that is what one run of so many steps would
+    schedule (it may rise again). With `final_lr_ratio: 1` that is what one run of so many steps would
     learn, bit for bit.
     """
 
@@ -62,40 +62,40 @@ class OptimizeRows:
             run: Seed, engine, progress, and where it is kept.
         """
         (source,) = concepts
-        # First: what cannot be resumed is refused before pictures are encoded and strangers drawn.
+        # First: what cannot be resumed is refused before pictures are encoded and distractors drawn.
         saved = run.folder.find(base, source)
-        lesson = prepare(
+        prepared = prepare(
             base,
             source,
             self.settings,
             seed=run.seed,
-            strangers=run.distractors,
+            distractors=run.distractors,
             objective=self.objective,
             prefix_cache=run.prefix_cache,
         )
-        run.folder.check(base, source, lesson)
-        learner = lesson.learner
+        run.folder.check(base, source, prepared)
+        learner = prepared.learner
         if saved:
             restore_rows(learner, saved, steps_within_stage(self.settings, saved.step))
 
-        self._optimise(base, source, lesson, saved, run)
+        self._optimise(base, source, prepared, saved, run)
         concept = keep(base, source, self.settings, learner, seed=run.seed)
-        named = signed(concept, source, lesson, run=run.folder.signature)
-        return Learned(named, source, lesson)
+        named = signed(concept, source, prepared, run=run.folder.signature)
+        return Learned(named, source, prepared)
 
     def _optimise(
-        self, base: Base, source: Source, lesson: Lesson, saved: Checkpoint | None, run: Run
+        self, base: Base, source: Source, prepared: Prepared, saved: Checkpoint | None, run: Run
     ) -> None:
         """Every step that is left to do.
 
         Args:
             base: Frozen.
             source: The concept.
-            lesson: The same, made ready; its learner is moved.
+            prepared: The same, made ready; its learner is moved.
             saved: Where the run was left.
             run: Seed, engine, progress, and where it is kept.
         """
-        settings, learner, folder = self.settings, lesson.learner, run.folder
+        settings, learner, folder = self.settings, prepared.learner, run.folder
         first_step = saved.step if saved else 0
         folder.begin(first_step)
         engines = _Engines(run.engine, settings, saved)
@@ -103,11 +103,11 @@ class OptimizeRows:
         steps = learn(
             learner,
             settings,
-            lesson.objective,
+            prepared.objective,
             engine=engines,
             first_step=first_step,
             share=run.share,
-            on_stage=starts_of_stages(base, source, settings, seed=run.seed),
+            on_stage=reinit_of_stages(base, source, settings, seed=run.seed),
         )
         for progress in steps:
             _check_loss(progress)
@@ -149,7 +149,7 @@ class _Engines:
 def _state(learner: Learner, engine: Engine, step: int) -> dict:
     """What a checkpoint holds. All processes ask for it together: sharded tensors are gathered."""
     # their names in checkpoint files: runs that were left before these were renamed go on
-    tensors = {**engine.state(), "held": learner.frozen, "moves": learner.trainable}
+    tensors = {**engine.state(), "frozen": learner.frozen, "trainable": learner.trainable}
     if not tensors["rows"].isfinite().all():
         raise _diverged(step, "rows are not finite")
     return tensors

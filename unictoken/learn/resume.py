@@ -46,7 +46,7 @@ def identity(settings: RunConfig, base: Base, source: Source) -> str:
         seen.hexdigest(),
         _method_apart_from_its_end(settings.method),
         settings.seed,
-        settings.strangers,
+        settings.distractors,
         how,
     ]
     return checkpoint.digest(config.to_yaml(decisive))
@@ -131,8 +131,8 @@ def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None
         within_stage: Steps that were done in the stage in which it was left; 0 between two stages.
     """
     learner.rows.copy_(saved.tensors["rows"])
-    learner.frozen.copy_(saved.tensors["held"])
-    learner.trainable.copy_(saved.tensors["moves"].bool())
+    learner.frozen.copy_(saved.tensors["frozen"])
+    learner.trainable.copy_(saved.tensors["trainable"].bool())
     if not within_stage:
         learner.settle(saved.tensors["rows"])
 

@@ -76,7 +76,7 @@ def run(
     )
     surroundings = Run(
         seed=settings.seed,
-        distractors=settings.strangers,
+        distractors=settings.distractors,
         engine=engine,
         share=share,
         prefix_cache=settings.zero.caches_pictures,

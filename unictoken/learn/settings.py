@@ -14,7 +14,7 @@ from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.source import Source, read_source
-from unictoken.learn.methods import Method, Strangers
+from unictoken.learn.methods import Distractors, Method
 from unictoken.model.draw import Draw
 from unictoken.tokens import file as concept_file
 
@@ -74,7 +74,7 @@ class RunConfig:
     questions: tuple[str, ...] = ("what animal is <{name}>?", "what colour is <{name}>?")
     """Asked at the end, without a picture."""
     drawing: Draw = field(default_factory=Draw)
-    strangers: Strangers = field(default_factory=Strangers)
+    distractors: Distractors = field(default_factory=Distractors)
     """Pictures of others where the concept's folder brings none."""
     judge: Place | None = "toy"
     """Reads attributes off drawings of toy-world pets, for the report; null: the report does
@@ -106,7 +106,7 @@ class RunConfig:
         config.check_seed(self.seed)
         self.zero.check_dtype(bf16=self.dtype == "bf16")
         taught = [stage for stage in self.method.stages if stage.steps]
-        self.zero.check_starts([s.name for s in taught if "drawn" in s.starts.values()])
+        self.zero.check_reinit([s.name for s in taught if "drawn" in s.reinit.values()])
 
     @property
     def zero(self) -> Zero:

@@ -25,8 +25,8 @@ class Progress:
 
 
 def learning_rate(stage: Stage, step: int) -> float:
-    """Linear from the stage's rate to its `final_lr`; `step` counts from 0 within the stage."""
-    return stage.lr * (1 - (1 - stage.final_lr) * step / max(stage.steps - 1, 1))
+    """Linear from the stage's rate to its `final_lr_ratio`; `step` counts from 0 within the stage."""
+    return stage.lr * (1 - (1 - stage.final_lr_ratio) * step / max(stage.steps - 1, 1))
 
 
 def learn(
@@ -59,7 +59,7 @@ def learn(
             # checkpoint.
             if first_step <= before:
                 on_stage(stage, learner)
-                learner.begin_stage([role in stage.moves for role in roles])
+                learner.begin_stage([role in stage.trainable for role in roles])
             running = engine(learner, stage)
             for step in range(max(first_step, before), after):
                 lr = learning_rate(stage, step - before)

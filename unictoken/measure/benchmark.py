@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from unictoken.conditioning import MOST_PREVIEWS, Conditioning, with_tokens
+from unictoken.conditioning import MOST_BEST_OF, Conditioning, with_tokens
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import check_folder, make_folder, write_aside
@@ -29,7 +29,7 @@ from unictoken.data.readers import read
 from unictoken.data.records import Concept, Dataset
 from unictoken.data.source import Source
 from unictoken.learn.method import Run
-from unictoken.learn.methods import Method, MethodFile, Strangers
+from unictoken.learn.methods import Distractors, Method, MethodFile
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
@@ -72,7 +72,7 @@ class BenchmarkConfig:
     """Class nouns by concept, where the dataset does not say them."""
     consent: bool = False
     """The people among the concepts agreed to be learned."""
-    strangers: Strangers = field(default_factory=Strangers)
+    distractors: Distractors = field(default_factory=Distractors)
     """Pictures of others for concepts that bring none."""
     methods: tuple[PlaceAndMore, ...] = ("joint",)
     """Methods by name, or files with a `method:`, each with any KEY=VALUE after it, as for `--set`,
@@ -89,8 +89,9 @@ class BenchmarkConfig:
     """Whether a question's options are listed after it; false for bases that were never taught to
     read them.
     """
-    previews: int = 1
-    """Tokens draw everything a second time, the best recognised of so many; 1: they do not."""
+    best_of: int = 1
+    """Also sample this many images per prompt and keep the one that the model recognises best.
+    1 = off."""
     controls: tuple[str, ...] = CONTROLS
     """What the methods are compared to (controls.py)."""
     notes: tuple[str, ...] = ()
@@ -114,7 +115,7 @@ class BenchmarkConfig:
         if self.references is not None:
             config.within("references", self.references, 1, config.MANY)
         config.within("workers", self.workers, 1)
-        config.within("previews", self.previews, 1, MOST_PREVIEWS)
+        config.within("best_of", self.best_of, 1, MOST_BEST_OF)
         if self.page_concepts is not None:
             config.within("page_concepts", self.page_concepts)
         config.check_seed(self.seed)
@@ -123,10 +124,9 @@ class BenchmarkConfig:
                 f"workers: {self.workers}, and verdicts of an endpoint are kept in one file. Use"
                 " workers: 1."
             )
-        if self.previews > 1 and not (self.judge or self.endpoint):
+        if self.best_of > 1 and not (self.judge or self.endpoint):
             raise ConfigError(
-                f"previews: {self.previews}, and nobody judges what they are. Give a judge, or"
-                " previews: 1."
+                f"best_of: {self.best_of} needs a judge. Set 'judge' or 'endpoint', or use best_of: 1."
             )
         for name, given, known in (
             ("controls", self.controls, CONTROLS),
@@ -202,7 +202,7 @@ class Benchmark:
         process only.
         """
         first, *_ = self.methods.values()
-        chosen = f"-best-of-{self.settings.previews}" if self.settings.previews > 1 else ""
+        chosen = f"-best-of-{self.settings.best_of}" if self.settings.best_of > 1 else ""
         keys = {name: _keyed(name, method) + chosen for name, method in self.methods.items()}
         keys |= {
             name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else name
@@ -216,7 +216,7 @@ class Benchmark:
     # ---- what it is made of ----------------------------------------------------------------------
 
     def _digest(self) -> str:
-        # Not here: methods and previews, which the names of the kept files say, and what changes no
+        # Not here: methods and best_of, which the names of the kept files say, and what changes no
         # prediction (workers, similarity, out, page).
         s = self.settings
         asked = [
@@ -238,7 +238,7 @@ class Benchmark:
         )
         data = _digest_of_folder(Path(s.data)) if s.data else None
         made_with = [
-            s.strangers,
+            s.distractors,
             s.vq_decoder,
             judge,
             data,
@@ -304,7 +304,7 @@ class Benchmark:
         """One method's tokens of one concept, into a file."""
         own, way, s = self._concept(concept), self.methods[method], self.settings
         learned = method_of(way).fit(
-            self.base, [self._source(own)], run=Run(seed=s.seed, distractors=s.strangers)
+            self.base, [self._source(own)], run=Run(seed=s.seed, distractors=s.distractors)
         )
         learned.save(self._file(own, way))
 
@@ -352,8 +352,8 @@ class Benchmark:
         """The name of a method or control, and its predictions on one concept; its drawings are in
         their files.
         """
-        spoken, subject = self._ready(concept)
-        return name, self._trial(name, spoken[name], subject).predictions()
+        conditioning, subject = self._ready(concept)
+        return name, self._trial(name, conditioning[name], subject).predictions()
 
     def _ready(self, concept: str) -> tuple[dict[str, Conditioning], Subject]:
         """A concept made ready to be measured; the last one is kept, as its conditionings follow
@@ -361,7 +361,7 @@ class Benchmark:
         """
         if concept not in self._made_ready:
             own = self._concept(concept)
-            spoken = self.conditionings(
+            conditioning = self.conditionings(
                 own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
             )
             subject = make_ready(
@@ -370,7 +370,7 @@ class Benchmark:
                 self.dataset.root,
                 judged_world().read_truth(self.dataset.root, concept),
             )
-            self._made_ready = {concept: (spoken, subject)}
+            self._made_ready = {concept: (conditioning, subject)}
         return self._made_ready[concept]
 
     def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
@@ -386,15 +386,17 @@ class Benchmark:
         )
         return own | controls_of(self.base, concept, wrong=wrong)
 
-    def _trial(self, name: str, spoken: Conditioning, subject: Subject) -> Trial:
+    def _trial(self, name: str, conditioning: Conditioning, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
         how = {
             "drawings": drawings,
             "seed": self.settings.seed,
             "list_options": self.settings.list_options,
-            "previews": self.settings.previews,
+            "best_of": self.settings.best_of,
         }
-        return Trial(method=name, spoken=spoken, subject=subject, judge=self.judge, **how)
+        return Trial(
+            method=name, conditioning=conditioning, subject=subject, judge=self.judge, **how
+        )
 
     def _record_commit(self) -> None:
         made = self.commits()

@@ -21,7 +21,7 @@ from unictoken.core.text import markdown
 from unictoken.measure.metrics import Estimate
 from unictoken.measure.predictions import Prediction
 
-ONE_DECIMAL = ("palette", "palette_preview", "psnr")  # not from 0 to 1
+ONE_DECIMAL = ("palette", "palette_best_of", "psnr")  # not from 0 to 1
 SIDE = 256  # pixels; larger pictures are shown smaller
 PIXEL_ART = 64  # pixels; pictures up to here are enlarged without smoothing
 Scores = Mapping[str, Mapping[str, float | Estimate]]

@@ -13,7 +13,7 @@ Every protocol gives predictions (`predictions.py`), and every number is made of
     drawn                          a picture that was drawn, and its kind of prompt
     identity, prompt, palette, knowledge    what is drawn, as a judge sees it (palette: RGB distance, less is better)
     knowledge_recaption            the same, the model asked first what the prompt points at
-    identity_preview, ...          the same, of several drawings the one that the tokens recognise best
+    identity_best_of, ...          the same, of several drawings the one that the tokens recognise best
     unchanged                      whether a prompt that does not name the concept has the base's own logits, bit for bit, with it loaded
 """
 
@@ -97,7 +97,7 @@ class Trial:
     """One conditioning on one concept. `drawings`: where its pictures are kept."""
 
     method: str
-    spoken: Conditioning
+    conditioning: Conditioning
     subject: Subject
     judge: AnyJudge | None
     drawings: Path
@@ -106,9 +106,9 @@ class Trial:
     """Of multiple choice, after the question; else the question is asked alone, and what is
     answered is looked for among the options.
     """
-    previews: int = 1
-    """Tokens draw everything once more, and of so many drawings the one is judged that they
-    recognise best; 1: they do not.
+    best_of: int = 1
+    """Also sample this many images per prompt and judge the one that the model recognises best.
+    1 = off.
     """
 
     def predictions(self) -> list[Prediction]:
@@ -119,7 +119,7 @@ class Trial:
     def recognise(self) -> list[Prediction]:
         """Yes or no at probability .5, averaged over the ways to ask."""
         asked = self._pictured()
-        said = self.spoken.recognise(self.subject.images(asked)) if asked else []
+        said = self.conditioning.recognise(self.subject.images(asked)) if asked else []
         return [
             self._prediction(
                 "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",
@@ -180,7 +180,7 @@ class Trial:
         what of the scene they say.
         """
         asked = self._pictured()
-        said = self.spoken.caption(self.subject.images(asked)) if asked else []
+        said = self.conditioning.caption(self.subject.images(asked)) if asked else []
         made = []
         for record, given, named in zip(asked, said, self._named(asked, said), strict=True):
             own = record.answer == YES
@@ -215,23 +215,25 @@ class Trial:
         when it was told of nobody, it cannot be told (None).
         """
         name = self.subject.concept.name
-        if self.spoken.concept is not None:
+        if self.conditioning.concept is not None:
             return [metrics.says(caption, name) for caption in captions]
         named = [metrics.says(caption, name, marked=False) for caption in captions]
         if not any(named):
             return named
-        untold = in_words(self.spoken.base, name, "").caption(self.subject.images(asked))
+        untold = in_words(self.conditioning.base, name, "").caption(self.subject.images(asked))
         is_ordinary = any(metrics.says(caption, name, marked=False) for caption in untold)
         return [None] * len(captions) if is_ordinary else named
 
     def draw(self) -> list[Prediction]:
         """One picture for each prompt, kept as a file, and what the judge says of it."""
         asked = self._records("generate")
-        if not asked or not self.spoken.can_draw:
+        if not asked or not self.conditioning.can_draw:
             return []
-        pictures = [*self._drawn([r for r in asked if r.kind != KNOWLEDGE], self.spoken)]
+        pictures = [*self._drawn([r for r in asked if r.kind != KNOWLEDGE], self.conditioning)]
         # 'its hat' can be drawn only by who knows the facts
-        pictures += self._drawn([r for r in asked if r.kind == KNOWLEDGE], self.spoken.knowing())
+        pictures += self._drawn(
+            [r for r in asked if r.kind == KNOWLEDGE], self.conditioning.knowing()
+        )
         made = []
         for i, (record, picture) in enumerate(pictures):
             kept = self._kept(picture, f"{i:02d}")
@@ -242,34 +244,34 @@ class Trial:
         if self.judge is None:  # the further drawings are made to be judged only
             return made
         helped = self._recaptioned([r for r in asked if r.kind == KNOWLEDGE])
-        return [*made, *helped, *self._previewed(asked)]
+        return [*made, *helped, *self._best_of(asked)]
 
     def _recaptioned(self, asked: list[Record]) -> list[Prediction]:
         """Knowledge-driven prompts again, where the model is first asked what they only point at
         (`Conditioning.recaption`).
         """
-        drawn = self._drawn(asked, self.spoken.knowing(), recaption=True)
+        drawn = self._drawn(asked, self.conditioning.knowing(), recaption=True)
         return [
             p
             for record, picture in drawn
             for p in self._judged(record, picture, option="_recaption")
         ]
 
-    def _previewed(self, asked: list[Record]) -> list[Prediction]:
+    def _best_of(self, asked: list[Record]) -> list[Prediction]:
         """Every prompt again, where of several drawings the one is kept that the tokens recognise
         best.
         """
-        if self.previews == 1 or self.spoken.concept is None:
+        if self.best_of == 1 or self.conditioning.concept is None:
             return []
-        drawn = self._drawn(asked, self.spoken, previews=self.previews)
+        drawn = self._drawn(asked, self.conditioning, best_of=self.best_of)
         kept = [
-            self._kept(picture, f"{i:02d}-of-{self.previews}")
+            self._kept(picture, f"{i:02d}-of-{self.best_of}")
             for i, (_, picture) in enumerate(drawn)
         ]
         return [
             p
             for (record, picture), file in zip(drawn, kept, strict=True)
-            for p in self._judged(record, picture, file, option="_preview")
+            for p in self._judged(record, picture, file, option="_best_of")
         ]
 
     def _kept(self, picture: Image.Image, name: str) -> str:
@@ -280,10 +282,12 @@ class Trial:
         return str(file.relative_to(self.drawings.parent))
 
     def _drawn(
-        self, records: list[Record], spoken: Conditioning, **options
+        self, records: list[Record], conditioning: Conditioning, **options
     ) -> list[tuple[Record, Image.Image]]:
         drawn = (
-            spoken.draw([record.question for record in records], Draw(seed=self.seed), **options)
+            conditioning.draw(
+                [record.question for record in records], Draw(seed=self.seed), **options
+            )
             if records
             else []
         )
@@ -362,9 +366,9 @@ class Trial:
         """Whether the next logits after a caption's question, without the concept's name, are the
         base's own with the concept loaded.
         """
-        if self.spoken.concept is None:
+        if self.conditioning.concept is None:
             return []
-        base, question = self.spoken.base, templates.CAPTION[0]
+        base, question = self.conditioning.base, templates.CAPTION[0]
         asked = [r for r in self._pictured() if r.answer == YES]
         form = base.vocab.encode(question)
         prompts = [
@@ -375,7 +379,7 @@ class Trial:
             zip(
                 asked,
                 next_logits(base, prompts),
-                next_logits(self.spoken.speaker, prompts),
+                next_logits(self.conditioning.speaker, prompts),
                 strict=True,
             )
             if prompts
@@ -418,7 +422,7 @@ class Trial:
         if not records:
             return []
         seen = self.subject.images(records) if records[0].pictures else None
-        return self.spoken.ask(questions, seen, max_ids=MAX_ANSWER)
+        return self.conditioning.ask(questions, seen, max_ids=MAX_ANSWER)
 
     def _prediction(
         self, task: str, record: Record, *, given: str, score: float | None, **other

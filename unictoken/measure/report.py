@@ -21,7 +21,7 @@ from unictoken.core.text import a, markdown, unmark
 from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
-from unictoken.learn.concept import Lesson
+from unictoken.learn.concept import Prepared
 from unictoken.learn.outside import say_decibels
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
@@ -40,7 +40,7 @@ from unictoken.tokens.tokens import ConceptTokens
 COMPARED = ("none", "class_noun", "text_prompt", "wrong_concept")  # controls in the report of a run
 COLUMNS = (
     "recognition",
-    "recognition_twins",
+    "recognition_near_duplicates",
     "vqa",
     "text_qa",
     "facts",
@@ -69,7 +69,7 @@ def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
 
 
 def finish(
-    base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, lesson: Lesson
+    base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, prepared: Prepared
 ) -> str:
     """Measure, write everything into the run folder and the concept file into its own; gives what
     to print.
@@ -79,20 +79,20 @@ def finish(
         settings: The config that it was learned by.
         concept: What was learned.
         source: What it was learned from.
-        lesson: The source encoded as ids, with the notes for whoever uses the concept.
+        prepared: The source encoded as ids, with the notes for whoever uses the concept.
     """
     folder = settings.folder
     path = concept_file.path_of(concept.name, settings.concepts)
     concept_file.save(concept, path)  # kept, whatever measuring finds
-    spoken = with_tokens(base, concept)
-    decibels = lesson.decibels
+    conditioning = with_tokens(base, concept)
+    decibels = prepared.decibels
     rows = _table_rows(
-        base, concept, source, lesson, settings, mean(decibels) if decibels else None
+        base, concept, source, prepared, settings, mean(decibels) if decibels else None
     )
     numbers = rows[concept.method]
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
     concept_file.save(concept, path)  # again, now with its scores
-    answers = _answers(spoken, settings, source, lesson)
+    answers = _answers(conditioning, settings, source, prepared)
     write_aside(
         folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
     )
@@ -105,7 +105,7 @@ def finish(
     ]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
-        grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(
+        grid(base.decode(prepared.material.pictures_NK), columns=len(source.pictures)).save(
             folder / "references-as-seen.png"
         )
         sections += [
@@ -114,9 +114,9 @@ def finish(
             "![](references-as-seen.png)",
             "",
         ]
-        sections += [_world_note(lesson), ""]
-    if settings.prompts and spoken.can_draw:
-        sections += _drawn(spoken, settings, folder)
+        sections += [_world_note(prepared), ""]
+    if settings.prompts and conditioning.can_draw:
+        sections += _drawn(conditioning, settings, folder)
     sections += ["## Answers", "", *(_told(**answer) for answer in answers), "", "## Scores", ""]
     sections += [
         page.table(rows, columns, controls=COMPARED),
@@ -132,19 +132,19 @@ def finish(
             "",
             page.table(rows, columns, controls=COMPARED),
             "",
-            *lesson.notes,
+            *prepared.notes,
             f"{path}",
             f"{folder / 'report.md'}",
         ]
     )
 
 
-def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
+def _drawn(conditioning: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
     """Four pictures of each prompt."""
     lines = ["## Drawn", ""]
     sheets = []
     for i, prompt in enumerate(map(settings.named, settings.prompts)):
-        pictures = spoken.draw([prompt] * 4, settings.drawing)
+        pictures = conditioning.draw([prompt] * 4, settings.drawing)
         sheets += pictures
         grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
         lines += [markdown(prompt), "", f"![](drawn-{i}.png)", ""]
@@ -159,23 +159,27 @@ def _told(question: str, answer: str) -> str:
 
 
 def _answers(
-    spoken: Conditioning, settings: RunConfig, source: Source, lesson: Lesson
+    conditioning: Conditioning, settings: RunConfig, source: Source, prepared: Prepared
 ) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
     """
-    all_of_them = spoken.base.profile.tells_facts
-    pairs = lesson.material.questions if all_of_them else source.questions
+    all_of_them = conditioning.base.profile.tells_facts
+    pairs = prepared.material.questions if all_of_them else source.questions
     owners = [unmark(question, source.name) for question, _ in pairs]
     questions = [*map(settings.named, settings.questions), *owners]
     said = [
-        {"question": q, "answer": a} for q, a in zip(questions, spoken.ask(questions), strict=True)
+        {"question": q, "answer": a}
+        for q, a in zip(questions, conditioning.ask(questions), strict=True)
     ]
-    first = lesson.material.pictures_NK[:1]
+    first = prepared.material.pictures_NK[:1]
     said.append(
-        {"question": "(the first picture) describe the photo.", "answer": spoken.caption(first)[0]}
+        {
+            "question": "(the first picture) describe the photo.",
+            "answer": conditioning.caption(first)[0],
+        }
     )
-    probability = spoken.recognise(first)[0]
+    probability = conditioning.recognise(first)[0]
     answer = f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"
     said.append(
         {"question": f"(the first picture) is <{source.name}> in the photo?", "answer": answer}
@@ -187,7 +191,7 @@ def _table_rows(
     base: Base,
     concept: ConceptTokens,
     source: Source,
-    lesson: Lesson,
+    prepared: Prepared,
     settings: RunConfig,
     decibels: float | None,
 ):
@@ -195,7 +199,7 @@ def _table_rows(
     has.
     """
     if not _truth_is_known(source, settings):
-        return {concept.method: _own_scores(with_tokens(base, concept), lesson, decibels)}
+        return {concept.method: _own_scores(with_tokens(base, concept), prepared, decibels)}
     root = settings.folder / "held-out"
     # no file of an earlier run's test may be left among this one's
     shutil.rmtree(root, ignore_errors=True)
@@ -216,7 +220,7 @@ def _table_rows(
     }
     shown = [(name, c) for name, c in compared.items() if name in (concept.method, *COMPARED)]
     return {
-        name: scores(Trial(method=name, spoken=c, subject=subject, **how).predictions())
+        name: scores(Trial(method=name, conditioning=c, subject=subject, **how).predictions())
         for name, c in progress(shown, "measuring", unit="row")
     }
 
@@ -239,22 +243,28 @@ def _truth_is_known(source: Source, settings: RunConfig) -> bool:
     return source.truth is not None and settings.judge is not None
 
 
-def _own_scores(spoken: Conditioning, lesson: Lesson, decibels: float | None) -> dict[str, float]:
+def _own_scores(
+    conditioning: Conditioning, prepared: Prepared, decibels: float | None
+) -> dict[str, float]:
     others = (
-        torch.cat(list(lesson.material.negatives.values())) if lesson.material.negatives else None
+        torch.cat(list(prepared.material.negatives.values()))
+        if prepared.material.negatives
+        else None
     )
-    scores = {"positive": mean(p > 0.5 for p in spoken.recognise(lesson.material.pictures_NK))}
+    scores = {
+        "positive": mean(p > 0.5 for p in conditioning.recognise(prepared.material.pictures_NK))
+    }
     if others is not None:
         some = torch.linspace(0, len(others) - 1, min(SOME, len(others))).long()  # of every grade
-        scores["negatives"] = mean(p <= 0.5 for p in spoken.recognise(others[some]))
+        scores["negatives"] = mean(p <= 0.5 for p in conditioning.recognise(others[some]))
     return scores if decibels is None else {**scores, "psnr": decibels}
 
 
-def _world_note(lesson: Lesson) -> str:
+def _world_note(prepared: Prepared) -> str:
     """How well the base sees the pictures; plainly, where they lie outside its world."""
-    if not lesson.notes:
-        return f"Picture in, picture out: {say_decibels(lesson.decibels)}."
-    return f"**{' '.join(lesson.notes)}** The second row above is all that it sees."
+    if not prepared.notes:
+        return f"Picture in, picture out: {say_decibels(prepared.decibels)}."
+    return f"**{' '.join(prepared.notes)}** The second row above is all that it sees."
 
 
 def _explained(source: Source, settings: RunConfig) -> list[str]:
@@ -262,7 +272,7 @@ def _explained(source: Source, settings: RunConfig) -> list[str]:
         return [NO_TEST]
     explained = (
         "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning."
-        " recognition: easy and hard negatives; recognition_twins: look-alikes with every nameable"
+        " recognition: easy and hard negatives; recognition_near_duplicates: look-alikes with every nameable"
         " attribute the same; palette: RGB distance of the drawn fur from the exact shade (less is"
         " better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the description and"
         " the facts in words; wrong_concept: another pet's tokens (left out where there are none of"

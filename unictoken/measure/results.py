@@ -18,12 +18,12 @@ from unictoken.measure.benchmark import Benchmark
 from unictoken.measure.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
-    "recognition", "recognition_hard", "recognition_twins",
+    "recognition", "recognition_hard", "recognition_near_duplicates",
     "vqa", "text_qa", "facts", "vqa_judged", "text_qa_judged", "facts_judged",
     "choice", "vqa_choice", "text_qa_choice",
     "name_recall", "name_precision", "attributes",
     "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
-    "identity_preview", "shade_preview", "palette_preview", "prompt_preview", "knowledge_preview",
+    "identity_best_of", "shade_best_of", "palette_best_of", "prompt_best_of", "knowledge_best_of",
     "unchanged",
 )  # fmt: skip
 

@@ -14,8 +14,8 @@ from unictoken.measure.verdict import judged_world
 def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
     """Every metric of one concept and method, from its predictions.
 
-    recognition: mean of positive and (easy and hard) negative accuracy; recognition_twins: the same
-    against near-duplicates (the grade 'twin'). palette: RGB distance of the fur from its exact
+    recognition: mean of positive and (easy and hard) negative accuracy; recognition_near_duplicates: the same
+    against near-duplicates (the grade 'near_duplicate'). palette: RGB distance of the fur from its exact
     shade; shade: whether that is the nearest of the world's shades. knowledge counts only drawings
     that show all that the fact tells. *_bleu: char-BLEU of free answers.
     """
@@ -28,7 +28,7 @@ def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
         if _scored(found)
     }
     # A drawing that shows a part of the fact does not know it: a partial score counts as zero.
-    for task in numbers.keys() & {"knowledge", "knowledge_recaption", "knowledge_preview"}:
+    for task in numbers.keys() & {"knowledge", "knowledge_recaption", "knowledge_best_of"}:
         numbers[task] = metrics.mean(
             [float(p.score == 1) for p in by_task[task] if p.score is not None]
         )
@@ -37,7 +37,7 @@ def scores(predictions: Sequence[Prediction]) -> dict[str, float]:
             numbers[f"{task}_bleu"] = metrics.mean(
                 [metrics.char_bleu(p.given, p.expected) for p in by_task[task]]
             )
-    for task in by_task.keys() & {"palette", "palette_preview"}:
+    for task in by_task.keys() & {"palette", "palette_best_of"}:
         numbers[task.replace("palette", "shade")] = metrics.mean(
             [_exact_shade(p) for p in by_task[task]]
         )
@@ -56,7 +56,7 @@ def _scored(predictions: list[Prediction]) -> bool:
 
 def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
     """Weighted recognition: against easy and hard negatives, hard ones alone, and near-duplicates,
-    which no description tells apart from the concept (the grade 'twin').
+    which no description tells apart from the concept (the grade 'near_duplicate').
     """
     asked = {
         task: found
@@ -69,9 +69,15 @@ def _recognition(by_task: Mapping[str, list[Prediction]]) -> dict[str, float]:
     }
     if "positive" not in said_yes:
         return {}
-    ordinary = [grade for grade in said_yes if grade not in ("positive", "twin")]
-    hard, twins = ([grade for grade in said_yes if grade == wanted] for wanted in ("hard", "twin"))
-    groups = {"recognition": ordinary, "recognition_hard": hard, "recognition_twins": twins}
+    ordinary = [grade for grade in said_yes if grade not in ("positive", "near_duplicate")]
+    hard, alike = (
+        [grade for grade in said_yes if grade == wanted] for wanted in ("hard", "near_duplicate")
+    )
+    groups = {
+        "recognition": ordinary,
+        "recognition_hard": hard,
+        "recognition_near_duplicates": alike,
+    }
     return {
         name: metrics.recognition(said_yes, negatives=grades)["weighted"]
         for name, grades in groups.items()

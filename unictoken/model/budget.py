@@ -65,7 +65,7 @@ class Job:
     batch: int = 4
     """Examples of a step on this GPU."""
     drawings: int = 3
-    """Of those, lessons of drawing, which supervise a whole picture."""
+    """Of those, examples of drawing, which supervise a whole picture."""
     length: int = 1126
     """Ids of an example: a picture (1,026) and a hundred of words and tokens."""
     rows: int = 33

@@ -157,7 +157,7 @@ class Session:
         temperature: float = Draw.temperature,
         top_p: float = Draw.top_p,
         recaption: bool = False,
-        previews: int = 1,
+        best_of: int = 1,
     ) -> Drawing | Drawings:
         """A picture of a prompt such as '<bo> wearing a hat'.
 
@@ -171,7 +171,7 @@ class Session:
             temperature: Of the sampling; 0 takes the likeliest id at every place.
             top_p: Ids are sampled from the smallest set that holds this much of the probability.
             recaption: Ask the model first what 'its hat' is, and draw that.
-            previews: Draw so many for each picture and keep the one that is recognised best.
+            best_of: Draw so many for each picture and keep the one that is recognised best.
 
         Returns:
             A `Drawing`, which is a PIL image; `Drawings`, a list, where a list was given or
@@ -183,14 +183,14 @@ class Session:
         if num_images is not None:
             config.check_count("num_images", num_images)
             prompts, many = [text for text in prompts for _ in range(num_images)], True
-        config.check_count("previews", previews)
+        config.check_count("best_of", best_of)
         introduced = {i: self._named(text) for i, text in enumerate(prompts)}
 
         def draw(names: tuple[str, ...], places: list[int]) -> Sequence[Image.Image]:
             texts = [prompts[i] for i in places]
             if not names:  # nobody to ask about, or to recognise
                 return self._together(names).draw(texts, how)
-            return self._together(names).draw(texts, how, recaption=recaption, previews=previews)
+            return self._together(names).draw(texts, how, recaption=recaption, best_of=best_of)
 
         drawn = drawings_of(_by_key(introduced, draw), prompts)
         return drawn if many else drawn[0]

@@ -28,9 +28,9 @@ from unictoken.toy.world.things import (
     Pet,
     Scene,
     hard_negative,
+    near_duplicate,
     sample_pet_where,
     sample_scene,
-    twin,
 )
 
 
@@ -107,11 +107,15 @@ def _introductions(
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """yes/no when other pictures introduce 'tom': of the pet itself, of a hard negative, of a
-    twin.
+    near-duplicate.
     """
-    right: dict[str, list[bool]] = {f"{kind}_yes": [], f"{kind}_no_hard": [], f"{kind}_no_twin": []}
+    right: dict[str, list[bool]] = {
+        f"{kind}_yes": [],
+        f"{kind}_no_hard": [],
+        f"{kind}_no_near_duplicate": [],
+    }
     for pet, picture in zip(pets, ids, strict=True):
-        others = (pet, hard_negative(pet, rng), twin(pet, rng))
+        others = (pet, hard_negative(pet, rng), near_duplicate(pet, rng))
         for key, other in zip(right, others, strict=True):
             shown = base.encode([draw(other, sample_scene(rng)) for _ in range(3)])
             right[key].append((recognised(base, shown, picture) > 0.5) == (key == f"{kind}_yes"))

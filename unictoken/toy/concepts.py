@@ -26,9 +26,9 @@ from unictoken.toy.world.things import (
     Scene,
     easy_negative,
     hard_negative,
+    near_duplicate,
     sample_pet_where,
     sample_scene,
-    twin,
 )
 
 REFERENCES = 5
@@ -36,7 +36,7 @@ TRAINING_NEGATIVES = 24  # of each grade
 TEST_PICTURES = 12  # positives, and negatives of each grade
 DRAWINGS = 8
 PROMPTED = ("accessory", "accessory_colour", "place")
-NEGATIVES = {"easy": easy_negative, "hard": hard_negative, "twin": twin}
+NEGATIVES = {"easy": easy_negative, "hard": hard_negative, "near_duplicate": near_duplicate}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,10 +104,10 @@ def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:
     concepts = [toy_concept(seed, i, references=references) for i in range(num_concepts)]
     # a stream of its own: the concepts' are [seed, index, 1] and [seed, index, 2]
     rng = np.random.default_rng([seed, 3])
-    strangers = [
+    distractors = [
         draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)
     ]
-    _save(strangers, root / "random_images")
+    _save(distractors, root / "random_images")
     _json(root / "concepts_list.json", [concept.source.name for concept in concepts])
     for concept in concepts:
         write_concept(concept, root, rng)
@@ -163,7 +163,7 @@ def _training_rows(concept: ToyConcept, folder: Path) -> None:
 
 
 def _random_rows(concept: ToyConcept, folder: Path) -> None:
-    """Recognition rows about strangers."""
+    """Recognition rows about distractors."""
     asked = [unmark(question, concept.source.name) for question in templates.RECOGNISE]
     rows = [
         _row(f"random_images/{i}.png", "rec", asked[i % len(asked)], templates.NO)

@@ -113,7 +113,7 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
         width=32, layers=1, heads=2, ffn_width=64, families=2, batch=2, steps=4, save_every=2
     )
     vq = model.model.vqmodel
-    lessons = language.make_lessons(
+    sequences = language.make_sequences(
         settings, Vocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path
     )
 
@@ -129,7 +129,7 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
         language.train(
             untrained,
             settings,
-            lessons,
+            sequences,
             seed=0,
             device="cpu",
             progress=tmp_path / f"{name}.safetensors",
@@ -165,11 +165,11 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
 
 def test_held_out_combinations_are_never_taught(tmp_path, tokenizer, model):
     settings = language.LanguageSettings(families=60)
-    lessons = language.make_lessons(
+    sequences = language.make_sequences(
         settings, Vocab(tokenizer), model.model.vqmodel, seed=0, device="cpu", cache=tmp_path
     )
-    assert len(lessons.families) < 60  # a hard negative lands on one now and then
-    assert not any(held_out(pet) for family in lessons.families for pet in family.pets)
+    assert len(sequences.families) < 60  # a hard negative lands on one now and then
+    assert not any(held_out(pet) for family in sequences.families for pet in family.pets)
 
 
 def test_cached_image_ids_belong_to_their_image_tokenizer(model):

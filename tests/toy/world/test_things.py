@@ -3,14 +3,14 @@ import pytest
 
 from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.toy.world.things import (
-    TWIN_MIN_SHADE_GAP,
+    MIN_SHADE_GAP,
     easy_negative,
     hard_negative,
     held_out,
+    near_duplicate,
     sample_pet,
     sample_pet_where,
     sample_scene,
-    twin,
 )
 
 
@@ -46,11 +46,11 @@ def test_a_pet_has_a_second_colour_exactly_when_it_has_a_pattern(pets):
     assert all(pet.second != pet.fur for pet in pets)
 
 
-def test_a_twin_shares_every_nameable_attribute_and_differs_in_shade(pets, rng):
+def test_a_near_duplicate_shares_every_nameable_attribute_and_differs_in_shade(pets, rng):
     for pet in pets:
-        other = twin(pet, rng)
+        other = near_duplicate(pet, rng)
         assert other.nameable == pet.nameable
-        assert abs(other.fur_shade - pet.fur_shade) >= TWIN_MIN_SHADE_GAP
+        assert abs(other.fur_shade - pet.fur_shade) >= MIN_SHADE_GAP
         assert other.fur_rgb != pet.fur_rgb
 
 

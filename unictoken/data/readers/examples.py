@@ -182,7 +182,7 @@ class Place:
                 )
 
     def grade(self, picture: Path) -> str | None:
-        """How alike a stranger is: by its file's name or its folder; among concepts hard when the
+        """How alike a distractor is: by its file's name or its folder; among concepts hard when the
         class noun is the same.
         """
         folder = picture.parent.name

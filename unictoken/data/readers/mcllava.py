@@ -23,7 +23,7 @@ from unictoken.data.records import Concept, DataError, Dataset, Record
 from unictoken.data.source import picture_files
 
 LOOKS_FOR = "{two,three}_concept/concept/train/<name>/*.png"
-STRANGERS = "random-images"
+DISTRACTORS = "random-images"
 
 
 def fits(root: Path) -> bool:
@@ -34,7 +34,7 @@ def read(root: Path) -> Dataset:
     folders = {file.name: file for file in _folders(root)}
     names = Names.of((file.name for file in _folders(root)), root)
     tests = {name: pictures_of(_test(folder)) for name, folder in folders.items()}
-    strangers = pictures_of(root / STRANGERS) if is_there(root / STRANGERS) else ()
+    distractors = pictures_of(root / DISTRACTORS) if is_there(root / DISTRACTORS) else ()
     left_out: Counter[str] = Counter()
     concepts = {}
     for name, folder in folders.items():
@@ -44,7 +44,7 @@ def read(root: Path) -> Dataset:
         concepts[place.name] = Concept(
             name=place.name,
             pictures=_without_masks(folder),
-            negatives={"easy": strangers} if strangers else {},
+            negatives={"easy": distractors} if distractors else {},
             records=tuple(_records(place, tests)),
         )
     return Dataset(layout="mcllava", root=root, concepts=concepts, notes=notes(left_out))

@@ -43,7 +43,7 @@ def read(root: Path) -> Dataset:
     tests = (
         {folder: pictures_of(test / folder) for folder in names.folders} if is_there(test) else {}
     )
-    strangers = pictures_of(root / "random_images") if is_there(root / "random_images") else ()
+    distractors = pictures_of(root / "random_images") if is_there(root / "random_images") else ()
     left_out: Counter[str] = Counter()
     concepts = {}
     for folder, info in infos.items():
@@ -55,7 +55,7 @@ def read(root: Path) -> Dataset:
             nouns={other: said["class"] for other, said in infos.items()},
             left_out=left_out,
         )
-        concepts[place.name] = _concept(place, info, tests, strangers)
+        concepts[place.name] = _concept(place, info, tests, distractors)
     return Dataset(layout="unifybench", root=root, concepts=concepts, notes=notes(left_out))
 
 
@@ -99,7 +99,7 @@ def _info(folder: Path) -> dict:
 
 
 def _concept(
-    place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], strangers: tuple[Path, ...]
+    place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], distractors: tuple[Path, ...]
 ) -> Concept:
     train = place.root / "concept" / "train" / place.folder
     where = str(train / "info.json")
@@ -115,7 +115,7 @@ def _concept(
         crops=pictures_of(train / "cropped") if is_there(train / "cropped") else (),
         description=place.mark(info.get("info", ""), where),
         facts=tuple(place.mark(fact, where) for fact in info.get("extra_info", ())),
-        negatives=negatives | {"easy": (*negatives.get("easy", ()), *strangers)},
+        negatives=negatives | {"easy": (*negatives.get("easy", ()), *distractors)},
         records=tuple(records),
         truth=info.get("world"),
     )

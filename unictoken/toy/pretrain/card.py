@@ -53,7 +53,7 @@ def write_card(
             ),
             *([told, ""] if fingerprint[:12] in told else []),
             (
-                "Measured on pets of attribute combinations that are held out of its lessons, in scenes"
+                "Measured on pets of attribute combinations that are held out of its training, in scenes"
                 " drawn anew, by"
             ),
             "",

@@ -1,4 +1,4 @@
-"""Training the tiny base's transformer on the lessons of the toy world."""
+"""Training the tiny base's transformer on the sequences of the toy world."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
 from unictoken.model.profile import save_profile
 from unictoken.model.vocab import Vocab
-from unictoken.toy.pretrain.lessons import SHARES, Lessons, draw_families, families, sample_families
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
+from unictoken.toy.pretrain.sequences import (
+    MIXTURE,
+    TrainingSequences,
+    draw_families,
+    families,
+    sample_families,
+)
 from unictoken.toy.profile import PROFILE
 from unictoken.toy.world.things import Pet, Scene, held_out
 
@@ -43,13 +49,13 @@ class LanguageSettings:
     heads: int = 4
     ffn_width: int = 704
     families: int = 12_000
-    """Pets with a twin and a hard negative each, three pictures of every one, drawn and encoded
+    """Pets with a near-duplicate and a hard negative each, three pictures of every one, drawn and encoded
     once.
     """
     length: int = 208
     """Ids of an example."""
-    shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
-    """Of the lessons, by kind (lessons.py)."""
+    mixture: Mapping[str, float] = field(default_factory=lambda: dict(MIXTURE))
+    """Of the sequences, by kind (sequences.py)."""
     batch: int = 16
     steps: int = 14_000
     muon_lr: float = 0.02
@@ -188,7 +194,7 @@ def digest_of(
     return seen.hexdigest()[:16]
 
 
-def make_lessons(
+def make_sequences(
     settings: LanguageSettings,
     vocab: Vocab,
     image_tokenizer: ImageTokenizer,
@@ -196,8 +202,8 @@ def make_lessons(
     seed: int,
     device: str,
     cache: Path,
-) -> Lessons:
-    """Lessons over families drawn from the seed; their image ids are cached in a file of
+) -> TrainingSequences:
+    """TrainingSequences over families drawn from the seed; their image ids are cached in a file of
     `cache`.
 
     Args:
@@ -222,7 +228,7 @@ def make_lessons(
     made = families(pets, scenes, np.load(file).astype(np.int64))
     # a hard negative may land on a held-out combination
     taught = [family for family in made if not any(map(held_out, family.pets))]
-    return Lessons(vocab, taught, length=settings.length, shares=settings.shares)
+    return TrainingSequences(vocab, taught, length=settings.length, mixture=settings.mixture)
 
 
 def without_image_tokenizer(model: EarlyFusionModel) -> dict[str, torch.Tensor]:
@@ -235,7 +241,7 @@ def without_image_tokenizer(model: EarlyFusionModel) -> dict[str, torch.Tensor]:
 def train(
     model: EarlyFusionModel,
     settings: LanguageSettings,
-    lessons: Lessons,
+    sequences: TrainingSequences,
     *,
     seed: int,
     device: str,
@@ -251,7 +257,7 @@ def train(
     Args:
         model: The base; it is moved to `device` and changed in place.
         settings: Steps, batch, learning rates, weights of the loss.
-        lessons: What the batches are made of.
+        sequences: What the batches are made of.
         seed: Decides every batch, together with the step's number.
         device: 'cpu' or 'cuda'.
         progress: The file that a stopped run goes on from; written at every save.
@@ -276,14 +282,14 @@ def train(
         # the progress file has no image tokenizer
         model.load_state_dict({**model.state_dict(), **saved["model"]})
         optimiser.load_state(saved["optimiser"])
-    weights_V = weights_of_ids(lessons.vocab, settings).to(device)
+    weights_V = weights_of_ids(sequences.vocab, settings).to(device)
     started, losses = time.time(), []
     for step in range(first, settings.steps):
         # from the step's number alone: a resumed run sees the batches that it would have seen
         rng = np.random.default_rng([seed, step])
         batch = pad(
-            [lessons.example(rng) for _ in range(settings.batch)],
-            lessons.vocab,
+            [sequences.example(rng) for _ in range(settings.batch)],
+            sequences.vocab,
             length=settings.length,
         )
         ids, labels = batch.ids_BT.to(device), batch.labels_BT.to(device)

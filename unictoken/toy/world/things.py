@@ -27,7 +27,9 @@ from unictoken.toy.world.attributes import (
 
 SHADE_STEPS = 3  # exact shades of fur within one colour name
 MARKINGS = 4  # layouts of spots, stripes and patches
-TWIN_MIN_SHADE_GAP = 0.5  # of the fur's segment: two twins are always this far apart in their fur
+MIN_SHADE_GAP = (
+    0.5  # of the fur's segment: two near-duplicates are always this far apart in their fur
+)
 EXACT_SHADES = tuple(
     shade(name, i / (SHADE_STEPS - 1)) for name in FUR_SHADES for i in range(SHADE_STEPS)
 )
@@ -131,14 +133,13 @@ def sample_pet_where(rng: np.random.Generator, *, unseen: bool) -> Pet:
     return pet
 
 
-def twin(pet: Pet, rng: np.random.Generator) -> Pet:
+def near_duplicate(pet: Pet, rng: np.random.Generator) -> Pet:
     """A look-alike with every nameable attribute the same; shade, markings and proportions
     differ.
     """
     # Markings and proportions alone may be drawn the same as the pet's: only the shade is made sure.
     while (
-        abs((other := replace(pet, **_unnameable(rng))).fur_shade - pet.fur_shade)
-        < TWIN_MIN_SHADE_GAP
+        abs((other := replace(pet, **_unnameable(rng))).fur_shade - pet.fur_shade) < MIN_SHADE_GAP
     ):
         pass
     return other

@@ -22,7 +22,7 @@ def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):
     assert {grade: len(ids) for grade, ids in material.negatives.items()} == {
         "easy": 24,
         "hard": 24,
-        "twin": 24,
+        "near_duplicate": 24,
     }
     assert material.questions == (
         *toy.source.questions,

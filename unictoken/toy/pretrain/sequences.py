@@ -25,15 +25,15 @@ from unictoken.toy.world.things import (
     Scene,
     easy_negative,
     hard_negative,
+    near_duplicate,
     sample_pet_where,
     sample_scene,
-    twin,
 )
 
 SHOTS = 3  # pictures of each pet
 CODES_PER_SIDE = 8
-# of the lessons, by kind
-SHARES = {"look": 0.3, "check": 0.27, "draw": 0.31, "free": 0.01, "talk": 0.05, "compare": 0.06}
+# of the sequences, by kind
+MIXTURE = {"look": 0.3, "check": 0.27, "draw": 0.31, "free": 0.01, "talk": 0.05, "compare": 0.06}
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
 # attributes that are read off a few patches only: asked about twice as often
 HARDEST = ("second", "pattern", "ears")
@@ -51,7 +51,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Family:
-    """A pet and two look-alikes, each with its shots: index 0 the pet, 1 a twin, 2 a hard
+    """A pet and two look-alikes, each with its shots: index 0 the pet, 1 a near-duplicate, 2 a hard
     negative.
     """
 
@@ -79,7 +79,7 @@ def sample_families(
     pets, scenes = [], []
     for _ in range(count):
         pet = sample_pet_where(rng, unseen=False)
-        pets.append((pet, twin(pet, rng), hard_negative(pet, rng)))
+        pets.append((pet, near_duplicate(pet, rng), hard_negative(pet, rng)))
         scenes.append([[sample_scene(rng) for _ in range(SHOTS)] for _ in range(3)])
     return pets, scenes
 
@@ -131,7 +131,7 @@ def nameable(pet: Pet) -> list[str]:
     ]
 
 
-class Lessons:
+class TrainingSequences:
     """Examples for the base, each a pure function of (families, random generator)."""
 
     def __init__(
@@ -140,9 +140,9 @@ class Lessons:
         families: list[Family],
         *,
         length: int,
-        shares: Mapping[str, float] = SHARES,
+        mixture: Mapping[str, float] = MIXTURE,
     ):
-        self.vocab, self.families, self.length, self.shares = vocab, families, length, shares
+        self.vocab, self.families, self.length, self.mixture = vocab, families, length, mixture
         self.names = [vocab.encode(name) for name in language.NAMES]
         # Reserved ids are names too: concepts are later learned on them.
         self.names = [ids for ids in self.names if len(ids) == 1] + [[i] for i in vocab.reserved]
@@ -506,7 +506,7 @@ class Lessons:
         return turns
 
     def compare(self, rng: np.random.Generator) -> list[Turn]:
-        """A whole picture introduces a name; other pictures show it, or a twin, or a look-alike."""
+        """A whole picture introduces a name; other pictures show it, or a near-duplicate, or a look-alike."""
         family, who, shot = self.pick(rng)
         name = self.name(rng)
         intro = self.introduce(
@@ -544,9 +544,9 @@ class Lessons:
 
     def example(self, rng: np.random.Generator) -> Example:
         kind = rng.choice(
-            list(self.shares), p=np.array(list(self.shares.values())) / sum(self.shares.values())
+            list(self.mixture), p=np.array(list(self.mixture.values())) / sum(self.mixture.values())
         )
-        # a kind of SHARES is the name of the method that makes it
+        # a kind of MIXTURE is the name of the method that makes it
         example = join_turns(getattr(self, kind)(rng), self.vocab)
         # the last turn may not fit whole
         return Example(example.ids[: self.length], example.labels[: self.length])
