@@ -244,7 +244,7 @@ def test_rows_know_their_roles():
     ("wrong", "match"),
     [
         ({"tasks": {"sing": 1.0}}, "unknown task 'sing'"),
-        ({"tasks": {"vqa": -1.0}}, "the share of 'vqa': found -1.0, expected 0 or more"),
+        ({"tasks": {"vqa": -1.0}}, "the weight of 'vqa': found -1.0, expected 0 or more"),
         ({"tasks": {"vqa": 0.0}}, "every task's weight is 0"),
         ({"trainable": ("head",)}, "unknown role 'head'"),
         ({"steps": -1}, "expected 0 or more"),
