@@ -1,4 +1,4 @@
-"""The half of a VQGAN that draws, taken from elsewhere to complete a base that came without it.
+"""The decoder of a VQGAN, read from other files to complete a base that was published without it.
 
 facebook/chameleon-7b  +  leloy/Anole-7b-v0.1-vqvae-hf, or tokenizer/vqgan.ckpt of the original
 download
@@ -20,9 +20,10 @@ from unictoken.core.shipped import here_or_on_hub
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import HTTPError
 
-# what a decoder reads its codes with
+# A decoder works only with the codebook that it was trained with: these must equal the base's.
 SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")
 ORIGINAL = ("vqgan.ckpt", "tokenizer/vqgan.ckpt")
+# 'model.vqmodel.' in a whole base, nothing in a VQGAN by itself.
 _PREFIX = re.compile(r"^(model\.)?(vqmodel\.)?")
 
 
@@ -103,6 +104,8 @@ def _reason(file: Path, error: Exception) -> str:
     """In one line, without torch's advice to unpickle it all the same."""
     if file.is_file() and is_pointer(file):
         return "a pointer of Git LFS; `git lfs pull` fetches it"
+    # torch writes its advice around the reason: 'Weights only load failed. ... WeightsUnpickler
+    # error: REASON Please use ...'.
     said = " ".join(str(error).split()).rpartition("WeightsUnpickler error: ")[2]
     said = said.split(" Please use ")[0].split(" Check the documentation")[0]
     return (
@@ -119,6 +122,7 @@ def _files(place: str | Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         try:
+            # Never a pickle from the Hub: vqgan.ckpt is read from a local path only.
             path = Path(snapshot_download(str(place), allow_patterns="*.safetensors"))
         except (OSError, ValueError, HTTPError) as error:
             reason = " ".join(str(error).split())[:120]
@@ -144,7 +148,11 @@ def _read(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
                 (name, opened.get_tensor(key)) for key in opened.keys() if (name := _wanted(key))
             )
         return
+    # Numbers and no code: ways around `weights_only` were closed in torch 2.6 and 2.10, and
+    # setup.py asks for a later one.
+    # On the CPU: a file that was saved on a GPU is read without one.
     tensors = torch.load(file, map_location="cpu", weights_only=True)
+    # The original download keeps the weights under 'state_dict'.
     tensors = tensors.get("state_dict", tensors) if isinstance(tensors, dict) else tensors
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
         raise DecoderError(
