@@ -75,6 +75,7 @@ def _pickled(path: Path) -> torch.Tensor:
             _check_size(path, sum(entry.file_size for entry in entries))
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"{broken} does not match its checksum")
+        # torch could read the other one of the two.
         if len({entry.filename for entry in entries}) < len(entries):
             raise zipfile.BadZipFile("two entries of one name")
     except (
@@ -91,6 +92,7 @@ def _pickled(path: Path) -> torch.Tensor:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken or hostile pickle raises whatever it likes
         raise _unreadable(path, error) from None
+    # Not isinstance: a subclass could bring methods of its own.
     if type(found) not in (torch.Tensor, torch.nn.Parameter):
         raise ConceptError(f"{path}: holds a {type(found).__name__}, expected one tensor.")
     return found.detach()
@@ -111,7 +113,7 @@ def _embeds(path: Path) -> torch.Tensor:
 
 
 def _unreadable(path: Path, error: Exception) -> ConceptError:
-    # torch goes on with advice to read it all the same
+    # Only torch's first sentence: what follows advises to read the file with code all the same.
     said = (str(error).splitlines() or [""])[0].split(". ")[0][:160]
     return ConceptError(
         f"{path}: not a whole file of plain tensors ({type(error).__name__}: {said}). Nothing in it"
