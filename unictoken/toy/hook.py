@@ -36,11 +36,12 @@ __all__ = [
     "write_test",
 ]
 
-distractors = 400
+distractors = 400  # pictures of others for a concept without any; HARD_SHARE makes 60 of them hard
 
 
 def draw_others(count: int, seed: int) -> list[Image.Image]:
     """Pictures of random pets of the combinations that the tiny base knows."""
+    # The count is part of the seed: 500 distractors do not begin with those of 400.
     rng = np.random.default_rng([seed, count])
     return [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(count)]
 
@@ -90,7 +91,7 @@ def load_judge(path: str | Path):
 
 
 def judge_accuracy(path: str | Path) -> list[str]:
-    """What that judge gets right itself, as sentences to stand beside its scores."""
+    """How often that judge is right itself, as sentences to print beside its scores."""
     from unictoken.toy.judge import own_accuracy
 
     return own_accuracy(path)

@@ -54,6 +54,7 @@ class Judge(nn.Module):
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.SiLU())
 
         w = width
+        # Three strides of 2: 32 x 32 pixels become 4 x 4 places of 4 w features.
         self.features = nn.Sequential(
             layer(3, w, 1),
             layer(w, 2 * w, 2),
@@ -79,6 +80,7 @@ class Judge(nn.Module):
         pixels = torch.stack([to_pixels(prepare(picture, SIDE)) for picture in pictures])
         scores, palette = self(pixels)
         chosen = {name: s.argmax(-1).tolist() for name, s in scores.items()}
+        # The palette is learned in [-1, 1], like pixels.
         colours = ((palette + 1) * 127.5).tolist()
         return [
             Reading(
@@ -106,8 +108,8 @@ def load_judge(path: str | Path) -> Judge:
 
 
 def own_accuracy(path: str | Path) -> list[str]:
-    """What the judge at `path` gets right itself, as a sentence to stand beside its scores; nothing
-    where `make base` wrote no accuracy.json.
+    """How often the judge at `path` is right itself, as a sentence to print beside its scores;
+    nothing where `make base` wrote no accuracy.json.
     """
     file = shipped.find_judge(path).with_name("accuracy.json")
     if not file.is_file():
@@ -143,9 +145,7 @@ class WorldJudge:
 
 
 def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:
-    """The share of the sought attributes that are seen; no score where nothing is known to be
-    sought.
-    """
+    """The share of the sought attributes that are seen; no score where none is sought."""
     own = {name: seen[name] for name in sought}
     return Verdict(
         mean([own[name] == value for name, value in sought.items()]) if sought else None, str(own)
