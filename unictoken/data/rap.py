@@ -78,6 +78,7 @@ def _write_into(
     """The files of a memory whose folder will be `called` so."""
     concepts, owners = {}, {}
     for source in sources:
+        # Paths begin with the memory's own folder: RAP's programs are started above it.
         files = [f"{called}/{source.name}/{i}.png" for i in range(len(source.pictures))]
         for i, picture in enumerate(source.pictures):
             data = io.BytesIO()
@@ -116,6 +117,7 @@ def _attributes(source: Source) -> dict[str, str | list[str]]:
     """R2P's `info`: facts by attribute, those of none under 'general'."""
     attributes: dict[str, list[str]] = {}
     for fact in _facts_said(source):
+        # 'distinct features: a white ear' is R2P's attribute and its value.
         said = _ATTRIBUTE.fullmatch(fact)
         attributes.setdefault(said[1] if said else _PLAIN, []).append(said[2] if said else fact)
     return {"category": source.class_noun, **attributes}
@@ -166,6 +168,7 @@ def _source(
     check_noun(entry["category"], where=where)
     check_consent(entry["category"], consent, where=where)
     shown = _texts(entry["image"], where, "image")
+    # Those under 'image' first: `write_memory` gives RAP the first picture to show.
     own = dict.fromkeys([*shown, *(file for file, owner in owners.items() if owner == key)])
     if strays := [file for file in shown if owners.get(file, key) != key]:
         raise SourceError(

@@ -65,6 +65,7 @@ def join_turns(turns: Iterable[Turn], vocab: Vocab) -> Example:
     for turn in turns:
         part = [*turn.ids, vocab.end_turn]
         ids += part
+        # The end_turn after a learned turn is a target too: else an answer would never end.
         learned = range(len(part)) if turn.learned else turn.learned_part
         labels += [i if k in learned else IGNORE for k, i in enumerate(part)]
     return Example(ids, labels)

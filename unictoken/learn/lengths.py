@@ -1,5 +1,5 @@
-"""Lengths are checked before anything is learned: what a base cannot read, or could never say, is
-refused.
+"""Lengths are checked before anything is learned: texts that a base cannot read whole, or could
+never give as an answer, are refused.
 
 A sequence has at most `base.longest` ids, those of an answer included; an answer that is asked for
 ends after ANSWER_IDS ids. Every text is measured as it will stand in an example, with the concept's
@@ -30,14 +30,15 @@ class Lengths:
 
     def __init__(self, base: Base, phrasing: Phrasing, name: str):
         self.base, self.phrasing, self.name = base, phrasing, name
+        # All pictures have as many ids.
         self.picture = base.vocab.image_ids[:1].tolist() * base.codes_per_picture  # any one
 
     def fits_an_answer(self, text: str) -> bool:
         return len(self.phrasing.say(text)) <= ANSWER_IDS
 
     def check_source(self, source: Source) -> tuple[str, ...]:
-        """Everything that its owner wrote. Gives lines about answers that are learned, but too long
-        to be said.
+        """Check all that the owner wrote. Returns warnings about answers that are learned, but too
+        long to be given.
         """
         self._check_noun(source.class_noun)
         self._check_tokens()
@@ -57,12 +58,13 @@ class Lengths:
         )
 
     def check_material(self, material: Material) -> None:
-        """Everything that the base itself said of the pictures."""
+        """Check the base's own answers about the pictures."""
         for scene in material.observations.scenes:
             for question, answer in (material.observations.concept | scene).items():
                 self._check_asked(question, answer, self.picture, advice=FEWER)
         others = [said for said, _ in material.captions_of_others]
         for said in (*material.observations.captions, *others):
+            # The longer one of the two.
             self._check_asked(templates.CAPTION[1], said, self.picture, advice=FEWER)
         if self.phrasing.prompts.generation is not None:
             for phrase in material.observations.phrases:
@@ -70,10 +72,11 @@ class Lengths:
                     self._check_drawn(templates.with_scene(form, phrase), phrase, advice=FEWER)
 
     def check_config(self, questions: Sequence[str], prompts: Sequence[str]) -> None:
-        """What is asked and drawn at the end, as the config says it."""
+        """Check the config's questions and prompts, which are asked and drawn at the end."""
         for question in questions:
             self._check_asked(mark(question, self.name, where="questions"), "", None)
         for prompt in prompts if self.phrasing.prompts.generation is not None else ():
+            # Never shorter than what `picture_prompt` makes of it.
             self._check_drawn(f"a photo of {mark(prompt, self.name, where='prompts')}.", prompt)
 
     def _check_noun(self, noun: str) -> None:
@@ -91,7 +94,7 @@ class Lengths:
         )
 
     def _check_tokens(self) -> None:
-        """What the method always says, with a picture."""
+        """The method's own tokens in every question and prompt, with a picture."""
         for question in (*templates.RECOGNISE, *templates.CAPTION):
             self._check_asked(question, templates.YES, self.picture, advice=FEWER)
         if self.phrasing.prompts.generation is not None:
@@ -102,7 +105,7 @@ class Lengths:
         self, question: str, answer: str, picture: list[int] | None, *, advice: str = "Shorten it"
     ) -> None:
         """A question with its answer as it is learned, and with the longest answer that may be
-        said.
+        given.
         """
         asked, said = self.phrasing.ask(question, answer, picture)
         first = self.phrasing.say(self.phrasing.prompts.understanding_answer)

@@ -1,9 +1,9 @@
-"""What a concept is told apart from, without outside services: pictures of others, by grade, and
-look-alikes to draw from.
+"""Pictures of others, made without outside services: negatives by grade, and look-alikes for soft
+positives.
 
 The owner's own negatives come first. Where there are none, distractors are drawn (by the world that
-the base knows, or what the base itself draws of the class noun), and the ones most like the concept
-count as hard.
+the base was trained on, or by the base itself from the class noun), and those most similar to the
+concept count as hard.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def gather(
     base: Base, source: Source, method: Method, distractors: Distractors, *, seed: int
 ) -> Others:
     """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and
-    nobody gives them.
+    there are none.
 
-    Look-alikes are the owner's hard negatives, and where these are few for the method's groups, the
-    likest distractors with them.
+    Look-alikes are the owner's hard negatives. Where these are too few for the method's groups, the
+    most similar distractors are added.
 
     Args:
         base: Encodes the pictures, and draws distractors where it is asked for some.
@@ -62,13 +62,16 @@ def gather(
         if not own or len(hard) < A_GROUP * groups
         else []
     )
+    # Refused here, before an encoder is loaded and pictures are ranked.
     _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
     # Not loaded where nothing is ranked: its weights may have to be fetched first.
     encoder = _encoder(base, distractors) if more or groups else None
     more = _likest_first(encoder, source, more)
+    # At least one: a share of six pictures would be none.
     likest = max(1, int(HARD_SHARE * len(more)))
     by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
     alike = (
+        # At least 0: a negative end of the slice would take nearly all distractors.
         _likest_first(encoder, source, hard + more[: max(A_GROUP * groups - len(hard), 0)])
         if groups
         else []
@@ -115,6 +118,7 @@ def _refuse_if_lacking(
 
 def _distractors(base: Base, noun: str, distractors: Distractors, seed: int) -> list[Image.Image]:
     count, known = distractors.world, base.profile.world
+    # Not set: as many as the base's own world uses, and none for a base of photographs.
     if count is None:
         count = world(known).distractors if known else 0
     drawn = world(known or TOY).draw_others(count, seed) if count else []
@@ -150,4 +154,5 @@ def by_likeness(
         features / np.linalg.norm(features, axis=1, keepdims=True)
         for features in map(encoder.pictures, (pictures, others))
     )
+    # Stable: pictures that are equally like keep their order on every machine.
     return np.argsort(-(theirs @ own.mean(0)), kind="stable").tolist()
