@@ -189,6 +189,7 @@ def _by_question(answers: Sequence[Prediction]) -> tuple[list[str], list[_Questi
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,  # jinja2's default escapes nothing
+    # A misspelt name in the template is an error, not an empty place.
     undefined=StrictUndefined,
     trim_blocks=True,
     keep_trailing_newline=True,

@@ -62,6 +62,7 @@ NO_TEST = (
 def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
     """Learn the config's concept in this process and write its report; gives what to print."""
     bar = Bar(settings.method)
+    # The bar last, so that it is closed first: a line about the interruption follows it.
     with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
         learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
     with keeping(lambda: kept_of_measuring(settings)):
@@ -90,6 +91,7 @@ def finish(
         base, concept, source, prepared, settings, mean(decibels) if decibels else None
     )
     numbers = rows[concept.method]
+    # Four digits: further ones differ between machines.
     concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
     concept_file.save(concept, path)  # again, now with its scores
     answers = _answers(conditioning, settings, source, prepared)
@@ -144,6 +146,7 @@ def _drawn(conditioning: Conditioning, settings: RunConfig, folder: Path) -> lis
     lines = ["## Drawn", ""]
     sheets = []
     for i, prompt in enumerate(map(settings.named, settings.prompts)):
+        # Four copies of a prompt give four pictures: each has its own random generator.
         pictures = conditioning.draw([prompt] * 4, settings.drawing)
         sheets += pictures
         grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
@@ -164,6 +167,7 @@ def _answers(
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
     """
+    # Material's questions include all facts as one long answer, which the tiny base cannot give.
     all_of_them = conditioning.base.profile.tells_facts
     pairs = prepared.material.questions if all_of_them else source.questions
     owners = [unmark(question, source.name) for question, _ in pairs]

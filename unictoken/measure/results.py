@@ -30,6 +30,7 @@ COLUMNS = (
 
 def commit() -> str:
     """The version of this code; 'unknown' outside its repository."""
+    # --dirty: results of code that was not committed say so.
     asked = ["git", "describe", "--always", "--dirty"]
     try:
         return subprocess.run(
@@ -81,6 +82,7 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
     settings, rows = benchmark.settings, list(benchmark.rows())
     means = over_concepts(rows)
     columns = _columns(means)
+    # The config's first method is compared with each other one and with the controls.
     compared = differences(rows, next(iter(benchmark.methods)), columns)
 
     commits = " and ".join(benchmark.commits())
@@ -173,6 +175,7 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
             for name, found in drawn.items()
             if found
         },
+        # The same for every method: those of the first that drew.
         prompts=tuple(p.question for p in next(filter(None, drawn.values()), [])),
         answers=tuple(
             p for found in made.values() for p in found if p.task in ("text_qa", "facts")
