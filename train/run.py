@@ -47,6 +47,7 @@ PROGRAM = "train/run.py"
 
 def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
     """Become torchrun, which starts this program so many times."""
+    # Without accelerate's address: torchrun --standalone sets its own.
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -59,6 +60,7 @@ def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
         "--standalone",
         f"--nproc_per_node={count}",
     ]
+    # In this process's place: signals reach torchrun, and its exit status is ours.
     os.execve(sys.executable, [*command, __file__, *arguments], environment)
 
 
@@ -76,8 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def says(line: str) -> bool:
-    """Whether this process prints what ends it. Only who really is one of several leaves it to
-    another.
+    """Whether this process prints the line that ends it. Of several processes one does; where the
+    environment is wrong, each does.
     """
     try:
         return launch().says(line)
@@ -96,12 +98,14 @@ def learn(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if count := asked_of_accelerate():
         start_again(count, arguments)
+    # What the launcher wrote into the environment wins over its own flag.
     if options.local_rank:
         os.environ.setdefault("LOCAL_RANK", options.local_rank)
     try:
         learn_from(config.load(RunConfig, options.config, options.set))
     except RuntimeError:
-        if launch().somebody_ended:  # and has said why; this process only misses it
+        # Another process has ended and printed why; this one only lost its connection.
+        if launch().somebody_ended:
             raise SystemExit(REFUSED) from None
         raise
 
@@ -113,11 +117,12 @@ def learn_from(settings: RunConfig) -> None:
     keep_freed_memory()
     rank = start_processes()
     hide_bars(rank > 0)
-    if rank:  # of what all processes would say, the first one says it
+    if rank:  # warnings of all processes are the same: rank 0 prints them
         logging.getLogger("unictoken").setLevel(logging.ERROR)
+    # After joining: only now is the number of processes known.
     check_batches(settings)
 
-    source = source_of(settings)  # what is wrong with it is said before a base is read
+    source = source_of(settings)  # its errors are reported before a base is read
     base = base_of(settings)
     if rank == 0:
         print(config.to_yaml(settings), flush=True)
@@ -154,6 +159,7 @@ def learn_together(base: Base, settings: RunConfig, source: Source, rank: int) -
             settings,
             source=source,
             engine=OneEngine(settings),
+            # Every n-th example, from this process's rank on: each process gets some of every task.
             share=slice(rank, None, world_size()),
             first_process=rank == 0,
             stop_asked=stop,

@@ -61,8 +61,10 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
         raise UserError(f"two concepts are named '{twice}'. Give each its own name.")
     for header, file in zip(headers, files, strict=True):
         concept_file.check_base_known(header, file)
+        # A str is a name on the Hub: a concept file alone must not start a download of 14 GB.
         if not options.base and not isinstance(_find_base_of(header, file), Path):
             raise UserError(_no_base(header, file))
+    # The first file's base; `session` refuses files that were learned on another one.
     base = options.base or (headers[0]["base"] if headers else shipped.USUAL_BASE)
     shipped.find_base(base)
     return Given(base, files, sentences, shown, names)
@@ -76,6 +78,7 @@ def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path
         return {}
     place = Path(options.pictures_of)
     files = picture_files(place)
+    # All of them, before a base is loaded.
     for file in files:
         check_picture(file)
     name = options.name or next(iter(names), place.resolve().name.lower())
@@ -104,6 +107,7 @@ def session(options: argparse.Namespace, given: Given) -> Session:
 
     dtype = dtype_named(options.dtype)
     base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype)
+    # Where a concept has words and pictures, `shown` takes both.
     told = {name: said for name, said in given.sentences.items() if name not in given.shown}
     return Session(
         base,
@@ -134,7 +138,7 @@ def draw(options: argparse.Namespace) -> None:
         does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
         print(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.", file=sys.stderr)
     who = session(options, given)
-    # Not by `who.draw`: whoever waits is told first what is drawn.
+    # Not left to `who.draw`: the new prompt is printed before drawing begins, which takes long.
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
         print(f"unictoken draw: drawing '{prompt}'", file=sys.stderr)
@@ -173,6 +177,7 @@ def caption(options: argparse.Namespace) -> None:
 def recognize(options: argparse.Namespace) -> None:
     def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
         found = [[_verdict(name, p) for p in who.recognise(seen_NK, name)] for name in who.names]
+        # From a list for each concept to a list for each picture.
         return [list(each) for each in zip(*found, strict=True)]
 
     _answer_each("recognize", options, said, "{answer} ({probability:.3f})")
@@ -208,6 +213,7 @@ def _answer_each(
     who = session(options, given)
     broken = 0
     for file, lines in of_each(who.base, files, lambda seen_NK: answer(who, seen_NK)):
+        # The other pictures are still answered; the exit status says that one was not.
         if isinstance(lines, PictureError):
             broken += 1
             print(f"unictoken {name}: {lines}", file=sys.stderr, flush=True)
