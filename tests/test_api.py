@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import doctest
 import importlib.util
 import inspect
 import json
@@ -23,14 +22,11 @@ from PIL import Image
 import unictoken
 from unictoken import api
 from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
-from unictoken.core import text as core_text
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ConceptError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.model.draw import Draw
-from unictoken.personalize import base as personal
-from unictoken.personalize import session, several, words
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.drawing import Drawing, Drawings
 from unictoken.personalize.session import NOBODY, Session
@@ -102,16 +98,6 @@ def test_everything_that_is_listed_is_there():
 def test_learn_is_called_by_its_name_and_stays_a_package():
     assert unictoken.learn.stages.learn and callable(unictoken.learn)
     assert inspect.signature(unictoken.learn) == inspect.signature(api.learn)
-
-
-@pytest.mark.parametrize(
-    "module", [api, personal, session, several, words, core_text], ids=lambda m: m.__name__
-)
-def test_the_examples_in_docstrings_are_true(module, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    tiny = api.load("tiny", device="cpu")
-    found = doctest.testmod(module, extraglobs={"base": tiny}, optionflags=doctest.ELLIPSIS)
-    assert found.attempted and not found.failed
 
 
 # ---- what goes in, what comes out ---------------------------------------------------------------

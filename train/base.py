@@ -56,6 +56,9 @@ class BaseConfig:
     language: language.LanguageSettings = field(default_factory=language.LanguageSettings)
     judge: judge.JudgeSettings = field(default_factory=judge.JudgeSettings)
 
+    def __post_init__(self) -> None:
+        config.check_seed(self.seed)
+
 
 def logger(part: str, work: Path) -> Log:
     """Prints what a part reports, and keeps it as a line of `work/log.jsonl`."""

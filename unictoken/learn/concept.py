@@ -200,7 +200,7 @@ def reinit_of_stages(
     base: Base, source: Source, method: Method, *, seed: int
 ) -> Callable[[Stage, Learner], None]:
     """What happens between stages: rows of roles that a stage starts begin anew
-    (`Stage.starts`).
+    (`Stage.reinit`).
 
     Args:
         base: Draws what the rows begin from.

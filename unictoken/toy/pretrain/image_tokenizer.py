@@ -197,7 +197,7 @@ def train_half(
     device = tokenizer.quantize.embedding.weight.device
     for step in range(first, half.steps):
         # from the step's number alone: a resumed run sees the batches that it would have seen
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
         pixels = from_bytes(
             pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(
                 device

@@ -97,7 +97,7 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log:
     seen_again = round_trip(tokenizer, data.pixels)
     keep_freed_memory()
     for step in range(settings.steps):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
         chosen = torch.randint(len(data.pixels), (settings.batch,), generator=generator)
         half = len(chosen) // 2
         pixels = torch.cat([data.pixels[chosen[:half]], seen_again[chosen[half:]]])
