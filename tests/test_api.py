@@ -21,13 +21,13 @@ from PIL import Image
 
 import unictoken
 from unictoken import api
-from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ConceptError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.model.draw import Draw
 from unictoken.personalize.base import PersonalBase
+from unictoken.personalize.condition import Condition, in_pictures, in_words, with_tokens
 from unictoken.personalize.drawing import Drawing, Drawings
 from unictoken.personalize.session import NOBODY, Session
 from unictoken.personalize.several import together
@@ -381,9 +381,9 @@ def test_what_is_seen_decides_who_is_introduced_where_no_name_is_said(
     base, both, photos, monkeypatch
 ):
     seen = {"bo": [0.9, 0.2, 0.8], "mia": [0.1, 0.3, 0.7]}
-    monkeypatch.setattr(Conditioning, "recognise", lambda self, ids: seen[self.name][: len(ids)])
+    monkeypatch.setattr(Condition, "recognise", lambda self, ids: seen[self.name][: len(ids)])
     monkeypatch.setattr(
-        Conditioning, "ask", lambda self, asked, ids, max_ids: [f"{self.name}: {q}" for q in asked]
+        Condition, "ask", lambda self, asked, ids, max_ids: [f"{self.name}: {q}" for q in asked]
     )
     three = [photos[0]] * 3
     assert both.ask("what animal is it?", three) == [
@@ -427,14 +427,14 @@ def test_which_concept_is_recognised_is_asked_for(both, photos):
 
 def test_its_hat_is_that_of_who_was_named_last(both, monkeypatch):
     hats = {"bo": "a red hat", "mia": "a blue cap"}
-    monkeypatch.setattr(Conditioning, "known", lambda self, question: hats[self.name])
+    monkeypatch.setattr(Condition, "known", lambda self, question: hats[self.name])
     prompt = "in the snow <bo> wearing its hat beside <mia> in her hat"
     assert both.recaption(prompt) == "in the snow <bo> wearing a red hat beside <mia> in a blue cap"
 
 
 def test_of_several_drawings_of_two_the_one_is_kept_that_shows_both(both, monkeypatch):
     seen = {"bo": [0.9, 0.6, 0.9], "mia": [0.1, 0.6, 0.2]}
-    monkeypatch.setattr(Conditioning, "recognise", lambda self, ids: seen[self.name])
+    monkeypatch.setattr(Condition, "recognise", lambda self, ids: seen[self.name])
     kept = both.draw("<bo> and <mia>", best_of=3, seed=2)
     assert kept.tobytes() == both.draw("<bo> and <mia>", num_images=3, seed=2)[1].tobytes()
 

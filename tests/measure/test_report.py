@@ -7,13 +7,13 @@ from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 
 from unictoken import hub
-from unictoken.conditioning import Conditioning
 from unictoken.learn import outside
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.measure.report import finish
+from unictoken.personalize.condition import Condition
 from unictoken.tokens import file as concept_file
 from unictoken.toy import abilities, concepts
 from unictoken.toy.judge import Judge
@@ -127,9 +127,9 @@ def test_a_toy_pet_is_measured_beside_its_controls(
         prompts=(),
         judge=str(tmp_path / "judge.safetensors"),
     )
-    learned, asked, ask = run(base, settings), [], Conditioning.ask
+    learned, asked, ask = run(base, settings), [], Condition.ask
     monkeypatch.setattr(
-        Conditioning,
+        Condition,
         "ask",
         lambda self, questions, *more, **how: (
             asked.extend(questions) or ask(self, questions, *more, **how)

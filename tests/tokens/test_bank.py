@@ -4,10 +4,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from unictoken.conditioning import with_tokens
 from unictoken.core.text import ConceptError
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
+from unictoken.personalize.condition import with_tokens
 from unictoken.personalize.several import together
 from unictoken.tokens.bank import RowBank, give_ids
 from unictoken.tokens.speaker import Speaker

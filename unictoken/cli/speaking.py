@@ -208,7 +208,7 @@ def _answer_each(
     if len(files) == 1:
         check_picture(files[0])  # before a base is read for it
 
-    from unictoken.conditioning import of_each
+    from unictoken.personalize.condition import of_each
 
     who = session(options, given)
     broken = 0

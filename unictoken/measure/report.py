@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
 from unictoken.core.disk import write_aside
 from unictoken.core.program import keeping
@@ -34,6 +33,7 @@ from unictoken.measure.scores import scores
 from unictoken.measure.verdict import judged_world
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.personalize.condition import Condition, with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -141,7 +141,7 @@ def finish(
     )
 
 
-def _drawn(conditioning: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
+def _drawn(conditioning: Condition, settings: RunConfig, folder: Path) -> list[str]:
     """Four pictures of each prompt."""
     lines = ["## Drawn", ""]
     sheets = []
@@ -162,7 +162,7 @@ def _told(question: str, answer: str) -> str:
 
 
 def _answers(
-    conditioning: Conditioning, settings: RunConfig, source: Source, prepared: Prepared
+    conditioning: Condition, settings: RunConfig, source: Source, prepared: Prepared
 ) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
@@ -248,7 +248,7 @@ def _truth_is_known(source: Source, settings: RunConfig) -> bool:
 
 
 def _own_scores(
-    conditioning: Conditioning, prepared: Prepared, decibels: float | None
+    conditioning: Condition, prepared: Prepared, decibels: float | None
 ) -> dict[str, float]:
     others = (
         torch.cat(list(prepared.material.negatives.values()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 
-from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
 from unictoken.core import shipped
 from unictoken.core.text import ConceptError, mark
 from unictoken.data.source import Given, named_pictures
 from unictoken.model.base import Base
+from unictoken.personalize.condition import Condition, in_pictures, in_words, with_tokens
 from unictoken.personalize.session import Session
 from unictoken.personalize.words import sentences_by_name
 from unictoken.tokens import file as concept_file
@@ -60,7 +60,7 @@ class PersonalBase(Base):
         return Session(self, [shown(self, name, pictures, facts)])
 
 
-def learned(base: Base, concept: str | PathLike | ConceptTokens) -> Conditioning:
+def learned(base: Base, concept: str | PathLike | ConceptTokens) -> Condition:
     """A learned concept on its base."""
     if isinstance(concept, ConceptTokens):
         concept_file.check_base(concept, base)
@@ -73,14 +73,14 @@ def learned(base: Base, concept: str | PathLike | ConceptTokens) -> Conditioning
     return with_tokens(base, concept_file.load(shipped.find_concept(concept), base))
 
 
-def described(base: Base, sentences: Mapping[str, Sequence[str]]) -> list[Conditioning]:
+def described(base: Base, sentences: Mapping[str, Sequence[str]]) -> list[Condition]:
     """Concepts that are told in words: sentences about '{name}', by name."""
     return [in_words(base, name, " ".join(said)) for name, said in sentences.items()]
 
 
 def shown(
     base: Base, name: str, pictures: Given | Sequence[Given], facts: Sequence[str] = ()
-) -> Conditioning:
+) -> Condition:
     """A concept that is shown in context.
 
     Args:

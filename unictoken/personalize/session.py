@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.conditioning import Conditioning
 from unictoken.core import config
 from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
@@ -25,6 +24,7 @@ from unictoken.data import templates
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import ANSWER_IDS
+from unictoken.personalize.condition import Condition
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
 from unictoken.personalize.several import together
 
@@ -68,9 +68,9 @@ class Session:
     and of two names in a prompt it mostly draws one.
     """
 
-    def __init__(self, base: Base, members: Sequence[Conditioning]):
+    def __init__(self, base: Base, members: Sequence[Condition]):
         self.base = base
-        self.members: dict[str, Conditioning] = {}
+        self.members: dict[str, Condition] = {}
         for member in members:
             if member.name in self.members:
                 raise ConceptError(
@@ -205,10 +205,10 @@ class Session:
         named = check_markers(prompt, self.names, where="prompt")
         return tuple(self.names) if len(self.names) == 1 else named
 
-    def _together(self, names: Sequence[str]) -> Conditioning:
+    def _together(self, names: Sequence[str]) -> Condition:
         return together(self.base, [self.members[name] for name in names])
 
-    def _member(self, name: str | None) -> Conditioning:
+    def _member(self, name: str | None) -> Condition:
         known = ", ".join(self.names)
         if name is None and len(self.names) > 1:
             raise ConceptError(f"recognise: which concept? Give the name of one: {known}.")

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import torch
 
-from unictoken.conditioning import Conditioning
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.model.base import Base
+from unictoken.personalize.condition import Condition
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import Prompts
 
@@ -20,14 +20,14 @@ _FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")
 
 
 @dataclass(frozen=True)
-class Several(Conditioning):
+class Several(Condition):
     """Concepts that are spoken of together.
 
     A prompt begins with the introduction of each. A member's slot `{name}` is called `{bo:name}`
     here, so that `<bo>` and `<mia>` in one text become different ids.
     """
 
-    members: tuple[Conditioning, ...] = ()
+    members: tuple[Condition, ...] = ()
 
     @cached_property
     def speaker(self) -> Speaker:
@@ -77,12 +77,10 @@ class Several(Conditioning):
         return owner.recaption(part) if owner else part
 
 
-def together(base: Base, members: Sequence[Conditioning]) -> Conditioning:
+def together(base: Base, members: Sequence[Condition]) -> Condition:
     """What speaks of all these concepts: of one, that one as it is; of none, the base alone."""
     if not members:
-        return Conditioning(
-            base, "", Prompts(understanding="", generation=""), words={"{name}": ""}
-        )
+        return Condition(base, "", Prompts(understanding="", generation=""), words={"{name}": ""})
     if len(members) == 1:
         return members[0]
     can_draw = all(member.prompts.generation is not None for member in members)

@@ -43,7 +43,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Conditioning:
+class Condition:
     """A base, and what stands for one concept in its prompts."""
 
     base: Base
@@ -79,7 +79,7 @@ class Conditioning:
         """Whether the method learned to draw, and the base has a decoder."""
         return self.prompts.generation is not None and self.base.can_draw
 
-    def knowing(self) -> Conditioning:
+    def knowing(self) -> Condition:
         """The same, told before drawing too what it is told before questions; tokens know what they
         know.
         """
@@ -236,12 +236,12 @@ class Conditioning:
         return drawing_prompt(self.base.vocab, self.prompts, self.slots, self.marked(text))
 
 
-def with_tokens(base: Base, concept: ConceptTokens) -> Conditioning:
+def with_tokens(base: Base, concept: ConceptTokens) -> Condition:
     """The learned concept."""
-    return Conditioning(base, concept.name, concept.prompts, concept)
+    return Condition(base, concept.name, concept.prompts, concept)
 
 
-def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Conditioning:
+def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Condition:
     """No tokens: an introduction in words stands before each prompt.
 
     Args:
@@ -251,10 +251,10 @@ def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Co
         facts: Sentences that stand before questions only.
     """
     prompts = Prompts(understanding=f"{introduction} {facts}".strip(), generation=introduction)
-    return Conditioning(base, name, prompts, words={"{name}": name})
+    return Condition(base, name, prompts, words={"{name}": name})
 
 
-def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = "") -> Conditioning:
+def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = "") -> Condition:
     """No tokens: reference pictures in context, '<bo> is <picture> <picture>.', stand before each
     prompt.
 
@@ -268,7 +268,7 @@ def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = 
     shown = base.vocab.encode(
         templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures}
     )
-    return Conditioning(
+    return Condition(
         base,
         name,
         Prompts(understanding=facts, generation=""),
@@ -288,7 +288,7 @@ def of_each(
     Args:
         base: What encodes the pictures.
         files: Picture files.
-        answer: One answer for each row of image ids [N, K], such as `Conditioning.recognise`.
+        answer: One answer for each row of image ids [N, K], such as `Condition.recognise`.
     """
     for start in range(0, len(files), ANSWERED_AT_ONCE):
         part = files[start : start + ANSWERED_AT_ONCE]
