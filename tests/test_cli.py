@@ -16,7 +16,7 @@ from unictoken.core.errors import UserError
 from unictoken.data.readers import read
 from unictoken.data.source import read_source
 from unictoken.model.base import load_base
-from unictoken.personalize.condition import in_words
+from unictoken.personalize.words import in_words
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

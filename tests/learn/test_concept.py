@@ -12,7 +12,7 @@ from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.observe import observe
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.model.profile import Profile
-from unictoken.personalize.condition import with_tokens
+from unictoken.personalize.tokens import with_tokens
 from unictoken.toy.interview import TOY
 
 

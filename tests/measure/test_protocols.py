@@ -20,7 +20,9 @@ from unictoken.measure.protocols import Trial, make_ready, without_name
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.scores import scores
 from unictoken.measure.verdict import Verdict
-from unictoken.personalize.condition import Condition, in_words, with_tokens
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
 from unictoken.toy import concepts
 from unictoken.toy import dataset as toy_dataset
 from unictoken.toy.judge import Judge

@@ -14,7 +14,7 @@ from transformers.cache_utils import DynamicCache
 
 from unictoken.model.base import BaseError, load_base
 from unictoken.model.vq_decoder import DecoderError
-from unictoken.personalize.condition import in_words
+from unictoken.personalize.words import in_words
 
 pytestmark = pytest.mark.real
 

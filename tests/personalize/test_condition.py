@@ -10,14 +10,11 @@ from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
-from unictoken.personalize.condition import (
-    Condition,
-    certainty,
-    in_pictures,
-    in_words,
-    of_each,
-    with_tokens,
-)
+from unictoken.personalize.album import of_each
+from unictoken.personalize.condition import Condition, certainty
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
 from unictoken.tokens.tokens import Prompts
 
 QUICK = Draw(temperature=0)
@@ -96,7 +93,7 @@ def test_what_a_user_writes_never_becomes_a_special_token(base, text):
 def test_an_answer_has_the_marker_where_the_model_said_the_name(base, spoken):
     name, first, *_ = spoken.speaker.ids["bo"]
     assert (
-        spoken._read([*base.vocab.encode("this is"), name, first, *base.vocab.encode("at home")])
+        spoken.read([*base.vocab.encode("this is"), name, first, *base.vocab.encode("at home")])
         == "this is <bo> at home"
     )
 
@@ -287,7 +284,7 @@ def test_of_several_drawings_the_best_recognised_is_kept(base, bo, monkeypatch):
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Seven pictures, answered three at a time, of which the third and the seventh are broken."""
-    monkeypatch.setattr("unictoken.personalize.condition.ANSWERED_AT_ONCE", 3)
+    monkeypatch.setattr("unictoken.personalize.album.ANSWERED_AT_ONCE", 3)
     made = [tmp_path / f"{i}.png" for i in range(7)]
     for i, file in enumerate(made):
         Image.new("RGB", (32, 32), (30 * i, 90, 200)).save(file)
@@ -313,7 +310,7 @@ def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeyp
     read = []
     whole = Image.new("RGB", (32, 32))
     monkeypatch.setattr(
-        "unictoken.personalize.condition.read_shrunk", lambda file: read.append(file) or whole
+        "unictoken.personalize.album.read_shrunk", lambda file: read.append(file) or whole
     )
     next(of_each(base, files, lambda seen_NK: [0] * len(seen_NK)))
     assert read == files[:3]

@@ -24,7 +24,7 @@ from unictoken.learn.settings import RunConfig
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
-from unictoken.personalize.condition import with_tokens
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

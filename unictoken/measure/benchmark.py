@@ -42,7 +42,8 @@ from unictoken.measure.verdict import AnyJudge, judged_world
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
-from unictoken.personalize.condition import MOST_BEST_OF, Condition, with_tokens
+from unictoken.personalize.condition import MOST_BEST_OF, Condition
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

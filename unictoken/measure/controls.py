@@ -14,7 +14,10 @@ from unictoken.core.text import a
 from unictoken.data.records import Concept
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
-from unictoken.personalize.condition import Condition, in_pictures, in_words, with_tokens
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
 from unictoken.tokens.tokens import ConceptTokens
 
 # ids of a text prompt; 64 hold all that words can say of a toy pet

@@ -43,7 +43,8 @@ from unictoken.measure.verdict import AnyJudge, Claim, ColourJudge, Truth
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
-from unictoken.personalize.condition import Condition, in_words
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.words import in_words
 
 MAX_ANSWER = 24  # ids
 
