@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from unictoken import cli
-from unictoken.conditioning import in_words
 from unictoken.core.errors import UserError
 from unictoken.data.readers import read
 from unictoken.data.source import read_source
 from unictoken.model.base import load_base
+from unictoken.personalize.words import in_words
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

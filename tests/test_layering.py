@@ -1,7 +1,6 @@
 """Imports point one way, up this list:
 
-programs -> cli -> api -> toy -> measure -> learn -> personalize -> conditioning -> data
--> tokens -> model -> core
+programs -> cli -> api -> toy -> measure -> learn -> personalize -> data -> tokens -> model -> core
 """
 
 import ast
@@ -27,7 +26,6 @@ LAYERS = (
     "unictoken.model",
     "unictoken.tokens",
     "unictoken.data",
-    "unictoken.conditioning",
     "unictoken.personalize",
     "unictoken.learn",
     "unictoken.measure",

@@ -174,7 +174,7 @@ def report(base: Base, settings: RunConfig, learned: Learned) -> None:
         drop_shards(base)
         base = base_of(settings)
     with keeping(lambda: kept_of_measuring(settings)):
-        print(finish(base, settings, *learned), flush=True)
+        print(finish(base, settings, learned), flush=True)
 
 
 if __name__ == "__main__":

@@ -133,8 +133,8 @@ def _learn_in_memory(base: Base, asked: dict, source: Source) -> ConceptTokens:
     settings = config.build(RunConfig, asked | nothing, "learn")
     check_used(settings, source)
     with closing(Bar(settings.method)) as bar:
-        concept, *_ = run(base, settings, source=source, show=bar.show, keep_files=False)
-    return concept
+        learned = run(base, settings, source=source, show=bar.show, keep_files=False)
+    return learned.concept
 
 
 def _learn_into(folder: Path, base: Base, asked: dict, source: Source) -> ConceptTokens:

@@ -3,7 +3,6 @@ import dataclasses
 import pytest
 import torch
 
-from unictoken.conditioning import with_tokens
 from unictoken.data.interviews import GENERAL
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing
@@ -13,6 +12,7 @@ from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.observe import observe
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.model.profile import Profile
+from unictoken.personalize.tokens import with_tokens
 from unictoken.toy.interview import TOY
 
 

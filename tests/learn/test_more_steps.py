@@ -46,7 +46,9 @@ def of(settings: RunConfig, method: Method, **steps: int) -> RunConfig:
 def learned(base, settings: RunConfig, **options) -> tuple[torch.Tensor, list[int]]:
     """The rows, and the steps that were done for them."""
     done = []
-    concept, *_ = run(base, settings, show=lambda progress: done.append(progress.step), **options)
+    concept = run(
+        base, settings, show=lambda progress: done.append(progress.step), **options
+    ).concept
     return torch.stack([concept.rows_in, concept.rows_out]), done
 
 

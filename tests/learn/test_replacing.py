@@ -30,7 +30,7 @@ def path(base, settings):
 
 
 def kept(base, settings: RunConfig):
-    concept, *_ = run(base, settings)
+    concept = run(base, settings).concept
     return concept_file.save(concept, concept_file.path_of("tom", settings.concepts))
 
 

@@ -8,7 +8,6 @@ import torch
 from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 
-from unictoken.conditioning import Conditioning, in_words, with_tokens
 from unictoken.core import config
 from unictoken.core.config import ConfigError
 from unictoken.data.readers import read
@@ -21,6 +20,9 @@ from unictoken.measure.protocols import Trial, make_ready, without_name
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.scores import scores
 from unictoken.measure.verdict import Verdict
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
 from unictoken.toy import concepts
 from unictoken.toy import dataset as toy_dataset
 from unictoken.toy.judge import Judge
@@ -441,7 +443,7 @@ def captioned(
     asked = trial(base, conditioning, dataset, tmp_path)
     plain = in_words(base, "tom", "")
     monkeypatch.setattr(
-        Conditioning,
+        Condition,
         "caption",
         lambda self, images: [untold if self == plain else told] * len(images),
     )
@@ -571,7 +573,7 @@ def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_
     asked = dataclasses.replace(trial(base, conditioning, dataset, tmp_path, Counting()), best_of=2)
     recognised = []
     monkeypatch.setattr(
-        Conditioning,
+        Condition,
         "recognise",
         lambda self, ids_NK: recognised.append(len(ids_NK)) or [0.5] * len(ids_NK),
     )
@@ -597,7 +599,7 @@ def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(
     told = []
     picture = concepts.toy_concept(1, 0).source.pictures[0]
     monkeypatch.setattr(
-        Conditioning,
+        Condition,
         "draw",
         lambda self, prompts, how, **more: (
             told.append(self.prompts.generation) or [picture] * len(prompts)

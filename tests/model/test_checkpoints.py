@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from transformers import ChameleonForConditionalGeneration
 from transformers.cache_utils import DynamicCache
 
-from unictoken.conditioning import in_words
 from unictoken.model.base import BaseError, load_base
 from unictoken.model.vq_decoder import DecoderError
+from unictoken.personalize.words import in_words
 
 pytestmark = pytest.mark.real
 

@@ -15,8 +15,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from unictoken import cli
-from unictoken.conditioning import with_tokens
 from unictoken.core.text import ConceptError
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.exchange.convert import adopt, export_concept, import_concept, save_new
 from unictoken.tokens.exchange.files import MAX_BYTES

@@ -18,7 +18,7 @@ from unictoken.core.pictures import PictureError, check_picture, read_shrunk
 from unictoken.core.text import check_markers, markers
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
-from unictoken.personalize.words import sentences_by_name
+from unictoken.personalize.sentences import sentences_by_name
 from unictoken.tokens import file as concept_file
 from unictoken.toy.world.language import taught_questions
 
@@ -102,24 +102,19 @@ def _no_base(header: dict, path: Path) -> str:
 def session(options: argparse.Namespace, given: Given) -> Session:
     """The base of the command line with its concepts."""
     from unictoken.model.base import dtype_named, load_base
-    from unictoken.personalize.base import described, learned, shown
-    from unictoken.personalize.session import Session
+    from unictoken.personalize.base import PersonalBase
+    from unictoken.personalize.pictures import shown
+    from unictoken.personalize.words import described
 
     dtype = dtype_named(options.dtype)
-    base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype)
+    base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype, kind=PersonalBase)
     # Where a concept has words and pictures, `shown` takes both.
     told = {name: said for name, said in given.sentences.items() if name not in given.shown}
-    return Session(
-        base,
-        [
-            *(learned(base, file) for file in given.files),
-            *described(base, told),
-            *(
-                shown(base, name, files, given.sentences.get(name, ()))
-                for name, files in given.shown.items()
-            ),
-        ],
-    )
+    pictured = [
+        shown(base, name, files, given.sentences.get(name, ()))
+        for name, files in given.shown.items()
+    ]
+    return base.with_concepts(*given.files, *described(base, told), *pictured)
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -208,7 +203,7 @@ def _answer_each(
     if len(files) == 1:
         check_picture(files[0])  # before a base is read for it
 
-    from unictoken.conditioning import of_each
+    from unictoken.personalize.album import of_each
 
     who = session(options, given)
     broken = 0

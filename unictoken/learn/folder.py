@@ -13,7 +13,6 @@ from collections.abc import Mapping
 
 import torch
 
-from unictoken.conditioning import with_tokens
 from unictoken.core import config
 from unictoken.core.disk import make_folder, write_aside
 from unictoken.data.source import Source
@@ -25,6 +24,7 @@ from unictoken.learn.settings import RunConfig
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

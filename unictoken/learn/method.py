@@ -16,6 +16,7 @@ from unictoken.learn.folder import NoFolder
 from unictoken.learn.methods import Distractors
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base
+from unictoken.personalize.query import Personalization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,8 @@ class Run:
     """Where the run is kept and resumed from."""
 
 
-class Personalization(Protocol):
-    """What a fit gives: it makes a base know the concepts."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the concepts."""
+class Fitted(Personalization, Protocol):
+    """What a fit gives: a personalization that can be kept."""
 
     def save(self, path: str | Path) -> Path:
         """Into a file; gives its place."""
@@ -53,7 +50,7 @@ class Personalization(Protocol):
 class Method(Protocol):
     """One way of making a base know concepts."""
 
-    def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Personalization:
+    def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Fitted:
         """Learn the concepts.
 
         Args:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from unictoken.core.config import ConfigError
 from unictoken.core.errors import Stopped
@@ -22,13 +22,18 @@ from unictoken.learn.objective import CrossEntropy, ObjectiveOf
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
 from unictoken.model.base import Base
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.query import Query
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
 
-class Learned(NamedTuple):
-    """A concept's tokens, and what they were learned from."""
+@dataclass(frozen=True)
+class Learned:
+    """A concept's tokens on their base, and what they were learned from."""
 
+    base: Base
     concept: ConceptTokens
     source: Source
     prepared: Prepared
@@ -36,6 +41,9 @@ class Learned(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         return (self.concept.name,)
+
+    def conditions(self, queries: Sequence[Query]) -> list[Condition]:
+        return with_tokens(self.base, self.concept).conditions(queries)
 
     def save(self, path: str | Path) -> Path:
         return concept_file.save(self.concept, path)
@@ -81,7 +89,7 @@ class OptimizeRows:
         self._optimise(base, source, prepared, saved, run)
         concept = keep(base, source, self.settings, learner, seed=run.seed)
         named = signed(concept, source, prepared, run=run.folder.signature)
-        return Learned(named, source, prepared)
+        return Learned(base, named, source, prepared)
 
     def _optimise(
         self, base: Base, source: Source, prepared: Prepared, saved: Checkpoint | None, run: Run

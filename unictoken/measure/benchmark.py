@@ -20,7 +20,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from unictoken.conditioning import MOST_BEST_OF, Conditioning, with_tokens
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import check_folder, make_folder, write_aside
@@ -43,6 +42,8 @@ from unictoken.measure.verdict import AnyJudge, judged_world
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.personalize.condition import MOST_BEST_OF, Condition
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -194,7 +195,7 @@ class Benchmark:
         self.controls = tuple(
             name for name in settings.controls if not (alone and name == WRONG_CONCEPT)
         )
-        self._made_ready: dict[str, tuple[dict[str, Conditioning], Subject]] = {}
+        self._made_ready: dict[str, tuple[dict[str, Condition], Subject]] = {}
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -355,7 +356,7 @@ class Benchmark:
         conditioning, subject = self._ready(concept)
         return name, self._trial(name, conditioning[name], subject).predictions()
 
-    def _ready(self, concept: str) -> tuple[dict[str, Conditioning], Subject]:
+    def _ready(self, concept: str) -> tuple[dict[str, Condition], Subject]:
         """A concept made ready to be measured; the last one is kept, as its conditionings follow
         each other.
         """
@@ -373,7 +374,7 @@ class Benchmark:
             self._made_ready = {concept: (conditioning, subject)}
         return self._made_ready[concept]
 
-    def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
+    def conditionings(self, concept: Concept, other: Concept) -> dict[str, Condition]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {
             name: with_tokens(self.base, self.tokens(concept, method))
@@ -386,7 +387,7 @@ class Benchmark:
         )
         return own | controls_of(self.base, concept, wrong=wrong)
 
-    def _trial(self, name: str, conditioning: Conditioning, subject: Subject) -> Trial:
+    def _trial(self, name: str, conditioning: Condition, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
         how = {
             "drawings": drawings,

@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.conditioning import Conditioning, in_words
 from unictoken.core.disk import make_folder
 from unictoken.core.pictures import read_shrunk
 from unictoken.core.text import a
@@ -44,6 +43,8 @@ from unictoken.measure.verdict import AnyJudge, Claim, ColourJudge, Truth
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.words import in_words
 
 MAX_ANSWER = 24  # ids
 
@@ -97,7 +98,7 @@ class Trial:
     """One conditioning on one concept. `drawings`: where its pictures are kept."""
 
     method: str
-    conditioning: Conditioning
+    conditioning: Condition
     subject: Subject
     judge: AnyJudge | None
     drawings: Path
@@ -248,7 +249,7 @@ class Trial:
 
     def _recaptioned(self, asked: list[Record]) -> list[Prediction]:
         """Knowledge-driven prompts again, where the model is first asked what they only point at
-        (`Conditioning.recaption`).
+        (`Condition.recaption`).
         """
         drawn = self._drawn(asked, self.conditioning.knowing(), recaption=True)
         return [
@@ -282,7 +283,7 @@ class Trial:
         return str(file.relative_to(self.drawings.parent))
 
     def _drawn(
-        self, records: list[Record], conditioning: Conditioning, **options
+        self, records: list[Record], conditioning: Condition, **options
     ) -> list[tuple[Record, Image.Image]]:
         drawn = (
             conditioning.draw(

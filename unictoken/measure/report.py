@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
 from unictoken.core.disk import write_aside
 from unictoken.core.program import keeping
@@ -22,6 +21,7 @@ from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
 from unictoken.learn.concept import Prepared
+from unictoken.learn.optimize import Learned
 from unictoken.learn.outside import say_decibels
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
@@ -34,6 +34,8 @@ from unictoken.measure.scores import scores
 from unictoken.measure.verdict import judged_world
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -66,22 +68,19 @@ def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
     with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
         learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
     with keeping(lambda: kept_of_measuring(settings)):
-        return finish(base, settings, *learned)
+        return finish(base, settings, learned)
 
 
-def finish(
-    base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, prepared: Prepared
-) -> str:
+def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
     """Measure, write everything into the run folder and the concept file into its own; gives what
     to print.
 
     Args:
         base: The frozen base.
         settings: The config that it was learned by.
-        concept: What was learned.
-        source: What it was learned from.
-        prepared: The source encoded as ids, with the notes for whoever uses the concept.
+        learned: The concept, and what it was learned from.
     """
+    concept, source, prepared = learned.concept, learned.source, learned.prepared
     folder = settings.folder
     path = concept_file.path_of(concept.name, settings.concepts)
     concept_file.save(concept, path)  # kept, whatever measuring finds
@@ -141,7 +140,7 @@ def finish(
     )
 
 
-def _drawn(conditioning: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
+def _drawn(conditioning: Condition, settings: RunConfig, folder: Path) -> list[str]:
     """Four pictures of each prompt."""
     lines = ["## Drawn", ""]
     sheets = []
@@ -162,7 +161,7 @@ def _told(question: str, answer: str) -> str:
 
 
 def _answers(
-    conditioning: Conditioning, settings: RunConfig, source: Source, prepared: Prepared
+    conditioning: Condition, settings: RunConfig, source: Source, prepared: Prepared
 ) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
@@ -248,7 +247,7 @@ def _truth_is_known(source: Source, settings: RunConfig) -> bool:
 
 
 def _own_scores(
-    conditioning: Conditioning, prepared: Prepared, decibels: float | None
+    conditioning: Condition, prepared: Prepared, decibels: float | None
 ) -> dict[str, float]:
     others = (
         torch.cat(list(prepared.material.negatives.values()))

@@ -41,7 +41,8 @@ class Prompts:
     """What the model's output begins with when it draws (Yo'Chameleon: '{generation}')."""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+# eq=False: tensors have no one answer to `==`. A concept equals itself.
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class ConceptTokens:
     """A learned concept: name, rows by role, and where they come from.
 

@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from unictoken.conditioning import Conditioning, in_pictures, in_words, yes_probability
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.learn.outside import round_trip_psnr
 from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
+from unictoken.personalize.condition import Condition, yes_probability
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.words import in_words
 from unictoken.tokens.start import frequent_ids
 from unictoken.toy.judge import Judge
 from unictoken.toy.world import language
@@ -70,7 +72,7 @@ def measure_base(
 
 
 def _questions(
-    plain: Conditioning, pets: Sequence[Pet], scenes: Sequence[Scene], ids: torch.Tensor
+    plain: Condition, pets: Sequence[Pet], scenes: Sequence[Scene], ids: torch.Tensor
 ) -> dict[str, float]:
     """Every question about every picture, exact."""
     forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
