@@ -11,10 +11,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a test that looks something up on the netw
 import pytest
 import torch
 
+from unictoken.data.concept import Concept
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.model.base import Base, EarlyFusionModel
 from unictoken.tokens.tokens import ConceptTokens
-from unictoken.toy.concepts import ToyConcept, toy_concept, write_toy_folder
+from unictoken.toy.concepts import toy_concept, write_toy_folder
 from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
 from unictoken.toy.profile import PROFILE
 
@@ -56,7 +57,7 @@ def base_folder(model, tokenizer, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def toy() -> ToyConcept:
+def toy() -> Concept:
     return toy_concept(0, 0)
 
 

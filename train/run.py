@@ -33,10 +33,10 @@ from unictoken.core import config
 from unictoken.core.errors import REFUSED
 from unictoken.core.launch import asked_of_accelerate
 from unictoken.core.progress import hide_bars
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.run import Learned, base_of, run
-from unictoken.learn.settings import RunConfig, source_of
+from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import finish
 from unictoken.model.base import Base
@@ -122,12 +122,12 @@ def learn_from(settings: RunConfig) -> None:
     # After joining: only now is the number of processes known.
     check_batches(settings)
 
-    source = source_of(settings)  # its errors are reported before a base is read
+    concept = concept_of(settings)  # its errors are reported before a base is read
     base = base_of(settings)
     if rank == 0:
         print(config.to_yaml(settings), flush=True)
     with keeping(lambda: kept_of_learning(settings)):
-        learned = learn_together(base, settings, source, rank)
+        learned = learn_together(base, settings, concept, rank)
         # the others need not wait for the report, which may take longer than they would
         leave_processes()
         if rank == 0:
@@ -144,20 +144,20 @@ def check_batches(settings: RunConfig) -> None:
             )
 
 
-def learn_together(base: Base, settings: RunConfig, source: Source, rank: int) -> Learned:
+def learn_together(base: Base, settings: RunConfig, concept: Concept, rank: int) -> Learned:
     """Learn with all processes, each on its share of every batch.
 
     Args:
         base: The frozen base; at ZeRO stage 3 it is sharded afterwards.
         settings: The config.
-        source: The concept.
+        concept: As its owner gives it.
         rank: Of this process; the first one (0) writes files and draws the bar.
     """
     with StopEverywhere() as stop, closing(Bar(settings.method)) as bar:
         return run(
             base,
             settings,
-            source=source,
+            concept=concept,
             engine=OneEngine(settings),
             # Every n-th example, from this process's rank on: each process gets some of every task.
             share=slice(rank, None, world_size()),

@@ -24,7 +24,7 @@ def method(short_method) -> Method:
 
 @pytest.fixture(scope="module")
 def prepared(base, toy, method):
-    return prepare(base, toy.source, method, seed=0)
+    return prepare(base, toy, method, seed=0)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_of_others_is_said_what_the_base_says_without_the_concept(base, prepared
 
 
 def test_captions_of_others_need_others(base, toy, short_method):
-    alone = dataclasses.replace(toy.source, negatives={})
+    alone = dataclasses.replace(toy, negatives={})
     method = dataclasses.replace(short_method, stages=(Stage(tasks={"caption_others": 1.0}),))
     with pytest.raises(
         SourceError, match="'caption_others' needs pictures of others, and there are none"
@@ -154,12 +154,12 @@ def test_text_questions_hold_no_picture_and_use_the_owners_answers(base, prepare
     made = [prepared.examples.make("text_qa", rng) for _ in range(60)]
     assert not any(base.vocab.begin_image in example.ids for example in made)
     said = {base.vocab.decode(answered(example)) for example in made}
-    assert {answer for _, answer in toy.source.questions} <= said
+    assert {answer for _, answer in toy.questions} <= said
     assert (
         sum(
             all(
                 base.vocab.decode(base.vocab.encode(fact, prepared.examples.slots)) in answer
-                for fact in toy.source.facts
+                for fact in toy.facts
             )
             for answer in said
         )
@@ -198,7 +198,7 @@ def test_answers_can_begin_with_the_tokens_of_their_task(base, toy, rng):
             generation_answer="{generation}",
         ),
     )
-    prepared = prepare(base, toy.source, method, seed=0)
+    prepared = prepare(base, toy, method, seed=0)
     assert (
         answered(prepared.examples.make("vqa", rng))[:3]
         == prepared.examples.slots["{understanding}"]
@@ -217,7 +217,7 @@ def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, t
     )
     prepared = prepare(
         base,
-        dataclasses.replace(toy.source, negatives={}),
+        dataclasses.replace(toy, negatives={}),
         method,
         seed=0,
         distractors=Distractors(world=40),

@@ -87,22 +87,22 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
     )
     concept, own = found.concepts["tom"], concepts.toy_concept(1, 0)
     assert (
-        concept.truth == own.pet
-        and concept.class_noun == own.pet.species
+        concept.truth.pet == own.truth.pet
+        and concept.class_noun == own.truth.pet.species
         and len(concept.pictures) == 5
     )
     counts = {
-        task: len(concept.select(task, split="test"))
+        task: len(found.select("tom", task, split="test"))
         for task in ("recognise", "vqa", "text_qa", "choice", "generate")
     }
     assert counts == {"recognise": 8, "vqa": 24, "text_qa": 11, "choice": 2, "generate": 3}
-    assert {r.grade for r in concept.select("recognise", split="test")} == {
+    assert {r.grade for r in found.select("tom", "recognise", split="test")} == {
         None,
         "easy",
         "hard",
         "near_duplicate",
     }
-    assert [r.kind for r in concept.select("generate", split="test")] == [
+    assert [r.kind for r in found.select("tom", "generate", split="test")] == [
         "plain",
         "explicit",
         "knowledge",
@@ -110,10 +110,10 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
 
 
 def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(dataset):
-    source, own = read(dataset).concepts["tom"].source(), concepts.toy_concept(1, 0).source
-    assert [p.tobytes() for p in source.pictures] == [p.tobytes() for p in own.pictures]
-    assert (source.facts, source.questions, source.truth) == (own.facts, own.questions, own.truth)
-    assert {grade: len(found) for grade, found in source.negatives.items()} == {
+    concept, own = read(dataset).concepts["tom"].read(), concepts.toy_concept(1, 0)
+    assert [p.tobytes() for p in concept.pictures] == [p.tobytes() for p in own.pictures]
+    assert (concept.facts, concept.questions) == (own.facts, own.questions)
+    assert {grade: len(found) for grade, found in concept.negatives.items()} == {
         "easy": 5,
         "hard": 2,
         "near_duplicate": 2,
@@ -122,9 +122,10 @@ def test_a_concept_of_the_dataset_is_learned_from_what_the_concept_in_memory_is(
 
 def test_its_truth_stands_beside_it(dataset):
     truth, own = toy_dataset.read_truth(dataset, "tom"), concepts.toy_concept(1, 0)
-    assert truth.facts == own.facts and truth.hat == {
-        "accessory": own.facts.hat,
-        "accessory_colour": own.facts.hat_colour,
+    facts = own.truth.facts
+    assert truth.facts == facts and truth.hat == {
+        "accessory": facts.hat,
+        "accessory_colour": facts.hat_colour,
     }
     explicit = next(
         prompt for prompt in truth.prompts if "its hat" not in prompt and "wearing" in prompt
@@ -380,9 +381,7 @@ def test_means_are_over_concepts():
 
 
 def trial(base, conditioning, dataset, tmp_path, judge=None) -> Trial:
-    subject = make_ready(
-        base, read(dataset).concepts["tom"], dataset, toy_dataset.read_truth(dataset, "tom")
-    )
+    subject = make_ready(base, read(dataset), "tom", toy_dataset.read_truth(dataset, "tom"))
     return Trial(
         method="m",
         conditioning=conditioning,
@@ -395,16 +394,16 @@ def trial(base, conditioning, dataset, tmp_path, judge=None) -> Trial:
 
 def test_who_knows_every_answer_is_always_right(base, dataset, tmp_path):
     asked = trial(base, in_words(base, "tom", ""), dataset, tmp_path)
-    concept = asked.subject.concept
     answers = {
         (r.question, r.pictures): r.answer
-        for r in concept.records
+        for r in asked.subject.records
         if r.split == "test" and r.task in ("vqa", "text_qa")
     }
 
     class Knowing:
         def ask(self, questions, images=None, *, max_ids):
-            records = concept.select("vqa" if images is not None else "text_qa", split="test")
+            task = "vqa" if images is not None else "text_qa"
+            records = read(dataset).select("tom", task, split="test")
             return [
                 answers[q, r.pictures].upper() + "."
                 for q, r in zip(questions, records, strict=True)
@@ -500,9 +499,8 @@ def test_options_are_shuffled_and_the_right_one_is_found_again(base, dataset, tm
     class Repeating:
         def ask(self, questions, images=None, *, max_ids):
             heard.extend(questions)
-            return [
-                record.answer for record in asked.subject.concept.select("choice", split="test")
-            ]
+            records = read(dataset).select("tom", "choice", split="test")
+            return [record.answer for record in records]
 
     made = dataclasses.replace(asked, conditioning=Repeating()).choose()
     assert [p.score for p in made] == [1.0, 1.0] and all(
@@ -551,11 +549,12 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, dataset,
     ]
     own = concepts.toy_concept(1, 0)
     assert claimed[0].attributes == {
-        name: getattr(own.pet, name) for name in ("species", "fur", "second", "pattern", "collar")
+        name: getattr(own.truth.pet, name)
+        for name in ("species", "fur", "second", "pattern", "collar")
     }
     assert claimed[3].attributes == {
-        "accessory": own.facts.hat,
-        "accessory_colour": own.facts.hat_colour,
+        "accessory": own.truth.facts.hat,
+        "accessory_colour": own.truth.facts.hat_colour,
     }
     assert all((tmp_path / p.picture).is_file() for p in made if p.picture)
 
@@ -597,7 +596,7 @@ def test_words_are_told_the_facts_before_knowledge_driven_drawing_only(
     base, dataset, tmp_path, monkeypatch
 ):
     told = []
-    picture = concepts.toy_concept(1, 0).source.pictures[0]
+    picture = concepts.toy_concept(1, 0).pictures[0]
     monkeypatch.setattr(
         Condition,
         "draw",
@@ -675,18 +674,12 @@ def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(base, setting
 
 def test_a_row_about_two_concepts_is_not_asked(base, dataset, tmp_path):
     asked = trial(base, in_words(base, "tom", ""), dataset, tmp_path)
-    concept = asked.subject.concept
     other = dataclasses.replace(
-        concept.select("vqa", split="test")[0],
+        read(dataset).select("tom", "vqa", split="test")[0],
         question="is <tom> with <mia>?",
         concepts=("tom", "mia"),
     )
-    alone = dataclasses.replace(
-        asked,
-        subject=dataclasses.replace(
-            asked.subject, concept=dataclasses.replace(concept, records=(other,))
-        ),
-    )
+    alone = dataclasses.replace(asked, subject=dataclasses.replace(asked.subject, records=(other,)))
     assert alone.answer("vqa") == []
 
 

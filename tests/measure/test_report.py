@@ -103,7 +103,7 @@ def test_answers_are_kept_with_their_questions(toy, finished):
     settings, _ = finished
     answers = json.loads((settings.folder / "answers.json").read_text(encoding="utf-8"))
     asked = [a["question"] for a in answers]
-    assert asked[0] == "what is <tom>?" and len(asked) == 1 + len(toy.source.questions) + 2
+    assert asked[0] == "what is <tom>?" and len(asked) == 1 + len(toy.questions) + 2
 
 
 def test_abilities_of_a_base_are_shares(base):
@@ -218,5 +218,5 @@ def test_where_nothing_is_known_nothing_is_said(base, settings, change, caplog, 
 
 
 def test_a_concept_that_is_learned_without_a_run_says_it_in_its_file_too(base, toy, short_method):
-    learned = OptimizeRows(short_method).fit(base, [toy.source], run=Run())
-    assert learned.concept.notes[0].startswith(OUTSIDE)
+    learned = OptimizeRows(short_method).fit(base, [toy], run=Run())
+    assert learned.tokens.notes[0].startswith(OUTSIDE)

@@ -27,7 +27,7 @@ def spoken(base, bo):
 
 @pytest.fixture(scope="module")
 def pictures(base, toy) -> torch.Tensor:
-    return base.encode(toy.source.pictures[:2])
+    return base.encode(toy.pictures[:2])
 
 
 def test_a_question_begins_with_the_concepts_introduction(base, spoken):

@@ -8,26 +8,26 @@ import argparse
 
 from unictoken.cli.command import Commands, command
 from unictoken.core import config, shipped
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn.methods import MethodFile
-from unictoken.learn.settings import RunConfig, source_of
+from unictoken.learn.settings import RunConfig, concept_of
 
 
 def learn(options: argparse.Namespace) -> None:
     settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
-    source = source_of(settings)  # its errors are reported before torch is imported
+    concept = concept_of(settings)  # its errors are reported before torch is imported
     # Only to refuse an unknown base, before torch is imported.
     shipped.find_base(settings.base)
-    _learn(settings, source)
+    _learn(settings, concept)
 
 
-def _learn(settings: RunConfig, source: Source) -> None:
+def _learn(settings: RunConfig, concept: Concept) -> None:
     from unictoken.learn.run import base_of
     from unictoken.measure.report import learn_and_report
     from unictoken.model.memory import keep_freed_memory
 
     keep_freed_memory()
-    print(learn_and_report(base_of(settings), settings, source))
+    print(learn_and_report(base_of(settings), settings, concept))
 
 
 def _settings(options: argparse.Namespace) -> dict:

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from unictoken.cli.command import Commands, command
 from unictoken.core.errors import UserError
-from unictoken.core.text import unmark
+from unictoken.data.concept import Concept
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
-from unictoken.data.source import Source
+from unictoken.data.source import check_learnable
 
 
 def memory(options: argparse.Namespace) -> None:
-    sources = _sources(Path(options.place), options)
+    concepts = _concepts(Path(options.place), options)
     if options.out:
         if Path(options.out).resolve().is_relative_to(Path(options.place).resolve()):
             raise UserError(
                 f"--out {options.out}: lies in {options.place}, which is read. Choose another"
                 " folder."
             )
-        print(write_memory(sources, options.out, form=options.form))
+        print(write_memory(concepts, options.out, form=options.form))
         return
     # A concept is one line, whatever line breaks its facts hold.
-    for source in sources:
-        said = "; ".join(unmark(fact, source.name) for fact in source.facts)
-        print(
-            " ".join(
-                f"<{source.name}> {source.class_noun}, {len(source.pictures)} pictures:"
-                f" {said or 'nothing is said'}".split()
-            )
-        )
+    for concept in concepts:
+        said = "; ".join(concept.facts) or "nothing is said"
+        line = f"{concept.marker} {concept.class_noun}, {len(concept.pictures)} pictures: {said}"
+        print(" ".join(line.split()))
 
 
-def _sources(place: Path, options: argparse.Namespace) -> list[Source]:
+def _concepts(place: Path, options: argparse.Namespace) -> list[Concept]:
     """The concepts of a `database.json`, or of a dataset or a concept's folder."""
     database = place / "database.json"
     if not place.is_dir() or database.exists():
@@ -47,7 +44,10 @@ def _sources(place: Path, options: argparse.Namespace) -> list[Source]:
         raise UserError(
             f"--pictures {options.pictures}: {place} is no memory; its pictures lie in it."
         )
-    return [concept.source(consent=options.consent) for concept in read(place).concepts.values()]
+    return [
+        check_learnable(replace(concept, consent=options.consent))
+        for concept in read(place).concepts.values()
+    ]
 
 
 def add(commands: Commands) -> None:

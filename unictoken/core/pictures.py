@@ -109,6 +109,15 @@ def read_shrunk(path: str | Path) -> Image.Image:
     return read_picture(path, at_least=ENOUGH_SIDE)
 
 
+ImageSource = Path | Image.Image
+"""A picture: a file that is read when it is needed, or one in memory."""
+
+
+def read_image(given: ImageSource, *, at_least: int | None = ENOUGH_SIDE) -> Image.Image:
+    """The picture in memory itself, or what `read_picture` reads of the file."""
+    return given if isinstance(given, Image.Image) else read_picture(given, at_least=at_least)
+
+
 def as_picture(given: object, *, where: str = "image") -> Image.Image:
     """One picture, however it is given: a path, a PIL image, or an array, as `read_shrunk` reads a
     file.

@@ -15,7 +15,6 @@ import os
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -26,13 +25,15 @@ from PIL import Image
 from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
-from unictoken.core.text import mark
+from unictoken.core.text import check_markers
+from unictoken.data.concept import Concept
 from unictoken.data.worlds import world
 from unictoken.tokens.file import check_name, check_noun
 
 _LOG = logging.getLogger(__name__)
 
 GRADES = ("easy", "hard", "near_duplicate")
+PEOPLE_KINDS = ("person", "user")  # `Concept.kind` that needs consent, whatever the class noun
 NAMED = 5  # files that a message names; of more it says how many
 # The keys of an info.json: ours, and those of UnifyBench that only its reader uses.
 INFO_KEYS = ("class", "extra_info", "questions", "world")
@@ -211,37 +212,6 @@ class SourceError(UserError):
     """Concept data that cannot be used: where, what was found, what was expected."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Everything about a concept before it is learned. Texts call the concept `{name}`."""
-
-    name: str
-    class_noun: str
-    pictures: tuple[Image.Image, ...]
-    """Photographs no larger than any base can use (`pictures.read_shrunk`), like the others here.
-    """
-    crops: tuple[Image.Image, ...] = ()
-    """The same cut to the concept, where the folder has `cropped/`."""
-    facts: tuple[str, ...] = ()
-    questions: tuple[tuple[str, str], ...] = ()
-    """(question, answer) about what no picture shows."""
-    about_pictures: tuple[tuple[int, str, str], ...] = ()
-    """(number of the picture, question, answer) about one of `pictures`."""
-    negatives: dict[str, tuple[Image.Image, ...]] = field(default_factory=dict)
-    """Pictures of others by grade: easy, hard, near_duplicate."""
-    truth: object | None = None
-    """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks
-    inside. Never used to learn, only to measure.
-    """
-    consent: bool = False
-    """The person in the pictures agreed to be learned."""
-
-    def __post_init__(self):
-        noun = check_noun(self.class_noun, where=f"'{self.name}'")
-        check_consent(self.class_noun, self.consent, where=f"'{self.name}'")
-        object.__setattr__(self, "class_noun", noun)
-
-
 def is_person(class_noun: str) -> bool:
     """Whether a class noun is a person's, by whole words: 'old man' and 'policewomen' are;
     'manatee', 'snowman', "neighbour's dog" are not.
@@ -258,6 +228,24 @@ def _is_persons(word: str) -> bool:
     singulars = {word, word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word)}
     singulars |= {_OF_A_FAMILY.sub("", one, count=1) for one in singulars}
     return not PEOPLE.isdisjoint(singulars) or bool(_BY_TRADE.fullmatch(word))
+
+
+def check_learnable(concept: Concept) -> Concept:
+    """The concept itself, if it may be learned; whether its pictures can be read, `read` says.
+
+    Raises `SourceError` without a class noun or a person's consent, `ConceptError` where a text
+    names another concept.
+    """
+    where = f"'{concept.name}'"
+    if not concept.class_noun:
+        advice = f"Give its class noun, such as `class_nouns: {{{concept.name}: dog}}`."
+        raise SourceError(f"{where}: its dataset does not say what it is. {advice}")
+    if concept.kind in PEOPLE_KINDS:
+        check_consent("person", concept.consent, where=where)
+    check_consent(concept.class_noun, concept.consent, where=where)
+    for text in concept.learned_texts():
+        check_markers(text, [concept.name], where=where)
+    return concept
 
 
 def check_consent(class_noun: str, consent: bool, *, where: str) -> None:
@@ -306,7 +294,7 @@ Given = str | PathLike | Image.Image | np.ndarray
 """A folder, a picture file, or a picture in memory (`pictures.as_picture`)."""
 
 
-def read_source(
+def read_concept(
     pictures: Given | Sequence[Given],
     *,
     name: str,
@@ -314,7 +302,7 @@ def read_source(
     facts: Sequence[str] = (),
     consent: bool = False,
     negatives: Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]] = (),
-) -> Source:
+) -> Concept:
     """A concept from a folder (with its `info.json` and `negative_example/`) or from pictures.
 
     Reference pictures of the same pixels count once, and a warning names them.
@@ -341,27 +329,27 @@ def read_source(
             '`class_noun: dog` in a config, or "class": "dog" in info.json.'
         )
 
-    def marked(text: str) -> str:
-        return mark(text, name, where=str((folder or Path()) / "info.json"))
-
+    check_noun(noun, where=f"'{name}'")
+    check_consent(noun, consent, where=f"'{name}'")
+    said_in = str((folder or Path()) / "info.json")
+    questions = tuple((q["question"], q["answer"]) for q in info.get("questions", ()))
+    for text in chain(info.get("extra_info", ()), *questions):
+        check_markers(text, [name], where=said_in)
+    for fact in facts:
+        check_markers(fact, [name], where="concept.facts")
     cut = list(named_pictures(_inside(folder, "cropped"), "crop"))
     graded = _by_grade([_inside(folder, "negative_example"), negatives])
     _refuse_contradictions([*shown, *cut], chain(*graded.values()), name)
-    return Source(
+    return Concept(
         name=name,
         class_noun=noun,
         pictures=_each_once(shown),
         crops=_each_once(cut),
-        facts=(
-            *map(marked, info.get("extra_info", ())),
-            *(mark(fact, name, where="concept.facts") for fact in facts),
-        ),
-        questions=tuple(
-            (marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())
-        ),
+        facts=(*info.get("extra_info", ()), *facts),
+        questions=questions,
         negatives={grade: tuple(p for _, p in found) for grade, found in graded.items()},
-        truth=info.get("world"),
         consent=consent,
+        truth=info.get("world"),
     )
 
 
@@ -494,11 +482,6 @@ def read_info(path: Path) -> dict:
                 f"{where} is {quoted(question)}, expected {{'question': ..., 'answer': ...}}."
             )
     return info
-
-
-def read_negatives(files: Iterable[Path]) -> tuple[Image.Image, ...]:
-    """Pictures of others; there may be a thousand of them."""
-    return tuple(map(read_shrunk, files))
 
 
 def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:

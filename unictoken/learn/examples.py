@@ -22,7 +22,9 @@ OWNERS = 0.4  # of the questions are the owner's, where there are some
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """A concept's data as ids: what examples are made of."""
+    """What examples of one concept are made of: its pictures as ids, its owner's questions, and the
+    base's own answers (a `Concept` has no base).
+    """
 
     pictures_NK: torch.Tensor
     negatives: Mapping[str, torch.Tensor]

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from unictoken.core.disk import quoted
 from unictoken.core.text import mark, unmark
 from unictoken.data import templates
+from unictoken.data.concept import Concept
 from unictoken.data.prompts import drawing_prompt, noun_prompt
 from unictoken.data.sequence import Turn, join_turns
-from unictoken.data.source import Source, SourceError
+from unictoken.data.source import SourceError
 from unictoken.learn.examples import Material, Phrasing
 from unictoken.model.base import Base
 from unictoken.model.sampling import ANSWER_IDS
@@ -36,25 +37,25 @@ class Lengths:
     def fits_an_answer(self, text: str) -> bool:
         return len(self.phrasing.say(text)) <= ANSWER_IDS
 
-    def check_source(self, source: Source) -> tuple[str, ...]:
+    def check_concept(self, concept: Concept) -> tuple[str, ...]:
         """Check all that the owner wrote. Returns warnings about answers that are learned, but too
         long to be given.
         """
-        self._check_noun(source.class_noun)
+        self._check_noun(concept.class_noun)
         self._check_tokens()
-        for number, fact in enumerate(source.facts, 1):
+        for number, fact in enumerate(concept.facts, 1):
             if not self.fits_an_answer(fact):
                 self._refuse(
                     f"fact {number}, {self._shown(fact)}, has {len(self.phrasing.say(fact)):,} ids,"
                     f" and an answer has at most {ANSWER_IDS}, so that it could never be said."
                     " Shorten it, or split it into several facts"
                 )
-        for question, answer in source.questions:
+        for question, answer in concept.questions:
             self._check_asked(question, answer, None)
-        for _, question, answer in source.about_pictures:
+        for _, question, answer in concept.about_pictures:
             self._check_asked(question, answer, self.picture)
         return self._too_long_to_say(
-            [*source.questions, *(pair for _, *pair in source.about_pictures)]
+            [*concept.questions, *(pair for _, *pair in concept.about_pictures)]
         )
 
     def check_material(self, material: Material) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import NoFolder
 from unictoken.learn.methods import Distractors
@@ -50,11 +50,11 @@ class Fitted(Personalization, Protocol):
 class Method(Protocol):
     """One way of making a base know concepts."""
 
-    def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Fitted:
+    def fit(self, base: Base, concepts: Sequence[Concept], *, run: Run) -> Fitted:
         """Learn the concepts.
 
         Args:
             base: Frozen; it stays as it is.
-            concepts: Each as its owner gives it.
+            concepts: Each as its owner gives it; `check_learnable` refuses what may not be learned.
             run: Seed, engine, progress, and where it is kept.
         """

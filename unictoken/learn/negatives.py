@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from unictoken.data.concept import Concept
 from unictoken.data.prompts import noun_prompt
-from unictoken.data.source import Source, SourceError
+from unictoken.data.source import SourceError
 from unictoken.data.worlds import TOY, world
 from unictoken.learn.methods import Distractors, Method
 from unictoken.model.base import Base
@@ -39,7 +40,7 @@ class Others:
 
 
 def gather(
-    base: Base, source: Source, method: Method, distractors: Distractors, *, seed: int
+    base: Base, concept: Concept, method: Method, distractors: Distractors, *, seed: int
 ) -> Others:
     """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and
     there are none.
@@ -49,30 +50,30 @@ def gather(
 
     Args:
         base: Encodes the pictures, and draws distractors where it is asked for some.
-        source: The concept, with its owner's negatives.
+        concept: With its owner's negatives.
         method: Its stages and its soft positives say what is needed.
         distractors: How many are drawn where the owner's negatives do not suffice, and what measures
             how alike they are.
         seed: Of the distractors.
     """
-    own = {grade: found for grade, found in source.negatives.items() if found}
+    own = {grade: found for grade, found in concept.negatives.items() if found}
     hard, groups = list(own.get("hard", ())), method.soft_positives.groups
     more = (
-        _distractors(base, source.class_noun, distractors, seed)
+        _distractors(base, concept.class_noun, distractors, seed)
         if not own or len(hard) < A_GROUP * groups
         else []
     )
     # Refused here, before an encoder is loaded and pictures are ranked.
-    _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
+    _refuse_if_lacking(concept, method, negatives=bool(own or more), look_alikes=bool(hard or more))
     # Not loaded where nothing is ranked: its weights may have to be fetched first.
     encoder = _encoder(base, distractors) if more or groups else None
-    more = _likest_first(encoder, source, more)
+    more = _likest_first(encoder, concept, more)
     # At least one: a share of six pictures would be none.
     likest = max(1, int(HARD_SHARE * len(more)))
     by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
     alike = (
         # At least 0: a negative end of the slice would take nearly all distractors.
-        _likest_first(encoder, source, hard + more[: max(A_GROUP * groups - len(hard), 0)])
+        _likest_first(encoder, concept, hard + more[: max(A_GROUP * groups - len(hard), 0)])
         if groups
         else []
     )
@@ -91,15 +92,15 @@ def _encoder(base: Base, distractors: Distractors) -> Encoder:
 
 
 def _likest_first(
-    encoder: Encoder | None, source: Source, pictures: list[Image.Image]
+    encoder: Encoder | None, concept: Concept, pictures: list[Image.Image]
 ) -> list[Image.Image]:
     return (
-        [pictures[i] for i in by_likeness(encoder, source.pictures, pictures)] if pictures else []
+        [pictures[i] for i in by_likeness(encoder, concept.pictures, pictures)] if pictures else []
     )
 
 
 def _refuse_if_lacking(
-    source: Source, method: Method, *, negatives: bool, look_alikes: bool
+    concept: Concept, method: Method, *, negatives: bool, look_alikes: bool
 ) -> None:
     advice = (
         "Put pictures of others into negative_example/, or let some be drawn: `distractors: {world:"
@@ -107,11 +108,11 @@ def _refuse_if_lacking(
     )
     if method.soft_positives.groups and not look_alikes:
         raise SourceError(
-            f"'{source.name}': soft positives need look-alikes, and there are none. {advice}"
+            f"'{concept.name}': soft positives need look-alikes, and there are none. {advice}"
         )
     if not negatives and any(float(stage.tasks.get("recognise", 0)) for stage in method.stages):
         raise SourceError(
-            f"'{source.name}': no negatives, so that recognition would learn to say yes to"
+            f"'{concept.name}': no negatives, so that recognition would learn to say yes to"
             f" everything. {advice}"
         )
 

@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
@@ -23,10 +24,11 @@ from tqdm import tqdm
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import check_folder, make_folder, write_aside
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import read_image, read_picture
+from unictoken.data.concept import Concept
 from unictoken.data.readers import read
-from unictoken.data.records import Concept, Dataset
-from unictoken.data.source import Source
+from unictoken.data.records import Dataset
+from unictoken.data.source import check_learnable
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Distractors, Method, MethodFile
 from unictoken.learn.run import method_of
@@ -184,10 +186,8 @@ class Benchmark:
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
         self.judge = self._judge()
-        self.dataset = self._dataset()
-        self.concepts = [self._as_asked(concept) for concept in self.dataset.concepts.values()][
-            : settings.num_concepts
-        ]
+        self.dataset = self._as_asked(self._dataset())
+        self.concepts = list(self.dataset.concepts.values())
         if not self.concepts:
             raise ConfigError(f"{self.dataset.root}: found no concepts, expected 1 or more.")
         # with one concept, no other's tokens can be the wrong ones
@@ -264,17 +264,20 @@ class Benchmark:
             )
         return read(root, "unifybench")
 
-    def _as_asked(self, concept: Concept) -> Concept:
-        """The concept with its first references only, and with the class noun that the settings
-        give it.
+    def _as_asked(self, dataset: Dataset) -> Dataset:
+        """The dataset's first concepts, each with its first references only, and with the class
+        noun and the consent that the settings give it.
         """
-        first, noun = (
-            self.settings.references,
-            self.settings.class_nouns.get(concept.name) or concept.class_noun,
-        )
-        return replace(
-            concept, class_noun=noun, pictures=concept.pictures[:first], crops=concept.crops[:first]
-        )
+        s = self.settings
+        concepts = {
+            name: replace(
+                concept.with_first(s.references),
+                class_noun=s.class_nouns.get(name) or concept.class_noun,
+                consent=s.consent,
+            )
+            for name, concept in islice(dataset.concepts.items(), s.num_concepts)
+        }
+        return replace(dataset, concepts=concepts)
 
     def _judge(self) -> AnyJudge | None:
         if self.settings.endpoint:
@@ -295,17 +298,18 @@ class Benchmark:
             for m in self.methods
             if not self._file(c, self.methods[m]).is_file()
         ]
-        for concept in dict.fromkeys(concept for concept, _ in todo):
-            self._source(self._as_asked(self.dataset.concepts[concept]))
+        for name in dict.fromkeys(concept for concept, _ in todo):
+            # Read and let go: pictures of one concept at a time are in memory.
+            check_learnable(self.dataset.concepts[name]).read()
         # noted after each: a run may go on with newer code
         for _ in self._done("learn_one", todo, "learning"):
             self._record_commit()
 
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
-        own, way, s = self._concept(concept), self.methods[method], self.settings
+        own, way, s = self.dataset.concepts[concept], self.methods[method], self.settings
         learned = method_of(way).fit(
-            self.base, [self._source(own)], run=Run(seed=s.seed, distractors=s.distractors)
+            self.base, [own], run=Run(seed=s.seed, distractors=s.distractors)
         )
         learned.save(self._file(own, way))
 
@@ -319,12 +323,6 @@ class Benchmark:
         else:
             done = (getattr(self, work)(*arguments) for arguments in todo)
         return iter(tqdm(done, total=len(todo), desc=told))
-
-    def _concept(self, name: str) -> Concept:
-        return next(concept for concept in self.concepts if concept.name == name)
-
-    def _source(self, concept: Concept) -> Source:
-        return concept.source(consent=self.settings.consent)
 
     def _file(self, concept: Concept, method: Method) -> Path:
         return (
@@ -361,14 +359,14 @@ class Benchmark:
         each other.
         """
         if concept not in self._made_ready:
-            own = self._concept(concept)
+            own = self.dataset.concepts[concept]
             conditioning = self.conditionings(
                 own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
             )
             subject = make_ready(
                 self.base,
-                own,
-                self.dataset.root,
+                self.dataset,
+                concept,
                 judged_world().read_truth(self.dataset.root, concept),
             )
             self._made_ready = {concept: (conditioning, subject)}
@@ -460,7 +458,7 @@ class Benchmark:
             compared = (
                 prompts
                 if PRESETS[preset].compare == "prompts"
-                else [read_picture(file) for file in concept.pictures]
+                else [read_image(picture, at_least=None) for picture in concept.pictures]
             )
             pictures = [read_picture(self.folder / p.picture) for p in drawn]
             numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)
@@ -470,7 +468,12 @@ class Benchmark:
         """What must be known beside the numbers: the config's notes, rows left out, and what a
         constant answer scores.
         """
-        records = [r for c in self.concepts for r in c.records if r.split == "test" and r.options]
+        records = [
+            r
+            for c in self.concepts
+            for r in self.dataset.records[c.name]
+            if r.split == "test" and r.options
+        ]
         letters = [shuffled(record, self.dataset.root).letter for record in records]
         best = next(iter(constant_answers(letters).items())) if letters else None
         constant = (

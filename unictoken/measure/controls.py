@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import torch
 
-from unictoken.core.pictures import read_shrunk
+from unictoken.core.pictures import read_image
 from unictoken.core.text import a
-from unictoken.data.records import Concept
+from unictoken.data.concept import Concept
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
 from unictoken.personalize.condition import Condition
@@ -68,7 +68,7 @@ def controls_of(
     """Every control of a dataset's concept."""
     said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
-    pictures = base.encode(map(read_shrunk, concept.pictures))
+    pictures = base.encode(map(read_image, concept.pictures))
     return controls(
         base,
         concept.name,

@@ -29,10 +29,11 @@ import torch
 from PIL import Image
 
 from unictoken.core.disk import make_folder
-from unictoken.core.pictures import read_shrunk
+from unictoken.core.pictures import read_image, read_shrunk
 from unictoken.core.text import a
 from unictoken.data import templates
-from unictoken.data.records import KNOWLEDGE, Concept, Record
+from unictoken.data.concept import Concept
+from unictoken.data.records import KNOWLEDGE, Dataset, Record
 from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
 from unictoken.data.worlds import world
@@ -51,11 +52,12 @@ MAX_ANSWER = 24  # ids
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A concept of a dataset made ready to be asked about: its test pictures encoded once, its
+    """A concept beside its test, ready to be asked about: the test's pictures encoded once, the
     truth where it is known.
     """
 
     concept: Concept
+    records: tuple[Record, ...]
     root: Path
     ids: Mapping[Path, torch.Tensor]
     """Image ids [K] by test picture."""
@@ -67,26 +69,25 @@ class Subject:
         return torch.stack([self.ids[file] for file in _files(records)])
 
 
-def make_ready(base: Base, concept: Concept, root: Path, truth: Truth | None = None) -> Subject:
-    """Encode every picture that the concept's test shows.
+def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = None) -> Subject:
+    """Encode every picture that a concept's test shows.
 
     Args:
         base: What encodes them.
-        concept: The concept and its records.
-        root: The dataset's folder.
+        dataset: The concept and its records.
+        name: Of the concept.
         truth: What the drawn world knows of the test; None: nothing is known.
     """
     # A picture stands in many records; each is encoded once.
-    files = list(
-        dict.fromkeys(
-            file for record in concept.records if record.split == "test" for file in record.pictures
-        )
-    )
+    concept, records = dataset.concepts[name], dataset.records[name]
+    tested = [record for record in records if record.split == "test"]
+    files = list(dict.fromkeys(file for record in tested for file in record.pictures))
     encoded = base.encode(map(read_shrunk, files))
-    references = tuple(map(read_shrunk, concept.pictures))
+    references = tuple(map(read_image, concept.pictures))
     return Subject(
         concept=concept,
-        root=root,
+        records=records,
+        root=dataset.root,
         ids=dict(zip(files, encoded, strict=True)),
         references=references,
         truth=truth,
@@ -135,7 +136,7 @@ class Trial:
     def answer(self, task: str) -> list[Prediction]:
         """Free answers, right when they have the words of the expected one and no others."""
         asked = [record for record in self._records(task) if not record.options]
-        told = {record.question for record in self.subject.concept.select("text_qa", split="train")}
+        told = {question for question, _ in self.subject.concept.questions}
         said = self._ask([record.question for record in asked], asked)
         made = []
         for record, given in zip(asked, said, strict=True):
@@ -406,8 +407,8 @@ class Trial:
         """The test records that are about this concept alone: only its tokens are loaded."""
         return [
             r
-            for r in self.subject.concept.select(task, split="test")
-            if r.concepts == (self.subject.concept.name,)
+            for r in self.subject.records
+            if (r.task, r.split) == (task, "test") and r.concepts == (self.subject.concept.name,)
         ]
 
     def _pictured(self) -> list[Record]:

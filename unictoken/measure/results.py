@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from unictoken.core.disk import write_aside
 from unictoken.core.text import markdown
-from unictoken.data.records import Concept
+from unictoken.data.concept import Concept
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark
 from unictoken.measure.metrics import Estimate, estimate, paired_difference

@@ -11,7 +11,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from PIL import Image
 
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.data.worlds import World, world
 
 
@@ -103,7 +103,7 @@ class JudgedWorld(World, Protocol):
             references: Pictures of each concept to learn from; None: as many as usual.
         """
 
-    def write_test(self, source: Source, root: Path, seed: Sequence[int]) -> None:
+    def write_test(self, concept: Concept, root: Path, seed: Sequence[int]) -> None:
         """Write a test of one concept whose truth is known, as a dataset."""
 
 

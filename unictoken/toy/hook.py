@@ -14,8 +14,9 @@ from PIL import Image
 
 from unictoken.core.config import MANY
 from unictoken.core.disk import quoted
-from unictoken.data.source import Source, SourceError, check_keys
-from unictoken.toy.concepts import ToyConcept
+from unictoken.data.concept import Concept
+from unictoken.data.source import SourceError, check_keys
+from unictoken.toy.concepts import ToyTruth
 from unictoken.toy.dataset import read_truth, write_concept, write_dataset
 from unictoken.toy.interview import TOY as interview
 from unictoken.toy.world.attributes import IDENTITY, PET_ATTRIBUTES
@@ -46,7 +47,7 @@ def draw_others(count: int, seed: int) -> list[Image.Image]:
     return [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(count)]
 
 
-def read_truth_of(said: object, where: str) -> Pet:
+def read_truth_of(said: object, where: str) -> ToyTruth:
     """The pet that the key `world` of an info.json describes; one that nobody could draw is
     refused.
     """
@@ -67,19 +68,17 @@ def read_truth_of(said: object, where: str) -> Pet:
             raise SourceError(
                 f"{where}: '{name}' of 'world' is {quoted(value)}, expected {expected}."
             )
-    return Pet(**said)
+    return ToyTruth(pet=Pet(**said))
 
 
-def identity(truth: Pet) -> dict[str, str]:
+def identity(truth: ToyTruth) -> dict[str, str]:
     """The attributes that a drawing of the pet must have."""
-    return {name: getattr(truth, name) for name in IDENTITY}
+    return {name: getattr(truth.pet, name) for name in IDENTITY}
 
 
-def write_test(source: Source, root: Path, seed: Sequence[int]) -> None:
+def write_test(concept: Concept, root: Path, seed: Sequence[int]) -> None:
     """A test of the concept, drawn anew, as a dataset of UnifyBench's layout at `root`."""
-    # facts=None: of a user's folder only sentences are known
-    concept = ToyConcept(pet=source.truth, facts=None, source=source, seed=tuple(seed))
-    write_concept(concept, root, np.random.default_rng(seed))
+    write_concept(concept, root, np.random.default_rng(seed), seed=seed)
 
 
 def load_judge(path: str | Path):

@@ -25,9 +25,9 @@ from unictoken.learn.settings import check_judge_file
 from unictoken.measure.metrics import mean
 from unictoken.measure.verdict import Claim, ColourReading, Verdict
 from unictoken.model.pixels import prepare, to_pixels
+from unictoken.toy.concepts import ToyTruth
 from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.toy.world.drawing import SIDE
-from unictoken.toy.world.things import Pet
 
 ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
 PALETTE = 6  # fur RGB, second colour RGB, each in [-1, 1]
@@ -139,9 +139,9 @@ class WorldJudge:
             for reading, claim in zip(self.judge.read(pictures), claims, strict=True)
         ]
 
-    def read_colour(self, picture: Image.Image, truth: Pet) -> ColourReading:
+    def read_colour(self, picture: Image.Image, truth: ToyTruth) -> ColourReading:
         """The fur's colour, and the pet's own."""
-        return ColourReading(self.judge.read([picture])[0].fur_rgb, truth.fur_rgb)
+        return ColourReading(self.judge.read([picture])[0].fur_rgb, truth.pet.fur_rgb)
 
 
 def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:
