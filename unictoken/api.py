@@ -14,7 +14,7 @@ from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars
 from unictoken.data.concept import Concept
-from unictoken.data.source import Given, read_concept
+from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import run
@@ -58,12 +58,12 @@ def load(
 
 def learn(
     base: Base,
-    pictures: Given | Sequence[Given],
+    pictures: Some,
     *,
     name: str,
     class_noun: str | None = None,
     facts: str | Sequence[str] = (),
-    negatives: Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]] = (),
+    negatives: Some | Mapping[str, Some] = (),
     consent: bool = False,
     method: str | PathLike | Method = "joint",
     steps: int | None = None,

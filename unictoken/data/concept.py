@@ -72,7 +72,9 @@ class Concept:
     def learned_texts(self) -> Iterator[str]:
         """Every text that is learned from."""
         yield from self.facts
-        for *_, question, answer in (*self.questions, *self.about_pictures):
+        for pair in self.questions:
+            yield from pair
+        for _, question, answer in self.about_pictures:
             yield from (question, answer)
 
     def read(self) -> Concept:

@@ -1,4 +1,4 @@
-"""A concept as its owner gives it: a folder of pictures, a class noun, a few facts.
+"""A concept read from what its owner gives: a folder of pictures, a class noun, a few facts.
 
 data/bo/  0.png .. 4.png   info.json {"class": "dog", "extra_info": ["<bo> has a red party hat."],
                                       "questions": [{"question": "what hat does <bo> have?", "answer": "a red party hat"}]}
@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from os import PathLike
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -290,18 +291,20 @@ def _names(files: Sequence[Path]) -> str:
     return ", ".join(shown_path(Path(file.name)) for file in files[:NAMED]) + more
 
 
-Given = str | PathLike | Image.Image | np.ndarray
+Given = str | PathLike[str] | Image.Image | np.ndarray
 """A folder, a picture file, or a picture in memory (`pictures.as_picture`)."""
+Some = Given | Sequence[Given]
+"""One of these, or several."""
 
 
 def read_concept(
-    pictures: Given | Sequence[Given],
+    pictures: Some,
     *,
     name: str,
     class_noun: str | None = None,
     facts: Sequence[str] = (),
     consent: bool = False,
-    negatives: Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]] = (),
+    negatives: Some | Mapping[str, Some] = (),
 ) -> Concept:
     """A concept from a folder (with its `info.json` and `negative_example/`) or from pictures.
 
@@ -353,9 +356,9 @@ def read_concept(
     )
 
 
-def _listed(given: Given | Sequence[Given]) -> list[Given]:
+def _listed(given: Some) -> list[Given]:
     """What is given, one by one, '~' said in full."""
-    listed = given if isinstance(given, list | tuple) else [given]
+    listed = list(given) if isinstance(given, list | tuple) else [cast(Given, given)]
     return [Path(os.path.expanduser(one)) if isinstance(one, str) else one for one in listed]
 
 
@@ -370,17 +373,19 @@ def _inside(folder: Path | None, name: str) -> list[Path]:
     return [folder / name] if folder and is_there(folder / name) else []
 
 
-def named_pictures(given: Given | Sequence[Given], what: str) -> Iterator[tuple[Path, Image.Image]]:
+def named_pictures(given: Some, what: str) -> Iterator[tuple[Path, Image.Image]]:
     """Each picture, those of folders too, with its file or with what messages call it."""
     for i, one in enumerate(_listed(given)):
         if isinstance(one, str | PathLike):
-            yield from ((file, read_shrunk(file)) for file in picture_files(one))
+            yield from ((file, read_shrunk(file)) for file in picture_files(Path(one)))
         else:
             name = f"{what} {i}"
             yield Path(name), as_picture(one, where=name)
 
 
-def _by_grade(given: Iterable) -> dict[str, list[tuple[Path, Image.Image]]]:
+def _by_grade(
+    given: Iterable[Some | Mapping[str, Some]],
+) -> dict[str, list[tuple[Path, Image.Image]]]:
     """Named pictures of others by grade, of everything that gives some."""
     graded: dict[str, list[tuple[Path, Image.Image]]] = {}
     for some in given:
@@ -443,7 +448,7 @@ def check_keys(found: Iterable[str], known: Collection[str], where: str) -> None
         raise SourceError(f"{where}: unknown key {quoted(key)}; {hint}")
 
 
-def read_info(path: Path) -> dict:
+def read_info(path: Path) -> dict[str, Any]:
     """A folder's `info.json`, its keys known and each of its type; {} where there is none.
 
     Under `world` it has the concept's truth, as the world keeps it.

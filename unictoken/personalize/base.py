@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 
-from unictoken.data.source import Given
+from unictoken.data.source import Some
 from unictoken.model.base import Base
 from unictoken.personalize.pictures import shown
 from unictoken.personalize.query import Personalization
@@ -54,9 +54,7 @@ class PersonalBase(Base):
         """
         return self.with_concepts(*described(self, sentences_by_name(texts)))
 
-    def with_pictures(
-        self, name: str, pictures: Given | Sequence[Given], *, facts: Sequence[str] = ()
-    ) -> Session:
+    def with_pictures(self, name: str, pictures: Some, *, facts: Sequence[str] = ()) -> Session:
         """A session with a concept that was not learned: its pictures stand before each prompt.
 
         Args:

@@ -8,7 +8,7 @@ import torch
 
 from unictoken.core.text import ConceptError, mark
 from unictoken.data import templates
-from unictoken.data.source import Given, named_pictures
+from unictoken.data.source import Some, named_pictures
 from unictoken.model.base import Base
 from unictoken.personalize.condition import Condition
 from unictoken.tokens import file as concept_file
@@ -39,7 +39,7 @@ def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = 
 
 
 def shown(
-    base: Base, name: str, pictures: Given | Sequence[Given], facts: Sequence[str] = ()
+    base: Base, name: str, pictures: Some, facts: Sequence[str] = ()
 ) -> Condition:
     """A concept that is shown in context.
 

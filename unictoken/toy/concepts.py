@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,21 +82,22 @@ def toy_concept(
     """
     rng = np.random.default_rng([seed, index, 1])
     pet, facts = sample_pet_where(rng, unseen=True), language.sample_facts(rng)
-    truth = ToyTruth(pet=pet, facts=facts)
-    return _concept(truth, name or name_of(index), rng, references=references)
+    return _concept(pet, facts, name or name_of(index), rng, references=references)
 
 
-def _concept(truth: ToyTruth, name: str, rng: np.random.Generator, *, references: int) -> Concept:
+def _concept(
+    pet: Pet, facts: language.Facts, name: str, rng: np.random.Generator, *, references: int
+) -> Concept:
     """Pictures (of every five, two wear something), facts with their questions, and negatives of
     every grade.
 
     Args:
-        truth: Whom the pictures show, and what no picture shows.
+        pet: Whom the pictures show.
+        facts: What no picture shows.
         name: The concept's name, without its marker.
         rng: What scenes and negatives are drawn from.
         references: How many pictures.
     """
-    pet, facts = truth.pet, truth.facts
     # The usual number first, the negatives, then the others: so another number of references
     # changes neither the first scenes nor the negatives.
     scenes = [sample_scene(rng, accessory=i >= 3) for i in range(REFERENCES)]
@@ -118,7 +120,7 @@ def _concept(truth: ToyTruth, name: str, rng: np.random.Generator, *, references
             for key in language.FACT_SENTENCES
         ),
         negatives=negatives,
-        truth=truth,
+        truth=ToyTruth(pet=pet, facts=facts),
     )
 
 
@@ -172,7 +174,7 @@ def held_out_of(concept: Concept, seed: Sequence[int]) -> HeldOut:
 
     positives = [anew(lambda: own) for _ in range(TEST_PICTURES)]
     negatives = {
-        grade: [anew(lambda other=other: other(own, rng))[1] for _ in range(TEST_PICTURES)]
+        grade: [anew(partial(other, own, rng))[1] for _ in range(TEST_PICTURES)]
         for grade, other in NEGATIVES.items()
     }
     wishes = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,9 @@ from unictoken.toy.interview import TOY as interview
 from unictoken.toy.world.attributes import IDENTITY, PET_ATTRIBUTES
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.things import Pet, nearest_shade, sample_pet_where, sample_scene
+
+if TYPE_CHECKING:
+    from unictoken.toy.judge import WorldJudge
 
 __all__ = [
     "distractors",
@@ -81,7 +85,7 @@ def write_test(concept: Concept, root: Path, seed: Sequence[int]) -> None:
     write_concept(concept, root, np.random.default_rng(seed), seed=seed)
 
 
-def load_judge(path: str | Path):
+def load_judge(path: str | Path) -> WorldJudge:
     """The judge of this name or in this file, as `measure` asks it."""
     from unictoken.toy.judge import WorldJudge
     from unictoken.toy.judge import load_judge as load
