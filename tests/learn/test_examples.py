@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unictoken.core.config import ConfigError
+from unictoken.data.prompts import said_slots
 from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
 from unictoken.learn.concept import CAPTIONED, prepare
@@ -181,6 +182,16 @@ def test_the_owners_answers_about_a_picture_are_learned_beside_that_picture(base
     ]
     assert 10 < len(owners) < 40
     assert all(base.vocab.decode(e.ids).count("doing") == 1 for e in owners)
+
+
+def test_the_marker_in_the_owners_texts_is_the_concept_in_every_stage(prepared):
+    by_marker, by_slot = map(
+        prepared.examples.say, ("<tom> sings to <tom>.", "{name} sings to {name}.")
+    )
+    slots = prepared.examples.slots
+    assert by_marker == by_slot and by_marker.count(slots["{name}"][0]) == 2
+    said = said_slots(slots, frozenset({"name"}))
+    assert said["<tom>"] == said["{name}"] == slots["{name}"] and said["{shared}"] == []
 
 
 def test_every_question_begins_with_the_introduction(prepared, rng):

@@ -32,7 +32,10 @@ LOOKS_FOR = "concept/train/<name>/info.json"
 # UnifyBench++'s, as we read them
 KINDS = {"personalized_driven_generation": KNOWLEDGE, "explicit_prompt_generation": EXPLICIT}
 
-SORTS: dict[str, Kind] = {"live_subject": "animal", "object": "object"}  # by `generation_type`
+CONCEPT_KINDS: dict[str, Kind] = {
+    "live_subject": "animal",
+    "object": "object",
+}  # by `generation_type`
 
 
 def fits(root: Path) -> bool:
@@ -143,7 +146,7 @@ def _concept(
 def _kind(info: dict) -> Kind | None:
     if info.get("conversation_type") == "human":
         return "person"
-    return SORTS.get(info.get("generation_type", ""))
+    return CONCEPT_KINDS.get(info.get("generation_type", ""))
 
 
 def _training_records(place: Place, train: Path, info: dict) -> Iterator[Record]:

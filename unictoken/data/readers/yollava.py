@@ -7,8 +7,8 @@
     *text*qa*.json             {<c>: {"0": {"question", "option", "correct_answer"}}}
 
 Only the two picture folders must be there. No file says what a concept is: give each its class
-noun (`class_nouns` of a benchmark). Recognition is asked of every concept's test pictures, as published: its own, and
-all the others'.
+noun (`class_nouns` of a benchmark). Recognition is asked of every concept's test pictures, as
+published: its own, and all the others'.
 """
 
 from __future__ import annotations
