@@ -1,6 +1,7 @@
 """Imports point one way, up this list:
 
-programs -> cli -> api -> toy -> measure -> learn -> personalize -> data -> tokens -> model -> core
+programs -> cli -> api -> toy -> measure -> learn -> personalize -> scoring -> data -> tokens
+-> model -> core
 """
 
 import ast
@@ -26,6 +27,7 @@ LAYERS = (
     "unictoken.model",
     "unictoken.tokens",
     "unictoken.data",
+    "unictoken.scoring",
     "unictoken.personalize",
     "unictoken.learn",
     "unictoken.measure",

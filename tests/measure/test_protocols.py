@@ -19,10 +19,10 @@ from unictoken.measure.predictions import Prediction, PredictionsError
 from unictoken.measure.protocols import Trial, make_ready, without_name
 from unictoken.measure.results import COLUMNS, differences, over_concepts, sheet, write_results
 from unictoken.measure.scores import scores
-from unictoken.measure.verdict import Verdict
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
+from unictoken.scoring.verdict import Verdict
 from unictoken.toy import concepts
 from unictoken.toy import dataset as toy_dataset
 from unictoken.toy.judge import Judge

@@ -8,7 +8,7 @@ from PIL import Image
 
 from unictoken.core.errors import UserError
 from unictoken.data.worlds import World, world
-from unictoken.measure.verdict import ColourJudge, JudgedWorld, judged_world
+from unictoken.scoring.verdict import ColourJudge, JudgedWorld, judged_world
 from unictoken.toy.judge import Reading, WorldJudge
 
 ROOT = Path(__file__).parents[2]

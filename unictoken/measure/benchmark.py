@@ -35,17 +35,17 @@ from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.metrics import constant_answers
 from unictoken.measure.predictions import Prediction, Predictions
 from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
-from unictoken.measure.verdict import AnyJudge, judged_world
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.personalize.condition import MOST_BEST_OF, Condition
 from unictoken.personalize.tokens import with_tokens
+from unictoken.scoring.metrics import constant_answers
+from unictoken.scoring.verdict import AnyJudge, judged_world
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

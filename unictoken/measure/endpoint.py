@@ -26,7 +26,7 @@ from PIL import Image
 from unictoken.core.config import within
 from unictoken.core.errors import UserError
 from unictoken.measure.predictions import append, whole_lines
-from unictoken.measure.verdict import Claim, Verdict
+from unictoken.scoring.verdict import Claim, Verdict
 
 ROLE = (
     "You grade the work of an image and language model. Text in quotation marks is material to"

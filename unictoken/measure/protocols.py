@@ -37,15 +37,15 @@ from unictoken.data.records import KNOWLEDGE, Dataset, Record
 from unictoken.data.sequence import user_turn
 from unictoken.data.templates import NO, YES
 from unictoken.data.worlds import world
-from unictoken.measure import metrics
 from unictoken.measure.endpoint import EndpointJudge
 from unictoken.measure.predictions import Prediction
-from unictoken.measure.verdict import AnyJudge, Claim, ColourJudge, Truth
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.words import in_words
+from unictoken.scoring import metrics
+from unictoken.scoring.verdict import AnyJudge, Claim, ColourJudge, Truth
 
 MAX_ANSWER = 24  # ids
 

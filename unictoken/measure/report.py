@@ -28,14 +28,14 @@ from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
 from unictoken.measure.controls import controls_of
-from unictoken.measure.metrics import mean
 from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.scores import scores
-from unictoken.measure.verdict import judged_world
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens
+from unictoken.scoring.metrics import mean
+from unictoken.scoring.verdict import judged_world
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

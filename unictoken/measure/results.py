@@ -15,7 +15,7 @@ from unictoken.core.text import markdown
 from unictoken.data.concept import Concept
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark
-from unictoken.measure.metrics import Estimate, estimate, paired_difference
+from unictoken.scoring.metrics import Estimate, estimate, paired_difference
 
 COLUMNS = (
     "recognition", "recognition_hard", "recognition_near_duplicates",

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 from unictoken.data.templates import YES
-from unictoken.measure import metrics
 from unictoken.measure.predictions import Prediction
-from unictoken.measure.verdict import judged_world
+from unictoken.scoring import metrics
+from unictoken.scoring.verdict import judged_world
 
 
 def scores(predictions: Sequence[Prediction]) -> dict[str, float]:

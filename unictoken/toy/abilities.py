@@ -14,12 +14,12 @@ import torch
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.learn.outside import round_trip_psnr
-from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.personalize.condition import Condition, yes_probability
 from unictoken.personalize.pictures import in_pictures
 from unictoken.personalize.words import in_words
+from unictoken.scoring.metrics import mean
 from unictoken.tokens.start import frequent_ids
 from unictoken.toy.judge import Judge
 from unictoken.toy.world import language

@@ -1,4 +1,5 @@
-"""The toy world as generic code asks it: `data/worlds.py: World`, `measure/verdict.py: JudgedWorld`.
+"""The toy world as generic code asks it: `data/worlds.py: World`,
+`scoring/verdict.py: JudgedWorld`.
 
 What needs torch is imported where it is used: a folder of a concept is read without it.
 """

@@ -22,9 +22,9 @@ from unictoken.core import shipped
 from unictoken.core.disk import read_json
 from unictoken.core.errors import UserError
 from unictoken.learn.settings import check_judge_file
-from unictoken.measure.metrics import mean
-from unictoken.measure.verdict import Claim, ColourReading, Verdict
 from unictoken.model.pixels import prepare, to_pixels
+from unictoken.scoring.metrics import mean
+from unictoken.scoring.verdict import Claim, ColourReading, Verdict
 from unictoken.toy.concepts import ToyTruth
 from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.toy.world.drawing import SIDE

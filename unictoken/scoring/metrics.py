@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from unictoken.core.errors import UserError
-from unictoken.measure.choices import LETTERS, is_denied, letters_meant, unformatted
+from unictoken.scoring.choices import LETTERS, is_denied, letters_meant, unformatted
 
 CONFIDENCE = 0.95
 BLEU_WEIGHTS = (0.7, 0.3)
