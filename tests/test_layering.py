@@ -1,7 +1,7 @@
 """Imports point one way, up this list:
 
-programs -> cli -> api -> toy -> measure -> learn -> personalize -> scoring -> data -> tokens
--> model -> core
+programs -> cli -> api -> toy -> measure -> learn -> tasks -> personalize -> scoring -> data
+-> tokens -> model -> core
 """
 
 import ast
@@ -29,6 +29,7 @@ LAYERS = (
     "unictoken.data",
     "unictoken.scoring",
     "unictoken.personalize",
+    "unictoken.tasks",
     "unictoken.learn",
     "unictoken.measure",
     "unictoken.toy",

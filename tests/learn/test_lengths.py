@@ -122,4 +122,6 @@ def test_no_answer_about_many_facts_is_longer_than_can_be_said(base, prepared):
     asked = prepared.material.questions
     assert len({question for question, _ in asked}) == len(asked) > 1
     assert " ".join(answer for _, answer in asked) == " ".join(facts)
-    assert all(len(prepared.examples.say(answer)) <= ANSWER_IDS for _, answer in asked)
+    assert all(
+        len(prepared.examples.teaching.phrasing.say(answer)) <= ANSWER_IDS for _, answer in asked
+    )

@@ -5,11 +5,12 @@ import pytest
 
 from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
-from unictoken.learn.methods import Distractors, Method, SoftPositives, Stage, Tokens
+from unictoken.learn.methods import Distractors, Method, Stage, Tokens
 from unictoken.learn.negatives import by_likeness, drawn_distractors, gather
 from unictoken.model.base import Base, BaseError
 from unictoken.model.encoders import BaseEncoder
 from unictoken.model.profile import Profile
+from unictoken.tasks.teaching import SoftPositives
 from unictoken.toy.hook import draw_others
 
 
@@ -66,9 +67,7 @@ def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):
 def test_recognition_is_not_learned_without_anybody_to_tell_apart(base, alone, short_method):
     with pytest.raises(
         SourceError,
-        match=(
-            "no negatives, so that recognition would learn to say yes to everything. Put pictures"
-        ),
+        match="task 'recognise' needs pictures of others, and there are none. Put pictures",
     ):
         gather(base, alone, short_method, Distractors(world=0), seed=0)
     drawing = Method(tokens=Tokens(shared=4), stages=(Stage(tasks={"generate": 1}),))
@@ -139,5 +138,5 @@ def test_a_base_of_photographs_is_given_no_pixel_art(base, alone, short_method, 
         "easy": 9,
     }
     monkeypatch.setattr(base, "profile", Profile())
-    with pytest.raises(SourceError, match="no negatives"):
+    with pytest.raises(SourceError, match="'recognise' needs pictures of others"):
         gather(base, alone, short_method, Distractors(), seed=0)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from unictoken.core.text import ROLES, a
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
-from unictoken.model.vocab import Vocab
 from unictoken.tokens.tokens import Prompts
+
+if TYPE_CHECKING:
+    from unictoken.model.vocab import Vocab
 
 
 def drawing_prompt(

@@ -10,7 +10,7 @@ import torch
 from unictoken.data import templates
 from unictoken.data.concept import Concept
 from unictoken.data.source import SourceError
-from unictoken.learn.examples import Examples, Material, Phrasing
+from unictoken.learn.examples import Examples
 from unictoken.learn.learner import Learner
 from unictoken.learn.lengths import Lengths
 from unictoken.learn.methods import Distractors, Method, Stage
@@ -20,6 +20,8 @@ from unictoken.learn.observe import captions, observe
 from unictoken.learn.outside import decibels_of, note_of
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
+from unictoken.tasks.material import Material
+from unictoken.tasks.teaching import Phrasing
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.bank import give_ids
 from unictoken.tokens.start import start_rows
@@ -142,7 +144,7 @@ def _material(
         observations=observe(base, pictures_NK, concept.class_noun),
         questions=(*concept.questions, *templates.told(concept.facts, lengths.fits_an_answer)),
         about_pictures=concept.about_pictures,
-        captions_of_others=_captions_of_others(base, concept, method, others.by_grade),
+        captions_of_others=_captions_of_others(base, method, others.by_grade),
         crops_NK=base.encode(concept.crops) if concept.crops else None,
         look_alikes_MK=others.alike,
     )
@@ -159,16 +161,11 @@ def _rows_of_file(base: Base, method: Method) -> tuple[torch.Tensor, torch.Tenso
 
 
 def _captions_of_others(
-    base: Base, concept: Concept, method: Method, negatives: Mapping[str, torch.Tensor]
+    base: Base, method: Method, negatives: Mapping[str, torch.Tensor]
 ) -> tuple[tuple[str, torch.Tensor], ...]:
-    """Captions of a few negatives of every grade, where a stage learns from them."""
-    if not any(stage.steps and stage.tasks.get("caption_others") for stage in method.stages):
+    """Captions of a few negatives of every grade, where a task needs them."""
+    if not any("captions_of_others" in task.needs for task in method.taught):
         return ()
-    if not negatives:
-        raise SourceError(
-            f"'{concept.name}': task 'caption_others' needs pictures of others, and there are none."
-            " Raise 'distractors'."
-        )
     pictures_NK = torch.cat([ids_NK[:CAPTIONED] for ids_NK in negatives.values()])
     return tuple(zip(captions(base, pictures_NK), pictures_NK, strict=True))
 

@@ -14,12 +14,13 @@ from unictoken.core.disk import quoted
 from unictoken.core.text import mark, unmark
 from unictoken.data import templates
 from unictoken.data.concept import Concept
-from unictoken.data.prompts import drawing_prompt, noun_prompt
-from unictoken.data.sequence import Turn, join_turns
+from unictoken.data.prompts import noun_prompt
+from unictoken.data.sequence import join_turns
 from unictoken.data.source import SourceError
-from unictoken.learn.examples import Material, Phrasing
 from unictoken.model.base import Base
 from unictoken.model.sampling import ANSWER_IDS
+from unictoken.tasks.material import Material
+from unictoken.tasks.teaching import Phrasing
 
 FEWER = "Use fewer tokens (`method.tokens`)"  # where the text is not the owner's
 
@@ -119,10 +120,8 @@ class Lengths:
         self._check_length(max(learned, used), shown, advice=advice)
 
     def _check_drawn(self, text: str, prompt: str, *, advice: str = "Shorten it") -> None:
-        vocab, own = self.base.vocab, self.phrasing
-        asked = drawing_prompt(vocab, own.prompts, own.slots, text)
-        drawn = own.say(own.prompts.generation_answer) + vocab.picture(self.picture)
-        length = len(join_turns([Turn(asked), Turn(drawn)], vocab).ids)
+        turns = self.phrasing.draw(text, self.picture)
+        length = len(join_turns(turns, self.base.vocab).ids)
         self._check_length(
             length, f"the prompt {self._shown(prompt or text)} with its picture", advice=advice
         )

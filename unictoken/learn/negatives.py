@@ -110,10 +110,11 @@ def _refuse_if_lacking(
         raise SourceError(
             f"'{concept.name}': soft positives need look-alikes, and there are none. {advice}"
         )
-    if not negatives and any(float(stage.tasks.get("recognise", 0)) for stage in method.stages):
+    needing = [task.name for task in method.taught if "negatives" in task.needs]
+    if needing and not negatives:
         raise SourceError(
-            f"'{concept.name}': no negatives, so that recognition would learn to say yes to"
-            f" everything. {advice}"
+            f"'{concept.name}': task '{needing[0]}' needs pictures of others, and there are none."
+            f" {advice}"
         )
 
 

@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from unictoken.data.sequence import IGNORE, Batch, pad
-from unictoken.learn.examples import DRAWING, Examples, tasks_of_batch
+from unictoken.learn.examples import Examples, tasks_of_batch
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
+from unictoken.tasks import taught
 
 
 class Objective(Protocol):
@@ -87,7 +88,8 @@ def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slic
     tasks = tasks_of_batch(stage.tasks, stage.batch, rng)
     made = [examples.make(task, rng) for task in tasks]
     weights = [
-        stage.generation_weight if task == DRAWING else stage.understanding_weight for task in tasks
+        stage.generation_weight if taught()[task].draws else stage.understanding_weight
+        for task in tasks
     ]
     return replace(pad(made[share], examples.vocab), weights_B=torch.tensor(weights[share]))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -18,22 +17,7 @@ from unictoken.data.sequence import user_turn
 from unictoken.data.worlds import world
 from unictoken.model.base import Base
 from unictoken.model.sampling import sample_text
-
-
-@dataclass(frozen=True)
-class Observations:
-    """The base's answers about the concept and about each picture; {name} stands for the concept.
-
-    `concept`: question -> answer; `description`: those answers as one phrase; `scenes`: for each
-    picture, question -> answer; `phrases`: each scene as the end of a prompt; `captions`: as a
-    caption.
-    """
-
-    concept: dict[str, str]
-    description: str
-    scenes: list[dict[str, str]]
-    phrases: list[str]
-    captions: list[str]
+from unictoken.tasks.material import Observations
 
 
 def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:

@@ -35,8 +35,7 @@ from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.predictions import Prediction, Predictions
-from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
+from unictoken.measure.predictions import Predictions
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.workers import side_by_side
@@ -46,6 +45,11 @@ from unictoken.personalize.condition import MOST_BEST_OF, Condition
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import constant_answers
 from unictoken.scoring.verdict import AnyJudge, judged_world
+from unictoken.tasks import USUAL, asked, predictions
+from unictoken.tasks.choice import shuffled
+from unictoken.tasks.generate import DRAWN, without_name
+from unictoken.tasks.task import Prediction
+from unictoken.tasks.trial import Subject, Trial, make_ready
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -85,6 +89,8 @@ class BenchmarkConfig:
     """Of a concept's pictures, the first so many are learned from and shown (toy concepts have as
     many as are asked for); null: all.
     """
+    tasks: tuple[str, ...] = USUAL
+    """What is asked (unictoken/tasks)."""
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
@@ -134,6 +140,7 @@ class BenchmarkConfig:
         for name, given, known in (
             ("controls", self.controls, CONTROLS),
             ("similarity", self.similarity, PRESETS),
+            ("tasks", self.tasks, asked()),
         ):
             if unknown := sorted(set(given) - set(known)):
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
@@ -204,11 +211,14 @@ class Benchmark:
         """
         first, *_ = self.methods.values()
         chosen = f"-best-of-{self.settings.best_of}" if self.settings.best_of > 1 else ""
+        tasks = tuple(name for name in asked() if name in self.settings.tasks)
+        measured = "" if tasks == USUAL else "-" + "-".join(tasks)
         keys = {name: _keyed(name, method) + chosen for name, method in self.methods.items()}
         keys |= {
             name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else name
             for name in self.controls
         }
+        keys = {name: key + measured for name, key in keys.items()}
         return {
             name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}")
             for name, key in keys.items()
@@ -217,8 +227,8 @@ class Benchmark:
     # ---- what it is made of ----------------------------------------------------------------------
 
     def _digest(self) -> str:
-        # Not here: methods and best_of, which the names of the kept files say, and what changes no
-        # prediction (workers, similarity, out, page).
+        # Not here: methods, best_of and tasks, which the names of the kept files say, and what
+        # changes no prediction (workers, similarity, out, page).
         s = self.settings
         asked = [
             s.layout,
@@ -352,7 +362,8 @@ class Benchmark:
         their files.
         """
         conditioning, subject = self._ready(concept)
-        return name, self._trial(name, conditioning[name], subject).predictions()
+        trial = self._trial(name, conditioning[name], subject)
+        return name, predictions(trial, self.settings.tasks)
 
     def _ready(self, concept: str) -> tuple[dict[str, Condition], Subject]:
         """A concept made ready to be measured; the last one is kept, as its conditionings follow
@@ -450,7 +461,7 @@ class Benchmark:
         """Scores of the drawings by the encoders: against the references, or against the prompt
         with the class noun for the name.
         """
-        drawn = [p for p in made if p.task == "drawn"]
+        drawn = [p for p in made if p.task == DRAWN]
         numbers: dict[str, float] = {}
         for preset in self.settings.similarity if drawn else ():
             # an encoder was never told the name

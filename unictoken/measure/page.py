@@ -18,8 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from unictoken.core.disk import write_aside
 from unictoken.core.pictures import ImageSource, read_image
 from unictoken.core.text import markdown
-from unictoken.measure.predictions import Prediction
 from unictoken.scoring.metrics import Estimate
+from unictoken.tasks.task import Prediction
 
 ONE_DECIMAL = ("palette", "palette_best_of", "psnr")  # not from 0 to 1
 SIDE = 256  # pixels; larger pictures are shown smaller

@@ -18,30 +18,11 @@ from pathlib import Path
 
 from unictoken.core.disk import check_file, make_folder, write_aside
 from unictoken.core.errors import UserError
+from unictoken.tasks.task import Prediction
 
 
 class PredictionsError(UserError):
     """A file of predictions that cannot be read or resumed: where, what was found, what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """One question that was asked, or one picture that was drawn."""
-
-    concept: str
-    method: str
-    task: str
-    question: str
-    """Or the prompt."""
-    expected: str
-    given: str
-    """The model's answer; for a drawing, what the judge read in it."""
-    score: float | None
-    """None: could not be scored (a verdict that nobody can read). Never counted as zero."""
-    picture: str | None = None
-    """Path of the picture that was asked about or drawn: from the dataset's folder, or from the
-    run's.
-    """
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
 from unictoken.measure.controls import controls_of
-from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.scores import scores
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
@@ -36,6 +35,8 @@ from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import mean
 from unictoken.scoring.verdict import judged_world
+from unictoken.tasks import predictions
+from unictoken.tasks.trial import Trial, make_ready
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -224,7 +225,7 @@ def _table_rows(
     }
     shown = [(name, c) for name, c in compared.items() if name in (tokens.method, *COMPARED)]
     return {
-        name: scores(Trial(method=name, conditioning=c, subject=subject, **how).predictions())
+        name: scores(predictions(Trial(method=name, conditioning=c, subject=subject, **how)))
         for name, c in progress(shown, "measuring", unit="row")
     }
 

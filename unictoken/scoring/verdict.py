@@ -62,6 +62,14 @@ class ColourJudge(AnyJudge, Protocol):
         """The colour of the concept in a picture."""
 
 
+@runtime_checkable
+class AnswerJudge(AnyJudge, Protocol):
+    """A judge that can also compare answers in words."""
+
+    def compare(self, question: str, expected: str, given: str) -> Verdict:
+        """How far a given answer says what was expected."""
+
+
 class Truth(Protocol):
     """The truth about one concept's test in a drawn world."""
 
