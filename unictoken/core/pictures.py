@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 
 MAX_PIXELS = 100_000_000
@@ -106,6 +107,13 @@ def _as_viewed(picture: Image.Image, at_least: int | None) -> Image.Image:
 def read_shrunk(path: str | Path) -> Image.Image:
     """The same, no larger than any base can use: what a base reads of a file is read with this."""
     return read_picture(path, at_least=ENOUGH_SIDE)
+
+
+def write_picture(picture: Image.Image, path: Path) -> None:
+    """A picture as a PNG file, whole or not at all."""
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    write_aside(path, data.getvalue())
 
 
 def as_picture(given: object, *, where: str = "image") -> Image.Image:

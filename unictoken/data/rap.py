@@ -11,7 +11,6 @@ memory.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from unictoken.core.disk import folder_aside, quoted, read_json, write_aside
-from unictoken.core.pictures import read_shrunk
+from unictoken.core.pictures import read_shrunk, write_picture
 from unictoken.core.text import ConceptError, mark, unmark
 from unictoken.data.source import Source, SourceError, check_consent, check_keys
 from unictoken.tokens.file import check_free, check_name, check_noun
@@ -80,9 +79,7 @@ def _write_into(
     for source in sources:
         files = [f"{called}/{source.name}/{i}.png" for i in range(len(source.pictures))]
         for i, picture in enumerate(source.pictures):
-            data = io.BytesIO()
-            picture.save(data, "PNG")
-            write_aside(aside / source.name / f"{i}.png", data.getvalue())
+            write_picture(picture, aside / source.name / f"{i}.png")
         concepts[f"<{source.name}>"] = {
             "name": source.name,
             "image": files if form == "r2p" else files[0],

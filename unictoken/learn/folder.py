@@ -16,6 +16,7 @@ import torch
 from unictoken.conditioning import with_tokens
 from unictoken.core import config
 from unictoken.core.disk import make_folder, write_aside
+from unictoken.core.pictures import write_picture
 from unictoken.data.source import Source
 from unictoken.learn import checkpoint
 from unictoken.learn.checkpoint import Checkpoint
@@ -181,5 +182,4 @@ class RunFolder(NoFolder):
         s = self.settings
         drawn = with_tokens(base, concept).draw(list(map(s.named, s.prompts)), s.drawing)
         path = self.path / "pictures" / f"step-{step:06d}.png"
-        make_folder(path.parent)
-        grid(drawn, columns=len(drawn)).save(path)
+        write_picture(grid(drawn, columns=len(drawn)), path)

@@ -29,8 +29,7 @@ import torch
 from PIL import Image
 
 from unictoken.conditioning import Conditioning, in_words
-from unictoken.core.disk import make_folder
-from unictoken.core.pictures import read_shrunk
+from unictoken.core.pictures import read_shrunk, write_picture
 from unictoken.core.text import a
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Concept, Record
@@ -275,8 +274,7 @@ class Trial:
     def _kept(self, picture: Image.Image, name: str) -> str:
         """The path of a drawing, now that it is a file, as predictions say it."""
         file = self.drawings / self.subject.concept.name / self.method / f"{name}.png"
-        make_folder(file.parent)
-        picture.save(file)
+        write_picture(picture, file)
         return str(file.relative_to(self.drawings.parent))
 
     def _drawn(

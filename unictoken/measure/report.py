@@ -15,6 +15,7 @@ import torch
 from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
 from unictoken.core.disk import write_aside
+from unictoken.core.pictures import write_picture
 from unictoken.core.program import keeping
 from unictoken.core.progress import progress
 from unictoken.core.text import a, markdown, unmark
@@ -96,7 +97,9 @@ def finish(
     write_aside(
         folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
     )
-    grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
+    write_picture(
+        grid(list(source.pictures), columns=len(source.pictures)), folder / "references.png"
+    )
     columns = [column for column in COLUMNS if column in numbers]
     sections = [f"# {markdown(f'<{concept.name}>, {a(concept.class_noun)}')}", ""]
     sections += [
@@ -105,8 +108,9 @@ def finish(
     ]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
-        grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)).save(
-            folder / "references-as-seen.png"
+        write_picture(
+            grid(base.decode(lesson.material.pictures_NK), columns=len(source.pictures)),
+            folder / "references-as-seen.png",
         )
         sections += [
             "As the base's image tokenizer sees them:",
@@ -146,9 +150,9 @@ def _drawn(spoken: Conditioning, settings: RunConfig, folder: Path) -> list[str]
     for i, prompt in enumerate(map(settings.named, settings.prompts)):
         pictures = spoken.draw([prompt] * 4, settings.drawing)
         sheets += pictures
-        grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
+        write_picture(grid(pictures, columns=4), folder / f"drawn-{i}.png")
         lines += [markdown(prompt), "", f"![](drawn-{i}.png)", ""]
-    grid(sheets, columns=4).save(folder / "grid.png")
+    write_picture(grid(sheets, columns=4), folder / "grid.png")
     return lines
 
 
