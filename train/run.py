@@ -11,13 +11,15 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import NoReturn
 
+from unictoken.core.launch import asked_of_accelerate, leave_with_launcher
 from unictoken.core.program import interruptible, keeping, run_program
 
 if __name__ == "__main__":
     interruptible("train/run.py")  # in the seconds of the imports below
+    leave_with_launcher("train/run.py")
 
 from engine import (
     OneEngine,
@@ -31,10 +33,10 @@ from engine import (
 
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
-from unictoken.core.launch import asked_of_accelerate
 from unictoken.core.progress import hide_bars
 from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
+from unictoken.learn.folder import held
 from unictoken.learn.run import Learned, base_of, run
 from unictoken.learn.settings import RunConfig, source_of
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
@@ -118,15 +120,16 @@ def learn_from(settings: RunConfig) -> None:
     check_batches(settings)
 
     source = source_of(settings)  # what is wrong with it is said before a base is read
-    base = base_of(settings)
-    if rank == 0:
-        print(config.to_yaml(settings), flush=True)
-    with keeping(lambda: kept_of_learning(settings)):
-        learned = learn_together(base, settings, source, rank)
-        # the others need not wait for the report, which may take longer than they would
-        leave_processes()
+    with held(settings, source) if rank == 0 else nullcontext():
+        base = base_of(settings)
         if rank == 0:
-            report(base, settings, learned)
+            print(config.to_yaml(settings), flush=True)
+        with keeping(lambda: kept_of_learning(settings)):
+            learned = learn_together(base, settings, source, rank)
+            # the others need not wait for the report, which may take longer than they would
+            leave_processes()
+            if rank == 0:
+                report(base, settings, learned)
 
 
 def check_batches(settings: RunConfig) -> None:

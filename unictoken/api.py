@@ -15,6 +15,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.progress import bars
 from unictoken.data.source import Given, Source, read_source
 from unictoken.learn.bar import Bar
+from unictoken.learn.folder import held
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig, check_used, check_written
@@ -143,7 +144,8 @@ def _learn_into(folder: Path, base: Base, asked: dict, source: Source) -> Concep
     settings = config.build(RunConfig, asked | places, "learn")
     check_written(settings, source)
     check_used(settings, source)
-    learn_and_report(base, settings, source)
+    with held(settings, source):
+        learn_and_report(base, settings, source)
     return concept_file.load(concept_file.path_of(source.name, folder), base)
 
 

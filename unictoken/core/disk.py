@@ -275,6 +275,11 @@ def read_text(path: Path, refusal: type[UserError], expected: str = "a text file
         raise _unreadable(path, error, refusal, expected) from None
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file, without a last one that has no end; [] where there is no file."""
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+
 def read_json(path: Path, refusal: type[UserError]) -> Any:
     """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a
     key that is given twice is an error.

@@ -98,6 +98,9 @@ class OptimizeRows:
         settings, learner, folder = self.settings, lesson.learner, run.folder
         first_step = saved.step if saved else 0
         folder.begin(first_step)
+        if folder.lacks_drawing(first_step):
+            concept = keep(base, source, settings, learner, seed=run.seed)
+            folder.draw(base, concept, first_step)
         engines = _Engines(run.engine, settings, saved)
         began = time.time()
         steps = learn(

@@ -5,7 +5,6 @@ controls.
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from unictoken.data.readers import read
 from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
 from unictoken.learn.concept import Lesson
+from unictoken.learn.manifest import Manifest
 from unictoken.learn.outside import say_decibels
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
@@ -200,9 +200,23 @@ def _table_rows(
     """
     if not _truth_is_known(source, settings):
         return {concept.method: _own_scores(with_tokens(base, concept), lesson, decibels)}
-    root = settings.folder / "held-out"
-    # no file of an earlier run's test may be left among this one's
-    shutil.rmtree(root, ignore_errors=True)
+    # Anew: no file of an earlier run's test may be left among this one's.
+    with Manifest(settings.folder).held_out_anew() as root:
+        return _held_out_rows(base, concept, source, settings, root)
+
+
+def _held_out_rows(
+    base: Base, concept: ConceptTokens, source: Source, settings: RunConfig, root: Path
+) -> dict[str, dict[str, float]]:
+    """Scores on pictures that are drawn anew.
+
+    Args:
+        base: The frozen base.
+        concept: What was learned.
+        source: What it was learned from, its truth included.
+        settings: The config that it was learned by.
+        root: Where the pictures and the drawings go.
+    """
     seed = (settings.seed, HELD_OUT_SEED)
     world = judged_world()
     world.write_test(source, root, seed)
