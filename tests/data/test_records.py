@@ -113,3 +113,9 @@ def test_a_stranger_in_a_fact_is_refused(concept):
 def test_a_source_of_a_dataset_can_be_learned(concept, base, short_method):
     learned = OptimizeRows(short_method).fit(base, [concept.source()], run=Run()).concept
     assert (learned.name, learned.class_noun) == ("bo", "dog") and learned.rows_in.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "Bo", "x" * 65])
+def test_a_concept_is_not_named_so_that_its_files_would_lie_elsewhere(name):
+    with pytest.raises(ConceptError, match="expected 1 to 64 of a-z"):
+        Concept(name=name, pictures=())

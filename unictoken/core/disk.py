@@ -20,6 +20,8 @@ from typing import Any
 
 from unictoken.core.errors import UserError
 
+LONGEST_NAME = 64  # letters
+_COMPONENT = re.compile(rf"\w[\w .,+=-]{{0,{LONGEST_NAME - 1}}}")
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 60
 
@@ -289,6 +291,15 @@ def read_json(path: Path, refusal: type[UserError]) -> Any:
         return json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         raise _unreadable(path, error, refusal, "a JSON file") from None
+
+
+def check_component(name: object, refusal: type[UserError], where: str) -> None:
+    """Refuse a name that is used in paths and could lead elsewhere, or could not be a file's."""
+    if not isinstance(name, str) or not _COMPONENT.fullmatch(name) or name.endswith(" "):
+        raise refusal(
+            f"{where}: found {quoted(name)}, expected 1 to {LONGEST_NAME} letters, digits, spaces"
+            " and any of - _ . , + =, beginning with a letter or digit."
+        )
 
 
 def quoted(value: object) -> str:

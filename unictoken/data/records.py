@@ -19,6 +19,7 @@ from unictoken.core.pictures import read_shrunk
 from unictoken.core.text import mark
 from unictoken.data.source import Source, SourceError, check_consent, read_negatives
 from unictoken.data.templates import NO, YES
+from unictoken.tokens.file import check_name
 
 Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
 Split = Literal["train", "test"]
@@ -106,6 +107,9 @@ class Concept:
     """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks
     inside. Never used to learn, only to measure.
     """
+
+    def __post_init__(self) -> None:
+        check_name(self.name)  # folders and files are named so
 
     def select(self, task: Task, *, split: Split, kind: str | None = None) -> tuple[Record, ...]:
         """The records of a task, in their order."""
