@@ -40,7 +40,7 @@ from unictoken.learn.folder import held
 from unictoken.learn.run import Learned, base_of, run
 from unictoken.learn.settings import RunConfig, source_of
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
-from unictoken.measure.report import finish
+from unictoken.measure.report import check_report, finish
 from unictoken.model.base import Base
 from unictoken.model.memory import keep_freed_memory
 
@@ -125,6 +125,7 @@ def learn_from(settings: RunConfig) -> None:
         if rank == 0:
             print(config.to_yaml(settings), flush=True)
         with keeping(lambda: kept_of_learning(settings)):
+            check_report(base, settings, source)
             learned = learn_together(base, settings, source, rank)
             # the others need not wait for the report, which may take longer than they would
             leave_processes()

@@ -62,11 +62,20 @@ NO_TEST = (
 
 def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
     """Learn the config's concept in this process and write its report; gives what to print."""
+    check_report(base, settings, source)
     bar = Bar(settings.method)
     with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
         learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
     with keeping(lambda: kept_of_measuring(settings)):
         return finish(base, settings, *learned)
+
+
+def check_report(base: Base, settings: RunConfig, source: Source) -> None:
+    """Refuse what the report could not use, before anything is learned."""
+    if _truth_is_known(source, settings):
+        judged_world().load_judge(settings.judge)
+        judged_world().judge_accuracy(settings.judge)
+        _another_concept(base, settings)
 
 
 def finish(
