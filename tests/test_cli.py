@@ -58,7 +58,7 @@ def test_show_prints_the_header_and_the_rows(said, concept):
         and shown["counts"].strip() == "1 name, 2 shared; each [32] in and out"
     )
     found = json.loads(said("show", concept, "--json"))
-    assert (found["name"], found["shapes"]["in.shared"], found["format"]) == ("bo", [2, 32], 2)
+    assert (found["name"], found["shapes"]["in.shared"], found["format"]) == ("bo", [2, 32], 3)
 
 
 def test_answers_are_json_for_other_programs(said, concept, toy_folder):

@@ -60,8 +60,9 @@ def sent(monkeypatch):
 
 
 def with_header(path, **changes) -> None:
-    metadata = {"unictoken": json.dumps(concept_file.read_header(path) | changes)}
-    save_file(load_file(path), path, metadata=metadata)
+    header, tensors = concept_file.read_header(path) | changes, load_file(path)
+    header["sha256"] = concept_file.digest_with_header(header, tensors)
+    save_file(tensors, path, metadata={"unictoken": json.dumps(header)})
 
 
 def test_a_shared_folder_holds_the_file_its_card_and_the_drawings(path, drawing, tmp_path):

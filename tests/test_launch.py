@@ -5,11 +5,13 @@ torch.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from unictoken.core.config import ConfigError
@@ -198,3 +200,56 @@ def test_what_accelerate_was_asked_for_is_read_from_its_command_line():
             == "3\n"
         )
     assert asked_of_accelerate({}) is None and asked_of_accelerate(told | {"RANK": "0"}) is None
+
+
+# DeepSpeed's two processes, and below them one that learns. The variables are the last one's alone.
+BELOW = {
+    "deepspeed": """
+import subprocess, sys
+subprocess.run([sys.executable, "launch.py"])
+""",
+    "launch.py": """
+import os, subprocess, sys
+told = {"CROSS_SIZE": "1", "RANK": "0", "WORLD_SIZE": "1"}
+below = subprocess.Popen([sys.executable, "learns.py"], env=os.environ | told)
+print(os.getpid(), below.pid, flush=True)
+below.wait()
+""",
+    "learns.py": """
+import signal, time
+from unictoken.core.launch import leave_with_launcher
+def save(*_):
+    time.sleep(0.5)
+    raise SystemExit
+signal.signal(signal.SIGTERM, save)
+leave_with_launcher("learns")
+print("learning", flush=True)
+time.sleep(60)
+""",
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("who", ["runner", "launcher"])
+def test_a_process_ends_when_either_of_its_launchers_does(who, number, tmp_path):
+    for name, script in BELOW.items():
+        (tmp_path / name).write_text(script, encoding="utf-8")
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+    told = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "deepspeed"], cwd=tmp_path, env=told, **out) as runner:
+        launcher, learns = map(psutil.Process, map(int, runner.stdout.readline().split()))
+        assert runner.stdout.readline() == "learning\n"
+        os.kill(runner.pid if who == "runner" else launcher.pid, number)
+        assert psutil.wait_procs([learns], timeout=20)[0]
+        assert runner.stdout.readline().startswith("learns: its launcher has ended, so this")
+
+
+def test_a_process_that_no_launcher_started_watches_nobody():
+    for told in ({}, {"RANK": "0", "WORLD_SIZE": "1"}):
+        script = "import threading; print(threading.active_count())"
+        lines = (
+            f"from unictoken.core.launch import leave_with_launcher as leave\nleave('x')\n{script}"
+        )
+        command = [sys.executable, "-c", lines]
+        said = subprocess.check_output(command, cwd=ROOT, env=os.environ | told, encoding="utf-8")
+        assert said == "1\n"

@@ -18,6 +18,7 @@ LAYERS = (
     "unictoken.core.program",
     "unictoken.core.progress",
     "unictoken.core.disk",
+    "unictoken.core.lock",
     "unictoken.core.shipped",
     "unictoken.core.config",
     "unictoken.core.zero",

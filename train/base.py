@@ -23,6 +23,7 @@ if __name__ == "__main__":
 import torch
 
 from unictoken.core import config
+from unictoken.core.disk import files_aside, make_folder
 from unictoken.core.errors import UserError
 from unictoken.learn.stop import StopSignal
 from unictoken.model.base import Base, load_base, usual_device
@@ -62,7 +63,7 @@ class BaseConfig:
 
 def logger(part: str, work: Path) -> Log:
     """Prints what a part reports, and keeps it as a line of `work/log.jsonl`."""
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
 
     def log(step: int, **numbers: float) -> None:
         line = {
@@ -88,7 +89,8 @@ def make_tokenizer(settings: BaseConfig, device: str) -> None:
         work=work,
         log=logger("tokenizer", work),
     )
-    made.cpu().save_pretrained(work / "image_tokenizer")
+    with files_aside(work / "image_tokenizer") as aside:
+        made.cpu().save_pretrained(aside)
 
 
 def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:

@@ -11,13 +11,15 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import NoReturn
 
+from unictoken.core.launch import asked_of_accelerate, leave_with_launcher
 from unictoken.core.program import interruptible, keeping, run_program
 
 if __name__ == "__main__":
     interruptible("train/run.py")  # in the seconds of the imports below
+    leave_with_launcher("train/run.py")
 
 from engine import (
     OneEngine,
@@ -31,14 +33,14 @@ from engine import (
 
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
-from unictoken.core.launch import asked_of_accelerate
 from unictoken.core.progress import hide_bars
 from unictoken.data.concept import Concept
 from unictoken.learn.bar import Bar
+from unictoken.learn.folder import held
 from unictoken.learn.run import Learned, base_of, run
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
-from unictoken.measure.report import finish
+from unictoken.measure.report import check_report, finish
 from unictoken.model.base import Base
 from unictoken.model.memory import keep_freed_memory
 
@@ -123,15 +125,17 @@ def learn_from(settings: RunConfig) -> None:
     check_batches(settings)
 
     concept = concept_of(settings)  # its errors are reported before a base is read
-    base = base_of(settings)
-    if rank == 0:
-        print(config.to_yaml(settings), flush=True)
-    with keeping(lambda: kept_of_learning(settings)):
-        learned = learn_together(base, settings, concept, rank)
-        # the others need not wait for the report, which may take longer than they would
-        leave_processes()
+    with held(settings, concept) if rank == 0 else nullcontext():
+        base = base_of(settings)
         if rank == 0:
-            report(base, settings, learned)
+            print(config.to_yaml(settings), flush=True)
+        with keeping(lambda: kept_of_learning(settings)):
+            check_report(base, settings, concept)
+            learned = learn_together(base, settings, concept, rank)
+            # the others need not wait for the report, which may take longer than they would
+            leave_processes()
+            if rank == 0:
+                report(base, settings, learned)
 
 
 def check_batches(settings: RunConfig) -> None:

@@ -16,6 +16,7 @@ from unictoken.core.progress import bars
 from unictoken.data.concept import Concept
 from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
+from unictoken.learn.folder import held
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig, check_used, check_written
@@ -144,7 +145,8 @@ def _learn_into(folder: Path, base: Base, asked: dict, concept: Concept) -> Conc
     settings = config.build(RunConfig, asked | places, "learn")
     check_written(settings, concept)
     check_used(settings, concept)
-    learn_and_report(base, settings, concept)
+    with held(settings, concept):
+        learn_and_report(base, settings, concept)
     return concept_file.load(concept_file.path_of(concept.name, folder), base)
 
 

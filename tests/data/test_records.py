@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from unictoken.core.text import ConceptError
 from unictoken.data.concept import Concept
 from unictoken.data.readers.examples import Place
 from unictoken.data.readers.names import Names
@@ -74,3 +75,9 @@ def test_what_training_records_ask_about_a_concept_alone_is_learned():
     assert (bo.name, bo.class_noun, bo.pictures) == ("bo", "dog", files)
     assert bo.questions == (("what has <bo>?", "a hat"),)
     assert bo.about_pictures == ((1, "what is <bo>?", "a dog"),)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "Bo", "x" * 65])
+def test_a_concept_is_not_named_so_that_its_files_would_lie_elsewhere(name):
+    with pytest.raises(ConceptError, match="expected 1 to 64 of a-z"):
+        Concept(name=name)

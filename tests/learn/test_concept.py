@@ -16,7 +16,7 @@ from unictoken.personalize.tokens import with_tokens
 from unictoken.toy.interview import TOY
 
 
-def test_a_lesson_holds_what_its_owner_gave(base, toy, short_method):
+def test_a_prepared_concept_holds_what_its_owner_gave(base, toy, short_method):
     material = prepare(base, toy, short_method, seed=0).material
     assert material.pictures_NK.tolist() == base.encode(toy.pictures).tolist()
     assert {grade: len(ids) for grade, ids in material.negatives.items()} == {

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
@@ -66,7 +67,7 @@ def stop_after(steps: int):
 
 
 def rows(base, settings: RunConfig, **options) -> torch.Tensor:
-    tokens = run(base, settings, **options).concept
+    tokens = run(base, settings, **options).tokens
     return torch.stack([tokens.rows_in, tokens.rows_out])
 
 
@@ -177,7 +178,13 @@ def test_a_run_leaves_its_config_its_log_and_its_pictures(base, settings):
         "step-000004.safetensors",
         "step-000006.safetensors",
     ]
-    assert list((settings.folder / "tensorboard").iterdir())
+    [events] = (settings.folder / "tensorboard").iterdir()
+    told = [event for event in EventFileLoader(str(events)).Load() if event.step]
+    values = [event.summary.value[0] for event in told]
+    assert [event.step for event in told] == [1, 2, 3, 4, 5, 6]
+    assert {value.tag for value in values} == {"loss"}
+    losses = [value.tensor.float_val[0] for value in values]
+    assert losses == pytest.approx([line["loss"] for line in log])
 
 
 def test_other_processes_write_nothing(base, settings):

@@ -48,7 +48,7 @@ def learned(base, settings: RunConfig, **options) -> tuple[torch.Tensor, list[in
     done = []
     concept = run(
         base, settings, show=lambda progress: done.append(progress.step), **options
-    ).concept
+    ).tokens
     return torch.stack([concept.rows_in, concept.rows_out]), done
 
 
@@ -220,3 +220,15 @@ def test_a_start_that_is_neither_a_word_nor_a_file_is_refused(start):
         ),
     ):
         Method(start=start)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "..", ".", "", " ", "a\0b", "two\nlines", "-rf", "x" * 65, "a\\b"]
+)
+def test_a_method_is_not_named_so_that_its_files_would_lie_elsewhere(name):
+    with pytest.raises(
+        ConfigError, match="method: name: found .* expected 1 to 64 letters"
+    ) as said:
+        Method(name=name)
+    assert "\n" not in str(said.value)
+    assert Method(name="joint, 16 tokens").name == "joint, 16 tokens"

@@ -34,7 +34,7 @@ def test_the_owners_negatives_come_first(base, toy, short_method):
     assert counts(others) == {"easy": 24, "hard": 24, "near_duplicate": 24} and others.alike is None
 
 
-def test_strangers_of_the_world_are_graded_by_likeness(base, alone, short_method):
+def test_distractors_of_the_world_are_graded_by_likeness(base, alone, short_method):
     assert counts(gather(base, alone, short_method, Distractors(world=20), seed=0)) == {
         "hard": 3,
         "easy": 17,
@@ -47,7 +47,7 @@ def test_a_grade_without_pictures_is_left_out(base, alone, short_method):
     ]
 
 
-def test_the_base_can_draw_strangers_itself(base, alone, short_method):
+def test_the_base_can_draw_distractors_itself(base, alone, short_method):
     assert counts(gather(base, alone, short_method, Distractors(world=0, drawn=4), seed=0)) == {
         "hard": 1,
         "easy": 3,
@@ -93,7 +93,7 @@ def test_soft_positives_are_the_owners_hard_negatives_or_the_most_alike_distract
         gather(base, alone, soft, Distractors(world=0), seed=0)
 
 
-def test_strangers_join_the_owners_hard_negatives_where_these_are_few_for_the_groups(
+def test_distractors_join_the_owners_hard_negatives_where_these_are_few_for_the_groups(
     base, toy, soft
 ):
     # three groups of ten, and 24
@@ -108,7 +108,7 @@ def test_strangers_join_the_owners_hard_negatives_where_these_are_few_for_the_gr
     }
 
 
-def test_strangers_are_a_function_of_their_seed():
+def test_distractors_are_a_function_of_their_seed():
     first, again, other = ([p.tobytes() for p in draw_others(3, seed)] for seed in (0, 0, 1))
     assert first == again != other
 

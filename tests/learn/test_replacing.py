@@ -30,7 +30,7 @@ def path(base, settings):
 
 
 def kept(base, settings: RunConfig):
-    concept = run(base, settings).concept
+    concept = run(base, settings).tokens
     return concept_file.save(concept, concept_file.path_of("tom", settings.concepts))
 
 
@@ -128,3 +128,24 @@ def test_what_is_no_concept_file_is_not_replaced_unasked(settings):
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         concept_of(settings)
     assert concept_of(dataclasses.replace(settings, replace=True)).name == "tom"
+
+
+def test_a_concept_of_another_base_is_not_lost_to_one_of_the_same_name_and_pictures(
+    base, settings, path
+):
+    other = dataclasses.replace(
+        concept_file.load(path), base_name="far/base", base_fingerprint="f" * 64
+    )
+    concept_file.save(other, path)
+    before = path.read_bytes()
+    again = dataclasses.replace(settings, out=f"{settings.out}-2")
+    with pytest.raises(ConfigError) as refused:
+        run(base, again)
+    line = str(refused.value)
+    assert line.startswith(
+        f"{path}: holds a concept <tom> of base 'far/base', and this run would put one of 'tiny'"
+    )
+    assert "`concepts`" in line and "--replace" in line and "\n" not in line
+    assert path.read_bytes() == before and not (again.folder / "checkpoints").exists()
+    kept(base, dataclasses.replace(again, replace=True))
+    assert concept_file.read_header(path)["base"] == "tiny"

@@ -263,11 +263,11 @@ MALFORMED = {
     ),
     "a list for an index": (
         with_index("[]"),
-        "its weights, or their index, do not go with its config.json",
+        "model.safetensors.index.json: no 'weight_map'",
     ),
     "an empty index": (
         with_index("{}"),
-        "its weights, or their index, do not go with its config.json .*'weight_map'",
+        "model.safetensors.index.json: no 'weight_map'",
     ),
     "only a pickle": (with_pickle, "no file named model.safetensors"),
 }
@@ -345,3 +345,21 @@ def test_a_dtype_is_named_in_one_place():
     ]
     with pytest.raises(BaseError, match="dtype: found 'fp16', expected one of auto, fp32, bf16"):
         dtype_named("fp16")
+
+
+@pytest.mark.parametrize(
+    "said", ["../secret.safetensors", "{tmp}/secret.safetensors", "a/../../b", "..", 3, ""]
+)
+def test_an_index_of_weights_that_leads_out_of_the_bases_folder_is_refused(
+    base_folder, tmp_path, said
+):
+    folder = shutil.copytree(base_folder, tmp_path / "base")
+    weights = folder / "model.safetensors"
+    names = list(load_file(weights))
+    weights.rename(tmp_path / "secret.safetensors")
+    named = said.format(tmp=tmp_path) if isinstance(said, str) else said
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, named)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(BaseError, match="expected a file in the base's own folder") as refused:
+        load_base(folder, device="cpu")
+    assert "\n" not in str(refused.value) and repr(named)[:20] in str(refused.value)

@@ -35,8 +35,11 @@ def rewrite(path, change_header=lambda header: None, change_tensors=lambda tenso
     """The file with another header and other tensors; its sha256 is that of what it then holds."""
     header, tensors = concept_file.read_header(path), load_file(path)
     change_tensors(tensors)
-    header["sha256"] = concept_file.digest(tensors)
     change_header(header)
+    if "sha256" in header:
+        with_header = header.get("format") == concept_file.FORMAT
+        own = concept_file.digest_with_header(header, tensors) if with_header else None
+        header["sha256"] = own or concept_file.digest(tensors)
     save_file(tensors, path, metadata={"unictoken": json.dumps(header)})
 
 
@@ -72,7 +75,7 @@ def test_the_header_tells_what_is_inside(path, base):
     header = concept_file.read_header(path)
     assert header["counts"] == {"name": 1, "shared": 4, "generation": 0, "understanding": 0}
     assert (header["format"], header["name"], header["class_noun"], header["base_fingerprint"]) == (
-        2,
+        3,
         "bo",
         "dog",
         base.fingerprint,
@@ -96,6 +99,47 @@ def test_a_flipped_byte_is_noticed(path, base):
     data[-3] ^= 1
     path.write_bytes(data)
     refused(path, base, "do not match the sha256")
+
+
+def test_a_byte_of_the_header_that_flips_is_noticed_or_means_nothing(bo, base, tmp_path):
+    """Every byte of it; that of a space or of the length of spaces changes nothing."""
+    told = dataclasses.replace(
+        bo, scores={"recognition": 0.75}, notes=("It is seen small.",), run="ab", source="cd"
+    )
+    path = concept_file.save(told, tmp_path / "bo.safetensors")
+    whole = path.read_bytes()
+    length = 8 + int.from_bytes(whole[:8], "little")
+    unseen = []
+    for place in range(length):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            if not same(concept_file.load(path, base), told):
+                unseen.append(place)
+        except ConceptError:
+            pass
+    assert length > 900 and not unseen
+
+
+@pytest.mark.parametrize("older", [1, 2])
+def test_files_of_older_formats_are_read(bo, base, path, older):
+    fingerprint = base.row_fingerprints[0] if older == 1 else base.fingerprint
+    rewrite(path, lambda header: header.update(format=older, base_fingerprint=fingerprint))
+    assert same(concept_file.load(path, base), bo)
+
+
+def test_a_newer_file_that_calls_itself_older_is_refused(path, base):
+    data = path.read_bytes()
+    assert data.count(b'format\\": 3') == 1
+    path.write_bytes(data.replace(b'format\\": 3', b'format\\": 2'))
+    refused(path, base, "its rows do not match the sha256")
+
+
+def test_a_header_is_checked_by_who_reads_nothing_else(path):
+    path.write_bytes(path.read_bytes().replace(b"joint", b"jOint"))
+    with pytest.raises(ConceptError, match="its rows or its header do not match the sha256"):
+        concept_file.read_header(path)
 
 
 def test_a_file_that_is_not_there_is_refused(base, tmp_path):
@@ -190,8 +234,8 @@ def test_unknown_prompts_are_refused(path, base):
 
 
 def test_a_newer_format_is_refused(path, base):
-    rewrite(path, lambda header: header.update(format=3))
-    refused(path, base, "format 3, this version reads formats 1 and 2")
+    rewrite(path, lambda header: header.update(format=4))
+    refused(path, base, "format 4, this version reads formats 1 to 3")
 
 
 def test_a_concept_of_another_base_is_refused(path, base):
@@ -300,7 +344,7 @@ def test_a_concept_with_nothing_more_to_say_has_no_more_keys(path):
     assert not set(concept_file.read_header(path)) & set(concept_file.SINCE_2)
 
 
-def test_a_file_of_format_1_loads_with_one_line_and_is_saved_as_format_2(
+def test_a_file_of_format_1_loads_with_one_line_and_is_saved_as_format_3(
     bo, base, path, tmp_path, caplog
 ):
     as_format_1(path, base)
@@ -308,11 +352,11 @@ def test_a_file_of_format_1_loads_with_one_line_and_is_saved_as_format_2(
     assert [record.getMessage() for record in caplog.records] == [
         f"{path}: its base is known by embedding and head only (format 1): whether the layers and"
         " the image tokenizer of 'tiny' are the same, it cannot tell. Learn it again, or save what"
-        " is loaded, to have format 2."
+        " is loaded, to have format 3."
     ]
     assert same(loaded, bo)
     renewed = concept_file.save(loaded, tmp_path / "renewed.safetensors")
-    assert concept_file.read_header(renewed)["format"] == 2
+    assert concept_file.read_header(renewed)["format"] == 3
     caplog.clear()
     assert same(concept_file.load(renewed, base), bo) and not caplog.records
 
@@ -329,7 +373,7 @@ def test_a_file_of_format_1_that_is_saved_without_its_base_still_knows_how_littl
     """As publishing does it."""
     as_format_1(path, base)
     concept_file.save(concept_file.load(path), path)
-    assert not caplog.records and concept_file.read_header(path)["format"] == 2
+    assert not caplog.records and concept_file.read_header(path)["format"] == 3
     assert same(concept_file.load(path, base), bo) and "format 1" in caplog.text
 
 

@@ -22,12 +22,14 @@ def learn(options: argparse.Namespace) -> None:
 
 
 def _learn(settings: RunConfig, concept: Concept) -> None:
+    from unictoken.learn.folder import held
     from unictoken.learn.run import base_of
     from unictoken.measure.report import learn_and_report
     from unictoken.model.memory import keep_freed_memory
 
     keep_freed_memory()
-    print(learn_and_report(base_of(settings), settings, concept))
+    with held(settings, concept):
+        print(learn_and_report(base_of(settings), settings, concept))
 
 
 def _settings(options: argparse.Namespace) -> dict:

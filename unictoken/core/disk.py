@@ -4,34 +4,51 @@ there whole, or not at all.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import re
 import reprlib
+import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from unictoken.core.errors import UserError
 
+LONGEST_NAME = 64  # letters
+_COMPONENT = re.compile(rf"\w[\w .,+=-]{{0,{LONGEST_NAME - 1}}}")
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 60
 
 
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    make_folder(path.parent)
-    aside = _aside(path)
-    try:
-        with open(aside, "wb") as file:
-            file.write(data)
-            file.flush()
+def write_aside(path: Path, data: bytes, *, new: bool = False) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut.
+
+    It is written beside its place under a name that nobody can guess, and then renamed: no link is
+    followed, and what many threads or processes write at once is one of theirs, whole.
+
+    Args:
+        path: Its place. A link that bears this name is replaced.
+        data: All of it.
+        new: Whether what bears the name already stays: `FileExistsError` then.
+    """
+    _open_folder(path.parent)
+    with _held_aside(path, path.parent, _new_file) as (aside, descriptor):
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
             # Before the renaming: after a power cut the new name could lead to an empty file.
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+            os.fsync(descriptor)
+            _rename_new(aside, path) if new else os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 @contextmanager
@@ -39,20 +56,175 @@ def folder_aside(folder: Path) -> Iterator[Path]:
     """Another place to make a folder in, which bears its name when all is done; after an error
     nothing is left of it.
     """
-    make_folder(folder.parent)
-    aside = _aside(folder)
+    _open_folder(folder.parent)
+    with _held_aside(folder, folder.parent, _new_folder) as (aside, _):
+        try:
+            yield aside
+            _sync_tree(aside)
+            os.replace(aside, folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    _sync_folder(folder.parent)
+
+
+@contextmanager
+def files_aside(folder: Path) -> Iterator[Path]:
+    """Another place for files that then go into a folder which may hold others. Each is there whole
+    or not at all; they come when all of them are written.
+    """
+    _open_folder(folder)
+    with _held_aside(folder, folder, _new_folder) as (aside, _):
+        try:
+            yield aside
+            _sync_tree(aside)
+            for file in sorted(aside.iterdir()):
+                os.replace(file, folder / file.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    _sync_folder(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers of ours left half-written in a folder when they died.
+
+    Nothing else can go: the name is one that only this file makes up, its owner is this user, and
+    no living process holds it, as every writer does until it ends. Where the file system has no
+    locks, nobody can tell, and it stays.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for name in [entry.name for entry in entries if _ASIDE.fullmatch(entry.name)]:
+            with suppress(OSError):
+                _sweep_one(folder / name)
+
+
+def _sweep_one(aside: Path) -> None:
+    found = os.lstat(aside)
+    is_file, is_folder = stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode)
+    if found.st_uid != os.geteuid() or not (is_file or is_folder):
+        return
+    how = os.O_RDWR if is_file else os.O_RDONLY  # NFS locks what is open for writing
+    descriptor = os.open(aside, how | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        aside.mkdir()
-        yield aside
-        os.replace(aside, folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_file:
+            os.unlink(aside)
+        else:
+            shutil.rmtree(aside)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        os.close(descriptor)
 
 
-def _aside(path: Path) -> Path:
-    # In the same folder: between two file systems nothing can be renamed in one step. The process's
-    # number keeps apart what several processes write.
-    return path.with_name(f".{path.name}.{os.getpid()}.aside")
+_ASIDE = re.compile(r"\.unictoken-[0-9a-f]{32}\.aside")
+_swept: set[str] = set()
+
+
+def _open_folder(folder: Path) -> None:
+    """Make a folder that is written into, and sweep it the first time that this process does."""
+    make_folder(folder)
+    if (place := os.path.abspath(folder)) not in _swept:
+        _swept.add(place)
+        sweep(folder)
+
+
+@contextmanager
+def _held_aside(
+    place: Path, within: Path, make: Callable[[Path], int]
+) -> Iterator[tuple[Path, int]]:
+    """A new file or folder that stands for `place` meanwhile, and its descriptor; held while this
+    block lives, so that nobody sweeps it.
+
+    Args:
+        place: What an error of the machine's names.
+        within: Where it is made: between two file systems nothing can be renamed in one step.
+        make: Makes it; `FileNotFoundError` if it was swept before it was held.
+    """
+    aside, descriptor = within, None
+    try:
+        while descriptor is None:
+            aside = within / f".unictoken-{secrets.token_hex(16)}.aside"
+            try:
+                descriptor = make(aside)
+            except FileNotFoundError:
+                if not within.is_dir():
+                    raise
+        try:
+            yield aside, descriptor
+        finally:
+            os.close(descriptor)  # lets go of it, too
+    except OSError as error:
+        _say_of(place, aside, error)
+        raise
+
+
+def _new_file(aside: Path) -> int:
+    how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    return _hold(aside, os.open(aside, how, 0o666))
+
+
+def _new_folder(aside: Path) -> int:
+    os.mkdir(aside)
+    return _hold(aside, os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW))
+
+
+def _hold(aside: Path, descriptor: int) -> int:
+    """The descriptor, locked where the file system has locks. `FileNotFoundError` if the file was
+    swept before.
+    """
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.lstat(aside)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _say_of(path: Path, aside: Path, error: OSError) -> None:
+    """Let an error of the machine's name the place that is written to, and not the one aside."""
+    said = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    is_other = said and said != str(aside) and not said.startswith(f"{aside}{os.sep}")
+    if error.errno is not None and not is_other:
+        error.filename = str(path) + said.removeprefix(str(aside))
+        if error.filename2 is not None:
+            del error.filename2  # where it was to be renamed to
+
+
+def _rename_new(aside: Path, path: Path) -> None:
+    """Give a file its name only if nothing has it yet, in one step."""
+    try:
+        os.link(aside, path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        # A file system without hard links: the name is taken first, and then given to the file.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(aside, path)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder onto the disk; where only its owner may read it, that is skipped."""
+    with suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def _sync_tree(root: Path) -> None:
+    """Put every file of a folder, and every name, onto the disk."""
+    for folder, _, files in os.walk(root):
+        for name in files:
+            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        _sync_folder(Path(folder))
 
 
 def make_folder(folder: Path) -> None:
@@ -105,6 +277,11 @@ def read_text(path: Path, refusal: type[UserError], expected: str = "a text file
         raise _unreadable(path, error, refusal, expected) from None
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file, without a last one that has no end; [] where there is no file."""
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+
 def read_json(path: Path, refusal: type[UserError]) -> Any:
     """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a
     key that is given twice is an error.
@@ -114,6 +291,15 @@ def read_json(path: Path, refusal: type[UserError]) -> Any:
         return json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         raise _unreadable(path, error, refusal, "a JSON file") from None
+
+
+def check_component(name: object, refusal: type[UserError], where: str) -> None:
+    """Refuse a name that is used in paths and could lead elsewhere, or could not be a file's."""
+    if not isinstance(name, str) or not _COMPONENT.fullmatch(name) or name.endswith(" "):
+        raise refusal(
+            f"{where}: found {quoted(name)}, expected 1 to {LONGEST_NAME} letters, digits, spaces"
+            " and any of - _ . , + =, beginning with a letter or digit."
+        )
 
 
 def quoted(value: object) -> str:

@@ -11,10 +11,12 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -279,11 +281,67 @@ def _number(told: Mapping[str, str], name: str, low: int = 0, high: int = 2**31)
     return int(text)
 
 
-def _launcher(mark: str) -> str | None:
-    """What names the process that started this launch.
+def leave_with_launcher(program: str) -> None:
+    """From here on this process ends when the launcher that started it does, however that ended:
+    as after a SIGTERM, and after PATIENCE at the latest.
 
-    It is the nearest above this one without the variable `mark`: not simply the parent, as a shell
-    script or numactl may stand between them.
+    DeepSpeed (0.19) has two processes above this one. A SIGTERM to the first, or a SIGKILL to
+    either, reaches nobody below: the others would learn to the end.
+
+    Args:
+        program: What the line that says so begins with.
+    """
+    launcher = _told_by(os.environ)
+    if launcher is not None and launcher.mark and (above := _launchers(launcher.mark)):
+        threading.Thread(target=_watch, args=(above, program), daemon=True).start()
+
+
+def _watch(above: Sequence[psutil.Process], program: str) -> None:
+    import psutil
+
+    def lives(process: psutil.Process) -> bool:
+        try:
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return False
+
+    while all(map(lives, above)):
+        time.sleep(0.5)
+    # First: the line may have no reader any more.
+    os.kill(os.getpid(), signal.SIGTERM)
+    with contextlib.suppress(OSError):
+        line = f"{program}: its launcher has ended, so this process stops after its step.\n"
+        os.write(2, line.encode())
+    time.sleep(PATIENCE)  # a step may take long, or wait for a process that is gone
+    os._exit(128 + signal.SIGTERM)
+
+
+def _launchers(mark: str) -> list[psutil.Process]:
+    """The process that started this launch, and DeepSpeed's other one above it."""
+    import psutil
+
+    if (starter := _starter(mark)) is None:
+        return []
+    above = starter.parents()[:1]
+    with contextlib.suppress(psutil.Error, OSError):
+        if above and _DEEPSPEED.search(" ".join(above[0].cmdline()[:3])):
+            return [starter, above[0]]
+    return [starter]
+
+
+# `deepspeed`, or `python -m deepspeed.launcher.runner`
+_DEEPSPEED = re.compile(r"(^|[/ ])(deepspeed|ds)( |$)|deepspeed[./]launcher[./]runner")
+
+
+def _launcher(mark: str) -> str | None:
+    """What names the process that started this launch."""
+    starter = _starter(mark)
+    return f"{starter.pid}-{_start_of(starter)}" if starter else None
+
+
+def _starter(mark: str) -> psutil.Process | None:
+    """The nearest process above this one without the variable `mark`: not simply the parent, as a
+    shell script or numactl may stand between them.
     """
     import psutil  # DeepSpeed's; a program without it has one process
 
@@ -293,7 +351,7 @@ def _launcher(mark: str) -> str | None:
         except (psutil.Error, OSError):  # another user's, such as Slurm's
             ours = False
         if not ours:
-            return f"{above.pid}-{_start_of(above)}"
+            return above
     return None
 
 

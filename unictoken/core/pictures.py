@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; Pillow warns at 89 million, refuses at 179 million
@@ -116,6 +117,13 @@ ImageSource = Path | Image.Image
 def read_image(given: ImageSource, *, at_least: int | None = ENOUGH_SIDE) -> Image.Image:
     """The picture in memory itself, or what `read_picture` reads of the file."""
     return given if isinstance(given, Image.Image) else read_picture(given, at_least=at_least)
+
+
+def write_picture(picture: Image.Image, path: Path) -> None:
+    """A picture as a PNG file, whole or not at all."""
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    write_aside(path, data.getvalue())
 
 
 def as_picture(given: object, *, where: str = "image") -> Image.Image:

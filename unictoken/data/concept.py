@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from unictoken.core.pictures import ImageSource, read_image
-from unictoken.tokens.file import check_noun
+from unictoken.tokens.file import check_name, check_noun
 
 Kind = Literal["object", "animal", "person", "style", "user"]
 
@@ -60,6 +60,7 @@ class Concept:
     """
 
     def __post_init__(self) -> None:
+        check_name(self.name)  # folders and files are named so
         if self.class_noun:
             noun = check_noun(self.class_noun, where=f"'{self.name}'")
             object.__setattr__(self, "class_noun", noun)

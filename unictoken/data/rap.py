@@ -11,7 +11,6 @@ memory.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from unictoken.core.disk import folder_aside, quoted, read_json, write_aside
-from unictoken.core.pictures import check_picture, read_image
+from unictoken.core.pictures import check_picture, read_image, write_picture
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data.concept import Concept
 from unictoken.data.source import SourceError, check_consent, check_keys
@@ -82,9 +81,7 @@ def _write_into(
         # Paths begin with the memory's own folder: RAP's programs are started above it.
         files = [f"{called}/{concept.name}/{i}.png" for i in range(len(concept.pictures))]
         for i, picture in enumerate(map(read_image, concept.pictures)):
-            data = io.BytesIO()
-            picture.save(data, "PNG")
-            write_aside(aside / concept.name / f"{i}.png", data.getvalue())
+            write_picture(picture, aside / concept.name / f"{i}.png")
         concepts[concept.marker] = {
             "name": concept.name,
             "image": files if form == "r2p" else files[0],

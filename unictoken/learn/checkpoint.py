@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import check_file, each_once, write_aside
 from unictoken.core.errors import UserError
 from unictoken.tokens import file as concept_file
 
 KEPT = 2  # newest checkpoints of a run
+FORMAT = 2
+KEY = "unictoken_checkpoint"  # of the header in a file's metadata
+ROWS, TRAINABLE = ("rows", "frozen", "exp_avg", "exp_avg_sq"), "trainable"
+_NAME = re.compile(r"step-(\d{6,9})\.safetensors")
 
 
 class CheckpointError(UserError):
@@ -48,6 +54,17 @@ class Checkpoint:
     run: str
     tensors: dict[str, torch.Tensor]
 
+    def check(self) -> None:
+        """`ValueError` where these are no rows with their moments."""
+        if strange := self.tensors.keys() ^ {*ROWS, TRAINABLE}:
+            raise ValueError(f"'{min(strange)}' is one tensor too few or too many")
+        shapes = {tuple(self.tensors[name].shape) for name in ROWS}
+        trainable = tuple(self.tensors[TRAINABLE].shape)
+        if len(shapes) > 1 or len(shape := shapes.pop()) != 3 or shape[:2] != (2, *trainable):
+            raise ValueError("its tensors are not of one shape")
+        if not 0 < self.step <= self.total:
+            raise ValueError(f"step {self.step} of {self.total}")
+
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -55,48 +72,51 @@ def digest(text: str) -> str:
 
 def save(checkpoint: Checkpoint, folder: Path) -> Path:
     """Write `step-000100.safetensors` into the folder and drop all but it and the one before; later
-    steps are of a run that began earlier.
+    steps are of a run that began earlier. What is no checkpoint of ours stays.
     """
     tensors = {
         name: t.detach().float().cpu().contiguous() for name, t in checkpoint.tensors.items()
     }
-    header = {
+    header: dict[str, Any] = {
+        "format": FORMAT,
         "step": checkpoint.step,
         "total": checkpoint.total,
         "run": checkpoint.run,
-        "sha256": concept_file.digest(tensors),
     }
+    header["sha256"] = concept_file.digest_with_header(header, tensors)
     path = folder / f"step-{checkpoint.step:06d}.safetensors"
-    write_aside(path, to_bytes(tensors, metadata={"unictoken_checkpoint": json.dumps(header)}))
-    there = sorted(folder.glob("step-*.safetensors"))
-    for dropped in set(there) - set([p for p in there if p <= path][-KEPT:]):
-        dropped.unlink()
+    write_aside(path, to_bytes(tensors, metadata={KEY: json.dumps(header)}))
+    there = _checkpoints(folder)
+    kept = [step for step in there if step <= checkpoint.step][-KEPT:]
+    for step, other in there.items():
+        if step not in kept and _is_ours(other):
+            other.unlink()
     return path
 
 
 def newest(folder: Path) -> Path | None:
     """The latest checkpoint of a folder, or None."""
-    # Six digits: names are ordered as steps are.
-    return max(folder.glob("step-*.safetensors"), default=None)
+    return next(reversed(_checkpoints(folder).values()), None)
 
 
 def load(path: Path, run: str) -> Checkpoint:
     """A checkpoint of the same run; raises `OtherRun` for another one's, `CheckpointError` for one
     that is not whole.
     """
+    check_file(path, CheckpointError, "a checkpoint")
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {}).get("unictoken_checkpoint", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        header, tensors = _read(path)
         found = Checkpoint(header["step"], header["total"], header["run"], tensors)
-        if concept_file.digest(tensors) != header["sha256"]:
-            raise ValueError("its tensors do not match its sha256")
+        _check_digest(header, tensors)
+        found.check()
+        if path.name != f"step-{found.step:06d}.safetensors":
+            raise ValueError(f"it is of step {found.step}")
     except KeyError as error:
         raise CheckpointError(
             f"{path}: no checkpoint of ours (its header has no {error}). Remove it."
         ) from None
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        before = any(other < path for other in path.parent.glob("step-*.safetensors"))
+    except (SafetensorError, OSError, TypeError, ValueError, RecursionError) as error:
+        before = path != next(iter(_checkpoints(path.parent).values()), path)
         advice = "to go on from the one before" if before else "to begin anew"
         raise CheckpointError(
             f"{path}: not a whole checkpoint ({error}). Remove it {advice}."
@@ -108,3 +128,37 @@ def load(path: Path, run: str) -> Checkpoint:
             finished=found.step == found.total,
         )
     return found
+
+
+def _checkpoints(folder: Path) -> dict[int, Path]:
+    """What is named as a checkpoint, by its step, in their order."""
+    named = ((_NAME.fullmatch(path.name), path) for path in folder.glob("step-*.safetensors"))
+    return dict(sorted((int(said[1]), path) for said, path in named if said))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """A file's header and tensors, as they are."""
+    with safe_open(path, "pt") as file:
+        header = json.loads((file.metadata() or {}).get(KEY, "{}"), object_pairs_hook=each_once)
+        return header, {key: file.get_tensor(key) for key in file.keys()}
+
+
+def _check_digest(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    """`ValueError` for a file that is not as it was written."""
+    if "format" not in header:  # format 1: the sha256 is that of the tensors alone
+        found, what = concept_file.digest(tensors), "its tensors do"
+    else:
+        found, what = concept_file.digest_with_header(header, tensors), "its header or tensors do"
+    if found != header["sha256"]:
+        raise ValueError(f"{what} not match its sha256")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file says that it is a checkpoint of ours."""
+    if not path.is_file() or path.is_symlink():
+        return False
+    try:
+        with safe_open(path, "pt") as file:
+            return KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from unictoken.core import config
 from unictoken.core.config import MANY, ConfigError, Place, within
+from unictoken.core.disk import check_component
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
 from unictoken.tasks import taught
@@ -171,6 +172,7 @@ class Method:
         return frozenset(seen)
 
     def __post_init__(self) -> None:
+        check_component(self.name, ConfigError, "method: name")
         said = " ".join(prompt for prompt in astuple(self.prompts) if prompt)
         for role, count in self.tokens.counts.items():
             slot = "{" + role + "}"

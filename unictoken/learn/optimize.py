@@ -108,6 +108,9 @@ class OptimizeRows:
         settings, learner, folder = self.settings, prepared.learner, run.folder
         first_step = saved.step if saved else 0
         folder.begin(first_step)
+        if folder.lacks_drawing(first_step):
+            tokens = keep(base, concept, settings, learner, seed=run.seed)
+            folder.draw(base, tokens, first_step)
         engines = _Engines(run.engine, settings, saved)
         began = time.time()
         steps = learn(

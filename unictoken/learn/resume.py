@@ -67,7 +67,7 @@ def _method_apart_from_its_end(method: Method) -> dict:
     plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
     del plain["stages"][-1]["steps"]
     if method.start_file:
-        plain["start"] = concept_file.read_header(method.start_file)["sha256"]
+        plain["start"] = concept_file.digest_of_rows(method.start_file)
     return plain
 
 
@@ -136,6 +136,12 @@ def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None
         saved: Where the run was left.
         within_stage: Steps that were done in the stage in which it was left; 0 between two stages.
     """
+    found, expected = saved.tensors["rows"].shape, learner.rows.shape
+    if found != expected:
+        raise CheckpointError(
+            f"the checkpoint of step {saved.step}: its rows are {list(found)}, expected"
+            f" {list(expected)}. Begin anew with `--set resume=never`."
+        )
     learner.rows.copy_(saved.tensors["rows"])
     learner.frozen.copy_(saved.tensors["frozen"])
     learner.trainable.copy_(saved.tensors["trainable"].bool())

@@ -9,7 +9,7 @@ from typing import Literal
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place
-from unictoken.core.disk import check_file, check_folder
+from unictoken.core.disk import check_file, check_folder, is_there
 from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage
@@ -152,6 +152,11 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
                 " another folder."
             )
     path = concept_file.path_of(concept.name, settings.concepts)
+    if is_there(path) and not path.is_file():
+        raise ConfigError(
+            f"concepts: {path}: is no file, and the concept file would take its place. Move it"
+            " away, or choose another folder."
+        )
     if path.is_file() and not settings.replace:
         _check_same_concept(path, concept)
     start = settings.method.start_file

@@ -24,8 +24,9 @@ from pathlib import Path
 from PIL import Image
 
 from unictoken.core.config import within
+from unictoken.core.disk import whole_lines
 from unictoken.core.errors import UserError
-from unictoken.measure.predictions import append, whole_lines
+from unictoken.measure.predictions import append
 from unictoken.scoring.verdict import Claim, Verdict
 
 ROLE = (

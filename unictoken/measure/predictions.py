@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unictoken.core.disk import check_file, make_folder, write_aside
+from unictoken.core.disk import check_file, make_folder, whole_lines, write_aside
 from unictoken.core.errors import UserError
 from unictoken.tasks.task import Prediction
 
@@ -108,11 +108,6 @@ def append(path: Path, text: str) -> None:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())  # measuring a concept takes minutes: it must survive a power cut
-
-
-def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a file, without a last one that has no end; [] where there is no file."""
-    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
 
 
 def read(path: str | Path) -> list[Prediction]:

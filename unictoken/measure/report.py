@@ -5,7 +5,6 @@ controls.
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from unictoken.core import shipped
 from unictoken.core.disk import write_aside
+from unictoken.core.pictures import write_picture
 from unictoken.core.program import keeping
 from unictoken.core.progress import progress
 from unictoken.core.text import a, markdown, unmark
@@ -21,6 +21,7 @@ from unictoken.data.concept import Concept
 from unictoken.data.readers import read
 from unictoken.learn.bar import Bar
 from unictoken.learn.concept import Prepared
+from unictoken.learn.manifest import Manifest
 from unictoken.learn.optimize import Learned
 from unictoken.learn.outside import say_decibels
 from unictoken.learn.run import run
@@ -64,12 +65,21 @@ NO_TEST = (
 
 def learn_and_report(base: Base, settings: RunConfig, concept: Concept) -> str:
     """Learn the config's concept in this process and write its report; gives what to print."""
+    check_report(base, settings, concept)
     bar = Bar(settings.method)
     # The bar last, so that it is closed first: a line about the interruption follows it.
     with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
         learned = run(base, settings, concept=concept, show=bar.show, stop_asked=stop)
     with keeping(lambda: kept_of_measuring(settings)):
         return finish(base, settings, learned)
+
+
+def check_report(base: Base, settings: RunConfig, concept: Concept) -> None:
+    """Refuse what the report could not use, before anything is learned."""
+    if _truth_is_known(concept, settings):
+        judged_world().load_judge(settings.judge)
+        judged_world().judge_accuracy(settings.judge)
+        _another_concept(base, settings)
 
 
 def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
@@ -99,7 +109,7 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
         folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
     )
     references = list(concept.pictures)
-    grid(references, columns=len(references)).save(folder / "references.png")
+    write_picture(grid(references, columns=len(references)), folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
     sections = [f"# {markdown(f'<{concept.name}>, {a(concept.class_noun)}')}", ""]
     sections += [
@@ -108,8 +118,9 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
     ]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
-        grid(base.decode(prepared.material.pictures_NK), columns=len(references)).save(
-            folder / "references-as-seen.png"
+        write_picture(
+            grid(base.decode(prepared.material.pictures_NK), columns=len(references)),
+            folder / "references-as-seen.png",
         )
         sections += [
             "As the base's image tokenizer sees them:",
@@ -150,9 +161,9 @@ def _drawn(conditioning: Condition, settings: RunConfig, folder: Path) -> list[s
         # Four copies of a prompt give four pictures: each has its own random generator.
         pictures = conditioning.draw([prompt] * 4, settings.drawing)
         sheets += pictures
-        grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
+        write_picture(grid(pictures, columns=4), folder / f"drawn-{i}.png")
         lines += [markdown(prompt), "", f"![](drawn-{i}.png)", ""]
-    grid(sheets, columns=4).save(folder / "grid.png")
+    write_picture(grid(sheets, columns=4), folder / "grid.png")
     return lines
 
 
@@ -205,9 +216,23 @@ def _table_rows(
     """
     if not _truth_is_known(concept, settings):
         return {tokens.method: _own_scores(with_tokens(base, tokens), prepared, decibels)}
-    root = settings.folder / "held-out"
-    # no file of an earlier run's test may be left among this one's
-    shutil.rmtree(root, ignore_errors=True)
+    # Anew: no file of an earlier run's test may be left among this one's.
+    with Manifest(settings.folder).held_out_anew() as root:
+        return _held_out_rows(base, tokens, concept, settings, root)
+
+
+def _held_out_rows(
+    base: Base, tokens: ConceptTokens, concept: Concept, settings: RunConfig, root: Path
+) -> dict[str, dict[str, float]]:
+    """Scores on pictures that are drawn anew.
+
+    Args:
+        base: The frozen base.
+        tokens: What was learned.
+        concept: What it was learned from, its truth included.
+        settings: The config that it was learned by.
+        root: Where the pictures and the drawings go.
+    """
     seed = (settings.seed, HELD_OUT_SEED)
     world = judged_world()
     world.write_test(concept, root, seed)

@@ -7,7 +7,7 @@ and a 7B take the same path.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -28,6 +28,7 @@ from transformers import (
 
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
+from unictoken.core.disk import is_there, quoted, read_json
 from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
 from unictoken.model import fingerprint
@@ -336,6 +337,8 @@ def load_base(
             # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would
             # split Chameleon's text in another way.
             tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
+        if isinstance(path, Path):
+            _shards(path)
         with _reading(path, "its weights, or their index, do not go with its config.json"):
             model, loaded = EarlyFusionModel.from_pretrained(
                 path,
@@ -358,8 +361,10 @@ def load_base(
     # `_commit_hash` is private to transformers (5.20 to 5.24, no public name): the commit that a
     # name on the Hub led to, so that all files are of one version.
     profile = load_profile(path, revision=getattr(config, "_commit_hash", None))
+    with _reading(path, "its weights cannot be found again"):
+        files = weight_files(path, config)
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
-        can_draw, files = not lacking or bool(vq_decoder), weight_files(path, config)
+        can_draw = not lacking or bool(vq_decoder)
         base = kind(model, tokenizer, name, can_draw=can_draw, files=files, profile=profile)
     _check_sizes(base)
     return base
@@ -377,12 +382,34 @@ def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
         folder = Path(
             cached_file(str(path), "config.json", revision=commit, local_files_only=True)
         ).parent
+    single = folder / "model.safetensors"
+    return [single] if single.is_file() else _shards(folder)
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The files that an index of weights names; [] where there is none, or one file has them all.
+
+    A name that leads out of the folder is refused: whoever shares a base would choose what is read.
+    """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     # The single file wins, as in transformers, if both are there.
-    if single.is_file() or not index.is_file():
-        return [single] if single.is_file() else []
-    named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-    return [folder / name for name in sorted(set(named))]
+    if single.is_file() or not is_there(index):
+        return []
+    said = read_json(index, BaseError)
+    weight_map = said.get("weight_map") if isinstance(said, dict) else None
+    if not isinstance(weight_map, dict):
+        raise BaseError(
+            f"{index}: no 'weight_map', expected one that names the file of each weight. Fetch the"
+            " checkpoint again."
+        )
+    for name in weight_map.values():
+        is_plain = isinstance(name, str) and name.isprintable() and name == os.path.normpath(name)
+        if not is_plain or name.startswith((os.sep, "..")):
+            raise BaseError(
+                f"{index}: names {quoted(name)}, expected a file in the base's own folder. Fetch the"
+                " checkpoint again, from whom you trust."
+            )
+    return [folder / name for name in sorted(set(weight_map.values()))]
 
 
 @contextmanager
@@ -392,8 +419,8 @@ def _reading(path: str | Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    # The first says itself what is wrong; the second is no fault of the base.
-    except (VocabError, MemoryError):
+    # The first two say themselves what is wrong; the third is no fault of the base.
+    except (BaseError, VocabError, MemoryError):
         raise
     except (OSError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,7 +6,8 @@ import base64
 import html
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from unictoken.core.disk import check_folder, make_folder, write_aside
+from unictoken.core.disk import check_folder, is_there, make_folder, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import large_enough
 
@@ -60,12 +61,8 @@ class Drawing(Image.Image):
             super().save(fp, format, **params)
             return None
         path = Path(os.fsdecode(fp)).expanduser()
-        if path.is_dir() or not path.suffix:
-            path = _free(path)
-        return self._write(path, format, params)
-
-    def _write(self, path: Path, format: str | None, params: Mapping[str, Any]) -> Path:
-        """Save it into this file, as `save` does."""
+        folder = path if path.is_dir() or not path.suffix else None
+        path = path / "0.png" if folder else path
         # This also fills Image.SAVE, which is empty until PIL has loaded its formats.
         kind_of_ending = Image.registered_extensions()
         kind = format.upper() if format else kind_of_ending.get(path.suffix.lower())
@@ -76,6 +73,8 @@ class Drawing(Image.Image):
             )
         data = io.BytesIO()
         super().save(data, kind, **params)
+        if folder:
+            return _number(folder, data.getvalue())
         write_aside(path, data.getvalue())
         return path
 
@@ -87,7 +86,9 @@ class Drawings(list[Drawing]):
         """Save each under the next number that is free; what is in the folder stays."""
         folder = Path(folder).expanduser()
         check_folder(folder, UserError)
-        return [drawing._write(_free(folder), None, {}) for drawing in self]
+        make_folder(folder)
+        saved = (drawing.save(folder) for drawing in self)
+        return [file for file in saved if file]
 
     def _repr_html_(self) -> str:
         return "".join(map(_shown, self))
@@ -97,9 +98,16 @@ def drawings_of(pictures: Iterable[Image.Image], prompts: Iterable[str]) -> Draw
     return Drawings(map(Drawing.of, pictures, prompts))
 
 
-def _free(folder: Path) -> Path:
-    make_folder(folder)
-    return next(path for i in count() if not (path := folder / f"{i}.png").exists())
+def _number(folder: Path, data: bytes) -> Path:
+    """Write a file under the next number that is free; of those who do so at once, each gets its
+    own.
+    """
+    for path in (folder / f"{i}.png" for i in count()):
+        if not is_there(path):
+            with suppress(FileExistsError):
+                write_aside(path, data, new=True)
+                return path
+    raise AssertionError("numbers do not end")
 
 
 def _shown(drawing: Drawing) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from unictoken.core.disk import make_folder
+from unictoken.core.pictures import write_picture
 from unictoken.core.text import a
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Record
@@ -143,8 +143,7 @@ def _drawn(
 def _kept(trial: Trial, picture: Image.Image, name: str) -> str:
     """The path of a drawing, now that it is a file, as predictions say it."""
     file = trial.drawings / trial.subject.concept.name / trial.method / f"{name}.png"
-    make_folder(file.parent)
-    picture.save(file)
+    write_picture(picture, file)
     return str(file.relative_to(trial.drawings.parent))
 
 

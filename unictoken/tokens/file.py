@@ -1,17 +1,19 @@
 """The concept file: one `.safetensors`, rows by role, a JSON header.
 
     in.name [1, D]  in.shared [16, D] ...  out.name [1, D]  out.shared [16, D] ...
-    header: unictoken = {"format": 2, "name": "bo", "class_noun": "dog", "base": ..., "sha256": ..., ...}
+    header: unictoken = {"format": 3, "name": "bo", "class_noun": "dog", "base": ..., "sha256": ..., ...}
     imported, where their head had one: bias.name [1]  bias.shared [16] ...; and "origin" in the header
     of a person who agreed: "consent": true in the header
     where there is something to say: "notes" (lines for whoever uses it), "sections" (JSON of other methods)
     learned by a run: "run" and "source", digests of the run and of what it learned from
 
-Format 1 had neither of these, and its "base_fingerprint" knew a base by embedding and head only. It
-is read with that fingerprint marked (ROWS_ONLY), and written as format 2.
-
 Written aside, synced and renamed: a file is whole or it is not there. safetensors loads flipped
-bits silently, so the header keeps a sha256 of the tensors, and loading checks it.
+bits silently, so the header keeps a sha256 of the tensors and of everything else that the header
+says, and reading checks it.
+
+The sha256 of format 2 was that of the tensors alone. Format 1 also had neither notes nor sections,
+and its "base_fingerprint" knew a base by embedding and head only: it is read with that fingerprint
+marked (ROWS_ONLY). Both are written again as format 3.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ if TYPE_CHECKING:
 
     from unictoken.model.base import Base
 
-FORMAT = 2
-READ = (1, 2)
+FORMAT = 3
+READ = (1, 2, 3)
+WITH_HEADER = 3  # the first format whose sha256 is also that of the header
 ROWS_ONLY = "rows:"  # before a fingerprint of format 1
 HEADER = {
     "name": str,
@@ -98,16 +101,39 @@ def check_free(paths: Iterable[Path]) -> None:
             )
 
 
+def digest_with_header(
+    header: Mapping[str, Any], tensors: Mapping[str, np.ndarray | torch.Tensor]
+) -> str:
+    """SHA-256 of a JSON header, but for its own "sha256", and of tensors on the CPU: names, types
+    and shapes included.
+    """
+    said = {key: value for key, value in header.items() if key != "sha256"}
+    # There and back first: JSON's keys are texts, and are sorted as such.
+    text = json.dumps(json.loads(json.dumps(said)), sort_keys=True)
+    seen = hashlib.sha256(text.encode())
+    for key in sorted(tensors):
+        rows = np.ascontiguousarray(tensors[key])
+        seen.update(json.dumps([key, str(rows.dtype), rows.shape]).encode() + rows.tobytes())
+    return seen.hexdigest()
+
+
+def digest_of_rows(path: Path) -> str:
+    """What the rows of a concept file are, whatever its header says of them."""
+    return digest(_open(path)[1])
+
+
 def digest(tensors: Mapping[str, np.ndarray | torch.Tensor]) -> str:
-    """SHA-256 of tensors on the CPU, names included."""
+    """SHA-256 of tensors on the CPU, names included: what formats 1 and 2 keep."""
     seen = hashlib.sha256()
     for key in sorted(tensors):
         seen.update(key.encode() + np.ascontiguousarray(tensors[key]).tobytes())
     return seen.hexdigest()
 
 
-def save(concept: ConceptTokens, path: str | Path) -> Path:
-    """Write the concept file; the same concept gives the same bytes."""
+def save(concept: ConceptTokens, path: str | Path, *, new: bool = False) -> Path:
+    """Write the concept file; the same concept gives the same bytes. `new`: `FileExistsError` where
+    something bears its name.
+    """
     check_name(concept.name)
     noun = check_noun(concept.class_noun, where=f"'{concept.name}'")
     tensors = {}
@@ -137,7 +163,6 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
         "base_fingerprint": concept.base_fingerprint,
         "seed": concept.seed,
         "scores": dict(concept.scores),
-        "sha256": digest(tensors),
     }
     if concept.origin:
         header["origin"] = concept.origin
@@ -150,9 +175,9 @@ def save(concept: ConceptTokens, path: str | Path) -> Path:
         "sections": dict(concept.sections),
     }
     header |= {key: value for key, value in more.items() if value}
-    write_aside(
-        Path(path), to_bytes(tensors, metadata={"unictoken": json.dumps(header, sort_keys=True)})
-    )
+    header["sha256"] = digest_with_header(header, tensors)
+    said = {"unictoken": json.dumps(header, sort_keys=True)}
+    write_aside(Path(path), to_bytes(tensors, metadata=said), new=new)
     return Path(path)
 
 
@@ -196,12 +221,27 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if header["format"] not in READ or type(header["format"]) is not int:
         raise ConceptError(
             f"{path}: format {quoted(header['format'])}, this version reads formats "
-            f"{' and '.join(map(str, READ))}. Update unictoken."
+            f"{READ[0]} to {READ[-1]}. Update unictoken."
         )
     _check_header(header, path)
+    _check_digest(header, tensors, path)
     if header["format"] == 1 and header["base_fingerprint"] != UNKNOWN:
         header["base_fingerprint"] = ROWS_ONLY + header["base_fingerprint"]
     return header, tensors
+
+
+def _check_digest(header: dict[str, Any], tensors: dict[str, np.ndarray], path: Path) -> None:
+    """Refuse a file that is not as it was written."""
+    with_header = header["format"] >= WITH_HEADER
+    try:
+        found = digest_with_header(header, tensors) if with_header else digest(tensors)
+    except RecursionError:  # deeper than what was read
+        found = "none"
+    if found != header["sha256"]:
+        what = "its rows or its header do" if with_header else "its rows do"
+        raise ConceptError(
+            f"{path}: {what} not match the sha256 in its header. Fetch or learn it again."
+        )
 
 
 def _check_header(header: dict[str, Any], path: Path) -> None:
@@ -318,7 +358,7 @@ def _check_base(header: Mapping[str, Any], base: Base, path: str | Path) -> None
     if rows_only and not bars_are_hidden():  # of many processes, one says so
         logging.getLogger(__name__).warning(
             "%s: its base is known by embedding and head only (format 1): whether the layers and the image tokenizer "
-            "of '%s' are the same, it cannot tell. Learn it again, or save what is loaded, to have format 2.",
+            "of '%s' are the same, it cannot tell. Learn it again, or save what is loaded, to have format 3.",
             path, base.name,
         )  # fmt: skip
 
@@ -379,10 +419,6 @@ def _checked(path: Path, width: int | None = None) -> tuple[dict[str, Any], dict
     for key, rows in tensors.items():
         kind, role = key.split(".")
         _check_rows(rows, key, (counts[role],) if kind == "bias" else (counts[role], width), path)
-    if digest(tensors) != header["sha256"]:
-        raise ConceptError(
-            f"{path}: its rows do not match the sha256 in its header. Fetch or learn it again."
-        )
     return header, tensors
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from unictoken.core.config import one_or_more
-from unictoken.core.disk import make_folder, write_aside
+from unictoken.core.disk import write_aside
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes
@@ -149,11 +149,8 @@ def save(
         drawn: What `accuracy` gave on pictures as they were drawn.
         round_trip: The same, on pictures that went through the image tokenizer.
     """
-    make_folder(folder)
-    save_file(
-        {name: t.contiguous() for name, t in judge.state_dict().items()},
-        folder / "model.safetensors",
-    )
+    weights = {name: t.contiguous() for name, t in judge.state_dict().items()}
+    write_aside(folder / "model.safetensors", to_bytes(weights))
     write_aside(
         folder / "accuracy.json",
         (json.dumps({"drawn": drawn, "round_trip": round_trip}, indent=1) + "\n").encode(),

@@ -16,7 +16,7 @@ import torch
 from transformers import ChameleonConfig, ChameleonImageProcessorPil, ChameleonProcessor
 
 from unictoken.core.config import one_or_more
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import files_aside, write_aside
 from unictoken.core.errors import Stopped
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, pad
@@ -344,7 +344,6 @@ def save(model: EarlyFusionModel, tokenizer: PreTrainedTokenizerFast, folder: Pa
     exact = copy.deepcopy(model.model.vqmodel)
     model = copy.deepcopy(model).bfloat16()
     model.model.vqmodel = exact
-    model.save_pretrained(folder)
     side = model.model.vqmodel.config.resolution
     processor = ChameleonProcessor(
         ChameleonImageProcessorPil(
@@ -353,5 +352,7 @@ def save(model: EarlyFusionModel, tokenizer: PreTrainedTokenizerFast, folder: Pa
         tokenizer,
         image_seq_length=model.model.vqmodel.codes_per_side**2,
     )
-    processor.save_pretrained(folder)
-    save_profile(PROFILE, folder)
+    with files_aside(folder) as aside:
+        model.save_pretrained(aside)
+        processor.save_pretrained(aside)
+        save_profile(PROFILE, aside)
