@@ -48,7 +48,7 @@ def learned(base, settings: RunConfig, **options) -> tuple[torch.Tensor, list[in
     done = []
     concept = run(
         base, settings, show=lambda progress: done.append(progress.step), **options
-    ).concept
+    ).tokens
     return torch.stack([concept.rows_in, concept.rows_out]), done
 
 

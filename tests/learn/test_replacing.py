@@ -30,7 +30,7 @@ def path(base, settings):
 
 
 def kept(base, settings: RunConfig):
-    concept = run(base, settings).concept
+    concept = run(base, settings).tokens
     return concept_file.save(concept, concept_file.path_of("tom", settings.concepts))
 
 
