@@ -179,11 +179,11 @@ def test_pictures_are_looked_at_once_by_each_member(several, monkeypatch):
 
 def test_what_was_learned_is_put_on_its_base_as_it_is(model, tokenizer, toy, short_method):
     base = PersonalBase(model, tokenizer, "tiny", profile=PROFILE)
-    found = OptimizeRows(short_method).fit(base, [toy.source], run=Run())
+    found = OptimizeRows(short_method).fit(base, [toy], run=Run())
     assert isinstance(found, Personalization)
     chat = base.with_concepts(found)
     (name,) = chat.names
-    expected = learned(base, found.concept)
+    expected = learned(base, found.tokens)
     question = f"what is <{name}>?"
     assert chat.personalization.conditions([Query(question)]) == [expected]
     assert chat.ask([question]) == expected.ask([question])

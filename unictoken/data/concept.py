@@ -3,11 +3,11 @@ and what every method learns from.
 
 Other types hold a part of a concept's way, and none of them is given to a method:
 
-    learn.settings.ConceptConfig   where a config says that the concept is; `read_concept` reads it
-    learn.examples.Material        the same concept as ids, with the base's own answers
-    learn.concept.Prepared         what one run of learning works with: learner, examples, notes
-    tokens.tokens.ConceptTokens    what was learned; it holds no picture and no text of the owner
-    measure.protocols.Subject      a concept beside its test, the test's pictures encoded
+    ConceptConfig   (learn)    where a config says that the concept is; `read_concept` reads it
+    Prepared        (learn)    what one run of learning works with: learner, examples, notes
+    Material        (tasks)    the concept as ids, with the base's own answers
+    Subject         (tasks)    the concept beside its test, the test's pictures encoded
+    ConceptTokens   (tokens)   what was learned; it holds no picture and no text of the owner
 """
 
 from __future__ import annotations
