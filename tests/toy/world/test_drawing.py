@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,21 @@ def test_the_same_seed_draws_the_same_pixels():
             pixels(sample_pet(first), sample_scene(first)),
             pixels(sample_pet(second), sample_scene(second)),
         )
+
+
+@pytest.mark.parametrize(
+    ("seed", "digest"),
+    [
+        (0, "780bbf08bb48296b7fb054495c597d406daf3835d936002ce3fc2b5c757d458d"),
+        (1, "8743dd16cb461994e192be8cc110ea799a92aaae60f9a294617b89e444296fc1"),
+        (2, "a7e2af3fa6cf07c4f2b3ed62092751954c47ba8cbb8beeaf6b0275dded5af594"),
+    ],
+)
+def test_pictures_of_pets_are_those_that_the_shipped_base_was_trained_on(seed, digest):
+    rng, drawn = np.random.default_rng(seed), hashlib.sha256()
+    for _ in range(200):
+        drawn.update(draw(sample_pet(rng), sample_scene(rng)).tobytes())
+    assert drawn.hexdigest() == digest
 
 
 def test_a_picture_is_rgb_and_32_by_32():

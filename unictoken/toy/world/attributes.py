@@ -39,6 +39,23 @@ BRIGHT_COLOURS = {  # collars and accessories
     "purple": (146, 66, 188),
 }
 
+# Things and people stand beside pets, or alone.
+THINGS = ("mug", "ball", "robot", "drum", "kite", "car", "boat", "train")
+MARKS = ("plain", "spotted", "striped", "checked", "banded", "starred")
+HAIR_STYLES = ("short", "long", "curly", "tied")
+PAINT_SHADES = {  # things and shirts; a name that fur has too covers the same shades
+    "white": FUR_SHADES["white"],
+    "red": ((156, 18, 40), (242, 84, 84)),
+    "orange": FUR_SHADES["orange"],
+    "yellow": ((218, 182, 0), (255, 244, 140)),
+    "green": ((18, 94, 58), (104, 196, 92)),
+    "blue": FUR_SHADES["blue"],
+    "purple": ((96, 40, 140), (186, 124, 224)),
+}
+HAIR_COLOURS = ("black", "brown", "orange", "cream", "grey")
+SKINS = ((255, 214, 178), (226, 168, 122), (146, 94, 66))  # of a person, without names
+SHADES = {**FUR_SHADES, **PAINT_SHADES}
+
 # Every attribute that a sentence about a pet, or about a scene, can name, with its values.
 PET_ATTRIBUTES = {
     "species": SPECIES,
@@ -48,6 +65,21 @@ PET_ATTRIBUTES = {
     "ears": EARS,
     "eyes": tuple(EYE_COLOURS),
     "collar": (NONE, *BRIGHT_COLOURS),
+}
+# The same of a thing; `trim` is the colour of one part, which each kind has its own noun for.
+THING_ATTRIBUTES = {
+    "kind": THINGS,
+    "colour": tuple(PAINT_SHADES),
+    "second": (NONE, *PAINT_SHADES),
+    "mark": MARKS,
+    "trim": tuple(BRIGHT_COLOURS),
+}
+PERSON_ATTRIBUTES = {
+    "hair": HAIR_COLOURS,
+    "style": HAIR_STYLES,
+    "shirt": tuple(PAINT_SHADES),
+    "trousers": tuple(BRIGHT_COLOURS),
+    "glasses": (NONE, *BRIGHT_COLOURS),
 }
 # Those of a pet that a drawing must show to be of it.
 IDENTITY = ("species", "fur", "second", "pattern", "collar")
@@ -62,6 +94,6 @@ SCENE_ATTRIBUTES = {
 
 
 def shade(name: str, amount: float) -> tuple[int, int, int]:
-    """The RGB that lies `amount` (0 to 1) along the segment of a fur colour's name."""
-    low, high = (np.array(end, float) for end in FUR_SHADES[name])
+    """The RGB that lies `amount` (0 to 1) along the segment of a colour's name."""
+    low, high = (np.array(end, float) for end in SHADES[name])
     return tuple(int(v) for v in np.rint(low + amount * (high - low)))

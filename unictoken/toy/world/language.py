@@ -4,6 +4,7 @@ and facts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,14 +90,15 @@ def describe_briefly(pet: Pet, rng: np.random.Generator) -> str:
     )
     if rng.random() < 0.5:
         having.append("no collar" if pet.collar == NONE else f"{a(pet.collar)} collar")
-    joined = (
-        having[0]
-        if len(having) == 1
-        else ", ".join(having[:-1]) + " and " + having[-1]
-        if having
-        else ""
-    )
-    return a(" ".join([*words, pet.species])) + (f" with {joined}" if joined else "")
+    return with_all(a(" ".join([*words, pet.species])), having)
+
+
+def with_all(noun: str, having: Sequence[str]) -> str:
+    """'a dog with floppy ears, green eyes and no collar'; with nothing: the noun alone."""
+    if not having:
+        return noun
+    *first, last = having
+    return f"{noun} with " + (f"{', '.join(first)} and {last}" if first else last)
 
 
 def worn(scene: Scene) -> str:
