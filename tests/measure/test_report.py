@@ -201,7 +201,7 @@ def test_pictures_of_the_bases_world_need_no_note(base, settings, caplog, monkey
 def test_one_picture_outside_is_enough(base, settings, monkeypatch):
     found = iter([25.0, 25.0, 18.0, 25.0, 25.0])
     monkeypatch.setattr(outside, "round_trip_psnr", lambda *_: next(found))
-    _, _, prepared = run(base, settings)
+    prepared = run(base, settings).prepared
     assert (
         prepared.decibels == (25.0, 25.0, 18.0, 25.0, 25.0)
         and "(18.0 the worst)" in prepared.notes[0]
