@@ -304,7 +304,7 @@ def test_the_same_seed_draws_the_same_and_one_prompt_is_drawn_several_times(alon
 QUESTIONS = ["what animal is <bo>?", "is it day or night?", "is <bo> with <bo>?"]
 
 
-def test_with_one_concept_everything_is_as_its_conditioning_has_it(base, bo, alone, photos):
+def test_with_one_concept_everything_is_as_its_condition_has_it(base, bo, alone, photos):
     spoken, seen = with_tokens(base, bo), base.encode(map(Image.open, photos))
     assert together(base, [spoken]) is spoken
     for question in QUESTIONS:

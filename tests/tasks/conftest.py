@@ -41,9 +41,9 @@ def make_trial(base, dataset, tmp_path):
     """Trials of <tom> of the small toy benchmark."""
     subject = make_ready(base, read(dataset), "tom", toy_dataset.read_truth(dataset, "tom"))
 
-    def make(conditioning, **more) -> Trial:
+    def make(condition, **more) -> Trial:
         given = {"method": "m", "judge": None, "drawings": tmp_path / "pictures", "seed": 0}
-        return Trial(conditioning=conditioning, subject=subject, **given | more)
+        return Trial(condition=condition, subject=subject, **given | more)
 
     return make
 

@@ -73,7 +73,7 @@ def test_who_knows_every_answer_is_always_right(base, make_trial):
                 for q, r in zip(questions, records, strict=True)
             ]
 
-    knowing = dataclasses.replace(asked, conditioning=Knowing())
+    knowing = dataclasses.replace(asked, condition=Knowing())
     numbers = scores(predictions(knowing, ["vqa", "text_qa"]))
     assert (numbers["vqa"], numbers["text_qa"], numbers["facts"]) == (1.0, 1.0, 1.0)
 

@@ -57,7 +57,7 @@ def test_tokens_name_a_concept_by_its_marker_and_words_by_its_word(
         with_tokens(base, make_concept("tom")),
         in_words(base, "tom", "{name} is a dog."),
     )
-    for conditioning, told, recall in (
+    for condition, told, recall in (
         (tokens, "<tom>, a dog", 1),
         (tokens, "tom, a dog", 0),
         (words, "tom, a dog", 1),
@@ -65,7 +65,7 @@ def test_tokens_name_a_concept_by_its_marker_and_words_by_its_word(
     ):
         numbers = captioned(
             base,
-            make_trial(conditioning),
+            make_trial(condition),
             monkeypatch,
             told=told,
             untold="a dog in the snow",

@@ -13,7 +13,7 @@ def test_options_are_shuffled_and_the_right_one_is_found_again(base, make_trial)
             heard.extend(questions)
             return [record.answer for record in asked.records("choice")]
 
-    repeating = dataclasses.replace(asked, conditioning=Repeating())
+    repeating = dataclasses.replace(asked, condition=Repeating())
     made = predictions(repeating, ["choice"])
     assert [p.score for p in made] == [1.0, 1.0] and all(
         " A. " in question and " D. " in question for question in heard

@@ -345,7 +345,7 @@ class Benchmark:
     # ---- measuring -------------------------------------------------------------------------------
 
     def measure(self) -> None:
-        """Every conditioning of every concept, into the predictions."""
+        """Every condition of every concept, into the predictions."""
         todo = [
             (c.name, name)
             for c in self.concepts
@@ -361,17 +361,17 @@ class Benchmark:
         """The name of a method or control, and its predictions on one concept; its drawings are in
         their files.
         """
-        conditioning, subject = self._ready(concept)
-        trial = self._trial(name, conditioning[name], subject)
+        conditions, subject = self._ready(concept)
+        trial = self._trial(name, conditions[name], subject)
         return name, predictions(trial, self.settings.tasks)
 
     def _ready(self, concept: str) -> tuple[dict[str, Condition], Subject]:
-        """A concept made ready to be measured; the last one is kept, as its conditionings follow
+        """A concept made ready to be measured; the last one is kept, as its conditions follow
         each other.
         """
         if concept not in self._made_ready:
             own = self.dataset.concepts[concept]
-            conditioning = self.conditionings(
+            conditions = self.conditions(
                 own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
             )
             subject = make_ready(
@@ -380,10 +380,10 @@ class Benchmark:
                 concept,
                 judged_world().read_truth(self.dataset.root, concept),
             )
-            self._made_ready = {concept: (conditioning, subject)}
+            self._made_ready = {concept: (conditions, subject)}
         return self._made_ready[concept]
 
-    def conditionings(self, concept: Concept, other: Concept) -> dict[str, Condition]:
+    def conditions(self, concept: Concept, other: Concept) -> dict[str, Condition]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {
             name: with_tokens(self.base, self.tokens(concept, method))
@@ -396,7 +396,7 @@ class Benchmark:
         )
         return own | controls_of(self.base, concept, wrong=wrong)
 
-    def _trial(self, name: str, conditioning: Condition, subject: Subject) -> Trial:
+    def _trial(self, name: str, condition: Condition, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
         how = {
             "drawings": drawings,
@@ -404,9 +404,7 @@ class Benchmark:
             "list_options": self.settings.list_options,
             "best_of": self.settings.best_of,
         }
-        return Trial(
-            method=name, conditioning=conditioning, subject=subject, judge=self.judge, **how
-        )
+        return Trial(method=name, condition=condition, subject=subject, judge=self.judge, **how)
 
     def _record_commit(self) -> None:
         made = self.commits()
@@ -432,7 +430,7 @@ class Benchmark:
         }
 
     def rows(self) -> Iterator[dict]:
-        """A row of scores for each concept and conditioning that was measured."""
+        """A row of scores for each concept and condition that was measured."""
         encoders = {
             name: self._encoder(name)
             for name in dict.fromkeys(

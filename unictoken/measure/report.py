@@ -95,7 +95,7 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
     folder = settings.folder
     path = concept_file.path_of(tokens.name, settings.concepts)
     concept_file.save(tokens, path)  # kept, whatever measuring finds
-    conditioning = with_tokens(base, tokens)
+    condition = with_tokens(base, tokens)
     decibels = prepared.decibels
     rows = _table_rows(
         base, tokens, concept, prepared, settings, mean(decibels) if decibels else None
@@ -104,7 +104,7 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
     # Four digits: further ones differ between machines.
     tokens = replace(tokens, scores={k: round(v, 4) for k, v in numbers.items()})
     concept_file.save(tokens, path)  # again, now with its scores
-    answers = _answers(conditioning, settings, concept, prepared)
+    answers = _answers(condition, settings, concept, prepared)
     write_aside(
         folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
     )
@@ -129,8 +129,8 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
             "",
         ]
         sections += [_world_note(prepared), ""]
-    if settings.prompts and conditioning.can_draw:
-        sections += _drawn(conditioning, settings, folder)
+    if settings.prompts and condition.can_draw:
+        sections += _drawn(condition, settings, folder)
     sections += ["## Answers", "", *(_told(**answer) for answer in answers), "", "## Scores", ""]
     sections += [
         page.table(rows, columns, controls=COMPARED),
@@ -153,13 +153,13 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
     )
 
 
-def _drawn(conditioning: Condition, settings: RunConfig, folder: Path) -> list[str]:
+def _drawn(condition: Condition, settings: RunConfig, folder: Path) -> list[str]:
     """Four pictures of each prompt."""
     lines = ["## Drawn", ""]
     sheets = []
     for i, prompt in enumerate(map(settings.named, settings.prompts)):
         # Four copies of a prompt give four pictures: each has its own random generator.
-        pictures = conditioning.draw([prompt] * 4, settings.drawing)
+        pictures = condition.draw([prompt] * 4, settings.drawing)
         sheets += pictures
         write_picture(grid(pictures, columns=4), folder / f"drawn-{i}.png")
         lines += [markdown(prompt), "", f"![](drawn-{i}.png)", ""]
@@ -174,28 +174,28 @@ def _told(question: str, answer: str) -> str:
 
 
 def _answers(
-    conditioning: Condition, settings: RunConfig, concept: Concept, prepared: Prepared
+    condition: Condition, settings: RunConfig, concept: Concept, prepared: Prepared
 ) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
     """
     # Material's questions include all facts as one long answer, which the tiny base cannot give.
-    all_of_them = conditioning.base.profile.tells_facts
+    all_of_them = condition.base.profile.tells_facts
     pairs = prepared.material.questions if all_of_them else concept.questions
     owners = [unmark(question, concept.name) for question, _ in pairs]
     questions = [*map(settings.named, settings.questions), *owners]
     said = [
         {"question": q, "answer": a}
-        for q, a in zip(questions, conditioning.ask(questions), strict=True)
+        for q, a in zip(questions, condition.ask(questions), strict=True)
     ]
     first = prepared.material.pictures_NK[:1]
     said.append(
         {
             "question": "(the first picture) describe the photo.",
-            "answer": conditioning.caption(first)[0],
+            "answer": condition.caption(first)[0],
         }
     )
-    probability = conditioning.recognise(first)[0]
+    probability = condition.recognise(first)[0]
     answer = f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"
     said.append(
         {"question": f"(the first picture) is {concept.marker} in the photo?", "answer": answer}
@@ -250,7 +250,7 @@ def _held_out_rows(
     }
     shown = [(name, c) for name, c in compared.items() if name in (tokens.method, *COMPARED)]
     return {
-        name: scores(predictions(Trial(method=name, conditioning=c, subject=subject, **how)))
+        name: scores(predictions(Trial(method=name, condition=c, subject=subject, **how)))
         for name, c in progress(shown, "measuring", unit="row")
     }
 
@@ -274,19 +274,17 @@ def _truth_is_known(concept: Concept, settings: RunConfig) -> bool:
 
 
 def _own_scores(
-    conditioning: Condition, prepared: Prepared, decibels: float | None
+    condition: Condition, prepared: Prepared, decibels: float | None
 ) -> dict[str, float]:
     others = (
         torch.cat(list(prepared.material.negatives.values()))
         if prepared.material.negatives
         else None
     )
-    scores = {
-        "positive": mean(p > 0.5 for p in conditioning.recognise(prepared.material.pictures_NK))
-    }
+    scores = {"positive": mean(p > 0.5 for p in condition.recognise(prepared.material.pictures_NK))}
     if others is not None:
         some = torch.linspace(0, len(others) - 1, min(SOME, len(others))).long()  # of every grade
-        scores["negatives"] = mean(p <= 0.5 for p in conditioning.recognise(others[some]))
+        scores["negatives"] = mean(p <= 0.5 for p in condition.recognise(others[some]))
     return scores if decibels is None else {**scores, "psnr": decibels}
 
 

@@ -90,5 +90,5 @@ def asked() -> dict[str, Asked]:
 
 
 def predictions(trial: Trial, names: Sequence[str] = USUAL) -> list[Prediction]:
-    """Everything that the tasks of these names ask one conditioning about one concept."""
+    """Everything that the tasks of these names ask one condition about one concept."""
     return [p for name, task in asked().items() if name in names for p in task.ask(trial)]

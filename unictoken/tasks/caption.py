@@ -32,7 +32,7 @@ class Caption(Asked, Taught):
 
     def ask(self, trial: Trial) -> list[Prediction]:
         asked = trial.pictured()
-        said = trial.conditioning.caption(trial.subject.images(asked)) if asked else []
+        said = trial.condition.caption(trial.subject.images(asked)) if asked else []
         made = []
         for record, given, named in zip(asked, said, _named(trial, asked, said), strict=True):
             own = record.answer == YES
@@ -95,14 +95,14 @@ def _named(trial: Trial, asked: list[Record], captions: Sequence[str]) -> Sequen
     was told of nobody, it cannot be told (None).
     """
     name = trial.subject.concept.name
-    if trial.conditioning.concept is not None:
+    if trial.condition.concept is not None:
         return [metrics.says(caption, name) for caption in captions]
     named = [metrics.says(caption, name, marked=False) for caption in captions]
     if not any(named):
         return named
     from unictoken.personalize.words import in_words  # Imported here: it imports torch.
 
-    plain = in_words(trial.conditioning.base, name, "")
+    plain = in_words(trial.condition.base, name, "")
     untold = plain.caption(trial.subject.images(asked))
     is_ordinary = any(metrics.says(caption, name, marked=False) for caption in untold)
     return [None] * len(captions) if is_ordinary else named

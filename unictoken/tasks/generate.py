@@ -72,12 +72,12 @@ class Generate(Asked, Taught):
 
     def ask(self, trial: Trial) -> list[Prediction]:
         asked = trial.records("generate")
-        if not asked or not trial.conditioning.can_draw:
+        if not asked or not trial.condition.can_draw:
             return []
         knowledge = [record for record in asked if record.kind == KNOWLEDGE]
-        pictures = _drawn(trial, [r for r in asked if r.kind != KNOWLEDGE], trial.conditioning)
+        pictures = _drawn(trial, [r for r in asked if r.kind != KNOWLEDGE], trial.condition)
         # 'its hat' can be drawn only by who knows the facts
-        pictures += _drawn(trial, knowledge, trial.conditioning.knowing())
+        pictures += _drawn(trial, knowledge, trial.condition.knowing())
         made = []
         for i, (record, picture) in enumerate(pictures):
             kept = _kept(trial, picture, f"{i:02d}")
@@ -123,20 +123,20 @@ def _soft_positive(
 
 
 def _drawn(
-    trial: Trial, records: Sequence[Record], conditioning: Condition, **options: Any
+    trial: Trial, records: Sequence[Record], condition: Condition, **options: Any
 ) -> Drawings:
     """A picture for each record's prompt.
 
     Args:
         trial: Says the seed.
         records: Of prompts.
-        conditioning: The trial's, or the same with more knowledge.
+        condition: The trial's, or the same with more knowledge.
         **options: As `Condition.draw` takes them.
     """
     if not records:
         return []
     prompts = [record.question for record in records]
-    pictures = conditioning.draw(prompts, Draw(seed=trial.seed), **options)
+    pictures = condition.draw(prompts, Draw(seed=trial.seed), **options)
     return list(zip(records, pictures, strict=True))
 
 
@@ -151,7 +151,7 @@ def _recaptioned(trial: Trial, asked: Sequence[Record]) -> list[Prediction]:
     """Knowledge-driven prompts again, where the model is first asked what they only point at
     (`Condition.recaption`).
     """
-    drawn = _drawn(trial, asked, trial.conditioning.knowing(), recaption=True)
+    drawn = _drawn(trial, asked, trial.condition.knowing(), recaption=True)
     return [p for own in drawn for p in _judged(trial, *own, option=RECAPTION)]
 
 
@@ -159,9 +159,9 @@ def _best_of(trial: Trial, asked: Sequence[Record]) -> list[Prediction]:
     """Every prompt again, where of several drawings the one is kept that the tokens recognise
     best.
     """
-    if trial.best_of == 1 or trial.conditioning.concept is None:
+    if trial.best_of == 1 or trial.condition.concept is None:
         return []
-    drawn = _drawn(trial, asked, trial.conditioning, best_of=trial.best_of)
+    drawn = _drawn(trial, asked, trial.condition, best_of=trial.best_of)
     made = []
     for i, (record, picture) in enumerate(drawn):
         kept = _kept(trial, picture, f"{i:02d}-of-{trial.best_of}")

@@ -39,7 +39,7 @@ class Recognise(Taught, Asked):
     def ask(self, trial: Trial) -> list[Prediction]:
         """Yes or no at probability .5, averaged over the ways to ask."""
         asked = trial.pictured()
-        said = trial.conditioning.recognise(trial.subject.images(asked)) if asked else []
+        said = trial.condition.recognise(trial.subject.images(asked)) if asked else []
         return [
             trial.prediction(
                 "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",

@@ -1,4 +1,4 @@
-"""Who is asked, and about what: a conditioning, and the test of one concept."""
+"""Who is asked, and about what: a condition, and the test of one concept."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One conditioning on one concept. `drawings`: where its pictures are kept."""
+    """One condition on one concept. `drawings`: where its pictures are kept."""
 
     method: str
-    conditioning: Condition
+    condition: Condition
     subject: Subject
     judge: AnyJudge | None
     drawings: Path
@@ -116,7 +116,7 @@ class Trial:
         if not records:
             return []
         seen = self.subject.images(records) if records[0].pictures else None
-        return self.conditioning.ask(questions, seen, max_ids=MAX_ANSWER)
+        return self.condition.ask(questions, seen, max_ids=MAX_ANSWER)
 
     def prediction(
         self, task: str, record: Record, *, given: str, score: float | None, **other: Any

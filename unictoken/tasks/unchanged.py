@@ -20,16 +20,16 @@ class Unchanged(Asked):
 
     def ask(self, trial: Trial) -> list[Prediction]:
         asked = [record for record in trial.pictured() if record.answer == YES]
-        if trial.conditioning.concept is None or not asked:
+        if trial.condition.concept is None or not asked:
             return []
         from unictoken.model.sampling import next_logits  # Imported here: it imports torch.
 
-        base, question = trial.conditioning.base, templates.CAPTION[0]
+        base, question = trial.condition.base, templates.CAPTION[0]
         prompts = [
             user_turn([*base.vocab.picture(ids), *base.vocab.encode(question)], base.vocab)
             for ids in trial.subject.images(asked).tolist()
         ]
-        speakers = base, trial.conditioning.speaker
+        speakers = base, trial.condition.speaker
         pairs = zip(*(next_logits(speaker, prompts) for speaker in speakers), strict=True)
         made = []
         for record, (before, after) in zip(asked, pairs, strict=True):
