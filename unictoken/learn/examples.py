@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from unictoken.learn.methods import Method, Stage
 from unictoken.model.vocab import Vocab
 from unictoken.tasks import taught
 from unictoken.tasks.material import Material
-from unictoken.tasks.teaching import Phrasing, Teaching
+from unictoken.tasks.teaching import Phrasing, Targets, Teaching
 from unictoken.tokens.tokens import role_slices
 
 
@@ -25,10 +24,17 @@ class Examples:
         method: Its prompts, and how negatives and soft positives are weighted.
         material: The concept's data as ids.
         slots: The concept's ids by slot.
+        targets: What drawings are learned from.
     """
 
     def __init__(
-        self, vocab: Vocab, method: Method, material: Material, slots: Mapping[str, list[int]]
+        self,
+        vocab: Vocab,
+        method: Method,
+        material: Material,
+        slots: Mapping[str, list[int]],
+        *,
+        targets: Targets = "pictures",
     ):
         self.vocab, self.method = vocab, method
         self.teaching = Teaching(
@@ -36,6 +42,7 @@ class Examples:
             phrasing=Phrasing(vocab, method.prompts, slots),
             negatives=method.negatives,
             soft_positives=method.soft_positives,
+            targets=targets,
         )
 
     @property
@@ -48,9 +55,8 @@ class Examples:
         yet in its prompts.
         """
         slots = said_slots(self.slots, self.method.said_in(stage))
-        made = Examples(self.vocab, self.method, self.teaching.material, slots)
-        made.teaching = replace(made.teaching, targets=stage.targets)
-        return made
+        material = self.teaching.material
+        return Examples(self.vocab, self.method, material, slots, targets=stage.targets)
 
     def make(self, task: str, rng: np.random.Generator) -> Example:
         """One example of a task."""
