@@ -39,15 +39,14 @@ from PIL import ImageOps
 from torch.utils.flop_counter import FlopCounterMode
 
 from unictoken.api import load
-from unictoken.conditioning import Conditioning
 from unictoken.core.disk import write_aside
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
-from unictoken.data.source import read_source
+from unictoken.data.source import read_concept
 from unictoken.learn.concept import prepare
 from unictoken.learn.run import base_of
-from unictoken.learn.settings import RunConfig, source_of
+from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import learn, learning_rate
 from unictoken.measure.results import commit
 from unictoken.model.base import Base
@@ -56,7 +55,8 @@ from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import prepare as cut
 from unictoken.model.pixels import to_pixels
 from unictoken.model.sampling import ANSWER_IDS
-from unictoken.personalize.base import learned
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.tokens import learned
 from unictoken.tokens.bank import give_ids
 
 PROGRAM = "benchmarks/speed.py"
@@ -174,15 +174,15 @@ def _processor() -> str:
 def learning(device: str) -> list[Row]:
     """A step of LEARNED: examples made, gradient, optimiser."""
     settings = config.load(RunConfig, LEARNED, ["dtype=auto"])
-    source, base, method = source_of(settings), base_of(settings), settings.method
-    lesson = prepare(base, source, method, seed=settings.seed)
+    concept, base, method = concept_of(settings), base_of(settings), settings.method
+    lesson = prepare(base, concept, method, seed=settings.seed)
     stage = method.stages[0]
     make = partial(lesson.objective.batch, stage, policy=lesson.learner, share=slice(None))
     batches = [make(step) for step in range(WARM_UP + MOST_REPEATS)]
 
     ids = give_ids(base, sum(method.tokens.counts.values()))
     side = base.model.model.vqmodel.config.resolution
-    pixels = [to_pixels(cut(picture, side)) for picture in source.pictures]
+    pixels = [to_pixels(cut(picture, side)) for picture in concept.pictures]
     recipe = Recipe(
         load_model(settings.base, ids, lesson.learner.current(), device=device),
         ids,
@@ -280,13 +280,13 @@ class Using:
 
     def _pictures(self) -> torch.Tensor:
         """Image ids of different pictures: of data/bo, and the same mirrored."""
-        source = read_source(ROOT / "data" / "bo", name="bo")
-        found = [*source.pictures, *(p for grade in source.negatives.values() for p in grade)]
+        bo = read_concept(ROOT / "data" / "bo", name="bo")
+        found = [*bo.pictures, *(p for grade in bo.negatives.values() for p in grade)]
         return self.base.encode([*found, *map(ImageOps.mirror, found)][:ASKED])
 
 
-def drawing_ids(spoken: Conditioning, text: str) -> list[int]:
-    """The whole prompt that `Conditioning.draw_ids` makes of a text."""
+def drawing_ids(spoken: Condition, text: str) -> list[int]:
+    """The whole prompt that `Condition.draw_ids` makes of a text."""
     (whole,) = spoken.prompts_to_draw([text])
     ids = drawing_prompt(spoken.base.vocab, spoken.prompts, spoken.slots, spoken.marked(whole))
     first = spoken.base.vocab.encode(spoken.prompts.generation_answer, spoken.slots)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from unictoken.conditioning import with_tokens
-from unictoken.data.source import read_source
+from unictoken.data.source import read_concept
 from unictoken.learn.concept import prepare
 from unictoken.learn.stages import learn, learning_rate
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import sample_text
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens.bank import give_ids
 
 LIKELIEST = Draw(temperature=0)
@@ -47,7 +47,7 @@ def generate(peers, base, bo, base_folder):
 def test_the_recipe_moves_the_rows_as_we_do_and_no_other_one(
     peers, base, base_folder, toy_folder, short_method
 ):
-    lesson = prepare(base, read_source(toy_folder, name="tom"), short_method, seed=0)
+    lesson = prepare(base, read_concept(toy_folder, name="tom"), short_method, seed=0)
     stage, learner = short_method.stages[0], lesson.learner
     batches = [
         lesson.objective.batch(stage, step, policy=learner, share=slice(None))
