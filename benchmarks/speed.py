@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +31,7 @@ if __name__ == "__main__":
     interruptible("benchmarks/speed.py")  # in the seconds of the imports below
 
 import torch
-import transformers
+from machine import Machine, describe, measure_machine, seconds
 from peers import Generate, Recipe, load_model
 from PIL import ImageOps
 from torch.utils.flop_counter import FlopCounterMode
@@ -48,7 +46,6 @@ from unictoken.learn.concept import prepare
 from unictoken.learn.run import base_of
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import learn, learning_rate
-from unictoken.measure.results import commit
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.memory import keep_freed_memory
@@ -84,88 +81,12 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
-    """The most that the machine can do, each a second."""
-
-    fp32: float
-    """Operations in matrix products."""
-    bf16: float
-    bandwidth: float
-    """Bytes of memory read."""
-
-    def limit(self, operations: int, read: int) -> float:
-        """The least seconds for so many operations and bytes."""
-        return max(operations / max(self.fp32, self.bf16), read / self.bandwidth)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Timed:
     """What was found of a row: seconds of every repeat, by peer; '' is unictoken."""
 
     row: Row
     taken: Mapping[str, Sequence[float]]
     operations: Mapping[str, int]
-
-
-# ---- the machine ---------------------------------------------------------------------------------
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Wall time of a call, whatever it has queued on a GPU included."""
-    _wait_for_gpu()
-    began = time.perf_counter()
-    call()
-    _wait_for_gpu()
-    return time.perf_counter() - began
-
-
-def _wait_for_gpu() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def measure_machine(device: str) -> Machine:
-    """Matrix products and reading memory, each at its fastest."""
-    size = 8192 if device == "cuda" else 1024  # large enough to keep it busy
-    rates = {}
-    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-        rates[name] = 2 * size**3 / least(partial(torch.matmul, left, right))
-    numbers = torch.ones(2**26, device=device)  # 256 MB, more than a cache holds
-    return Machine(**rates, bandwidth=numbers.nbytes / least(numbers.sum))
-
-
-def least(call: Callable[[], object]) -> float:
-    """The least of six times, of fewer where they take long."""
-    taken: list[float] = []
-    while len(taken) < 6 and sum(taken) < 1:
-        taken.append(seconds(call))
-    return min(taken)
-
-
-def describe(machine: Machine, device: str) -> list[str]:
-    """What the table was measured on."""
-    threads = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
-    chips = f"{_processor()}, {os.cpu_count()} cores ({threads})"
-    if device == "cuda":
-        chips = f"{torch.cuda.get_device_name()}; {chips}"
-    rates = f"fp32 {machine.fp32 / 1e9:.3g} GFLOP/s, bf16 {machine.bf16 / 1e9:.3g}"
-    memory = f"reading memory {machine.bandwidth / 1e9:.3g} GB/s"
-    return [
-        f"Machine: {chips}.",
-        f"Measured in this run: matrix products in {rates}; {memory}. Processes that were running"
-        f" or waiting to run in the minute before: {os.getloadavg()[0]:.1f}.",
-        f"torch {torch.__version__}, transformers {transformers.__version__}, unictoken {commit()}.",
-    ]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 # ---- the rows ------------------------------------------------------------------------------------
