@@ -2,27 +2,36 @@
 Random weights; nothing is fetched.
 
     python benchmarks/seven_b.py --out results/seven_b.json          (one GPU of 24 GB or more)
+    python benchmarks/seven_b.py --side 128                          (a CPU with 18 GB free; half an hour on two cores)
+    python benchmarks/seven_b.py --layers 8                          (8 of its 32 layers)
     python benchmarks/seven_b.py --size tiny --out tiny.json         (any machine; shows only that it runs)
 
 The same `Learner`, `Speaker` and sampling as everywhere else, one process, no DeepSpeed. Speed and
 memory do not depend on the weights; what is drawn is noise.
+
+The peak of memory is that of the GPU, or of the whole process on a CPU. Beside it stands what
+`model/budget.py` counts, without two of its terms: what CUDA takes (on a CPU the process before
+there is a base stands in its place), and pictures read once, which these steps have none of.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shlex
-import sys
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from machine import least, measure_bandwidth, seconds
 from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import nn
 from transformers import ChameleonConfig, PreTrainedTokenizerFast
 
+from unictoken.core.config import Parser, within
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.program import run_program
@@ -36,7 +45,7 @@ from unictoken.model import budget
 from unictoken.model.base import Base, EarlyFusionModel, usual_device
 from unictoken.model.budget import GIB, Job, Shape
 from unictoken.model.draw import Draw
-from unictoken.model.sampling import sample_pictures
+from unictoken.model.sampling import CACHE_BYTES, sample_pictures
 from unictoken.model.vocab import image_token_name
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import ConceptTokens
@@ -48,7 +57,11 @@ TINY_VQ = {
     "vq_multipliers": (1, 1, 2),
     "vq_width": 8,
     "vq_blocks": 0,
+    "vq_parameters": 403_451,
 }
+NOT_HERE = ("CUDA (assumed)", "pictures read once")  # terms of the arithmetic
+STEPS_OF_A_CONCEPT = 300
+ROWS_AT_ONCE = 1024  # of a weight, where products are computed in fp32
 SIZES = {
     "7b": Shape(),
     "tiny": Shape(width=64, layers=2, heads=2, ffn_width=128, vocabulary=512, **TINY_VQ),
@@ -146,24 +159,68 @@ def random_batch(base: Base, job: Job) -> Batch:
     return Batch(ids, labels, torch.ones(job.batch))
 
 
-def measured(device: str, run: Callable[[], None]) -> tuple[float, float]:
-    """Seconds, and the peak of memory in GiB: of the GPU, or of this process so far where there is
-    none.
+class ProductInFp32(torch.autograd.Function):
+    """x W^T of bf16 tensors, computed in fp32 a few rows of W at a time, so that little more than
+    the bf16 tensors is ever held. W is frozen.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(weight)
+        wide, out = states.float(), states.new_empty(*states.shape[:-1], len(weight))
+        for first in range(0, len(weight), ROWS_AT_ONCE):
+            rows = weight[first : first + ROWS_AT_ONCE].float()
+            out[..., first : first + ROWS_AT_ONCE] = wide @ rows.T
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (weight,) = ctx.saved_tensors
+        parts = zip(gradient.split(ROWS_AT_ONCE, -1), weight.split(ROWS_AT_ONCE), strict=True)
+        return sum(part.float() @ rows.float() for part, rows in parts).to(gradient.dtype), None
+
+
+def is_slow_in_bf16() -> bool:
+    """Whether products of bf16 are slower than those of fp32: on a CPU without instructions for
+    them up to 200 times, for which a 7B cannot wait.
+    """
+    left, right = torch.randn(2, 256, 256)
+    short = partial(torch.matmul, left.bfloat16(), right.bfloat16())
+    return least(short) > least(partial(torch.matmul, left, right))
+
+
+def compute_in_fp32(model: nn.Module) -> None:
+    """From here on the linear layers in bf16 compute so."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and module.weight.dtype == torch.bfloat16:
+            assert module.bias is None, "Chameleon's have none"
+            module.forward = lambda states, own=module: ProductInFp32.apply(states, own.weight)
+
+
+def measured(device: str, run: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and the peak of memory meanwhile in GiB: of the GPU, or of this process where there
+    is none.
     """
     if device == "cuda":
-        torch.cuda.synchronize()  # kernels that were queued before would count as this run's
         torch.cuda.reset_peak_memory_stats()
-    began = time.perf_counter()
-    run()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    seconds = time.perf_counter() - began
-    peak = (
-        torch.cuda.max_memory_allocated()
-        if device == "cuda"
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # it is in KiB on Linux
-    )
-    return seconds, peak / GIB
+        return seconds(run), torch.cuda.max_memory_allocated() / GIB
+    # 5: forget the peak so far (man 5 proc)
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    return seconds(run), process_gib("VmHWM")
+
+
+def process_gib(name: str) -> float:
+    """Memory of this process as Linux counts it: VmRSS now, VmHWM at its peak."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (kib,) = (line.split()[1] for line in lines if line.startswith(f"{name}:"))
+    return int(kib) * 1024 / GIB
+
+
+def free_gib() -> float:
+    """Memory of this machine that processes could still take."""
+    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    (kib,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    return int(kib) * 1024 / GIB
 
 
 def measure_learning(base: Base, shape: Shape, job: Job, steps: int) -> dict:
@@ -173,31 +230,37 @@ def measure_learning(base: Base, shape: Shape, job: Job, steps: int) -> dict:
         base: With layers recomputed or not, as `job.recompute` says.
         shape: Of the base.
         job: Sequences of a step, their length, and the concept's rows.
-        steps: How many are timed, after one that is not.
+        steps: How many are timed; on a GPU after one that is not.
     """
     concept = random_concept(base, job.rows)
     learner = Learner(
         base, base.vocab.reserved[: job.rows], concept.rows_in, concept.rows_out, loss=cross_entropy
     )
-    engine, batch = (
-        TorchEngine(learner, Stage(steps=steps, batch=job.batch)),
-        random_batch(base, job),
-    )
-    engine.step(batch, 1e-3)  # not timed: the first one allocates memory and picks kernels
-    seconds, peak = measured(
-        str(base.device.type), lambda: [engine.step(batch, 1e-3) for _ in range(steps)]
-    )
+    engine = TorchEngine(learner, Stage(steps=steps, batch=job.batch))
+    batch, device = random_batch(base, job), base.device.type
+    if device == "cuda":
+        engine.step(batch, 1e-3)  # it allocates memory and picks kernels
+    taken, peak = measured(device, lambda: [engine.step(batch, 1e-3) for _ in range(steps)])
     return {
         "batch": job.batch,
         "recompute": job.recompute,
-        "ids_per_second": steps * batch.ids_BT.numel() / seconds,
-        "seconds_per_step": seconds / steps,
+        "ids_per_second": steps * batch.ids_BT.numel() / taken,
+        "seconds_per_step": taken / steps,
+        "minutes_per_concept": taken / steps * STEPS_OF_A_CONCEPT / 60,
         "peak_gib": peak,
-        "counted_gib": budget.gib(budget.learning(shape, job)),
+        "counted_gib": budget.gib(budget.learning(shape, job), without=NOT_HERE),
     }
 
 
-def measure_drawing(base: Base, shape: Shape, job: Job) -> dict:
+def measure_drawing(base: Base, shape: Shape, job: Job, bandwidth: float) -> dict:
+    """What drawing costs, with guidance.
+
+    Args:
+        base: That draws.
+        shape: Of the base.
+        job: How many pictures, and how many ids of each.
+        bandwidth: Bytes of memory that the device reads a second.
+    """
     speaker = Speaker(base, [random_concept(base, job.rows)])
     prompt = [
         base.vocab.bos,
@@ -205,41 +268,50 @@ def measure_drawing(base: Base, shape: Shape, job: Job) -> dict:
         *base.vocab.words[: job.prompt - job.rows - 2],
         base.vocab.end_turn,
     ]
-    length = base.codes_per_picture
-    seconds, peak = measured(
-        str(base.device.type),
-        lambda: base.decode(
-            sample_pictures(speaker, [prompt] * job.pictures, length, Draw(seed=0))
-        ),
-    )
+    length = job.drawn or base.codes_per_picture
+
+    def draw() -> None:
+        ids_NK = sample_pictures(speaker, [prompt] * job.pictures, length, Draw(seed=0))
+        if job.drawn is None:
+            base.decode(ids_NK)
+
+    taken, peak = measured(base.device.type, draw)
+    # sampling draws fewer at once where more would outgrow its limit
+    most = CACHE_BYTES // (2 * base.cache_bytes(len(prompt) + 1 + length))
+    at_once = max(1, min(job.pictures, most))
+    read = budget.weights(shape)["base, bf16"] * length * -(-job.pictures // at_once)
+    together = replace(job, pictures=at_once)
     return {
         "pictures": job.pictures,
-        "seconds_per_picture": seconds / job.pictures,
+        "ids": length,
+        "ids_per_second": job.pictures * length / taken,
+        "seconds_per_picture": taken / job.pictures,
+        "share_of_bandwidth": read / taken / bandwidth,
         "peak_gib": peak,
-        "counted_gib": budget.gib(budget.drawing(shape, job)),
+        "counted_gib": budget.gib(budget.drawing(shape, together), without=NOT_HERE),
     }
 
 
 def as_table(found: dict) -> str:
+    """Markdown, a line for each job."""
     lines = [
-        "| | at once | ids a second | seconds | peak GiB | by arithmetic |",
-        "|---|---|---|---|---|---|",
+        "| | at once | ids a second | seconds | peak GiB | by arithmetic | peak / arithmetic |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in found["learning"]:
         name = "a step, layers recomputed" if row["recompute"] else "a step"
-        lines.append(
-            _line(name, row["batch"], f"{row['ids_per_second']:.0f}", row["seconds_per_step"], row)
-        )
-    drawn = found["drawing"]
-    return "\n".join(
-        [*lines, _line("a picture", drawn["pictures"], "", drawn["seconds_per_picture"], drawn)]
-    )
+        lines.append(_line(name, row["batch"], row["seconds_per_step"], row))
+    for row in found["drawing"]:
+        name = f"{row['ids']} ids of a picture" if found["drawn"] else "a picture"
+        lines.append(_line(name, row["pictures"], row["seconds_per_picture"], row))
+    return "\n".join(lines)
 
 
-def _line(name: str, at_once: int, speed: str, seconds: float, row: dict) -> str:
+def _line(name: str, at_once: int, taken: float, row: dict) -> str:
+    peak, counted = row["peak_gib"], row["counted_gib"]
     return (
-        f"| {name} | {at_once} | {speed} | {seconds:.2f} | {row['peak_gib']:.1f} |"
-        f" {row['counted_gib']:.1f} |"
+        f"| {name} | {at_once} | {row['ids_per_second']:.3g} | {taken:.2f} | {peak:.2f} |"
+        f" {counted:.2f} | {peak / counted:.2f} |"
     )
 
 
@@ -248,47 +320,102 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--size", choices=SIZES, default="7b")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--out", metavar="FILE", default="results/seven_b.json")
-    options = parser.parse_args(arguments)
-    if options.batch < 1 or options.steps < 1:
-        raise UserError(
-            f"--batch {options.batch}, --steps {options.steps}; expected 1 or more of each."
-        )
-    device = usual_device()
-    if options.size == "7b" and device == "cpu":
-        sys.exit(
-            "benchmarks/seven_b.py: no GPU found; 7B needs one of 24 GB or more. `--size tiny` runs"
-            " anywhere.\n\n" + budget.table()
-        )
+    options, device = _options(arguments), usual_device()
     shape = SIZES[options.size]
+    shape = replace(shape, layers=options.layers or shape.layers, side=options.side or shape.side)
     # Three drawings in four examples, rounded up, as `Job` has by default. 102: both ends of a
     # picture, and a hundred of words and tokens.
     job = Job(
-        batch=options.batch, drawings=-(-options.batch * 3 // 4), length=shape.ids_per_picture + 102
+        batch=options.batch,
+        drawings=-(-options.batch * 3 // 4),
+        length=shape.ids_per_picture + 102,
+        drawn=options.ids,
     )
+    before = 0.0
+    if device == "cpu":
+        before = process_gib("VmRSS")
+        check_room(shape, job)
     base = random_base(shape, device)
-    plain = measure_learning(base, shape, job, options.steps)
+    in_fp32 = device == "cpu" and is_slow_in_bf16()
+    if in_fp32:
+        compute_in_fp32(base.model)
+    learning = [measure_learning(base, shape, job, options.steps)]
     # Only now, since it cannot be undone. Drawing uses a cache, with which nothing is computed
     # again.
     base.model.recompute_activations()
-    again = Job(batch=job.batch, drawings=job.drawings, length=job.length, recompute=True)
+    learning.append(measure_learning(base, shape, replace(job, recompute=True), options.steps))
+    bandwidth = measure_bandwidth(device)
+    drawing = [
+        measure_drawing(base, shape, replace(job, pictures=pictures), bandwidth)
+        for pictures in options.pictures
+    ]
+    for row in (*learning, *drawing):
+        row["counted_gib"] += before
     found = {
         "command": shlex.join(["python", "benchmarks/seven_b.py", *arguments]),
         "commit": commit(),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
+        "attention": base.model.config._attn_implementation,
+        "products_in_fp32": in_fp32,
         "size": options.size,
-        "learning": [plain, measure_learning(base, shape, again, options.steps)],
-        "drawing": measure_drawing(base, shape, job),
+        "layers": shape.layers,
+        "side": shape.side,
+        "drawn": job.drawn,
+        "process_gib": before,
+        "learning": learning,
+        "drawing": drawing,
     }
     write_aside(Path(options.out), (json.dumps(found, indent=1) + "\n").encode())
     print(as_table(found))
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="benchmarks/seven_b.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    is_gpu = usual_device() == "cuda"
+    parser.add_argument("--size", choices=SIZES, default="7b")
+    parser.add_argument("--layers", type=int, metavar="N", help="of the transformer; all of them")
+    parser.add_argument("--side", type=int, metavar="N", help="of a picture, in pixels; 512")
+    parser.add_argument("--batch", type=int, default=1, metavar="N")
+    parser.add_argument("--steps", type=int, default=10 if is_gpu else 1, metavar="N")
+    parser.add_argument(
+        "--pictures",
+        type=int,
+        nargs="+",
+        default=[1, 4, 16] if is_gpu else [1],
+        metavar="N",
+        help="drawn together, one measurement for each number",
+    )
+    parser.add_argument(
+        "--ids",
+        type=int,
+        default=None if is_gpu else 8,
+        metavar="N",
+        help="drawn of each picture; on a GPU all, and the pictures are decoded; 8 on a CPU",
+    )
+    parser.add_argument("--out", metavar="FILE", default="results/seven_b.json")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
+    options = parser.parse_args(arguments)
+    counts = {name: getattr(options, name) for name in ("layers", "side", "batch", "steps", "ids")}
+    for name, count in [*counts.items(), *(("pictures", n) for n in options.pictures)]:
+        if count is not None:
+            within(f"--{name}", count, 1)
+    return options
+
+
+def check_room(shape: Shape, job: Job) -> None:
+    """Refuse what would not fit into the memory of this machine."""
+    terms = budget.learning(shape, job), budget.drawing(shape, job)
+    needed, free = max(budget.gib(each, without=NOT_HERE) for each in terms), free_gib()
+    if needed > free:
+        raise UserError(
+            f"seven_b.py: {shape.layers} layers need {needed:.1f} GiB, {free:.1f} are free. Use a"
+            " GPU of 24 GB, or fewer layers (--layers 8)."
+        )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
     python eval/run.py --config configs/eval/toy.yaml --set seed=1 --set num_concepts=10
     python eval/run.py --config configs/eval/unifybench-toy.yaml --methods all
+    torchrun --nproc_per_node 2 eval/run.py --config configs/eval/toy.yaml       (in two processes)
 
-Stopped and started again, it goes on where it was.
+Stopped and started again, it goes on where it was, in however many processes. They may run on
+several machines that share the folder `work`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 from collections.abc import Sequence
 
 from unictoken.core import config
+from unictoken.core.launch import says
 from unictoken.core.program import interruptible, keeping, run_program
 
 if __name__ == "__main__":
@@ -21,8 +24,10 @@ from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.results import commit, write_results
 from unictoken.model.base import load_base
 from unictoken.model.memory import keep_freed_memory
+from unictoken.model.processes import Processes, heed_launcher
 
 PROGRAM = "eval/run.py"
+LOCAL_RANK = ("--local_rank", "--local-rank")
 
 
 def chosen(settings: BenchmarkConfig, names: str) -> dict:
@@ -37,7 +42,7 @@ def chosen(settings: BenchmarkConfig, names: str) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    run_program(PROGRAM, measure, arguments)
+    run_program(PROGRAM, measure, arguments, says=says)
 
 
 def measure(arguments: Sequence[str]) -> None:
@@ -49,8 +54,10 @@ def measure(arguments: Sequence[str]) -> None:
         "--methods", default="all", metavar="all|NAME,NAME", help="which of the config's methods"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(*LOCAL_RANK, metavar="N", help="given by launchers")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
+    heed_launcher(__file__, arguments, options.local_rank)
     settings = config.load(BenchmarkConfig, options.config, options.set)
     # Before the base is read, which takes seconds: a wrong name is refused at once.
     methods = chosen(settings, options.methods)
@@ -61,16 +68,19 @@ def measure(arguments: Sequence[str]) -> None:
             " there."
         )
     ):
-        benchmark = Benchmark(
-            settings,
-            load_base(settings.base, vq_decoder=settings.vq_decoder),
-            methods,
-            # Asked once, at the start: the files may change in the hours that this takes.
-            commit=commit(),
-        )
+        processes = Processes.of_this_launch()
+        base = load_base(settings.base, vq_decoder=settings.vq_decoder)
+        # The first process writes the toy benchmark, where no data is given.
+        with processes.first_goes_ahead():
+            # The commit is asked once, at the start: files may change in the hours that this takes.
+            benchmark = Benchmark(settings, base, methods, commit=commit(), processes=processes)
+        processes.check_shared(benchmark.folder)
         benchmark.learn()
         benchmark.measure()
-        print(write_results(benchmark, command=" ".join(["python", PROGRAM, *arguments])))
+        if processes.first:
+            own = [word for word in arguments if not word.startswith(LOCAL_RANK)]
+            print(write_results(benchmark, command=" ".join(["python", PROGRAM, *own])))
+        processes.leave()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ them.
 from __future__ import annotations
 
 import os
-from functools import cache
 
 import torch
 
@@ -24,8 +23,7 @@ from deepspeed.utils import (
     safe_set_full_optimizer_state,
 )
 
-from unictoken.core.config import ConfigError
-from unictoken.core.launch import Launch, read_launch
+from unictoken.core.launch import launch
 from unictoken.data.sequence import Batch
 from unictoken.learn.engine import MOMENTS, TorchEngine, adamw_settings, loss_of
 from unictoken.learn.learner import Learner
@@ -33,14 +31,7 @@ from unictoken.learn.methods import Stage
 from unictoken.learn.run import base_dtype
 from unictoken.learn.settings import RunConfig
 from unictoken.model.base import Base
-
-
-@cache
-def launch() -> Launch:
-    """This process among those that were started with it. Read once: joining them writes into the
-    environment.
-    """
-    return read_launch()
+from unictoken.model.processes import meeting, take_share_of_machine
 
 
 def start_processes() -> int:
@@ -50,30 +41,13 @@ def start_processes() -> int:
     here = launch()
     # Also for one process: without these variables DeepSpeed asks for mpi4py.
     os.environ.update(here.join())
-    # each would take every core, and all would wait for each other
-    if here.local_size > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, torch.get_num_threads() // here.local_size))
-    if torch.cuda.is_available() and here.local_rank >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise ConfigError(
-            f"LOCAL_RANK={here.local_rank}: this machine has {found} GPU. Start one process for"
-            " each."
-        )
+    take_share_of_machine(here)
     # DeepSpeed (0.19.8) would compile an operator that only its inference uses; a process that is
     # killed meanwhile leaves a lock behind, for which every later one waits forever. There is no
     # switch for it. Until DeepSpeed stops; tests/train/test_deepspeed_insides.py sees it move.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    try:
+    with meeting():
         deepspeed.init_distributed(verbose=False)
-    except torch.distributed.DistNetworkError as error:
-        place, why = (
-            f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
-            str(error).splitlines()[0],
-        )
-        raise ConfigError(
-            f"the processes cannot meet at {place} ({why}). Give the launcher another port"
-            " (--master_port N), and the first machine's address."
-        ) from None
     # Without this every process would use the first GPU.
     deepspeed.accelerator.get_accelerator().set_device(here.local_rank)
     return torch.distributed.get_rank()

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from typing import NoReturn
 
-from unictoken.core.launch import asked_of_accelerate, leave_with_launcher
+from unictoken.core.launch import leave_with_launcher
 from unictoken.core.program import interruptible, keeping, run_program
 
 if __name__ == "__main__":
@@ -25,7 +22,6 @@ from engine import (
     OneEngine,
     anywhere,
     drop_shards,
-    launch,
     leave_processes,
     start_processes,
     world_size,
@@ -33,7 +29,7 @@ from engine import (
 
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
-from unictoken.core.progress import hide_bars
+from unictoken.core.launch import launch, says
 from unictoken.data.concept import Concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
@@ -43,27 +39,9 @@ from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import check_report, finish
 from unictoken.model.base import Base
 from unictoken.model.memory import keep_freed_memory
+from unictoken.model.processes import heed_launcher
 
 PROGRAM = "train/run.py"
-
-
-def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
-    """Become torchrun, which starts this program so many times."""
-    # Without accelerate's address: torchrun --standalone sets its own.
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("MASTER_ADDR", "MASTER_PORT")
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc_per_node={count}",
-    ]
-    # In this process's place: signals reach torchrun, and its exit status is ours.
-    os.execve(sys.executable, [*command, __file__, *arguments], environment)
 
 
 class StopEverywhere(StopSignal):
@@ -79,16 +57,6 @@ def main(arguments: list[str] | None = None) -> None:
     run_program(PROGRAM, learn, arguments, says=says)
 
 
-def says(line: str) -> bool:
-    """Whether this process prints the line that ends it. Of several processes one does; where the
-    environment is wrong, each does.
-    """
-    try:
-        return launch().says(line)
-    except config.ConfigError:
-        return True
-
-
 def learn(arguments: Sequence[str]) -> None:
     parser = config.Parser(
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -98,11 +66,7 @@ def learn(arguments: Sequence[str]) -> None:
     parser.add_argument("--local_rank", "--local-rank", metavar="N", help="given by launchers")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
-    if count := asked_of_accelerate():
-        start_again(count, arguments)
-    # What the launcher wrote into the environment wins over its own flag.
-    if options.local_rank:
-        os.environ.setdefault("LOCAL_RANK", options.local_rank)
+    heed_launcher(__file__, arguments, options.local_rank)
     try:
         learn_from(config.load(RunConfig, options.config, options.set))
     except RuntimeError:
@@ -118,7 +82,6 @@ def learn_from(settings: RunConfig) -> None:
     """
     keep_freed_memory()
     rank = start_processes()
-    hide_bars(rank > 0)
     if rank:  # warnings of all processes are the same: rank 0 prints them
         logging.getLogger("unictoken").setLevel(logging.ERROR)
     # After joining: only now is the number of processes known.

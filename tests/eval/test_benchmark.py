@@ -1,14 +1,16 @@
 import importlib.util
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_benchmark import SMALL
 
-from unictoken.toy import concepts, dataset
 from unictoken.toy.dataset import write_dataset
 from unictoken.toy.judge import Judge
 
@@ -30,10 +32,8 @@ def program():
 @pytest.fixture
 def config_file(base_folder, tmp_path, monkeypatch):
     """A small benchmark: two concepts, one picture of each kind, one drawing."""
-    monkeypatch.setattr(concepts, "TEST_PICTURES", 1)
-    monkeypatch.setattr(concepts, "DRAWINGS", 1)
-    monkeypatch.setattr(concepts, "TRAINING_NEGATIVES", 2)
-    monkeypatch.setattr(dataset, "RANDOM_IMAGES", 3)
+    for module, name, value in SMALL:
+        monkeypatch.setattr(module, name, value)
     torch.manual_seed(0)
     save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
     (tmp_path / "method.yaml").write_text(METHOD, encoding="utf-8")
@@ -107,6 +107,46 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
     ) as stopped:
         program.main(command)
     assert "\n" not in str(stopped.value) and stopped.value.code == 2
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_table_of_one_though_one_of_them_was_killed(program, config_file):
+    program.main(["--config", str(config_file)])
+    of_one = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
+    work = config_file.with_name("work-of-two")
+    launched(config_file, work, status=1, DIES="1")
+    (left,) = work.glob("*/predictions/*.1")
+    measured = left.read_text(encoding="utf-8").splitlines()
+    config_file.with_name("toy.json").unlink()
+
+    printed = launched(config_file, work, status=0)
+    assert printed.count("| joint |") == 1 and "Traceback" not in printed
+    of_two = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
+    assert of_one.pop("command") != of_two.pop("command") and of_one == of_two
+    kept = left.with_suffix("").read_text(encoding="utf-8").splitlines()
+    assert measured and set(measured) <= set(kept) and len(kept) == len(set(kept))
+    assert files_of(work) == files_of(config_file.with_name("work"))
+
+
+def files_of(work: Path) -> set[str]:
+    return {str(file.relative_to(work)) for file in work.rglob("*") if file.is_file()}
+
+
+def launched(config_file: Path, work: Path, *, status: int, **environment: str) -> str:
+    """What the benchmark prints that torchrun starts in two processes."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    program = [str(Path(__file__).with_name("small_benchmark.py")), "--config", str(config_file)]
+    own = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [sys.executable, *launcher, *program, "--set", f"work={work}"],
+        env={**os.environ, **own, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=240,
+    )
+    assert ended.returncode == status, ended.stdout
+    return ended.stdout
 
 
 def test_the_page_shows_so_many_concepts_and_says_what_it_left_out(program, config_file):

@@ -32,6 +32,27 @@ def test_a_saved_base_loads_the_same(base, base_folder):
     )
 
 
+def mapped(tensor: torch.Tensor) -> str:
+    """The file in which this process finds the tensor; '' where it is in memory of its own."""
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        addresses, *_, file = line.split(maxsplit=5) if line.count("/") else (line.split()[0], "")
+        begin, end = (int(address, 16) for address in addresses.split("-"))
+        if begin <= tensor.data_ptr() < end:
+            return file
+    return ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says what is mapped")
+def test_processes_share_one_copy_of_a_base_in_the_dtype_that_it_is_stored_in(base_folder):
+    """The others of a machine map the same file. In another dtype each has a copy of its own."""
+    stored, other = (
+        load_base(base_folder, device="cpu", dtype=dtype) for dtype in (torch.bfloat16, None)
+    )
+    for name in ("lm_head.weight", "model.layers.1.mlp.up_proj.weight"):
+        assert mapped(stored.model.get_parameter(name)).endswith("model.safetensors")
+        assert not mapped(other.model.get_parameter(name)).endswith("model.safetensors")
+
+
 def test_transformers_own_classes_load_the_shipped_base_and_read_a_picture_much_as_ours_do(toy):
     picture, base = toy.pictures[0], load_base(SHIPPED)
     processor, model = (

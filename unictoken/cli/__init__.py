@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
             "Teach a frozen early-fusion model your concept; then ask about it and draw it."
         ),
     )
+    top.add_argument("--local_rank", "--local-rank", help=argparse.SUPPRESS)  # of launchers
     top.add_argument("--version", action="version", version=f"unictoken {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for part in (learning, speaking, files, memory, world):
@@ -36,7 +37,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    run_program("unictoken", run, arguments)
+    run_program("unictoken", run, arguments, says=_says)
+
+
+def _says(line: str) -> bool:
+    from unictoken.core.launch import says  # takes a moment, which only ends need
+
+    return says(line)
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -1,10 +1,12 @@
-"""learn: a concept from your own pictures, in this process. `train/run.py` does the same with
-DeepSpeed.
+"""learn: concepts from your own pictures, each in one process. `train/run.py` learns one with
+DeepSpeed, in many.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from unictoken.cli.command import Commands, command
 from unictoken.core import config, shipped
@@ -14,11 +16,58 @@ from unictoken.learn.settings import RunConfig, concept_of
 
 
 def learn(options: argparse.Namespace) -> None:
+    from unictoken.core.launch import launch
+
+    if options.each:
+        return _learn_each([_checked(one)[0] for one in _each(options)])
+    if options.name is None:
+        raise config.ConfigError(
+            "--name: found none. Give the concept one (--name rex), or learn each folder as a"
+            " concept that is called as its folder is (--each)."
+        )
+    if launch().world_size > 1:
+        raise config.ConfigError(
+            f"found {launch().world_size} processes, and `learn` spreads concepts over them (--each)."
+            " One concept is spread by train/run.py."
+        )
+    _learn(*_checked(options))
+
+
+def _checked(options: argparse.Namespace) -> tuple[RunConfig, Concept]:
+    """Settings of a run, and its concept; what is wrong with them is said before torch is
+    imported.
+    """
     settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
-    concept = concept_of(settings)  # its errors are reported before torch is imported
+    concept = concept_of(settings)
     # Only to refuse an unknown base, before torch is imported.
     shipped.find_base(settings.base)
-    _learn(settings, concept)
+    return settings, concept
+
+
+def _each(options: argparse.Namespace) -> list[argparse.Namespace]:
+    """The command line of each folder by itself."""
+    if options.name is not None or options.fact:
+        raise config.ConfigError(
+            "--each: each concept is called as its folder is, and the folder's info.json holds its"
+            " facts. Leave out --name and --fact."
+        )
+    lines = []
+    for place in options.pictures:
+        if not Path(place).is_dir():
+            raise config.ConfigError(
+                f"{place}: no folder. Expected folders of pictures, one for each concept (--each)."
+            )
+        name = Path(place).resolve().name
+        out = options.out and str(Path(options.out) / name)
+        own = {"name": name, "pictures": [place], "out": out}
+        lines.append(argparse.Namespace(**{**vars(options), **own}))
+    names = [line.name for line in lines]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise config.ConfigError(
+            f"--each: two folders are called '{twice[0]}', and so would both concepts be. Rename"
+            " one."
+        )
+    return lines
 
 
 def _learn(settings: RunConfig, concept: Concept) -> None:
@@ -30,6 +79,21 @@ def _learn(settings: RunConfig, concept: Concept) -> None:
     keep_freed_memory()
     with held(settings, concept):
         print(learn_and_report(base_of(settings), settings, concept))
+
+
+def _learn_each(runs: Sequence[RunConfig]) -> None:
+    from unictoken.learn.run import base_of
+    from unictoken.measure.many import learn_each
+    from unictoken.model.memory import keep_freed_memory
+    from unictoken.model.processes import Processes
+
+    keep_freed_memory()
+    processes = Processes.of_this_launch()
+    base = base_of(runs[0])  # they differ in name, pictures and folder alone
+    table = learn_each(base, runs, processes)
+    if processes.first:
+        print(table)
+    processes.leave()
 
 
 def _settings(options: argparse.Namespace) -> dict:
@@ -66,7 +130,13 @@ def add(commands: Commands) -> None:
         metavar="PHOTO",
         help="pictures of the concept, or a folder of them; three to five are enough",
     )
-    made.add_argument("--name", required=True, help="people then write <NAME>")
+    made.add_argument("--name", help="people then write <NAME>")
+    made.add_argument(
+        "--each",
+        action="store_true",
+        help="each folder is a concept of its own, called as the folder is; several processes"
+        " share them: torchrun --nproc_per_node 2 -m unictoken learn pets/* --each",
+    )
     made.add_argument(
         "--class", dest="class_noun", metavar="NOUN", help="its ordinary kind: dog, mug, person"
     )
@@ -101,7 +171,9 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="another concept of this name is there already, and may go",
     )
-    made.add_argument("--out", metavar="DIR", help="run folder; runs/NAME by default")
+    made.add_argument(
+        "--out", metavar="DIR", help="run folder, runs/NAME by default; with --each DIR/NAME"
+    )
     made.add_argument("--seed", type=int)
     made.add_argument(
         "--set",

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,6 +164,24 @@ class Launch:
         """The first process takes away what `meeting` held, when nobody needs it any more."""
         if self.meeting and self.rank == 0:
             shutil.rmtree(self.meeting, ignore_errors=True)
+
+
+@cache
+def launch() -> Launch:
+    """This process among those that were started with it. Read once: joining them writes into the
+    environment.
+    """
+    return read_launch()
+
+
+def says(line: str) -> bool:
+    """Whether this process prints what ends it. Only who really is one of several leaves it to
+    another.
+    """
+    try:
+        return launch().says(line)
+    except ConfigError:
+        return True
 
 
 def free_port() -> int:

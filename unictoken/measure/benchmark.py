@@ -35,12 +35,13 @@ from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.predictions import Predictions
+from unictoken.measure.predictions import Predictions, beside
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.model.processes import Processes
 from unictoken.personalize.condition import MOST_BEST_OF, Condition
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import constant_answers
@@ -107,7 +108,7 @@ class BenchmarkConfig:
     """What a reader of the table must know."""
     workers: int = 1
     """Processes that learn and measure side by side, each with its share of the cores and a base of
-    its own.
+    its own. A launcher's processes (torchrun) take its place: each is one worker.
     """
     work: str = "runs/eval"
     out: str = "results/toy.json"
@@ -182,8 +183,15 @@ class Benchmark:
         methods: Mapping[str, Method],
         *,
         commit: str = "unknown",
+        processes: Processes | None = None,
     ):
         self.settings, self.base, self.methods, self.commit = settings, base, dict(methods), commit
+        self.processes = processes or Processes()
+        if settings.endpoint and self.processes.size > 1:
+            raise ConfigError(
+                f"endpoint: {self.processes.size} processes, and verdicts of an endpoint are kept"
+                " in one file. Start one process."
+            )
         for name, folder in (
             ("work", settings.work),
             ("out", Path(settings.out).parent),
@@ -206,8 +214,8 @@ class Benchmark:
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
-        """What was measured by method and control. Opening them mends the files: for the first
-        process only.
+        """What was measured by method and control, and of others than the first process what they
+        measured themselves. Opening them mends the files.
         """
         first, *_ = self.methods.values()
         chosen = f"-best-of-{self.settings.best_of}" if self.settings.best_of > 1 else ""
@@ -219,8 +227,9 @@ class Benchmark:
             for name in self.controls
         }
         keys = {name: key + measured for name, key in keys.items()}
+        files = {key: self.folder / "predictions" / f"{key}.jsonl" for key in keys.values()}
         return {
-            name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}")
+            name: Predictions(beside(files[key], self.processes.rank), run=f"{self.run}-{key}")
             for name, key in keys.items()
         }
 
@@ -300,8 +309,16 @@ class Benchmark:
         """Every method's tokens of every concept, into files. What cannot be learned, or gone on
         with, is refused before any is.
         """
+        todo = self._to_learn() if self.processes.first else []
+        # noted after each: a run may go on with newer code
+        for _ in self._done("learn_one", todo, "learning"):
+            self._record_commit()
+        self.processes.wait_for_all()  # a concept is measured beside another one's tokens
+
+    def _to_learn(self) -> list[tuple[str, str]]:
+        """Concepts and methods whose file is not there."""
         # Opened here, in the first process: a file that cannot be gone on with is found at once.
-        _ = self.predictions
+        self._take_over()  # what is there of a launch that was stopped
         todo = [
             (c.name, m)
             for c in self.concepts
@@ -311,9 +328,7 @@ class Benchmark:
         for name in dict.fromkeys(concept for concept, _ in todo):
             # Read and let go: pictures of one concept at a time are in memory.
             check_learnable(self.dataset.concepts[name]).read()
-        # noted after each: a run may go on with newer code
-        for _ in self._done("learn_one", todo, "learning"):
-            self._record_commit()
+        return todo
 
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
@@ -324,14 +339,16 @@ class Benchmark:
         learned.save(self._file(own, way))
 
     def _done(self, work: str, todo: list[tuple], told: str) -> Iterator:
-        """Results of the work, here or in other processes, and a progress bar."""
+        """Results of the work, here or in other processes, and a progress bar. Of a launch's
+        processes each gets those of its own share.
+        """
         number = min(self.settings.workers, len(todo))
-        if number > 1:
-            done = side_by_side(
-                partial(_again, self.settings, self.methods, self.run), work, todo, number=number
-            )
-        else:
-            done = (getattr(self, work)(*arguments) for arguments in todo)
+        if self.processes.size > 1 or number < 2:
+            shared = self.processes.share_out(todo, told)
+            return (getattr(self, work)(*arguments) for arguments in shared)
+        done = side_by_side(
+            partial(_again, self.settings, self.methods, self.run), work, todo, number=number
+        )
         return iter(tqdm(done, total=len(todo), desc=told))
 
     def _file(self, concept: Concept, method: Method) -> Path:
@@ -346,16 +363,28 @@ class Benchmark:
 
     def measure(self) -> None:
         """Every condition of every concept, into the predictions."""
-        todo = [
+        todo = self._to_measure() if self.processes.first else []
+        for name, made in self._done("measure_one", todo, "measuring"):
+            if made:
+                self.predictions[name].add(made)
+            self._record_commit()
+        self.processes.wait_for_all()
+        if self.processes.first:
+            self._take_over()
+
+    def _to_measure(self) -> list[tuple[str, str]]:
+        """Concepts and conditions whose predictions are not there."""
+        return [
             (c.name, name)
             for c in self.concepts
             for name, kept in self.predictions.items()
             if not kept.has(c.name, name)
         ]
-        for name, made in self._done("measure_one", todo, "measuring"):
-            if made:
-                self.predictions[name].add(made)
-            self._record_commit()
+
+    def _take_over(self) -> None:
+        """Put what other processes predicted beside what the first one did."""
+        for kept in self.predictions.values():
+            kept.take_over()
 
     def measure_one(self, concept: str, name: str) -> tuple[str, list[Prediction]]:
         """The name of a method or control, and its predictions on one concept; its drawings are in

@@ -10,6 +10,7 @@ number `row`. What a crash left of them is dropped when the file is opened again
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -95,6 +96,21 @@ class Predictions:
             )
         append(self.path, "".join(line.to_json() for line in lines))
         self._groups[lines[0].group] = lines
+
+    def take_over(self) -> None:
+        """Add what other processes of this run, or of one that was stopped, left in files of their
+        own (`beside`). These are removed.
+        """
+        for file in sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.*")):
+            for group, lines in Predictions(file, run=self.run)._groups.items():
+                if not self.has(*group):  # else a crash came after adding, before removing
+                    self.add([line.prediction for line in lines])
+            file.unlink()
+
+
+def beside(path: Path, rank: int) -> Path:
+    """The file of a process of that rank, where only the first one (0) writes into `path`."""
+    return path.with_name(f"{path.name}.{rank}") if rank else path
 
 
 def append(path: Path, text: str) -> None:

@@ -75,6 +75,8 @@ class Job:
     pictures: int = 4
     """Drawn at once, each beside an unconditional one (guidance)."""
     prompt: int = 60  # ids, the rows' own included
+    drawn: int | None = None
+    """Ids of each picture that are drawn; None: all, and the pictures are decoded."""
 
     @property
     def zero(self) -> Zero:
@@ -144,9 +146,11 @@ def learning(shape: Shape, job: Job) -> dict[str, float]:
 def drawing(shape: Shape, job: Job) -> dict[str, float]:
     """Bytes on one GPU while pictures are drawn with guidance, then decoded."""
     sequences = 2 * job.pictures
-    ids = job.prompt + shape.ids_per_picture + 1
+    ids = job.prompt + (job.drawn or shape.ids_per_picture) + 1
     cache = sequences * ids * shape.layers * 2 * shape.width * BF16
     decoder = job.pictures * DECODER_TENSORS * shape.side**2 * shape.vq_channels * FP32
+    if job.drawn is not None:
+        decoder = 0
     return weights(shape) | {
         "key-value cache": cache,
         # DynamicCache grows by `torch.cat`, so that one layer is there twice meanwhile.
@@ -172,8 +176,9 @@ CASES = (
 )
 
 
-def gib(terms: Mapping[str, float]) -> float:
-    return sum(terms.values()) / GIB
+def gib(terms: Mapping[str, float], *, without: Sequence[str] = ()) -> float:
+    """The sum of the terms in GiB, `without` some of them."""
+    return sum(size for name, size in terms.items() if name not in without) / GIB
 
 
 def table(shape: Shape | None = None, cases: Sequence[tuple[str, int, Job]] = CASES) -> str:
