@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError
 from torch.utils.checkpoint import checkpoint
@@ -36,6 +37,7 @@ from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, cached_file, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.profile import Profile, load_profile
+from unictoken.model.reading import Reading
 from unictoken.model.vocab import Vocab, VocabError
 from unictoken.model.vq_decoder import add_decoder
 
@@ -216,6 +218,43 @@ class Base:
         used: a base scores the same ids after any sequence.
         """
         return self.model.lm_head(hidden)
+
+    def text_logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor | None = None) -> torch.Tensor:
+        """`logits` with -inf for image ids, whose rows of the head are not read if it can be."""
+        if not self._image_rows:
+            return self.logits(hidden).index_fill(
+                -1, self.vocab.image_ids.to(hidden.device), -torch.inf
+            )
+        before, after = slice(self._image_rows.start), slice(self._image_rows.stop, None)
+        logits = hidden.new_full((*hidden.shape[:-1], self.vocabulary_size), -torch.inf)
+        for part in (before, after):
+            logits[..., part] = F.linear(hidden, self.model.lm_head.weight[part])
+        return logits
+
+    def image_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Scores of image ids alone, by code: [..., D] to [..., C]."""
+        if not self._image_rows:
+            return self.logits(hidden)[..., self.vocab.image_ids.to(hidden.device)]
+        return F.linear(hidden, self.model.lm_head.weight[self._image_rows])
+
+    @property
+    def _image_rows(self) -> slice | None:
+        """The image ids, where they follow each other and the head's weights are here; ZeRO 3
+        leaves weights empty, and only the head's own forward fetches them.
+        """
+        ids = self.vocab.image_ids
+        first, last = int(ids[0]), int(ids[-1])
+        follow = torch.equal(ids, torch.arange(first, last + 1))
+        return slice(first, last + 1) if follow and self.model.lm_head.weight.numel() else None
+
+    def reading(self, rows: int, columns: int) -> Reading:
+        """Sequences that are read a few columns at a time.
+
+        Args:
+            rows: How many sequences.
+            columns: How many ids there may be of each.
+        """
+        return Reading(self.model.model, rows, columns)
 
     @torch.no_grad()
     def encode(self, pictures: Iterable[Image.Image]) -> torch.Tensor:

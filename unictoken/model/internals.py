@@ -18,6 +18,8 @@ from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import logging as hub_logging
 from transformers import Cache, ChameleonModel, DynamicCache
 from transformers.models.chameleon.modeling_chameleon import (
+    ChameleonDecoderLayer,
+    ChameleonSwinDecoderLayer,
     ChameleonVQVAEEncoderAttnBlock,
     ChameleonVQVAEEncoderResnetBlock,
 )
@@ -26,6 +28,8 @@ from transformers.utils import logging as transformers_logging
 
 __all__ = [
     "CACHE_KEYWORD",
+    "PLAIN_LAYER",
+    "SWIN_LAYER",
     "ChameleonVQVAEEncoderAttnBlock",
     "ChameleonVQVAEEncoderResnetBlock",
     "HTTPError",
@@ -42,6 +46,9 @@ __all__ = [
 
 # huggingface_hub.errors.HTTPError is the HTTP library's own (httpx up to 1.x, httpx2 from 2.0): no
 # connection, or a timeout. The hub lets it through, and it is no OSError.
+
+# Norms stand before a plain layer's two halves, and after a Swin layer's (`swin_norm`, Chameleon-30B).
+PLAIN_LAYER, SWIN_LAYER = ChameleonDecoderLayer, ChameleonSwinDecoderLayer
 
 KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]  # of each layer, [B, heads, T, D / heads]
 

@@ -129,24 +129,17 @@ class RowBank(nn.Module):
             logits = torch.cat([logits, unnamed], -1)
 
         _, rows_out = self.current()
-        flat_NC = named_NC.flatten(0, -2)
-        # One transfer from the GPU, not one for every concept.
-        by_some, by_all = flat_NC.any(0).tolist(), flat_NC.all(0).tolist()
         columns, scores = [], []
+        # No question to the numbers themselves ("is it named at all?"): a GPU would wait for the
+        # answer at every word.
         for c, part in enumerate(self.parts):
-            if not by_some[c]:
-                continue
             # Each concept by itself: a product of another shape may differ in its last bits, and a
             # concept must score the same whatever else is in the bank.
             own = (hidden_ND @ rows_out[part].to(hidden_ND.dtype).T).to(logits.dtype)
             ids = self.id_of_row[part]
-            # Where every sequence names the concept, none needs the base's own scores of its ids.
-            if not by_all[c]:
-                own = torch.where(named_NC[..., c, None], own, logits.index_select(-1, ids))
             columns.append(ids)
-            scores.append(own)
+            scores.append(torch.where(named_NC[..., c, None], own, logits.index_select(-1, ids)))
 
         if not columns:
             return logits
-        # Out of place: `logits_NV` is the caller's.
         return logits.index_copy(-1, torch.cat(columns), torch.cat(scores, -1))

@@ -9,6 +9,7 @@ from transformers import Cache
 
 from unictoken.core.text import ConceptError
 from unictoken.model.base import Base
+from unictoken.model.reading import Reading
 from unictoken.tokens.bank import RowBank, give_ids
 from unictoken.tokens.tokens import ConceptTokens, slots
 
@@ -68,14 +69,29 @@ class Speaker:
     ) -> torch.Tensor:
         return self.base.hidden(embeds_BTD, cache, mask_BT)
 
+    def reading(self, rows: int, columns: int) -> Reading:
+        return self.base.reading(rows, columns)
+
+    def image_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.base.image_logits(hidden)  # no concept's rows stand for image ids
+
     def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor) -> torch.Tensor:
         """Logits [B, ..., V] of hidden states [B, ..., D]; `ids_BT` are the sequences so far, which
         decide what concepts each may say.
         """
+        return self._with_concepts(self.base.logits(hidden), hidden, ids_BT)
+
+    def text_logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor) -> torch.Tensor:
+        """`logits` with -inf for image ids."""
+        return self._with_concepts(self.base.text_logits(hidden), hidden, ids_BT)
+
+    def _with_concepts(
+        self, logits: torch.Tensor, hidden: torch.Tensor, ids_BT: torch.Tensor
+    ) -> torch.Tensor:
         named_BC = self.bank.named(self.bank.rows_of(ids_BT))
         between = [1] * (hidden.ndim - 2)
         named = named_BC.view(len(named_BC), *between, len(self.concepts))
-        return self.bank.extend(self.base.logits(hidden), hidden, named)
+        return self.bank.extend(logits, hidden, named)
 
     def slots(self, concept: ConceptTokens) -> dict[str, list[int]]:
         return slots(self.ids[concept.name], concept.counts)

@@ -1,0 +1,95 @@
+"""What is read a few columns at a time is what `transformers` reads at once."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from transformers import ChameleonModel
+
+from unictoken.model.reading import OwnLayers, Reading, TheirLayers
+
+KINDS = {
+    "7B": {},
+    "30B, norms after the halves": {"swin_norm": True},
+    "30B, fewer keys than queries": {"num_key_value_heads": 1},
+    "another rotation": {"rope_parameters": {"rope_type": "default", "rope_theta": 100.0}},
+    "scaled rotation": {
+        "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
+    },
+    "with biases": {"attention_bias": True},
+}
+NOT_OURS = ("scaled rotation", "with biases")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def transformer(kind, base) -> ChameleonModel:
+    """A small model of the kind, with norms that scale and shift."""
+    config = copy.deepcopy(base.model.config)
+    for name, value in KINDS[kind].items():
+        setattr(config, name, value)
+    torch.manual_seed(0)
+    model = ChameleonModel(config).eval().requires_grad_(False)
+    for name, weight in model.named_parameters():
+        if "norm" in name or "bias" in name:
+            weight += 0.3 * torch.randn_like(weight)
+    return model
+
+
+@pytest.fixture
+def embeds(transformer) -> torch.Tensor:
+    return torch.randn(3, 12, transformer.config.hidden_size)
+
+
+def whole(model: ChameleonModel, embeds_BTD: torch.Tensor) -> torch.Tensor:
+    return model(inputs_embeds=embeds_BTD, use_cache=False).last_hidden_state
+
+
+def test_layers_of_another_kind_are_left_to_transformers(kind, transformer):
+    expected = TheirLayers if kind in NOT_OURS else OwnLayers
+    assert type(Reading(transformer, 1, 1).layers) is expected
+
+
+@pytest.mark.parametrize("pieces", [(12,), (1,) * 12, (5, 1, 6)], ids=str)
+def test_pieces_are_read_as_the_whole_is(transformer, embeds, pieces):
+    reading = Reading(transformer, 3, 12)
+    read = torch.cat([reading.read(piece) for piece in embeds.split(pieces, 1)], 1)
+    torch.testing.assert_close(read, whole(transformer, embeds), atol=2e-5, rtol=1e-4)
+
+
+def test_skipped_columns_are_neither_seen_nor_counted(transformer, embeds):
+    """Each sequence skips others, in every piece, and is read as if it stood there alone."""
+    seen_BT = torch.tensor([[0, 0, 1, 0, 1, 1, 0, 1], [1] * 8, [0, 0, 0, 0, 0, 0, 1, 1]]).bool()
+    reading = Reading(transformer, 3, 10)
+    reading.read(embeds[:, :5], seen_BT[:, :5])
+    reading.read(embeds[:, 5:8], seen_BT[:, 5:])
+    read = torch.cat([reading.read(embeds[:, [place]]) for place in (8, 9)], 1)
+    for row, seen_T in enumerate(seen_BT):
+        alone = torch.cat([embeds[row, :8][seen_T], embeds[row, 8:10]])
+        expected = whole(transformer, alone[None])[0, -2:]
+        torch.testing.assert_close(read[row], expected, atol=2e-5, rtol=1e-4)
+
+
+def test_rows_go_on_any_number_of_times_and_in_any_order(transformer, embeds):
+    reading = Reading(transformer, 3, 12)
+    reading.read(embeds[:, :7], torch.ones(3, 7, dtype=torch.bool))
+    rows = [2, 0, 2]
+    reading.select(rows)
+    ends = torch.stack([embeds[0, 7:9], embeds[1, 7:9], embeds[2, 7:9]])
+    read = reading.read(ends)
+    sequences = torch.cat([embeds[rows, :7], ends], 1)
+    torch.testing.assert_close(read, whole(transformer, sequences)[:, -2:], atol=2e-5, rtol=1e-4)
+
+
+def test_weights_that_are_elsewhere_are_left_to_transformers(base):
+    """As ZeRO 3 leaves them, and as a quantiser replaces them."""
+    empty, quantised = copy.deepcopy(base.model.model), copy.deepcopy(base.model.model)
+    empty.layers[1].mlp.up_proj.weight.data = torch.empty(0)
+    quantised.layers[1].self_attn.q_proj = nn.Identity()
+    for model in (empty, quantised):
+        assert type(Reading(model, 1, 1).layers) is TheirLayers

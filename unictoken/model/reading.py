@@ -1,0 +1,244 @@
+"""Sequences that are read a few columns at a time, and what the layers keep of them meanwhile.
+
+Drawing reads one id of each sequence after another, a thousand times for a picture of a 7B.
+`transformers` makes masks, rotations and a longer cache anew each time, which on a small base takes
+longer than the layers do. `OwnLayers` computes the same with little around it. `TheirLayers` is
+`transformers`' own forward, for models whose layers are of another kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import ChameleonModel, DynamicCache
+
+from unictoken.model.internals import CACHE_KEYWORD, PLAIN_LAYER, SWIN_LAYER
+
+LAYER_NORM_EPS = 1e-5  # of queries and keys: Chameleon has no setting for it
+
+
+class Reading:
+    """B sequences that are read together. All take up the same columns; a sequence may skip some,
+    which it then neither sees nor counts.
+
+    Args:
+        model: The transformer, without its head.
+        rows: B.
+        columns: How many columns there may be.
+    """
+
+    def __init__(self, model: ChameleonModel, rows: int, columns: int):
+        weight = model.norm.weight
+        self.layers = (
+            OwnLayers(model, rows, columns) if has_usual_layers(model) else TheirLayers(model)
+        )
+        self.columns = 0
+        self.skips = False  # whether a sequence has skipped a column
+        self.length_B = torch.zeros(rows, dtype=torch.long, device=weight.device)
+        # Added to attention's scores: 0, or the least number where nothing may be seen. Not -inf:
+        # a column that sees nothing would become NaN, and 0 times NaN is NaN.
+        self.bias_BT = weight.new_zeros(rows, columns)
+        self.least = torch.finfo(weight.dtype).min
+
+    def read(self, embeds_BSD: torch.Tensor, seen_BS: torch.Tensor | None = None) -> torch.Tensor:
+        """The last hidden states, [B, S, D], of the next S columns.
+
+        Args:
+            embeds_BSD: Their input rows.
+            seen_BS: False where a sequence skips a column; None: none does.
+        """
+        count, device = embeds_BSD.shape[1], embeds_BSD.device
+        first, self.columns = self.columns, self.columns + count
+        if seen_BS is None:
+            place_BS = self.length_B[:, None] + torch.arange(count, device=device)
+            self.length_B = self.length_B + count
+        else:
+            self.skips = True
+            place_BS = (self.length_B[:, None] + seen_BS.cumsum(1) - 1).clamp_min(0)
+            self.length_B = self.length_B + seen_BS.sum(1)
+            self.bias_BT[:, first : self.columns].masked_fill_(~seen_BS, self.least)
+        return self.layers(embeds_BSD, place_BS, self._bias(first))
+
+    def _bias(self, first: int) -> torch.Tensor | None:
+        """What is added to attention's scores, [B or 1, 1, S, T]; None: nothing, each column sees
+        all before it.
+        """
+        count = self.columns - first
+        if not self.skips and (count == 1 or first == 0):
+            return None
+        bias_BIIT = self.bias_BT[: None if self.skips else 1, None, None, : self.columns]
+        if count == 1:
+            return bias_BIIT
+        later_ST = bias_BIIT.new_ones(count, self.columns, dtype=torch.bool).triu(first + 1)
+        return bias_BIIT.masked_fill(later_ST, self.least)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows: each any number of times, in any order."""
+        if list(rows) == list(range(len(self.length_B))):
+            return
+        chosen = torch.tensor(rows, device=self.length_B.device)
+        self.layers.select(chosen)
+        self.length_B, self.bias_BT = self.length_B[chosen], self.bias_BT[chosen]
+
+
+class TheirLayers:
+    """`transformers`' forward and its growing cache."""
+
+    def __init__(self, model: ChameleonModel):
+        self.model, self.cache = model, DynamicCache()
+
+    def __call__(
+        self, embeds_BSD: torch.Tensor, place_BS: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        return self.model(
+            inputs_embeds=embeds_BSD,
+            attention_mask=bias,
+            position_ids=place_BS,
+            use_cache=True,
+            **{CACHE_KEYWORD: self.cache},
+        ).last_hidden_state
+
+    def select(self, rows: torch.Tensor) -> None:
+        self.cache.batch_select_indices(rows)
+
+
+def has_usual_layers(model: ChameleonModel) -> bool:
+    """Whether the layers are of the kind that `OwnLayers` computes, and their weights are here.
+
+    ZeRO 3 leaves weights empty between two steps; quantised ones are in no `nn.Linear`.
+    """
+    if model.config.rope_parameters["rope_type"] != "default":
+        return False
+    return all(
+        type(layer) in (PLAIN_LAYER, SWIN_LAYER)
+        and all(
+            type(m) is nn.Linear and m.bias is None and m.weight.numel() for m in _linear(layer)
+        )
+        for layer in model.layers
+    )
+
+
+def _linear(layer: nn.Module) -> list[nn.Module]:
+    attention, mlp = layer.self_attn, layer.mlp
+    projections = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
+    return [*projections, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
+
+
+class OwnLayers:
+    """The layers of a Chameleon, with keys and values that are written in place.
+
+    In fp32 this equals `transformers`' forward but for the last digits. The weights are those of
+    the model, not copies.
+    """
+
+    def __init__(self, model: ChameleonModel, rows: int, columns: int):
+        weight, heads = model.norm.weight, model.config.num_key_value_heads
+        head_width = model.config.hidden_size // model.config.num_attention_heads
+        self.model = model
+        self.layers = [_Layer(layer) for layer in model.layers]
+        # of each layer: keys and values
+        self.kept = [weight.new_empty(2, rows, heads, columns, head_width) for _ in self.layers]
+        self.columns = 0
+        cos_ITD, sin_ITD = model.rotary_emb(
+            weight, torch.arange(columns, device=weight.device)[None]
+        )
+        # The first half of a head is turned by minus the second one.
+        sign_D = torch.ones_like(sin_ITD[0, 0])
+        sign_D[: head_width // 2] = -1
+        self.cos_TD, self.sin_TD = cos_ITD[0], sin_ITD[0] * sign_D
+
+    def __call__(
+        self, embeds_BSD: torch.Tensor, place_BS: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        turn = (self.cos_TD[place_BS].unsqueeze(2), self.sin_TD[place_BS].unsqueeze(2))
+        first, self.columns = self.columns, self.columns + embeds_BSD.shape[1]
+        x_BSD = embeds_BSD
+        for layer, kept in zip(self.layers, self.kept, strict=True):
+            # Views of the columns that are written now, and of all that may be seen.
+            new, seen = kept[:, :, :, first : self.columns], kept[:, :, :, : self.columns]
+            x_BSD = layer(x_BSD, turn, new, seen, bias)
+        return _rms_norm(x_BSD, self.model.norm)
+
+    def select(self, rows: torch.Tensor) -> None:
+        # One layer after the other, so that only one is there twice.
+        for i, kept in enumerate(self.kept):
+            self.kept[i] = kept.new_empty(kept.shape[0], len(rows), *kept.shape[2:])
+            self.kept[i][:, :, :, : self.columns] = kept[:, rows, :, : self.columns]
+
+
+class _Layer:
+    """The weights of one layer, as they are used here."""
+
+    def __init__(self, layer: nn.Module):
+        attention = layer.self_attn
+        self.swin = type(layer) is SWIN_LAYER
+        self.norms = layer.input_layernorm, layer.post_attention_layernorm
+        self.qkvo = [m.weight for m in _linear(layer)[:4]]
+        self.mlp = [m.weight for m in _linear(layer)[4:]]
+        self.activate = layer.mlp.act_fn
+        self.heads, self.kv_heads = attention.num_heads, attention.num_key_value_heads
+        # Queries and keys are normalised together: each head has a scale and a shift of its own.
+        norms = attention.q_norm, attention.k_norm
+        self.scale_HD = torch.cat([norm.weight for norm in norms])
+        self.shift_HD = torch.cat([norm.bias for norm in norms])
+
+    def __call__(
+        self,
+        x_BSD: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        new: torch.Tensor,
+        seen: torch.Tensor,
+        bias: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """The layer's output, [B, S, D].
+
+        Args:
+            x_BSD: Its input.
+            turn: Cosines and signed sines of the places, [B, S, 1, head width].
+            new: Where keys and values of these columns go, [2, B, heads, S, head width].
+            seen: Keys and values of all columns, these included.
+            bias: Added to attention's scores; None: each column sees all before it.
+        """
+        first, second = self.norms
+        if self.swin:
+            x_BSD = x_BSD + _rms_norm(self._attend(x_BSD, turn, new, seen, bias), first)
+            return x_BSD + _rms_norm(self._feed_forward(x_BSD), second)
+        x_BSD = x_BSD + self._attend(_rms_norm(x_BSD, first), turn, new, seen, bias)
+        return x_BSD + self._feed_forward(_rms_norm(x_BSD, second))
+
+    def _attend(
+        self,
+        x_BSD: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        new: torch.Tensor,
+        seen: torch.Tensor,
+        bias: torch.Tensor | None,
+    ) -> torch.Tensor:
+        query, key, value, output = self.qkvo
+        head_width = new.shape[-1]
+        qk = torch.cat([F.linear(x_BSD, query), F.linear(x_BSD, key)], -1)
+        qk = F.layer_norm(qk.unflatten(-1, (-1, head_width)), (head_width,), eps=LAYER_NORM_EPS)
+        qk = torch.addcmul(self.shift_HD, qk, self.scale_HD)
+        cos, sin = turn
+        qk = torch.addcmul(qk * cos, qk.roll(head_width // 2, -1), sin).transpose(1, 2)
+        new[0] = qk[:, self.heads :]
+        new[1] = F.linear(x_BSD, value).unflatten(-1, (-1, head_width)).transpose(1, 2)
+        found = F.scaled_dot_product_attention(
+            qk[:, : self.heads],
+            *seen,
+            attn_mask=bias,
+            is_causal=bias is None and x_BSD.shape[1] > 1,
+            enable_gqa=self.heads != self.kv_heads,
+        )
+        return F.linear(found.transpose(1, 2).flatten(2), output)
+
+    def _feed_forward(self, x_BSD: torch.Tensor) -> torch.Tensor:
+        gate, up, down = self.mlp
+        return F.linear(self.activate(F.linear(x_BSD, gate)).mul_(F.linear(x_BSD, up)), down)
+
+
+def _rms_norm(x_BSD: torch.Tensor, norm: nn.Module) -> torch.Tensor:
+    return F.rms_norm(x_BSD, norm.weight.shape, norm.weight, norm.variance_epsilon)
