@@ -2,6 +2,7 @@
 # make test         every test
 # make base         make the tiny base from nothing (hours on two cores; resumable), and mia, another concept to compare with
 # make eval         the toy benchmark with its controls
+# make faults       runs that are killed at N=100 moments of the schedule SEED=1, and PAIRS=10 that are disturbed
 # make test-latest  every test with the newest versions that setup.py allows, in .venv-latest
 # make test-lowest  every test with the lowest ones, in .venv-lowest
 # make lock         raise constraints.txt to the newest versions (CONTRIBUTING.md)
@@ -30,7 +31,7 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 export GOMP_SPINCOUNT ?= 1000
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test base eval test-latest test-lowest lock clean
+.PHONY: demo test base eval faults test-latest test-lowest lock clean
 
 # pip is told -qq: -q still prints warnings of its own, about how this machine is set up.
 $(VENV)/ready: setup.py $(LOCK)
@@ -62,6 +63,12 @@ base: $(VENV)/ready
 
 eval: $(VENV)/ready
 	$(BIN)/python eval/run.py --config configs/eval/toy.yaml
+
+faults: N := 100
+faults: PAIRS := 10
+faults: SEED := 1
+faults: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/kills.py --kills $(N) --pairs $(PAIRS) --seed $(SEED)
 
 # Where there is no GPU, torch stays at the lock's CPU build; `make test-latest CPU_TORCH=` takes the newest one.
 test-latest:

@@ -14,11 +14,12 @@ import argparse
 from collections.abc import Sequence
 
 from unictoken.core import config
-from unictoken.core.launch import says
+from unictoken.core.launch import leave_with_launcher, says
 from unictoken.core.program import interruptible, keeping, run_program
 
 if __name__ == "__main__":
     interruptible("eval/run.py")  # in the seconds of the imports below
+    leave_with_launcher("eval/run.py")
 
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.results import commit, write_results
@@ -75,11 +76,12 @@ def measure(arguments: Sequence[str]) -> None:
             # The commit is asked once, at the start: files may change in the hours that this takes.
             benchmark = Benchmark(settings, base, methods, commit=commit(), processes=processes)
         processes.check_shared(benchmark.folder)
-        benchmark.learn()
-        benchmark.measure()
-        if processes.first:
-            own = [word for word in arguments if not word.startswith(LOCAL_RANK)]
-            print(write_results(benchmark, command=" ".join(["python", PROGRAM, *own])))
+        with benchmark.held():
+            benchmark.learn()
+            benchmark.measure()
+            if processes.first:
+                own = [word for word in arguments if not word.startswith(LOCAL_RANK)]
+                print(write_results(benchmark, command=" ".join(["python", PROGRAM, *own])))
         processes.leave()
 
 

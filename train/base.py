@@ -25,6 +25,7 @@ import torch
 from unictoken.core import config
 from unictoken.core.disk import files_aside, make_folder
 from unictoken.core.errors import UserError
+from unictoken.core.lock import hold
 from unictoken.learn.stop import StopSignal
 from unictoken.model.base import Base, load_base, usual_device
 from unictoken.model.image_tokenizer import ImageTokenizer
@@ -183,7 +184,9 @@ def make_from(arguments: Sequence[str]) -> None:
     with keeping(
         lambda: f"the parts that were finished are kept in {settings.work} and {settings.out}."
     ):
-        make(settings, options.parts)
+        lock = Path(settings.work) / ".lock"
+        with hold(lock, settings.work, instead="Or choose another `work:`"):
+            make(settings, options.parts)
 
 
 def make(settings: BaseConfig, parts: Collection[str]) -> None:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from small_benchmark import SMALL
 
+from unictoken.core.lock import hold
 from unictoken.toy.dataset import write_dataset
 from unictoken.toy.judge import Judge
 
@@ -171,8 +172,26 @@ def test_the_page_shows_so_many_concepts_and_says_what_it_left_out(program, conf
         (("--set", "controls=[nothing]"), "controls: unknown 'nothing'; known: none, class_noun"),
         (("--methods", "joynt"), "--methods: 'joynt' is not among the config's: joint"),
         (("--set", "data=nowhere"), "nowhere: no such folder"),
+        (("--set", "out=."), "out: .: it, or the table beside it, is a folder"),
+        (
+            ("--set", "similarity=[clip_i]", "--set", "encoder_weights={clip-vit-b32: nowhere}"),
+            "nowhere",
+        ),
     ],
 )
 def test_a_mistake_is_said_in_one_line(program, config_file, more, said):
     with pytest.raises(SystemExit, match=f"^eval/run.py: .*{re.escape(said)}"):
         program.main(["--config", str(config_file), *more])
+
+
+def test_a_second_benchmark_of_the_same_config_is_told_who_runs_it(program, config_file):
+    work = config_file.with_name("work")
+    program.main(["--config", str(config_file), "--methods", "joint"])
+    [folder] = work.iterdir()
+    kept = (folder / "predictions").iterdir()
+    before = {file.name: file.read_bytes() for file in kept}
+    told = pytest.raises(SystemExit, match=f"{folder}: process {os.getpid()} on .* `work:`")
+    with hold(folder / ".lock", "another", instead=""), told:
+        program.main(["--config", str(config_file)])
+    assert before == {file.name: file.read_bytes() for file in (folder / "predictions").iterdir()}
+    assert not list(folder.rglob(".lock"))

@@ -11,8 +11,8 @@ from unictoken.learn import outside
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.run import run
-from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.measure.report import finish
+from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
+from unictoken.measure.report import finish, learn_and_report
 from unictoken.personalize.condition import Condition
 from unictoken.tokens import file as concept_file
 from unictoken.toy import abilities, concepts
@@ -220,3 +220,43 @@ def test_where_nothing_is_known_nothing_is_said(base, settings, change, caplog, 
 def test_a_concept_that_is_learned_without_a_run_says_it_in_its_file_too(base, toy, short_method):
     learned = OptimizeRows(short_method).fit(base, [toy], run=Run())
     assert learned.tokens.notes[0].startswith(OUTSIDE)
+
+
+def with_broken_judge(settings, judge, other):
+    judge.write_bytes(b"x" * 100)
+    return settings
+
+
+def with_broken_accuracy(settings, judge, other):
+    judge.with_name("accuracy.json").write_text("{", encoding="utf-8")
+    return settings
+
+
+def with_broken_other(settings, judge, other):
+    other.write_bytes(other.read_bytes()[:-4])
+    return replace(settings, other=str(other))
+
+
+def with_the_name_of_a_control(settings, judge, other):
+    return replace(settings, method=replace(settings.method, name="none"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (with_broken_judge, "not the judge's weights"),
+        (with_broken_accuracy, "accuracy.json"),
+        (with_broken_other, "rex.safetensors"),
+        (with_the_name_of_a_control, "'none' is that of a control"),
+    ],
+)
+def test_what_the_report_could_not_use_is_said_before_anything_is_learned(
+    base, settings, make_concept, change, said, tmp_path
+):
+    judge, other = tmp_path / "judge.safetensors", tmp_path / "rex.safetensors"
+    save_file(Judge().state_dict(), judge)
+    concept_file.save(make_concept("rex"), other)
+    settings = change(replace(settings, judge=str(judge)), judge, other)
+    with pytest.raises(ValueError, match=said) as refused:
+        learn_and_report(base, settings, concept_of(settings))
+    assert "\n" not in str(refused.value) and not settings.folder.exists()

@@ -93,8 +93,10 @@ class Launches:
         return self.folder / name / "tom.safetensors"
 
 
-def stop_in_the_middle(launches: Launches, name: str, running: subprocess.Popen) -> None:
-    """SIGTERM once a few steps are logged."""
+def stop_in_the_middle(
+    launches: Launches, name: str, running: subprocess.Popen, number: int = signal.SIGTERM
+) -> None:
+    """A signal once a few steps are logged."""
     log = launches.folder / name / "log.jsonl"
     until = time.monotonic() + LIMIT
     while not log.is_file() or len(log.read_text(encoding="utf-8").splitlines()) < 3:
@@ -102,7 +104,7 @@ def stop_in_the_middle(launches: Launches, name: str, running: subprocess.Popen)
             running.kill()
             pytest.fail(running.communicate()[0])
         time.sleep(0.01)
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(number)
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +240,19 @@ def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
 def test_no_operator_is_compiled(launches, ways):
     # a compiler that is killed leaves a lock for which every later launch would wait
     assert not launches.compiled.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_launcher_alone_stops_its_processes_too(number, launches, port_taken):
+    name = f"orphaned-{number}"
+    running = launches.start(name, *IN_TWO, more=("method.stages.1.steps=100000", "prompts=[]"))
+    stop_in_the_middle(launches, name, running, number)
+    printed = launches.finish(running, -number)
+    assert "its launcher has ended, so this process stops" in printed
+    assert len(said_by_us(printed)) and "the same command goes on from there" in printed
+    steps = len(launches.log(name))
+    assert (launches.folder / name / "checkpoints" / f"step-{steps:06d}.safetensors").is_file()
+    assert not (launches.folder / name / ".lock").exists()
 
 
 def said_by_us(printed: str) -> list[str]:

@@ -14,16 +14,19 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
-from unictoken.core.disk import check_folder, make_folder, write_aside
+from unictoken.core.disk import check_folder, make_folder, sweep, write_aside
+from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture
 from unictoken.data.concept import Concept
 from unictoken.data.readers import read
@@ -35,6 +38,7 @@ from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
+from unictoken.measure.lengths import any_picture, check_test, stand_in
 from unictoken.measure.predictions import Predictions, beside
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
@@ -198,6 +202,11 @@ class Benchmark:
             ("page", Path(settings.page or settings.out).parent),
         ):
             check_folder(folder, ConfigError, where=name)
+        for name, file in (("out", settings.out), ("page", settings.page)):
+            if file and (Path(file).is_dir() or table_file(settings).is_dir()):
+                raise ConfigError(
+                    f"{name}: {file}: it, or the table beside it, is a folder. Choose another file."
+                )
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
         self.judge = self._judge()
@@ -232,6 +241,20 @@ class Benchmark:
             name: Predictions(beside(files[key], self.processes.rank), run=f"{self.run}-{key}")
             for name, key in keys.items()
         }
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run's folder: two of one config would append to the same files. Of a launch's
+        processes, the first one does.
+        """
+        if not self.processes.first:
+            yield
+            return
+        lock = self.folder / ".lock"
+        with hold(lock, str(self.folder), instead="Or choose another `work:`"):
+            for folder in (self.folder, self.folder / "predictions", self.folder / "pictures"):
+                sweep(folder)
+            yield
 
     # ---- what it is made of ----------------------------------------------------------------------
 
@@ -275,12 +298,16 @@ class Benchmark:
         if not root.exists():
             make_folder(root.parent)
             s = self.settings
-            judged_world().write_dataset(
-                root,
-                seed=s.seed,
-                num_concepts=s.num_concepts or 20,
-                references=s.references,
-            )
+            try:
+                judged_world().write_dataset(
+                    root,
+                    seed=s.seed,
+                    num_concepts=s.num_concepts or 20,
+                    references=s.references,
+                )
+            except OSError:
+                if not root.is_dir():  # else another run of the same config was faster
+                    raise
         return read(root, "unifybench")
 
     def _as_asked(self, dataset: Dataset) -> Dataset:
@@ -319,6 +346,8 @@ class Benchmark:
         """Concepts and methods whose file is not there."""
         # Opened here, in the first process: a file that cannot be gone on with is found at once.
         self._take_over()  # what is there of a launch that was stopped
+        self._check_lengths()
+        self._encoders()  # given back at once: they are needed when everything is measured
         todo = [
             (c.name, m)
             for c in self.concepts
@@ -329,6 +358,25 @@ class Benchmark:
             # Read and let go: pictures of one concept at a time are in memory.
             check_learnable(self.dataset.concepts[name]).read()
         return todo
+
+    def _check_lengths(self) -> None:
+        """Refuse what the base could not be asked once everything is learned."""
+        for concept in self.concepts:
+            pictures_NK = torch.tensor([any_picture(self.base)] * len(concept.pictures))
+            controls = controls_of(self.base, concept, pictures_NK=pictures_NK)
+            conditions = {name: c for name, c in controls.items() if name in self.controls}
+            conditions |= {
+                name: stand_in(self.base, concept, way) for name, way in self.methods.items()
+            }
+            for name, condition in conditions.items():
+                check_test(
+                    condition,
+                    self.dataset.records[concept.name],
+                    self.dataset.root,
+                    name=name,
+                    tasks=self.settings.tasks,
+                    list_options=self.settings.list_options,
+                )
 
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
@@ -460,12 +508,7 @@ class Benchmark:
 
     def rows(self) -> Iterator[dict]:
         """A row of scores for each concept and condition that was measured."""
-        encoders = {
-            name: self._encoder(name)
-            for name in dict.fromkeys(
-                PRESETS[preset].encoder for preset in self.settings.similarity
-            )
-        }
+        encoders = self._encoders()
         for concept in self.concepts:
             for name, made in self.of(concept).items():
                 yield {
@@ -474,6 +517,11 @@ class Benchmark:
                     **scores(made),
                     **self._likeness(concept, made, encoders),
                 }
+
+    def _encoders(self) -> dict[str, Encoder]:
+        """What the similarity scores are made with, by name."""
+        names = dict.fromkeys(PRESETS[preset].encoder for preset in self.settings.similarity)
+        return {name: self._encoder(name) for name in names}
 
     def _encoder(self, name: str) -> Encoder:
         return (
@@ -532,6 +580,11 @@ class Benchmark:
             else []
         )
         return [*self.settings.notes, *self.dataset.notes, *alone, *constant, *judged]
+
+
+def table_file(settings: BenchmarkConfig) -> Path:
+    """Where the table goes, beside the numbers."""
+    return Path(settings.out).with_suffix(".md")
 
 
 def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -> Benchmark:

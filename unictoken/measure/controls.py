@@ -63,19 +63,31 @@ def controls(
 
 
 def controls_of(
-    base: Base, concept: Concept, *, wrong: ConceptTokens | None = None
+    base: Base,
+    concept: Concept,
+    *,
+    wrong: ConceptTokens | None = None,
+    pictures_NK: torch.Tensor | None = None,
 ) -> dict[str, Condition]:
-    """Every control of a dataset's concept."""
+    """Every control of a dataset's concept.
+
+    Args:
+        base: The base that is asked.
+        concept: The concept.
+        wrong: Another concept's tokens; None: no such control.
+        pictures_NK: Image ids of its reference pictures, where they are known already.
+    """
     said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
-    pictures = base.encode(map(read_image, concept.pictures))
+    if pictures_NK is None:
+        pictures_NK = base.encode(map(read_image, concept.pictures))
     return controls(
         base,
         concept.name,
         class_noun=concept.class_noun,
         description=description,
         facts=facts,
-        pictures_NK=pictures,
+        pictures_NK=pictures_NK,
         wrong=wrong,
     )
 

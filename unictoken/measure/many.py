@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unictoken.data.concept import Concept
+from unictoken.learn.folder import held
 from unictoken.learn.resume import identity, signature
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.measure import page
@@ -38,7 +39,9 @@ def learn_each(base: Base, runs: Sequence[RunConfig], processes: Processes) -> s
     ]
     for (number,) in processes.share_out(todo, "learning concepts"):
         settings = runs[int(number)]
-        learn_and_report(base, settings, concept_of(settings))
+        concept = concept_of(settings)
+        with held(settings, concept):
+            learn_and_report(base, settings, concept)
     processes.wait_for_all()
     scores = {run.concept.name: concept_file.read_header(_file(run))["scores"] for run in runs}
     reports = [str(_report(settings)) for settings in runs]

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from unictoken.core import shipped
+from unictoken.core.config import ConfigError
 from unictoken.core.disk import write_aside
 from unictoken.core.pictures import write_picture
 from unictoken.core.program import keeping
@@ -28,7 +29,7 @@ from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
-from unictoken.measure.controls import controls_of
+from unictoken.measure.controls import CONTROLS, controls_of
 from unictoken.measure.scores import scores
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
@@ -80,6 +81,11 @@ def check_report(base: Base, settings: RunConfig, concept: Concept) -> None:
         judged_world().load_judge(settings.judge)
         judged_world().judge_accuracy(settings.judge)
         _another_concept(base, settings)
+        if settings.method.name in CONTROLS:
+            raise ConfigError(
+                f"method: name: '{settings.method.name}' is that of a control, which the report"
+                " compares it with. Choose another name."
+            )
 
 
 def finish(base: Base, settings: RunConfig, learned: Learned) -> str:

@@ -14,7 +14,7 @@ from unictoken.core.disk import write_aside
 from unictoken.core.text import markdown
 from unictoken.data.concept import Concept
 from unictoken.measure import page
-from unictoken.measure.benchmark import Benchmark
+from unictoken.measure.benchmark import Benchmark, table_file
 from unictoken.scoring.metrics import Estimate, estimate, paired_difference
 from unictoken.tasks import asked
 from unictoken.tasks.generate import DRAWN
@@ -111,7 +111,7 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
         page.table(compared, columns, signed=True),
         "",
     ]
-    write_aside(out.with_suffix(".md"), "\n\n".join(parts).encode())
+    write_aside(table_file(settings), "\n\n".join(parts).encode())
     if settings.page:
         page.write(_page(benchmark, notes, means, columns), settings.page)
     return shown

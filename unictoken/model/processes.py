@@ -24,7 +24,13 @@ from tqdm import tqdm
 from unictoken.core.config import ConfigError
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
-from unictoken.core.launch import PATIENCE, Launch, asked_of_accelerate, launch
+from unictoken.core.launch import (
+    PATIENCE,
+    Launch,
+    asked_of_accelerate,
+    launch,
+    leave_with_launcher,
+)
 from unictoken.core.progress import bars_are_hidden, hide_bars
 
 A_WHILE = 0.05  # seconds between two looks at what the others did
@@ -45,6 +51,7 @@ def heed_launcher(program: str, arguments: Sequence[str], local_rank: str | None
     """
     if count := asked_of_accelerate():
         _start_again(program, count, arguments)
+    leave_with_launcher(Path(program).name)
     if local_rank:
         os.environ.setdefault("LOCAL_RANK", local_rank)
 

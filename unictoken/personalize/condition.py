@@ -245,11 +245,16 @@ class Condition:
         """Image ids [N, K] of a picture for each prompt."""
         self.need_drawing()
         texts = self.prompts_to_draw(prompts)
-        whole = [
-            self._user([*self.shown, *self._drawing(text)], self.prompts.generation_answer)
-            for text in texts
-        ]
+        whole = list(map(self.drawing, texts))
         return sample_pictures(self.speaker, whole, self.base.codes_per_picture, how or Draw())
+
+    def drawing(self, text: str) -> list[int]:
+        """Prompt ids of a picture; the text is one that `prompts_to_draw` gave."""
+        return self._user([*self.shown, *self._drawing(text)], self.prompts.generation_answer)
+
+    def _drawing(self, text: str) -> list[int]:
+        """Ids of a prompt for a picture, after its introduction."""
+        return drawing_prompt(self.base.vocab, self.prompts, self.slots, self.marked(text))
 
     def need_drawing(self) -> None:
         """Nothing, where this can draw; else an error that says what cannot."""
@@ -260,10 +265,6 @@ class Condition:
                 " Learn it with 'joint'."
             )
         self.base.need_decoder()
-
-    def _drawing(self, text: str) -> list[int]:
-        """Ids of a prompt for a picture, after its introduction."""
-        return drawing_prompt(self.base.vocab, self.prompts, self.slots, self.marked(text))
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,7 @@ class Choice(Asked):
         """Predictions of the rows that have options."""
         asked = [record for record in trial.records(rows) if record.options]
         choices = [shuffled(record, trial.subject.root) for record in asked]
-        questions = [
-            f"{record.question} {_listed(choice)}" if trial.list_options else record.question
-            for record, choice in zip(asked, choices, strict=True)
-        ]
+        questions = [asked_of(r, trial.subject.root, trial.list_options) for r in asked]
         said = trial.answers(questions, asked)
         return [
             trial.prediction(
@@ -42,6 +39,13 @@ class Choice(Asked):
             )
             for record, question, choice, given in zip(asked, questions, choices, said, strict=True)
         ]
+
+
+def asked_of(record: Record, root: Path, list_options: bool) -> str:
+    """A record's question as it is asked: with its options after it, if these are listed."""
+    if not record.options or not list_options:
+        return record.question
+    return f"{record.question} {_listed(shuffled(record, root))}"
 
 
 def shuffled(record: Record, root: Path) -> metrics.Choice:
