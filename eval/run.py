@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 
 from unictoken.core import config
+from unictoken.core.printing import say
 from unictoken.core.program import interruptible, keeping, run_program
 
 if __name__ == "__main__":
@@ -69,7 +70,7 @@ def measure(arguments: Sequence[str]) -> None:
         )
         benchmark.learn()
         benchmark.measure()
-        print(write_results(benchmark, command=" ".join(["python", PROGRAM, *arguments])))
+        say(write_results(benchmark, command=" ".join(["python", PROGRAM, *arguments])))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from engine import (
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
 from unictoken.core.launch import asked_of_accelerate
+from unictoken.core.printing import say
 from unictoken.core.progress import hide_bars
 from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
@@ -120,7 +121,7 @@ def learn_from(settings: RunConfig) -> None:
     source = source_of(settings)  # what is wrong with it is said before a base is read
     base = base_of(settings)
     if rank == 0:
-        print(config.to_yaml(settings), flush=True)
+        say(config.to_yaml(settings))
     with keeping(lambda: kept_of_learning(settings)):
         learned = learn_together(base, settings, source, rank)
         # the others need not wait for the report, which may take longer than they would
@@ -168,7 +169,7 @@ def report(base: Base, settings: RunConfig, learned: Learned) -> None:
         drop_shards(base)
         base = base_of(settings)
     with keeping(lambda: kept_of_measuring(settings)):
-        print(finish(base, settings, *learned), flush=True)
+        say(finish(base, settings, *learned))
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ def test_a_toy_pet_whose_numbers_cannot_be_drawn_is_refused(folder, toy, number)
     pet = asdict(toy.pet) | {"girth": "GIRTH"}
     write_info(folder, json.dumps({"class": "dog", "world": pet}).replace('"GIRTH"', number))
     with pytest.raises(
-        SourceError, match=r"info\.json: 'girth' of 'world' is .*, expected a number"
+        SourceError, match=r"info\.json: .*(no number of JSON|too large a number|expected a number)"
     ):
         read_source(folder, name="bo")
 

@@ -8,6 +8,7 @@ import argparse
 
 from unictoken.cli.command import Commands, command
 from unictoken.core import config, shipped
+from unictoken.core.printing import say
 from unictoken.data.source import Source
 from unictoken.learn.methods import MethodFile
 from unictoken.learn.settings import RunConfig, source_of
@@ -26,7 +27,7 @@ def _learn(settings: RunConfig, source: Source) -> None:
     from unictoken.model.memory import keep_freed_memory
 
     keep_freed_memory()
-    print(learn_and_report(base_of(settings), settings, source))
+    say(learn_and_report(base_of(settings), settings, source))
 
 
 def _settings(options: argparse.Namespace) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unictoken.cli.command import Commands, command
 from unictoken.core.errors import UserError
+from unictoken.core.printing import one_line, say
 from unictoken.core.text import unmark
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
@@ -21,17 +22,13 @@ def memory(options: argparse.Namespace) -> None:
                 f"--out {options.out}: lies in {options.place}, which is read. Choose another"
                 " folder."
             )
-        print(write_memory(sources, options.out, form=options.form))
+        say(write_memory(sources, options.out, form=options.form))
         return
     # A concept is one line, whatever line breaks its facts hold.
     for source in sources:
         said = "; ".join(unmark(fact, source.name) for fact in source.facts)
-        print(
-            " ".join(
-                f"<{source.name}> {source.class_noun}, {len(source.pictures)} pictures:"
-                f" {said or 'nothing is said'}".split()
-            )
-        )
+        shown = f"{len(source.pictures)} pictures: {said or 'nothing is said'}"
+        say(one_line(f"<{source.name}> {source.class_noun}, {shown}"))
 
 
 def _sources(place: Path, options: argparse.Namespace) -> list[Source]:

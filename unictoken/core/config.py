@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from unictoken.core import disk, shipped
+from unictoken.core import disk, reading, shipped
 from unictoken.core.errors import UsageError, UserError
 
 if typing.TYPE_CHECKING:
@@ -175,7 +175,9 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 def read_yaml(path: str | Path) -> Any:
     """What a YAML file holds, scalars as text: a mapping, unless somebody wrote something else."""
-    text = disk.read_text(Path(path), ConfigError, "a YAML configuration such as configs/bo.yaml")
+    text = reading.read_text(
+        Path(path), ConfigError, "a YAML configuration such as configs/bo.yaml"
+    )
     return {} if (value := _parse(text, str(path))) is None else value
 
 

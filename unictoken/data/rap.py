@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from unictoken.core.disk import folder_aside, quoted, read_json, write_aside
+from unictoken.core.disk import folder_aside, quoted, write_aside
 from unictoken.core.pictures import read_shrunk
+from unictoken.core.reading import read_json
 from unictoken.core.text import ConceptError, mark, unmark
 from unictoken.data.source import Source, SourceError, check_consent, check_keys
 from unictoken.tokens.file import check_free, check_name, check_noun

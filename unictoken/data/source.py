@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unictoken.core.disk import is_there, quoted, read_json
+from unictoken.core.disk import is_there, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
+from unictoken.core.reading import read_json
 from unictoken.core.text import mark
 from unictoken.data.worlds import world
 from unictoken.tokens.file import check_name, check_noun

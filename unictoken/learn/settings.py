@@ -9,7 +9,8 @@ from typing import Literal
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place
-from unictoken.core.disk import check_file, check_folder
+from unictoken.core.disk import check_folder
+from unictoken.core.reading import check_file
 from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage

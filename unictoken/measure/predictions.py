@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unictoken.core.disk import check_file, make_folder, write_aside
+from unictoken.core.disk import make_folder, write_aside
 from unictoken.core.errors import UserError
+from unictoken.core.reading import check_file
 
 
 class PredictionsError(UserError):

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from unictoken.core import shipped
-from unictoken.core.disk import read_json
 from unictoken.core.errors import UserError
+from unictoken.core.reading import read_json
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.metrics import mean
 from unictoken.measure.verdict import Claim, ColourReading, Verdict

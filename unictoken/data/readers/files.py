@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unictoken.core import disk
+from unictoken.core import reading
 from unictoken.core.disk import quoted
 from unictoken.core.pictures import check_picture, looks_like
 from unictoken.data.records import DataError
@@ -18,7 +18,7 @@ Kind = TypeVar("Kind")
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file of a dataset."""
-    return disk.read_json(path, DataError)
+    return reading.read_json(path, DataError)
 
 
 def stay_inside(root: Path) -> None:
