@@ -9,37 +9,27 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that looks something up on the network fails at once
 
 import pytest
+import small
 import torch
 
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.model.base import Base, EarlyFusionModel
 from unictoken.tokens.tokens import ConceptTokens
 from unictoken.toy.concepts import ToyConcept, toy_concept, write_toy_folder
-from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
+from unictoken.toy.pretrain import language
 from unictoken.toy.profile import PROFILE
-
-CODES = 64
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    return vocabulary.build(CODES)
+    return small.tokenizer()
 
 
 @pytest.fixture(scope="session")
 def model(tokenizer) -> EarlyFusionModel:
-    torch.manual_seed(0)
-    vq = image_tokenizer.build(image_tokenizer.TokenizerSettings(num_codes=CODES, width=32))
-    made = language.build(
-        language.LanguageSettings(width=32, layers=2, heads=2, ffn_width=64), tokenizer, vq
-    )
-    with torch.no_grad():
-        for name, parameter in made.named_parameters():
-            if ".vqmodel." not in name:
-                parameter.copy_(parameter.bfloat16())  # what a saved base keeps
-    return made
+    return small.model(tokenizer)
 
 
 @pytest.fixture(scope="session")
@@ -72,22 +62,7 @@ def toy_folder(toy, tmp_path_factory):
 def make_concept(base):
     """Concepts with random rows: name, and the rows of each role."""
 
-    def make(name: str = "bo", **counts: int) -> ConceptTokens:
-        counts = {"name": 1, **(counts or {"shared": 4})}
-        rows = torch.randn(
-            2, sum(counts.values()), base.width, generator=torch.Generator().manual_seed(len(name))
-        )
-        return ConceptTokens(
-            name=name,
-            class_noun="dog",
-            counts=counts,
-            rows_in=rows[0],
-            rows_out=rows[1],
-            base_name=base.name,
-            base_fingerprint=base.fingerprint,
-        )
-
-    return make
+    return lambda name="bo", **counts: small.concept(base, name, **counts)
 
 
 @pytest.fixture(scope="session")

@@ -103,8 +103,8 @@ def test_a_class_noun_is_needed(folder):
     ("info", "match"),
     [
         ("{", "cannot be read"),
-        ([1], "found a list"),
-        ({"class": "dog", "questions": ["what?"]}, r"questions\[0\] is 'what\?'"),
+        ([1], r"found \[1\], expected a mapping"),
+        ({"class": "dog", "questions": ["what?"]}, r"questions\[0\]: found 'what\?'"),
         ({"class": "dog", "questions": [{"question": "what?"}]}, r"questions\[0\]"),
         ({"class": "dog", "questions": [{"question": "what?", "answer": 3}]}, r"questions\[0\]"),
         ({"class": "dog", "questions": 3}, "questions"),

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from unictoken.cli.command import Commands, command
+from unictoken.core.disk import real_path
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line, say
 from unictoken.core.text import unmark
@@ -17,7 +18,7 @@ from unictoken.data.source import Source
 def memory(options: argparse.Namespace) -> None:
     sources = _sources(Path(options.place), options)
     if options.out:
-        if Path(options.out).resolve().is_relative_to(Path(options.place).resolve()):
+        if real_path(options.out).is_relative_to(real_path(options.place)):
             raise UserError(
                 f"--out {options.out}: lies in {options.place}, which is read. Choose another"
                 " folder."

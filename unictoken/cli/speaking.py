@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from unictoken.cli.command import Commands, add_json, command
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MANY, within
-from unictoken.core.disk import check_folder
+from unictoken.core.disk import check_folder, real_path
 from unictoken.core.errors import REFUSED, UserError
 from unictoken.core.pictures import PictureError, check_picture, read_shrunk
 from unictoken.core.printing import one_line, say, say_json, warn
@@ -79,7 +79,7 @@ def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path
     files = picture_files(place)
     for file in files:
         check_picture(file)
-    name = options.name or next(iter(names), place.resolve().name.lower())
+    name = options.name or next(iter(names), real_path(place).name.lower())
     return {concept_file.check_name(name): files}
 
 

@@ -80,6 +80,13 @@ def is_there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
+def real_path(place: str | Path) -> Path:
+    """Where a place really is, links followed; a circle of links is no error here, as it is for
+    `Path.resolve`.
+    """
+    return Path(os.path.realpath(place))
+
+
 def quoted(value: object) -> str:
     """A value as a message shows it: in one line, and not too long."""
     return _SHOWN.repr(value)

@@ -226,7 +226,7 @@ class Fields:
 
     def see(self, value: Any) -> None:
         if not isinstance(value, dict):
-            raise Unlike(value, f"{self.said} with {', '.join(self.needed or self.sometimes)}")
+            raise Unlike(value, self.said)
         for key in self.needed:
             if key not in value:
                 raise Unlike(None, "this key to be there", key)

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from unictoken.core.disk import folder_aside, quoted, write_aside
+from unictoken.core.disk import folder_aside, quoted, real_path, write_aside
 from unictoken.core.pictures import read_shrunk
 from unictoken.core.reading import read_json
 from unictoken.core.text import ConceptError, mark, unmark
@@ -50,7 +50,7 @@ def read_memory(
             f"{path}: path_to_concept names {quoted(strays[0])}, concept_dict does not. Add it"
             " there, or remove the picture."
         )
-    folder = Path(pictures or path.parent).resolve()
+    folder = real_path(pictures or path.parent)
     return [
         _source(key, entry, owners, folder, f"{path}: {quoted(key)}", consent)
         for key, entry in concepts.items()
@@ -66,7 +66,7 @@ def write_memory(
     The folder is new or empty; it is written aside and renamed, whole or not at all. RAP shows one
     picture of a concept; the others are found by likeness through `path_to_concept`.
     """
-    folder = Path(folder).resolve()
+    folder = real_path(folder)
     _check_writable(sources, folder)
     with folder_aside(folder) as aside:
         _write_into(aside, sources, folder.name, form)
@@ -220,7 +220,7 @@ def _picture_file(file: str, folder: Path, where: str) -> Path:
     for start in (folder, *folder.parents):
         try:
             # Resolved before it is compared: '..' and links may lead out of the folder.
-            path = (start / file).resolve()
+            path = real_path(start / file)
             if path.is_relative_to(folder) and path.is_file():
                 return path
         except (OSError, ValueError):  # a name that no file can have

@@ -59,7 +59,7 @@ class Drawing(Image.Image):
         if not isinstance(fp, str | bytes | PathLike):
             super().save(fp, format, **params)
             return None
-        path = Path(os.fsdecode(fp)).expanduser()
+        path = Path(os.path.expanduser(os.fsdecode(fp)))
         if path.is_dir() or not path.suffix:
             path = _free(path)
         # This also fills Image.SAVE, which is empty until PIL has loaded its formats.
@@ -81,7 +81,7 @@ class Drawings(list[Drawing]):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Save each under the next number that is free; what is in the folder stays."""
-        folder = Path(folder).expanduser()
+        folder = Path(os.path.expanduser(folder))
         check_folder(folder, UserError)
         return [drawing.save(_free(folder)) for drawing in self]
 
