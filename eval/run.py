@@ -9,6 +9,7 @@ Stopped and started again, it goes on where it was.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 
 from unictoken.core import config
@@ -70,7 +71,7 @@ def measure(arguments: Sequence[str]) -> None:
         )
         benchmark.learn()
         benchmark.measure()
-        say(write_results(benchmark, command=" ".join(["python", PROGRAM, *arguments])))
+        say(write_results(benchmark, command=shlex.join(["python", PROGRAM, *arguments])))
 
 
 if __name__ == "__main__":
