@@ -6,16 +6,22 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from unictoken.core.errors import UserError
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000  # of one picture
+MAX_WEBP = 30_000_000  # its decoder holds a picture four times
+# Pictures that are read together may have so many pixels, and so many more for each byte of their
+# files: a photo has 4 to 40 for a byte, and a file that is made to fill the memory thousands.
+FREE_PIXELS, PIXELS_PER_BYTE = 200_000_000, 64
+STRIP = 4_000_000  # pixels of a large picture that are converted at once
 MIN_SIDE = 16  # pixels; nothing can be learned of less
 MAX_ASPECT = 8
 ENOUGH_SIDE = 1024  # pixels of the short side; the largest bases read 512
@@ -98,9 +104,10 @@ def read_picture(path: str | Path, *, at_least: int | None = None) -> Image.Imag
 
 def _as_viewed(picture: Image.Image, at_least: int | None) -> Image.Image:
     picture.load()
-    picture = to_rgb(ImageOps.exif_transpose(picture))
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would only be copied
+        picture = ImageOps.exif_transpose(picture)
     times = min(picture.size) // at_least if at_least else 1
-    return _shrunk(picture, times) if times > 1 else picture
+    return to_rgb(picture, _times(picture, times) if times > 1 else 1)
 
 
 def read_shrunk(path: str | Path) -> Image.Image:
@@ -144,6 +151,33 @@ def enlarge(picture: Image.Image, factor: int) -> Image.Image:
 def large_enough(picture: Image.Image) -> Image.Image:
     """The picture, enlarged if its short side has less than SHOWN_SIDE pixels."""
     return enlarge(picture, -(-SHOWN_SIDE // min(picture.size)))
+
+
+class Allowance:
+    """How many pixels the pictures that are read together may have."""
+
+    def __init__(self) -> None:
+        self.pixels = 0
+        self.allowed = FREE_PIXELS
+
+    def take(self, path: Path) -> None:
+        """Count a picture; refuse it where all of them become too many."""
+        with _opened(path) as file:
+            self.pixels += file.width * file.height
+        self.allowed += PIXELS_PER_BYTE * path.stat().st_size
+        if self.pixels > self.allowed:
+            raise PictureError(
+                f"{shown_path(path)}: with those before it {self.pixels:,} pixels, expected at most"
+                f" {self.allowed:,} of files that are so small. Make the pictures smaller."
+            )
+
+
+def read_together(paths: Iterable[str | Path]) -> Iterator[Image.Image]:
+    """Several pictures as `read_shrunk` reads each, of a bounded number of pixels in all."""
+    allowance = Allowance()
+    for path in map(Path, paths):
+        allowance.take(path)
+        yield read_shrunk(path)
 
 
 def check_picture(path: str | Path) -> None:
@@ -233,7 +267,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             Image.init()
             with Image.open(path, formats=_formats(path, name)) as file:
-                _check_size(name, *file.size)
+                _check_size(name, *file.size, MAX_WEBP if file.format == "WEBP" else MAX_PIXELS)
                 yield file
     except PictureError:
         raise
@@ -289,10 +323,10 @@ def is_pointer(path: Path) -> bool:
         return file.read(len(LFS)) == LFS
 
 
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+def _check_size(name: str, width: int, height: int, most: int = MAX_PIXELS) -> None:
+    if width * height > most:
         raise PictureError(
-            f"{name}: {width} x {height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller."
+            f"{name}: {width} x {height} pixels, expected at most {most:,}. Make it smaller."
         )
     if min(width, height) < MIN_SIDE:
         raise PictureError(
@@ -317,14 +351,41 @@ def _read_heic(name: str) -> None:
     pillow_heif.register_heif_opener()
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB of any mode, in sRGB.
+def to_rgb(picture: Image.Image, times: int = 1) -> Image.Image:
+    """RGB of any mode, in sRGB, shrunk so many times.
 
     16-bit and floating grey are scaled to 8 bits, transparency is blended on white.
     """
+    strips = _strips(picture, times)
+    first = next(strips)
+    if first.height == picture.height:
+        return first.reduce(times) if times > 1 else first
+    made = Image.new("RGB", (-(-picture.width // times), -(-picture.height // times)))
+    top = 0
+    for strip in chain([first], strips):
+        made.paste(strip.reduce(times), (0, top))
+        top += -(-strip.height // times)
+    return made
+
+
+def _strips(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
+    """A picture in RGB from top to bottom, in strips of a multiple of so many rows, so that a large
+    one is in memory once only.
+    """
+    largest = _largest(picture) if picture.mode[0] in "IF" else 0
+    height = max(rows, STRIP // picture.width // rows * rows)
+    if height >= picture.height:
+        yield _strip_to_rgb(picture, largest)
+        return
+    for top in range(0, picture.height, height):
+        below = min(top + height, picture.height)
+        yield _strip_to_rgb(picture.crop((0, top, picture.width, below)), largest)
+
+
+def _strip_to_rgb(picture: Image.Image, largest: float) -> Image.Image:
     icc = picture.info.get("icc_profile")
     colours, alpha = _parted(picture)
-    shown = (_to_srgb(colours, icc) if icc else None) or _plain_rgb(colours)
+    shown = (_to_srgb(colours, icc, largest) if icc else None) or _plain_rgb(colours, largest)
     if alpha is not None:
         shown.putalpha(alpha)
         shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
@@ -347,25 +408,31 @@ def _parted(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return rgba.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"), rgba.getchannel("A")
 
 
-def _plain_rgb(colours: Image.Image) -> Image.Image:
+def _plain_rgb(colours: Image.Image, largest: float = 0) -> Image.Image:
     """RGB of numbers that are in sRGB."""
     if colours.mode[0] in "IF":
-        colours = Image.fromarray(_scaled(colours).round().clip(0, 255).astype(np.uint8))
+        scaled = _scaled(colours, largest)
+        colours = Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
     return colours.convert("RGB")
 
 
-def _scaled(grey: Image.Image) -> np.ndarray:
+def _largest(grey: Image.Image) -> float:
+    """The largest value of a whole picture: of one strip it may be another."""
+    return float(np.nan_to_num(np.asarray(grey)).max())
+
+
+def _scaled(grey: Image.Image, largest: float) -> np.ndarray:
     """Grey of 16 or 32 bits from 0 to 255.
 
-    What is always 16 bits is scaled by its range, the rest by what values it holds.
+    What is always 16 bits is scaled by its range, the rest by what values the picture holds.
     """
     values = np.nan_to_num(np.asarray(grey, np.float64))
-    if grey.mode.startswith("I;16") or values.max() > 255:
+    if grey.mode.startswith("I;16") or largest > 255:
         return values / 257
-    return values * 255 if grey.mode == "F" and values.max() <= 1 else values
+    return values * 255 if grey.mode == "F" and largest <= 1 else values
 
 
-def _to_srgb(colours: Image.Image, icc: bytes) -> Image.Image | None:
+def _to_srgb(colours: Image.Image, icc: bytes, largest: float) -> Image.Image | None:
     """RGB in sRGB of numbers that mean what an ICC profile says.
 
     None where the numbers are to be taken as they are: the profile is sRGB's own, so that pixel art
@@ -373,7 +440,7 @@ def _to_srgb(colours: Image.Image, icc: bytes) -> Image.Image | None:
     """
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        meant = _as_meant(colours, profile.profile.xcolor_space.strip())
+        meant = _as_meant(colours, profile.profile.xcolor_space.strip(), largest)
         if meant is None:
             return None
         to_srgb = ImageCms.buildTransform(
@@ -388,7 +455,7 @@ def _to_srgb(colours: Image.Image, icc: bytes) -> Image.Image | None:
         return None
 
 
-def _as_meant(colours: Image.Image, space: str) -> Image.Image | None:
+def _as_meant(colours: Image.Image, space: str, largest: float) -> Image.Image | None:
     """The picture in the mode that a profile of `space` is for; None where it has other colours."""
     if space == "CMYK":
         return colours if colours.mode == "CMYK" else None
@@ -399,7 +466,9 @@ def _as_meant(colours: Image.Image, space: str) -> Image.Image | None:
     if (
         colours.mode[0] in "IF"
     ):  # in 16 bits: linear grey has most of its dark tones between two of 8 bits
-        return Image.fromarray((_scaled(colours) * 257).round().clip(0, 65535).astype(np.uint16))
+        return Image.fromarray(
+            (_scaled(colours, largest) * 257).round().clip(0, 65535).astype(np.uint16)
+        )
     return colours.convert("L") if colours.mode in ("1", "L") else None
 
 
@@ -420,23 +489,26 @@ def _changes_nothing(to_srgb: ImageCms.ImageCmsTransform, mode: str) -> bool:
     return bool(differences.max() <= SAME_COLOUR)
 
 
-def _shrunk(picture: Image.Image, times: int) -> Image.Image:
-    """The picture shrunk so many times.
+def _times(picture: Image.Image, times: int) -> int:
+    """How many times a picture is shrunk, of at most so many.
 
     Enlarged pixel art by what divides its blocks, so that `prepare` gives it back exactly.
     """
     for side in (64, 32):
         block, rest = divmod(min(picture.size), side)
         if not rest and not max(picture.size) % side and _is_of_blocks(picture, block):
-            times = max(n for n in range(1, times + 1) if block % n == 0)
-            break
-    return picture.reduce(times)
+            return max(n for n in range(1, times + 1) if block % n == 0)
+    return times
 
 
 def _is_of_blocks(picture: Image.Image, block: int) -> bool:
     """Whether it is pixel art, each pixel shown as a square of `block` pixels."""
-    width, height = picture.size
-    if width % block or height % block:
+    if picture.width % block or picture.height % block:
         return False
-    small = picture.resize((width // block, height // block), Image.Resampling.NEAREST)
-    return small.resize(picture.size, Image.Resampling.NEAREST).tobytes() == picture.tobytes()
+    return all(_strip_is_of_blocks(strip, block) for strip in _strips(picture, block))
+
+
+def _strip_is_of_blocks(strip: Image.Image, block: int) -> bool:
+    width, height = strip.size
+    small = strip.resize((width // block, height // block), Image.Resampling.NEAREST)
+    return small.resize(strip.size, Image.Resampling.NEAREST).tobytes() == strip.tobytes()

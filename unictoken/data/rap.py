@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from unictoken.core.disk import folder_aside, quoted, real_path, write_aside
-from unictoken.core.pictures import read_shrunk
+from unictoken.core.pictures import read_together
 from unictoken.core.reading import read_json
 from unictoken.core.text import ConceptError, mark, unmark
 from unictoken.data.source import Source, SourceError, check_consent, check_keys
@@ -180,7 +180,7 @@ def _source(
     return Source(
         name=name,
         class_noun=entry["category"],
-        pictures=tuple(read_shrunk(_picture_file(file, folder, where)) for file in own),
+        pictures=tuple(read_together(_picture_file(file, folder, where) for file in own)),
         facts=tuple(mark(fact, name, where=where) for fact in _facts(entry, where)),
         consent=consent,
     )

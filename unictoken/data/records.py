@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import read_shrunk
+from unictoken.core.pictures import read_together
 from unictoken.core.text import mark
 from unictoken.data.source import Source, SourceError, check_consent, read_negatives
 from unictoken.data.templates import NO, YES
@@ -137,8 +137,8 @@ class Concept:
         return Source(
             name=self.name,
             class_noun=noun,
-            pictures=tuple(map(read_shrunk, self.pictures)),
-            crops=tuple(map(read_shrunk, self.crops)),
+            pictures=tuple(read_together(self.pictures)),
+            crops=tuple(read_together(self.crops)),
             facts=tuple(map(marked, self.facts)),
             questions=tuple(
                 (marked(r.question), marked(r.answer)) for r in own if r.task == "text_qa"

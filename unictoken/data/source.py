@@ -25,7 +25,15 @@ from PIL import Image
 
 from unictoken.core.disk import is_there, quoted
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
+from unictoken.core.pictures import (
+    FORMATS,
+    Allowance,
+    as_picture,
+    looks_like,
+    read_shrunk,
+    read_together,
+    shown_path,
+)
 from unictoken.core.reading import read_json
 from unictoken.core.shapes import Anything, Fields, ListOf, Text, check
 from unictoken.core.text import mark
@@ -401,9 +409,12 @@ def _inside(folder: Path | None, name: str) -> list[Path]:
 
 def named_pictures(given: Given | Sequence[Given], what: str) -> Iterator[tuple[Path, Image.Image]]:
     """Each picture, those of folders too, with its file or with what messages call it."""
+    allowance = Allowance()
     for i, one in enumerate(_listed(given)):
         if isinstance(one, str | PathLike):
-            yield from ((file, read_shrunk(file)) for file in picture_files(one))
+            for file in picture_files(one):
+                allowance.take(file)
+                yield file, read_shrunk(file)
         else:
             name = f"{what} {i}"
             yield Path(name), as_picture(one, where=name)
@@ -499,7 +510,7 @@ def _listed_in(info: dict, key: str) -> list:
 
 def read_negatives(files: Iterable[Path]) -> tuple[Image.Image, ...]:
     """Pictures of others; there may be a thousand of them."""
-    return tuple(map(read_shrunk, files))
+    return tuple(read_together(files))
 
 
 def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:
