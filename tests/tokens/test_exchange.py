@@ -604,7 +604,7 @@ def test_a_large_file_is_refused_before_it_is_read(base, tmp_path):
     path = tmp_path / "a.safetensors"
     with open(path, "wb") as file:
         file.truncate(MOST_BYTES + 1)  # sparse: no room on the disk
-    refused("expected at most", bo_from, [path], "textual_inversion", base=base)
+    refused("of at most", bo_from, [path], "textual_inversion", base=base)
 
 
 # Mistakes of the caller
