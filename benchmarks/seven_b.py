@@ -112,6 +112,8 @@ def random_base(shape: Shape, device: str) -> Base:
             model = EarlyFusionModel(config)
     finally:
         torch.set_default_dtype(before)
+    # As in `load_base`: the image tokenizer stays in fp32, or the measured memory would be too
+    # small.
     model.model.vqmodel.float()
     return Base(model, tokenizer, "random")
 
@@ -265,11 +267,15 @@ def measure(arguments: Sequence[str]) -> None:
             " anywhere.\n\n" + budget.table()
         )
     shape = SIZES[options.size]
+    # Three drawings in four examples, rounded up, as `Job` has by default. 102: both ends of a
+    # picture, and a hundred of words and tokens.
     job = Job(
         batch=options.batch, drawings=-(-options.batch * 3 // 4), length=shape.ids_per_picture + 102
     )
     base = random_base(shape, device)
     plain = measure_learning(base, shape, job, options.steps)
+    # Only now, since it cannot be undone. Drawing uses a cache, with which nothing is computed
+    # again.
     base.model.recompute_activations()
     again = Job(batch=job.batch, drawings=job.drawings, length=job.length, recompute=True)
     found = {

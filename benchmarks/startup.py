@@ -80,6 +80,7 @@ def seconds(command: Command, folder: Path) -> float:
     """Wall time of the whole process, started in `folder`. Raises `StartupError` for another exit
     status.
     """
+    # The checkout's own code, though the command runs in another folder.
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     began = time.perf_counter()
@@ -122,6 +123,7 @@ def table(commands: Mapping[str, Command], taken: Mapping[str, Sequence[float]])
     heads = ["command", "min s", "median s", *(f"/ {name}" for name in references)]
     lines = [heads, ["---"] * len(heads)]
     for name, command in commands.items():
+        # Minimum over minimum: other processes can only add to a time.
         ratios = [_ratio(min(taken[name]) / min(taken[other])) for other in references]
         times = [f"{min(taken[name]):.2f}", f"{median(taken[name]):.2f}"]
         lines.append([f"`{command.shown}`", *times, *ratios])

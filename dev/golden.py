@@ -6,8 +6,9 @@ digit.
     python dev/golden.py check joint benchmark      a part of it: methods, and 'benchmark'
 
 Everything goes through the commands, so that the same script runs before and after the code is
-moved. Five minutes on two cores. Values belong to one kind of machine and one set of locked
-packages: record and check on the same.
+moved. Five minutes on two cores. Values belong to one kind of CPU (AVX2, AVX512: torch adds up in
+another order) and one set of locked packages. The file holds one set for each kind; `record`
+replaces that of this machine.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ def call(*arguments: str) -> str:
     if done.returncode:
         sys.exit(f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
     return done.stdout
+
+
+def kind_of_cpu() -> str:
+    """What decides the order in which torch adds up: 'AVX2', 'AVX512'."""
+    return call("-c", "import torch; print(torch.backends.cpu.get_cpu_capability())").strip()
 
 
 def sha256(data: bytes) -> str:
@@ -134,14 +140,17 @@ def differences(before, after, where: str = "") -> list[str]:
 
 
 def main() -> None:
+    kept, kind = json.loads(KEPT.read_text(encoding="utf-8")), kind_of_cpu()
     if sys.argv[1:] == ["record"]:
-        KEPT.write_text(json.dumps(measured(PARTS), indent=1) + "\n", encoding="utf-8")
+        kept[kind] = measured(PARTS)
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         return
     asked = sys.argv[2:] or PARTS
     if sys.argv[1:2] != ["check"] or not set(asked) <= set(PARTS):
         sys.exit(__doc__)
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))
-    found = differences({part: kept[part] for part in asked}, measured(asked))
+    if kind not in kept:
+        sys.exit(f"{KEPT}: holds {', '.join(kept)}, not {kind}. Record on the commit before first.")
+    found = differences({part: kept[kind][part] for part in asked}, measured(asked))
     print("\n".join(found) or "every golden value is the same")
     sys.exit(bool(found))
 

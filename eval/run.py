@@ -54,7 +54,7 @@ def measure(arguments: Sequence[str]) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     settings = config.load(BenchmarkConfig, options.config, options.set)
-    # refused before the base is read, which takes seconds
+    # Before the base is read, which takes seconds: a wrong name is refused at once.
     methods = chosen(settings, options.methods)
     keep_freed_memory()
     with keeping(
@@ -67,6 +67,7 @@ def measure(arguments: Sequence[str]) -> None:
             settings,
             load_base(settings.base, vq_decoder=settings.vq_decoder),
             methods,
+            # Asked once, at the start: the files may change in the hours that this takes.
             commit=commit(),
         )
         benchmark.learn()

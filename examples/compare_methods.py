@@ -23,12 +23,14 @@ def main(
     out: str | Path = "drawings",
 ) -> None:
     base = unictoken.load(base)
+    # The baseline: a description in words, without any learning.
     chats = {"words": base.with_words(WORDS)}
     for method in methods:
         bo = unictoken.learn(base, BO, name="bo", class_noun="dog", method=method)
         chats[bo.method] = base.with_concepts(bo)
 
     his = sorted(BO.glob("?.png"))
+    # Others that fit the same description: only shade and proportions differ from his.
     others = sorted((BO / "negative_example").glob("near_duplicate_*.png"))[:8]
     for name, chat in chats.items():
         found, mistaken = (

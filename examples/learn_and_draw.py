@@ -18,10 +18,12 @@ def main(base: str | Path = "tiny", steps: int | None = None, out: str | Path = 
     print(bo, "is kept in", bo.save(Path(out) / "bo.safetensors"))
 
     chat = base.with_concepts(bo)
+    # No picture shows what he eats: his owner wrote it into data/bo/info.json.
     for question in ("what animal is <bo>?", "what colour is <bo>?", "what does <bo> like to eat?"):
         print(question, chat.ask(question))
     print(chat.caption(BO / "3.png"))
 
+    # The same seed draws the same pictures.
     drawings = chat.draw("<bo> wearing a hat", num_images=4, seed=0)
     print("drawn:", *drawings.save(out))
 

@@ -12,10 +12,13 @@ import pytest
 import small
 import torch
 
+from unictoken.data.concept import Concept
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.model.base import Base, EarlyFusionModel
 from unictoken.tokens.tokens import ConceptTokens
-from unictoken.toy.concepts import ToyConcept, toy_concept, write_toy_folder
+from unictoken.toy import concepts
+from unictoken.toy import dataset as toy_dataset
+from unictoken.toy.concepts import toy_concept, write_toy_folder
 from unictoken.toy.pretrain import language
 from unictoken.toy.profile import PROFILE
 
@@ -46,7 +49,7 @@ def base_folder(model, tokenizer, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def toy() -> ToyConcept:
+def toy() -> Concept:
     return toy_concept(0, 0)
 
 
@@ -55,6 +58,25 @@ def toy_folder(toy, tmp_path_factory):
     """The toy concept as its owner's folder of pictures."""
     folder = tmp_path_factory.mktemp("toy")
     write_toy_folder(toy, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small_world(toy):
+    """A toy benchmark of a few pictures. `toy` is made before, in its usual size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(concepts, "TEST_PICTURES", 2)
+        patch.setattr(concepts, "DRAWINGS", 1)
+        patch.setattr(concepts, "TRAINING_NEGATIVES", 2)
+        patch.setattr(toy_dataset, "RANDOM_IMAGES", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset(small_world, tmp_path_factory):
+    """The folder of a toy benchmark with the concepts <tom> and <mia>."""
+    folder = tmp_path_factory.mktemp("toy") / "bench"
+    toy_dataset.write_dataset(folder, seed=1, num_concepts=2)
     return folder
 
 

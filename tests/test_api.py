@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import doctest
 import importlib.util
 import inspect
 import json
@@ -22,19 +21,20 @@ from PIL import Image
 
 import unictoken
 from unictoken import api
-from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
-from unictoken.core import text as core_text
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ConceptError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.model.draw import Draw
-from unictoken.personalize import base as personal
-from unictoken.personalize import session, several, words
+from unictoken.personalize import session
 from unictoken.personalize.base import PersonalBase
+from unictoken.personalize.condition import Condition, together
 from unictoken.personalize.drawing import Drawing, Drawings
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.query import Query
 from unictoken.personalize.session import NOBODY, Session
-from unictoken.personalize.several import together
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import Prompts
 from unictoken.toy.profile import PROFILE
@@ -70,6 +70,11 @@ def photos(toy_folder) -> list[Path]:
     return [toy_folder / "0.png", toy_folder / "1.png"]
 
 
+def condition_of(chat: Session, text: str, **more) -> Condition:
+    """What stands before a text."""
+    return chat.personalization.conditions([Query(text, **more)])[0]
+
+
 def learned(base, pictures, **more):
     return unictoken.learn(
         base, pictures, **{"name": "tom", "method": SHORT, "verbose": False} | more
@@ -102,16 +107,6 @@ def test_everything_that_is_listed_is_there():
 def test_learn_is_called_by_its_name_and_stays_a_package():
     assert unictoken.learn.stages.learn and callable(unictoken.learn)
     assert inspect.signature(unictoken.learn) == inspect.signature(api.learn)
-
-
-@pytest.mark.parametrize(
-    "module", [api, personal, session, several, words, core_text], ids=lambda m: m.__name__
-)
-def test_the_examples_in_docstrings_are_true(module, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    tiny = api.load("tiny", device="cpu")
-    found = doctest.testmod(module, extraglobs={"base": tiny}, optionflags=doctest.ELLIPSIS)
-    assert found.attempted and not found.failed
 
 
 # ---- what goes in, what comes out ---------------------------------------------------------------
@@ -311,9 +306,10 @@ QUESTIONS = ["what animal is <bo>?", "is it day or night?", "is <bo> with <bo>?"
 
 def test_with_one_concept_everything_is_as_its_conditioning_has_it(base, bo, alone, photos):
     spoken, seen = with_tokens(base, bo), base.encode(map(Image.open, photos))
-    assert together(base, [alone.members["bo"]]) is alone.members["bo"]
+    assert together(base, [spoken]) is spoken
     for question in QUESTIONS:
-        asked = alone._together(alone._named(question))
+        asked = condition_of(alone, question)
+        assert asked == spoken
         assert asked.question(question, seen[0].tolist()) == spoken.question(
             question, seen[0].tolist()
         )
@@ -340,7 +336,7 @@ def test_a_text_that_names_one_of_several_is_as_with_that_one_alone(both, alone,
 
 
 def test_a_text_that_names_two_introduces_both_by_ids_of_their_own(base, both):
-    asked = both._together(both._named("is <mia> like <bo>?"))
+    asked = condition_of(both, "is <mia> like <bo>?")
     ids, vocab = asked.speaker.ids, base.vocab
     (bo, *of_bo), (mia, *of_mia) = ids["bo"], ids["mia"]
     assert not set(ids["bo"]) & set(ids["mia"])
@@ -356,7 +352,7 @@ def test_a_text_that_names_two_introduces_both_by_ids_of_their_own(base, both):
     ]
     said = [*vocab.encode("is"), mia, *vocab.encode("like"), bo, *vocab.encode("?")]
     assert asked.question("is <mia> like <bo>?") == [vocab.bos, *introduced, *said, vocab.end_turn]
-    assert asked._read([mia, *vocab.encode("and"), bo, of_bo[0]]) == "<mia> and <bo>"
+    assert asked.read([mia, *vocab.encode("and"), bo, of_bo[0]]) == "<mia> and <bo>"
     assert isinstance(both.ask("is <mia> like <bo>?"), str)
     assert [d.size for d in both.draw(["<bo> and <mia>", "<bo>"], temperature=0)] == [
         (256, 256)
@@ -372,7 +368,7 @@ def test_of_two_methods_each_says_its_own_tokens_first_and_in_prompts(base, make
         generation_answer="{generation}",
     )
     cat = dataclasses.replace(make_concept("cat", generation=1, understanding=2), prompts=prompts)
-    asked = together(base, list(base.with_concepts(cat, mia).members.values()))
+    asked = condition_of(base.with_concepts(cat, mia), "<cat> <mia>?")
     name, generation, *understanding = asked.speaker.ids["cat"]
     end = base.vocab.end_turn
     assert asked.question("<cat> <mia>?")[-3:] == [end, *understanding]
@@ -395,9 +391,11 @@ def test_what_is_seen_decides_who_is_introduced_where_no_name_is_said(
     base, both, photos, monkeypatch
 ):
     seen = {"bo": [0.9, 0.2, 0.8], "mia": [0.1, 0.3, 0.7]}
-    monkeypatch.setattr(Conditioning, "recognise", lambda self, ids: seen[self.name][: len(ids)])
+    monkeypatch.setattr(Condition, "recognise", lambda self, ids: seen[self.name][: len(ids)])
     monkeypatch.setattr(
-        Conditioning, "ask", lambda self, asked, ids, max_ids: [f"{self.name}: {q}" for q in asked]
+        session,
+        "answer_each",
+        lambda asked, max_ids: [f"{condition.name}: {query.text}" for query, condition in asked],
     )
     three = [photos[0]] * 3
     assert both.ask("what animal is it?", three) == [
@@ -441,14 +439,14 @@ def test_which_concept_is_recognised_is_asked_for(both, photos):
 
 def test_its_hat_is_that_of_who_was_named_last(both, monkeypatch):
     hats = {"bo": "a red hat", "mia": "a blue cap"}
-    monkeypatch.setattr(Conditioning, "known", lambda self, question: hats[self.name])
+    monkeypatch.setattr(Condition, "known", lambda self, question: hats[self.name])
     prompt = "in the snow <bo> wearing its hat beside <mia> in her hat"
     assert both.recaption(prompt) == "in the snow <bo> wearing a red hat beside <mia> in a blue cap"
 
 
 def test_of_several_drawings_of_two_the_one_is_kept_that_shows_both(both, monkeypatch):
     seen = {"bo": [0.9, 0.6, 0.9], "mia": [0.1, 0.6, 0.2]}
-    monkeypatch.setattr(Conditioning, "recognise", lambda self, ids: seen[self.name])
+    monkeypatch.setattr(Condition, "recognise", lambda self, ids: seen[self.name])
     kept = both.draw("<bo> and <mia>", best_of=3, seed=2)
     assert kept.tobytes() == both.draw("<bo> and <mia>", num_images=3, seed=2)[1].tobytes()
 
@@ -460,9 +458,10 @@ def test_words_stand_for_a_concept_as_the_control_has_it(base):
     chat = base.with_words("<bo> is a brown dog", "<mia> is a fox.", "<bo> has a red cap.")
     assert chat.names == ["bo", "mia"]
     expected = in_words(base, "bo", "{name} is a brown dog. {name} has a red cap.")
-    assert chat.members["bo"] == expected
+    assert condition_of(chat, "what is <bo>?") == expected
     assert chat.ask("what is <bo>?") == expected.ask(["what is <bo>?"])[0]
-    asked = chat._together(["bo", "mia"]).question("is <bo> like <mia>?")
+    question = "is <bo> like <mia>?"
+    asked = condition_of(chat, question).question(question)
     said = "bo is a brown dog. bo has a red cap. mia is a fox. is bo like mia ?"
     assert base.vocab.decode(asked) == base.vocab.decode(base.vocab.encode(said))
 
@@ -472,7 +471,7 @@ def test_pictures_stand_for_a_concept_as_the_control_has_it(base, photos):
     expected = in_pictures(
         base, "bo", base.encode(map(Image.open, photos)), facts="{name} has a red cap."
     )
-    assert chat.members["bo"] == expected
+    assert condition_of(chat, "what is <bo>?") == expected
     assert base.with_pictures("bo", photos[0].parent).ask("what is <bo>?")
 
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from unictoken import cli
-from unictoken.conditioning import in_words
 from unictoken.core.errors import UserError
 from unictoken.data.readers import read
-from unictoken.data.source import read_source
+from unictoken.data.source import read_concept
 from unictoken.model.base import load_base
+from unictoken.personalize.words import in_words
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -509,8 +509,8 @@ def test_a_mistake_is_said_in_one_line(arguments, match, concept, tmp_path):
 def test_a_pet_becomes_a_folder_to_learn_from(said, tmp_path):
     out = tmp_path / "mia"
     assert said("pet", "--seed", "3", "--name", "mia", "--out", str(out)).startswith(f"{out}: a")
-    source = read_source(out, name="mia")
-    assert len(source.pictures) == 5 and source.facts and source.class_noun == source.truth.species
+    mia = read_concept(out, name="mia")
+    assert len(mia.pictures) == 5 and mia.facts and mia.class_noun == mia.truth.pet.species
 
 
 def test_a_concept_of_another_base_is_refused(concept, base_folder, tmp_path):

@@ -1,6 +1,6 @@
 """Imports point one way, up this list:
 
-programs -> cli -> api -> toy -> measure -> learn -> personalize -> conditioning -> data
+programs -> cli -> api -> toy -> measure -> learn -> tasks -> personalize -> scoring -> data
 -> tokens -> model -> core
 """
 
@@ -30,8 +30,9 @@ LAYERS = (
     "unictoken.model",
     "unictoken.tokens",
     "unictoken.data",
-    "unictoken.conditioning",
+    "unictoken.scoring",
     "unictoken.personalize",
+    "unictoken.tasks",
     "unictoken.learn",
     "unictoken.measure",
     "unictoken.toy",

@@ -1,4 +1,4 @@
-"""DeepSpeed: the only file that knows it. Joins the processes, and makes a step of a stage over all of
+"""The only file that imports DeepSpeed. Joins the processes, and makes a step of a stage over all of
 them.
 """
 
@@ -48,6 +48,7 @@ def start_processes() -> int:
     process's rank.
     """
     here = launch()
+    # Also for one process: without these variables DeepSpeed asks for mpi4py.
     os.environ.update(here.join())
     # each would take every core, and all would wait for each other
     if here.local_size > 1 and "OMP_NUM_THREADS" not in os.environ:
@@ -73,12 +74,14 @@ def start_processes() -> int:
             f"the processes cannot meet at {place} ({why}). Give the launcher another port"
             " (--master_port N), and the first machine's address."
         ) from None
+    # Without this every process would use the first GPU.
     deepspeed.accelerator.get_accelerator().set_device(here.local_rank)
     return torch.distributed.get_rank()
 
 
 def leave_processes() -> None:
-    """Wait for the others, and go on alone."""
+    """Wait for the other processes, then leave the group; this process is alone from here on."""
+    # Else the first process to leave would close the group while others still use it.
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
     launch().leave()
@@ -126,6 +129,7 @@ class DeepSpeedEngine(TorchEngine):
         loss = loss_of(self.engine, batch, self.engine.device)
         self.engine.backward(loss)
         self.engine.step()
+        # Shares are equally large: the mean over processes is the loss of the whole batch.
         return everywhere(loss.detach().float(), torch.distributed.ReduceOp.SUM) / world_size()
 
     def _set_lr(self, lr: float) -> None:
@@ -148,17 +152,22 @@ class DeepSpeedEngine(TorchEngine):
         if not self.sharded:
             return super().load(tensors, steps)
         rows = self.learner.rows
+        # DeepSpeed (0.19.8) creates Adam's state in its first step. One with the rate 0, of an
+        # example of weight 0, changes nothing.
         nothing = torch.zeros(1, 2, dtype=torch.long, device=self.engine.device)
         self._set_lr(0.0)
         self.engine.backward(
             self.engine(nothing, nothing, torch.zeros(1, device=self.engine.device))
         )
         self.engine.step()
+        # First the optimiser's own rows, in fp32, and their moments.
         safe_set_full_fp32_param(rows, tensors["rows"])
         for moment in MOMENTS:
             safe_set_full_optimizer_state(rows, tensors[moment], moment)
+        # Then the rows that the forward pass reads: else the first loss is that of the old ones.
         with torch.no_grad(), deepspeed.zero.GatheredParameters([rows], modifier_rank=0):
             rows.copy_(tensors["rows"])
+        # And Adam's number of steps, which has counted the step of nothing.
         for state in self.optimiser.state.values():
             state["step"] = torch.tensor(float(steps)) if torch.is_tensor(state["step"]) else steps
 
@@ -166,13 +175,14 @@ class DeepSpeedEngine(TorchEngine):
         """Another stage with the same learner, as a new optimiser would begin it."""
         for group in self.engine.optimizer.param_groups:
             group.update(adamw_settings(stage))
+        # What earlier stages have learned, in fp32; `learner.rows` may be rounded or sharded.
         rows = self.learner.frozen
         self.load({"rows": rows, **{moment: torch.zeros_like(rows) for moment in MOMENTS}}, 0)
 
 
 class OneEngine:
-    """Gives every stage the same engine: the hooks of one that is left behind would stay on the
-    rows, and gather their gradients too.
+    """Gives every stage the same engine: an earlier stage's own would leave its hooks on the rows,
+    and reduce their gradients a second time.
     """
 
     def __init__(self, settings: RunConfig):
@@ -187,17 +197,18 @@ class OneEngine:
 
 
 def set_image_tokenizer_apart(learner: Learner) -> None:
-    """Learning does not use it, and an engine would round it to bf16 and shard it: it stays in
-    reach, but not among the parts.
+    """Make the image tokenizer a plain attribute of the model, not a submodule: learning does not
+    use it, and an engine would round it to bf16 and shard it.
     """
     model = learner.model.model
     if "vqmodel" in model._modules:
+        # Not by nn.Module's `__setattr__`, which would register it as a submodule again.
         object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
 
 
 def drop_shards(base: Base) -> None:
-    """Give back the memory of a sharded base that nobody needs any more; DeepSpeed itself keeps the
-    modules.
+    """Free the memory of a sharded base that is no longer used; DeepSpeed itself keeps references
+    to the modules.
 
     A parameter's shard is its `ds_tensor` (DeepSpeed 0.19.8; it has no way to drop one).
     tests/train/test_run.py sees it move.
@@ -211,11 +222,15 @@ def drop_shards(base: Base) -> None:
 def deepspeed_config(stage: Stage, settings: RunConfig, rows_size: int) -> dict:
     """DeepSpeed's settings, from ours, once; `rows_size` values are trained."""
     return {
+        # Of all processes together: DeepSpeed divides it.
         "train_batch_size": stage.batch,
         "gradient_accumulation_steps": 1,
+        # No clipping. Without this key DeepSpeed clips at 1.0.
         "gradient_clipping": 0.0,
         "zero_optimization": settings.zero.config(rows_size, pin_memory=torch.cuda.is_available()),
         "bf16": {"enabled": base_dtype(settings) == torch.bfloat16},
+        # torch's AdamW; DeepSpeed's own would be compiled first (80 s on a CPU).
         "zero_allow_untested_optimizer": True,
+        # Practically never: our own bar shows the progress.
         "steps_per_print": 10**9,
     }

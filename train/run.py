@@ -34,10 +34,10 @@ from unictoken.core.errors import REFUSED
 from unictoken.core.launch import asked_of_accelerate
 from unictoken.core.printing import say
 from unictoken.core.progress import hide_bars
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.run import Learned, base_of, run
-from unictoken.learn.settings import RunConfig, source_of
+from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import finish
 from unictoken.model.base import Base
@@ -48,6 +48,7 @@ PROGRAM = "train/run.py"
 
 def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
     """Become torchrun, which starts this program so many times."""
+    # Without accelerate's address: torchrun --standalone sets its own.
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -60,6 +61,7 @@ def start_again(count: int, arguments: Sequence[str]) -> NoReturn:
         "--standalone",
         f"--nproc_per_node={count}",
     ]
+    # In this process's place: signals reach torchrun, and its exit status is ours.
     os.execve(sys.executable, [*command, __file__, *arguments], environment)
 
 
@@ -77,8 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def says(line: str) -> bool:
-    """Whether this process prints what ends it. Only who really is one of several leaves it to
-    another.
+    """Whether this process prints the line that ends it. Of several processes one does; where the
+    environment is wrong, each does.
     """
     try:
         return launch().says(line)
@@ -97,12 +99,14 @@ def learn(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if count := asked_of_accelerate():
         start_again(count, arguments)
+    # What the launcher wrote into the environment wins over its own flag.
     if options.local_rank:
         os.environ.setdefault("LOCAL_RANK", options.local_rank)
     try:
         learn_from(config.load(RunConfig, options.config, options.set))
     except RuntimeError:
-        if launch().somebody_ended:  # and has said why; this process only misses it
+        # Another process has ended and printed why; this one only lost its connection.
+        if launch().somebody_ended:
             raise SystemExit(REFUSED) from None
         raise
 
@@ -114,16 +118,17 @@ def learn_from(settings: RunConfig) -> None:
     keep_freed_memory()
     rank = start_processes()
     hide_bars(rank > 0)
-    if rank:  # of what all processes would say, the first one says it
+    if rank:  # warnings of all processes are the same: rank 0 prints them
         logging.getLogger("unictoken").setLevel(logging.ERROR)
+    # After joining: only now is the number of processes known.
     check_batches(settings)
 
-    source = source_of(settings)  # what is wrong with it is said before a base is read
+    concept = concept_of(settings)  # its errors are reported before a base is read
     base = base_of(settings)
     if rank == 0:
         say(config.to_yaml(settings))
     with keeping(lambda: kept_of_learning(settings)):
-        learned = learn_together(base, settings, source, rank)
+        learned = learn_together(base, settings, concept, rank)
         # the others need not wait for the report, which may take longer than they would
         leave_processes()
         if rank == 0:
@@ -140,21 +145,22 @@ def check_batches(settings: RunConfig) -> None:
             )
 
 
-def learn_together(base: Base, settings: RunConfig, source: Source, rank: int) -> Learned:
+def learn_together(base: Base, settings: RunConfig, concept: Concept, rank: int) -> Learned:
     """Learn with all processes, each on its share of every batch.
 
     Args:
         base: The frozen base; at ZeRO stage 3 it is sharded afterwards.
         settings: The config.
-        source: The concept.
+        concept: As its owner gives it.
         rank: Of this process; the first one (0) writes files and draws the bar.
     """
     with StopEverywhere() as stop, closing(Bar(settings.method)) as bar:
         return run(
             base,
             settings,
-            source=source,
+            concept=concept,
             engine=OneEngine(settings),
+            # Every n-th example, from this process's rank on: each process gets some of every task.
             share=slice(rank, None, world_size()),
             first_process=rank == 0,
             stop_asked=stop,
@@ -169,7 +175,7 @@ def report(base: Base, settings: RunConfig, learned: Learned) -> None:
         drop_shards(base)
         base = base_of(settings)
     with keeping(lambda: kept_of_measuring(settings)):
-        say(finish(base, settings, *learned))
+        say(finish(base, settings, learned))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from unictoken import learn
 
 if TYPE_CHECKING:
+    from unictoken import tasks as tasks
     from unictoken.api import learn as learn
     from unictoken.api import load as load
     from unictoken.core import config as config
@@ -49,6 +50,7 @@ _PLACES = {
     "Method": ("unictoken.learn.methods", "Method"),
     "Session": ("unictoken.personalize.session", "Session"),
     "UserError": ("unictoken.core.errors", "UserError"),
+    "tasks": ("unictoken.tasks", ""),
 }
 __all__ = [
     "ConceptTokens",
@@ -62,6 +64,7 @@ __all__ = [
     "load",
     "load_concept",
     "read_header",
+    "tasks",
 ]
 
 

@@ -14,7 +14,8 @@ from unictoken.core import config, shipped
 from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars
-from unictoken.data.source import Given, Source, read_source
+from unictoken.data.concept import Concept
+from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import run
@@ -58,12 +59,12 @@ def load(
 
 def learn(
     base: Base,
-    pictures: Given | Sequence[Given],
+    pictures: Some,
     *,
     name: str,
     class_noun: str | None = None,
     facts: str | Sequence[str] = (),
-    negatives: Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]] = (),
+    negatives: Some | Mapping[str, Some] = (),
     consent: bool = False,
     method: str | PathLike | Method = "joint",
     steps: int | None = None,
@@ -104,7 +105,7 @@ def learn(
         found = quoted(base)
         raise UserError(f"learn: found {found} as the base, expected what unictoken.load gives.")
     facts, _ = texts_of(facts, "fact")
-    source = read_source(
+    concept = read_concept(
         pictures,
         name=name,
         class_noun=class_noun,
@@ -124,28 +125,28 @@ def learn(
     keep_freed_memory()
     with bars(shown=verbose):
         if out is None:
-            return _learn_in_memory(base, asked, source)
-        return _learn_into(Path(os.path.expanduser(out)), base, asked, source)
+            return _learn_in_memory(base, asked, concept)
+        return _learn_into(Path(os.path.expanduser(out)), base, asked, concept)
 
 
-def _learn_in_memory(base: Base, asked: dict, source: Source) -> ConceptTokens:
+def _learn_in_memory(base: Base, asked: dict, concept: Concept) -> ConceptTokens:
     """What is learned, and nothing written, asked or measured."""
     nothing = {"prompts": [], "questions": [], "judge": None, "other": None}
     settings = config.build(RunConfig, asked | nothing, "learn")
-    check_used(settings, source)
+    check_used(settings, concept)
     with closing(Bar(settings.method)) as bar:
-        concept, *_ = run(base, settings, source=source, show=bar.show, keep_files=False)
-    return concept
+        learned = run(base, settings, concept=concept, show=bar.show, keep_files=False)
+    return learned.tokens
 
 
-def _learn_into(folder: Path, base: Base, asked: dict, source: Source) -> ConceptTokens:
+def _learn_into(folder: Path, base: Base, asked: dict, concept: Concept) -> ConceptTokens:
     """What is learned, with its report and its file in a run folder."""
     places = {"out": str(folder), "concepts": str(folder)}
     settings = config.build(RunConfig, asked | places, "learn")
-    check_written(settings, source)
-    check_used(settings, source)
-    learn_and_report(base, settings, source)
-    return concept_file.load(concept_file.path_of(source.name, folder), base)
+    check_written(settings, concept)
+    check_used(settings, concept)
+    learn_and_report(base, settings, concept)
+    return concept_file.load(concept_file.path_of(concept.name, folder), base)
 
 
 def _method(method: str | PathLike | Method, steps: int | None) -> Method:

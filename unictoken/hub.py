@@ -72,6 +72,7 @@ def push_to_hub(
         private: Whether a new repository is private.
         token: Of the Hub; None: the one of `hf auth login`.
     """
+    # `validate_repo_id` takes a name without its user too.
     if "/" not in repo_id:
         raise HubError(f"'{repo_id}': expected USER/NAME, such as 'user/bo'.")
     try:
@@ -151,7 +152,10 @@ def save_card_folder(
     with folder_aside(folder) as aside:
         for i, drawing in enumerate(drawings):
             (aside / "drawings").mkdir(exist_ok=True)
+            # Decoded and saved again, which drops the file's metadata (a prompt, a place).
             read_picture(drawing).save(aside / "drawings" / f"{i}.png")
+        # Saved again rather than copied: its base may be a folder of this machine, which
+        # `base_model` replaced.
         concept_file.save(concept, concept_file.path_of(concept.name, aside))
         said = card(
             header,
@@ -193,6 +197,7 @@ def card(
         f"learned with {header['method']}, seed {header['seed']}, on the base of fingerprint"
         f" {fingerprint}"
     )
+    # All that comes from the file is escaped: others see the card on the Hub's pages.
     sections = [
         f"---\n{data.to_yaml()}\n---\n",
         f"# {markdown(title)}\n",
@@ -230,6 +235,7 @@ def _example(name: str, base: str, where: str) -> str:
 
 
 def _licence_of(base: str) -> dict[str, str]:
+    # The bases that ship are this project's own work.
     if _ships(base):
         return {"license": "apache-2.0"}
     found = next((terms for part, terms in LICENCES.items() if part in base.lower()), None)
@@ -283,7 +289,7 @@ def from_pretrained(
     """The concept in a file, in a folder, or on the Hub ('user/bo'); with a base, only if it was
     learned on that base.
 
-    What is here comes first; `revision` is a branch, tag or commit of the Hub. Raises
+    A local file or folder wins over the Hub; `revision` is a branch, tag or commit there. Raises
     `ConceptError` for a file that cannot be used, `HubError` where there is none.
     """
     path = Path(where)

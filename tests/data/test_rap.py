@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unictoken.core.pictures import read_image
 from unictoken.core.text import ConceptError
+from unictoken.data.concept import Concept
 from unictoken.data.rap import MAX_BYTES, read_memory, write_memory
-from unictoken.data.source import Source, SourceError
+from unictoken.data.source import SourceError
 
 pytestmark = pytest.mark.real
 
 FACTS = (
-    "{name} is a brown dog. He barks.",
+    "<bo> is a brown dog. He barks.",
     "distinct features: a white ear",
     "distinct features: a red hat",
     "brand/text: none",
@@ -25,15 +27,15 @@ def picture(seed: int) -> Image.Image:
 
 
 @pytest.fixture
-def sources():
-    bo = Source(name="bo", class_noun="dog", pictures=(picture(0), picture(1)), facts=FACTS)
+def concepts():
+    bo = Concept(name="bo", class_noun="dog", pictures=(picture(0), picture(1)), facts=FACTS)
     return [
         bo,
-        Source(
+        Concept(
             name="blue-mug",
             class_noun="mug",
             pictures=(picture(2),),
-            facts=("{name} is a blue mug.",),
+            facts=("<blue-mug> is a blue mug.",),
         ),
     ]
 
@@ -76,12 +78,14 @@ def write(folder: Path, found) -> Path:
 
 
 def same_pictures(a, b) -> bool:
-    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    """Whether both hold the same pixels, as files or in memory."""
+    pairs = zip(map(read_image, a), map(read_image, b), strict=True)
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in pairs)
 
 
 def test_a_memory_of_rap_is_read(folder):
     (bo,) = read_memory(write(folder, memory()))
-    assert (bo.name, bo.class_noun, bo.facts) == ("bo", "dog", ("{name} is a brown dog.",))
+    assert (bo.name, bo.class_noun, bo.facts) == ("bo", "dog", ("<bo> is a brown dog.",))
     assert same_pictures(bo.pictures, [picture(0)])
 
 
@@ -96,7 +100,7 @@ def test_a_memory_of_r2p_is_read(folder):
     picture(1).save(folder / "1.png")
     (bo,) = read_memory(write(folder, memory(image=["memory/bo.png", "memory/1.png"], info=info)))
     assert bo.facts == (
-        "{name} is a dog.",
+        "<bo> is a dog.",
         "distinct features: a white ear",
         "distinct features: a hat",
         "color: brown",
@@ -147,25 +151,25 @@ def test_people_are_read_when_they_agreed(folder):
     assert read_memory(path, consent=True)[0].consent
 
 
-def test_concepts_go_out_as_r2p_and_come_back(sources, tmp_path):
-    again = read_memory(write_memory(sources, tmp_path / "memory", form="r2p"))
+def test_concepts_go_out_as_r2p_and_come_back(concepts, tmp_path):
+    again = read_memory(write_memory(concepts, tmp_path / "memory", form="r2p"))
     assert [(s.name, s.class_noun, s.facts) for s in again] == [
-        (s.name, s.class_noun, s.facts) for s in sources
+        (s.name, s.class_noun, s.facts) for s in concepts
     ]
-    assert all(same_pictures(a.pictures, b.pictures) for a, b in zip(again, sources, strict=True))
+    assert all(same_pictures(a.pictures, b.pictures) for a, b in zip(again, concepts, strict=True))
 
 
-def test_concepts_go_out_as_rap_and_come_back_with_their_facts_in_one(sources, tmp_path):
-    again = read_memory(write_memory(sources, tmp_path / "memory"))
+def test_concepts_go_out_as_rap_and_come_back_with_their_facts_in_one(concepts, tmp_path):
+    again = read_memory(write_memory(concepts, tmp_path / "memory"))
     assert [(s.name, s.class_noun, s.facts) for s in again] == [
-        (s.name, s.class_noun, (" ".join(s.facts),)) for s in sources
+        (s.name, s.class_noun, (" ".join(s.facts),)) for s in concepts
     ]
-    assert all(same_pictures(a.pictures, b.pictures) for a, b in zip(again, sources, strict=True))
+    assert all(same_pictures(a.pictures, b.pictures) for a, b in zip(again, concepts, strict=True))
 
 
 @pytest.mark.parametrize("form", ["rap", "r2p"])
-def test_a_memory_goes_in_and_out_unchanged(form, sources, tmp_path):
-    first = write_memory(sources, tmp_path / "a" / "memory", form=form)
+def test_a_memory_goes_in_and_out_unchanged(form, concepts, tmp_path):
+    first = write_memory(concepts, tmp_path / "a" / "memory", form=form)
     second = write_memory(read_memory(first), tmp_path / "b" / "memory", form=form)
     assert json.loads(first.read_text(encoding="utf-8")) == json.loads(
         second.read_text(encoding="utf-8")
@@ -176,8 +180,8 @@ def test_a_memory_goes_in_and_out_unchanged(form, sources, tmp_path):
     )
 
 
-def test_what_is_written_has_raps_own_layout(sources, tmp_path):
-    found = json.loads(write_memory(sources, tmp_path / "memory").read_text(encoding="utf-8"))
+def test_what_is_written_has_raps_own_layout(concepts, tmp_path):
+    found = json.loads(write_memory(concepts, tmp_path / "memory").read_text(encoding="utf-8"))
     assert found["concept_dict"]["<blue-mug>"] == {
         "name": "blue-mug",
         "image": "memory/blue-mug/0.png",
@@ -193,9 +197,9 @@ def test_what_is_written_has_raps_own_layout(sources, tmp_path):
     assert all((tmp_path / file).is_file() for file in found["path_to_concept"])
 
 
-def test_what_is_written_for_r2p_has_its_attributes(sources, tmp_path):
+def test_what_is_written_for_r2p_has_its_attributes(concepts, tmp_path):
     found = json.loads(
-        write_memory(sources, tmp_path / "memory", form="r2p").read_text(encoding="utf-8")
+        write_memory(concepts, tmp_path / "memory", form="r2p").read_text(encoding="utf-8")
     )["concept_dict"]["<bo>"]
     assert found["image"] == ["memory/bo/0.png", "memory/bo/1.png"]
     assert found["info"] == {
@@ -313,54 +317,54 @@ def test_a_file_that_is_not_there_or_a_folder_or_too_large_is_refused(folder):
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
-        (lambda sources: [], "no concepts to write"),
-        (lambda sources: sources * 2, "two concepts are named 'bo'"),
+        (lambda concepts: [], "no concepts to write"),
+        (lambda concepts: concepts * 2, "two concepts are named 'bo'"),
         (
-            lambda sources: [*sources, Source(name="mia", class_noun="cat", pictures=())],
+            lambda concepts: [*concepts, Concept(name="mia", class_noun="cat", pictures=())],
             "'mia': no pictures",
         ),
         (
-            lambda sources: [
-                *sources,
-                Source(name="../mia", class_noun="cat", pictures=(picture(0),)),
+            lambda concepts: [
+                *concepts,
+                Concept(name="../mia", class_noun="cat", pictures=(picture(0),)),
             ],
             "concept name '../mia'",
         ),
     ],
 )
 def test_concepts_that_make_no_memory_are_refused_and_nothing_is_written(
-    spoil, match, sources, tmp_path
+    spoil, match, concepts, tmp_path
 ):
     with pytest.raises(ValueError, match=match):
-        write_memory(spoil(sources), tmp_path / "memory")
+        write_memory(spoil(concepts), tmp_path / "memory")
     assert not (tmp_path / "memory").exists()
 
 
-def test_a_memory_is_not_written_over(sources, tmp_path):
-    path = write_memory(sources, tmp_path / "memory")
+def test_a_memory_is_not_written_over(concepts, tmp_path):
+    path = write_memory(concepts, tmp_path / "memory")
     before = path.read_bytes()
     (tmp_path / "photos").mkdir()
     picture(0).save(tmp_path / "photos" / "0.png")
     for taken in ("memory", "photos"):
         with pytest.raises(ConceptError, match=f"{taken}: is there already"):
-            write_memory(sources[:1], tmp_path / taken)
+            write_memory(concepts[:1], tmp_path / taken)
     assert path.read_bytes() == before and [
         file.name for file in (tmp_path / "photos").iterdir()
     ] == ["0.png"]
 
 
-def test_an_empty_folder_takes_a_memory(sources, tmp_path):
+def test_an_empty_folder_takes_a_memory(concepts, tmp_path):
     (tmp_path / "memory").mkdir()
-    assert write_memory(sources, tmp_path / "memory") == tmp_path / "memory" / "database.json"
+    assert write_memory(concepts, tmp_path / "memory") == tmp_path / "memory" / "database.json"
 
 
-def test_writing_that_fails_leaves_nothing(sources, tmp_path, monkeypatch):
+def test_writing_that_fails_leaves_nothing(concepts, tmp_path, monkeypatch):
     def full(file, form):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(sources[1].pictures[0], "save", full)
+    monkeypatch.setattr(concepts[1].pictures[0], "save", full)
     with pytest.raises(OSError, match="no space left"):
-        write_memory(sources, tmp_path / "memory")
+        write_memory(concepts, tmp_path / "memory")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import layouts
@@ -13,6 +14,7 @@ from layouts import draw, turns, write
 from unictoken.data.readers import LAYOUTS, read
 from unictoken.data.readers.names import Names
 from unictoken.data.records import DataError
+from unictoken.data.source import check_learnable
 
 pytestmark = pytest.mark.real
 
@@ -48,9 +50,7 @@ def test_a_row_may_name_a_picture_of_any_ending(tmp_path):
         file.rename(file.with_suffix(".jfif"))
     asked = tmp_path / "yollava-visual-qa.json"
     asked.write_text(asked.read_text(encoding="utf-8").replace("1.png", "1.jfif"), encoding="utf-8")
-    assert names(read(tmp_path).concepts["bo"].select("choice", split="test")[0].pictures) == [
-        "bo/1.jfif"
-    ]
+    assert names(read(tmp_path).select("bo", "choice", split="test")[0].pictures) == ["bo/1.jfif"]
 
 
 def test_what_a_dataset_leaves_out_is_named(tmp_path, caplog):
@@ -94,29 +94,30 @@ def test_yollava_without_negatives(tmp_path):
     bo = dataset.concepts["bo"]
     assert (list(dataset.concepts), bo.class_noun, bo.negatives) == (["bo", "shiba-gray"], "", {})
     assert names(bo.pictures) == ["bo/0.png", "bo/1.png", "bo/2.png"]
-    assert bo.source(class_noun="dog").class_noun == "dog"
+    assert check_learnable(replace(bo, class_noun="a dog")).class_noun == "dog"
     with pytest.raises(ValueError, match="'bo': its dataset does not say what it is"):
-        bo.source()
+        check_learnable(bo)
 
 
 def test_yollava_with_negatives_and_training_texts(tmp_path):
     layouts.yollava_negatives(layouts.yollava(tmp_path))
-    bo = read(tmp_path).concepts["bo"]
+    dataset = read(tmp_path)
+    bo = dataset.concepts["bo"]
     assert names(bo.negatives["hard"]) == ["negative_example/10.png", "negative_example/11.png"]
-    no, yes = bo.select("recognise", split="train")  # in the order of the files
+    no, yes = dataset.select("bo", "recognise", split="train")  # in the order of the files
     assert (yes.answer, names(yes.pictures), no.answer, names(no.pictures), no.grade) == (
         "yes", ["bo/2.png"], "no", ["negative_example/11.png"], "hard",
     )  # fmt: skip
-    assert bo.source(class_noun="dog").questions == (("What color is {name}?", "{name} is red."),)
+    assert bo.questions == (("What color is <bo>?", "<bo> is red."),)
 
 
 def test_yollavas_placeholder_becomes_the_name_and_only_as_a_word(tmp_path):
-    bo = read(layouts.yollava(tmp_path)).concepts["bo"]
-    (seen,) = bo.select("choice", split="test")
+    dataset = read(layouts.yollava(tmp_path))
+    (seen,) = dataset.select("bo", "choice", split="test")
     assert (seen.question, seen.options, seen.answer, names(seen.pictures)) == (
         "What is <bo> wearing?", ("<bo>'s hat", "tasks"), "tasks", ["bo/1.png"],
     )  # fmt: skip
-    (told,) = bo.select("text_qa", split="test")
+    (told,) = dataset.select("bo", "text_qa", split="test")
     assert (told.question, told.options, told.answer, told.pictures) == (
         "Does <bo> like tasks?",
         ("Yes", "No"),
@@ -128,9 +129,9 @@ def test_yollavas_placeholder_becomes_the_name_and_only_as_a_word(tmp_path):
 def test_yollavas_flat_questions_are_given_to_the_concept_of_their_folder(tmp_path):
     layouts.yollava(tmp_path)
     nested = json.loads((tmp_path / "yollava-visual-qa.json").read_text(encoding="utf-8"))
-    before = read(tmp_path).concepts["bo"].select("choice", split="test")
+    before = read(tmp_path).select("bo", "choice", split="test")
     write(tmp_path / "yollava-visual-qa.json", nested["bo"])
-    (flat,) = read(tmp_path).concepts["bo"].select("choice", split="test")
+    (flat,) = read(tmp_path).select("bo", "choice", split="test")
     assert (flat.question, flat.options, flat.pictures) == (
         before[0].question,
         before[0].options,
@@ -139,7 +140,7 @@ def test_yollavas_flat_questions_are_given_to_the_concept_of_their_folder(tmp_pa
 
 
 def test_yollavas_recognition_is_its_own_pictures_against_all_others(tmp_path):
-    asked = read(layouts.yollava(tmp_path)).concepts["shiba-gray"].select("recognise", split="test")
+    asked = read(layouts.yollava(tmp_path)).select("shiba-gray", "recognise", split="test")
     assert [(names(r.pictures)[0], r.answer) for r in asked] == [
         ("bo/0.png", "no"), ("bo/1.png", "no"), ("shiba-gray/0.png", "yes"), ("shiba-gray/1.png", "yes"),
     ]  # fmt: skip
@@ -165,7 +166,7 @@ def test_mcllavas_single_concepts(tmp_path):
     assert names(bo.pictures) == ["Bo/0.png", "Bo/1.png"], "masks are no pictures of it"
     assert names(bo.negatives["easy"]) == ["random-images/1.png", "random-images/2.png"]
     (choice,), (seen,), (told,) = (
-        bo.select(task, split="test") for task in ("choice", "vqa", "text_qa")
+        dataset.select("bo", task, split="test") for task in ("choice", "vqa", "text_qa")
     )
     assert (choice.question, choice.options, choice.answer, names(choice.pictures)) == (
         "What is <bo> doing?", ("sitting", "running", "sleeping"), "sleeping", ["Bo/0.png"],
@@ -177,7 +178,7 @@ def test_mcllavas_single_concepts(tmp_path):
         "Yes",
         (),
     )
-    assert bo.source(class_noun="dog").questions == (("Who is {name}?", "{name} is a dog."),)
+    assert bo.questions == (("Who is <bo>?", "<bo> is a dog."),)
 
 
 def test_a_question_may_name_another_concept_of_the_dataset(tmp_path):
@@ -186,7 +187,7 @@ def test_a_question_may_name_another_concept_of_the_dataset(tmp_path):
         tmp_path / "two_concept/concept/test/Bo/vqa.json",
         {"0.png": {"Human": "Is <mia> beside <Bo>?", "AI": "No."}},
     )
-    (seen,) = read(tmp_path).concepts["bo"].select("vqa", split="test")
+    (seen,) = read(tmp_path).select("bo", "vqa", split="test")
     assert (seen.question, seen.concepts) == ("Is <mia> beside <bo>?", ("bo", "mia"))
 
 
@@ -194,28 +195,31 @@ def test_a_question_may_name_another_concept_of_the_dataset(tmp_path):
 
 
 def test_myvlms_captions_and_questions(tmp_path):
-    billy = read(layouts.myvlm(tmp_path)).concepts["billy_dog"]
+    dataset, name = read(layouts.myvlm(tmp_path)), "billy_dog"
+    billy = dataset.concepts[name]
     assert names(billy.pictures) == [f"billy_dog/IMG_{i}.jpg" for i in range(4)]
-    train, test = (billy.select("caption", split=split) for split in ("train", "test"))
+    train, test = (dataset.select(name, "caption", split=split) for split in ("train", "test"))
     assert [r.answer for r in train] == ["<billy_dog> in a room 0", "<billy_dog> again"]
     assert [names(r.pictures)[0] for r in test] == ["billy_dog/IMG_5.jpg"] * 2
-    (asked,) = billy.select("vqa", split="train")
+    (asked,) = dataset.select(name, "vqa", split="train")
     assert (asked.question, asked.answer) == (
         "Where is <billy_dog>?",
         "<billy_dog> is on the smug table.",
     )
-    assert [r.answer for r in billy.select("recognise", split="test")] == ["yes"] * 2 + ["no"] * 2
+    assert [r.answer for r in dataset.select(name, "recognise", split="test")] == ["yes"] * 2 + [
+        "no"
+    ] * 2
 
 
 def test_myvlms_names_are_replaced_as_whole_words(tmp_path):
-    mug = read(layouts.myvlm(tmp_path)).concepts["mug"]
-    assert mug.select("vqa", split="train")[0].answer == "<mug> is on the smug table."
+    dataset = read(layouts.myvlm(tmp_path))
+    assert dataset.select("mug", "vqa", split="train")[0].answer == "<mug> is on the smug table."
 
 
 def test_myvlms_augmented_captions_come_first(tmp_path):
     layouts.myvlm(tmp_path)
     write(tmp_path / "mug/captions_augmented.json", {"IMG_0.jpg": ["A mug."]})
-    assert [r.answer for r in read(tmp_path).concepts["mug"].select("caption", split="train")] == [
+    assert [r.answer for r in read(tmp_path).select("mug", "caption", split="train")] == [
         "A <mug>."
     ]
 
@@ -232,8 +236,11 @@ def test_dreambenchs_prompts_are_for_objects_or_for_live_subjects(tmp_path):
         "object",
         3,
     )
-    assert [r.question for r in dog.records] == ["a <dog6> wearing a red hat"]
-    assert [r.question for r in teapot.records] == ["a <teapot> on a mirror", "a red <teapot>"]
+    assert [r.question for r in dataset.records["dog6"]] == ["a <dog6> wearing a red hat"]
+    assert [r.question for r in dataset.records["teapot"]] == [
+        "a <teapot> on a mirror",
+        "a red <teapot>",
+    ]
     assert dataset.notes == (f"{tmp_path / 'prompts_and_classes.txt'}: 1 subjects have no folder.",)
 
 
@@ -241,14 +248,11 @@ def test_dreambenchs_prompts_are_for_objects_or_for_live_subjects(tmp_path):
 def test_the_real_dreambench_is_read(base):
     dataset = read(PHOTOS)
     assert dataset.layout == "dreambench" and len(dataset.concepts) >= 5
-    for concept in dataset.concepts.values():
-        assert len(concept.records) == 25 and len(concept.pictures) in (4, 5, 6)
-    dog = dataset.concepts["dog6"]
-    assert (
-        dog.records[0].question == "a <dog6> in the jungle"
-        and dog.records[10].question == "a <dog6> wearing a red hat"
-    )
-    assert base.encode(dog.source().pictures).shape == (5, 64)
+    for name, concept in dataset.concepts.items():
+        assert len(dataset.records[name]) == 25 and len(concept.pictures) in (4, 5, 6)
+    asked = [record.question for record in dataset.records["dog6"]]
+    assert (asked[0], asked[10]) == ("a <dog6> in the jungle", "a <dog6> wearing a red hat")
+    assert base.encode(dataset.concepts["dog6"].read().pictures).shape == (5, 64)
 
 
 # A folder
@@ -256,13 +260,12 @@ def test_the_real_dreambench_is_read(base):
 
 def test_a_bare_folder_is_a_concept_named_like_it(tmp_path):
     bo = read(layouts.folder(tmp_path / "bo")).concepts["bo"]
-    source = bo.source()
-    assert (source.name, source.class_noun, source.facts) == ("bo", "dog", ("{name} has a hat.",))
-    assert source.questions == (("what has {name}?", "a hat"),)
-    assert (
-        len(source.pictures),
-        {grade: len(files) for grade, files in source.negatives.items()},
-    ) == (2, {"easy": 1})
+    assert (bo.name, bo.class_noun, bo.facts) == ("bo", "dog", ("<bo> has a hat.",))
+    assert bo.questions == (("what has <bo>?", "a hat"),)
+    assert {grade: names(files) for grade, files in bo.negatives.items()} == {
+        "easy": ["negative_example/easy_0.png"]
+    }
+    assert names(bo.pictures) == ["bo/0.png", "bo/1.png"]
 
 
 # Malformed: one line that names the file, and nothing written
@@ -445,9 +448,9 @@ def test_what_is_malformed_is_refused_in_one_line(layout, what, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
     with pytest.raises(ValueError, match=match) as refused:
         for concept in read(root, layout).concepts.values():
-            concept.source(
-                class_noun=None if layout in ("unifybench", "folder") else "dog", consent=True
-            )
+            if layout not in ("unifybench", "folder"):  # these say it themselves
+                concept = replace(concept, class_noun="dog")
+            check_learnable(replace(concept, consent=True)).read()
     assert "\n" not in str(refused.value)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
 
@@ -514,7 +517,11 @@ def test_links_inside_a_dataset_and_to_a_dataset_are_followed(layout, file, tmp_
     assert [len(c.pictures) for c in linked.concepts.values()] == [
         len(c.pictures) for c in plain.concepts.values()
     ]
-    assert [r.question for r in linked.records()] == [r.question for r in plain.records()]
+    asked, before = (
+        [r.question for records in dataset.records.values() for r in records]
+        for dataset in (linked, plain)
+    )
+    assert asked == before
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

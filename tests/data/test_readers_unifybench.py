@@ -1,11 +1,12 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 from layouts import draw, turns, unifybench, write
 
 from unictoken.data.readers import read
 from unictoken.data.records import DataError
-from unictoken.data.source import SourceError
+from unictoken.data.source import SourceError, check_learnable
 
 pytestmark = pytest.mark.real
 
@@ -47,46 +48,45 @@ def test_a_concept_has_what_a_learner_needs(root):
     ]
 
 
-def test_it_becomes_a_source_that_can_be_learned(root):
-    source = read(root).concepts["bo"].source()
-    assert (source.name, source.class_noun, source.facts) == (
-        "bo",
-        "dog",
-        ("{name} has a red hat.",),
-    )
-    assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
-    assert {grade: len(found) for grade, found in source.negatives.items()} == {
-        "hard": 2,
-        "easy": 3,
-    }
+def test_its_pictures_are_files_until_they_are_read(root):
+    bo = check_learnable(read(root).concepts["bo"])
+    assert all(isinstance(picture, Path) for picture in bo.pictures)
+    held = bo.read()
+    assert [p.getpixel((0, 0)) for p in held.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    assert [p.size for p in held.crops] == [(16, 16)]
+    assert {grade: len(found) for grade, found in held.negatives.items()} == {"hard": 2, "easy": 3}
+    assert held.read() == held
 
 
 def test_questions_that_no_picture_answers_are_learned_as_such(root):
     info = {"class": "dog", "questions": [{"question": "what has <bo>?", "answer": "a red hat"}]}
     write(root / "concept/train/bo/info.json", info)
-    assert read(root).concepts["bo"].source().questions == (("what has {name}?", "a red hat"),)
+    assert read(root).concepts["bo"].questions == (("what has <bo>?", "a red hat"),)
 
 
 def test_questions_about_a_reference_picture_are_learned_beside_it(root):
-    assert read(root).concepts["bo"].source().about_pictures == (
-        (0, "What is {name}?", "{name} is a dog."),
-    )
+    assert read(root).concepts["bo"].about_pictures == ((0, "What is <bo>?", "<bo> is a dog."),)
 
 
 def test_questions_about_a_picture_that_is_not_learned_from_are_left_out(root):
+    path = root / "concept/train/bo/conversations.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.png", "2.png"), encoding="utf-8")
     bo = read(root).concepts["bo"]
-    assert dataclasses.replace(bo, pictures=bo.pictures[1:]).source().about_pictures == ()
+    assert [number for number, *_ in bo.about_pictures] == [2]
+    first = bo.with_first(2)
+    assert (names(first.pictures), first.about_pictures) == (["bo/0.png", "bo/1.png"], ())
+    assert bo.with_first(None) == bo.with_first(3) == bo
 
 
 def test_training_rows_keep_their_pictures_and_say_sks_as_the_name(root):
-    bo = read(root).concepts["bo"]
-    (talk,) = bo.select("vqa", split="train")
+    dataset = read(root)
+    (talk,) = dataset.select("bo", "vqa", split="train")
     assert (talk.question, talk.answer, names(talk.pictures)) == (
         "What is <bo>?",
         "<bo> is a dog.",
         ["bo/0.png"],
     )
-    yes, no = bo.select("recognise", split="train")
+    yes, no = dataset.select("bo", "recognise", split="train")
     assert (yes.question, yes.answer, names(yes.pictures), yes.grade) == (
         "Is <bo> here?",
         "yes",
@@ -102,16 +102,16 @@ def test_training_rows_keep_their_pictures_and_say_sks_as_the_name(root):
 
 
 def test_test_rows_become_records(root):
-    bo = read(root).concepts["bo"]
-    (text,) = bo.select("text_qa", split="test")
+    dataset = read(root)
+    (text,) = dataset.select("bo", "text_qa", split="test")
     assert (text.question, text.answer, text.pictures) == ("What has <bo>?", "A red hat.", ())
-    (seen,) = bo.select("vqa", split="test")
+    (seen,) = dataset.select("bo", "vqa", split="test")
     assert (seen.question, seen.answer, names(seen.pictures)) == (
         "What does <bo> do?",
         "It sits.",
         ["bo/1.png"],
     )
-    (choice,) = bo.select("choice", split="test")
+    (choice,) = dataset.select("bo", "choice", split="test")
     assert (choice.question, choice.options, choice.answer) == (
         "What is <bo> wearing?",
         ("a hat", "a scarf", "nothing"),
@@ -121,11 +121,13 @@ def test_test_rows_become_records(root):
 
 
 def test_knowledge_driven_prompts_are_told_from_the_plain_one(root):
-    bo = read(root).concepts["bo"]
-    assert [r.question for r in bo.select("generate", split="test", kind="plain")] == [
+    dataset = read(root)
+    assert [r.question for r in dataset.select("bo", "generate", split="test", kind="plain")] == [
         "A photo of <bo>."
     ]
-    assert [r.question for r in bo.select("generate", split="test", kind="knowledge")] == [
+    assert [
+        r.question for r in dataset.select("bo", "generate", split="test", kind="knowledge")
+    ] == [
         "A photo of <bo> wearing her hat.",
         "<bo> eating its meal.",
     ]
@@ -137,9 +139,7 @@ def test_prompts_by_kind_keep_their_kinds_and_knowledge_is_called_so(root):
         "dense_prompt_generation": ["<bo> here.", "<bo> there."],
     }
     write(root / "concept/test/bo/t2i_conditions.json", kinds)
-    assert [
-        (r.kind, r.question) for r in read(root).concepts["bo"].select("generate", split="test")
-    ] == [
+    assert [(r.kind, r.question) for r in read(root).select("bo", "generate", split="test")] == [
         ("knowledge", "<bo> in its hat."),
         ("dense_prompt_generation", "<bo> here."),
         ("dense_prompt_generation", "<bo> there."),
@@ -147,7 +147,7 @@ def test_prompts_by_kind_keep_their_kinds_and_knowledge_is_called_so(root):
 
 
 def test_recognition_is_asked_of_every_concepts_test_pictures(root):
-    asked = read(root).concepts["bo"].select("recognise", split="test")
+    asked = read(root).select("bo", "recognise", split="test")
     assert [(names(r.pictures)[0], r.answer, r.grade) for r in asked] == [
         ("bo/0.png", "yes", None), ("bo/1.png", "yes", None),
         ("mia/0.png", "no", "hard"), ("mia/1.png", "no", "hard"),
@@ -166,7 +166,7 @@ def test_a_recognition_list_is_taken_instead_where_there_is_one(root):
         },
     ]
     write(root / "concept/test/bo/rec.json", rows)
-    asked = read(root).concepts["bo"].select("recognise", split="test")
+    asked = read(root).select("bo", "recognise", split="test")
     assert [(names(r.pictures)[0], r.answer, r.grade) for r in asked] == [
         ("bo/0.png", "yes", None),
         ("negative_example/near_duplicate_3.png", "no", "near_duplicate"),
@@ -177,7 +177,7 @@ def test_a_no_about_an_own_picture_is_left_out_and_counted(root):
     rows = [{"image": f"{i}.png", "conversations": turns("Is <bo> here?", "No.")} for i in range(2)]
     write(root / "concept/train/bo/random_recognitions.json", rows)
     dataset = read(root)
-    assert [r.answer for r in dataset.concepts["bo"].select("recognise", split="train")] == ["yes"]
+    assert [r.answer for r in dataset.select("bo", "recognise", split="train")] == ["yes"]
     assert len(dataset.notes) == 1 and dataset.notes[0].endswith(
         "random_recognitions.json: says 'no' of <bo>'s own pictures: 2 rows left out."
     )
@@ -190,7 +190,7 @@ def test_a_yes_about_a_stranger_is_left_out_and_counted(root, distractor):
         [{"image": distractor, "conversations": turns("Is <bo> here?", "Yes.")}],
     )
     dataset = read(root)
-    assert [r.answer for r in dataset.concepts["bo"].select("recognise", split="train")] == ["no"]
+    assert [r.answer for r in dataset.select("bo", "recognise", split="train")] == ["no"]
     folder = distractor.split("/")[0]
     assert len(dataset.notes) == 1 and dataset.notes[0].endswith(
         f"says 'yes' of pictures in {folder}/: 1 rows left out."
@@ -207,7 +207,7 @@ def test_authors_own_paths_are_found_inside(root):
             root / "concept/train/bo/conversations.json",
             {path: [{"query": "Where is <bo>?", "answer": "Here."}]},
         )
-        (talk,) = read(root).concepts["bo"].select("vqa", split="train")
+        (talk,) = read(root).select("bo", "vqa", split="train")
         assert talk.pictures == (root / "concept/train/bo/2.png",)
 
 
@@ -215,8 +215,8 @@ def test_a_person_needs_consent(root):
     tom = read(root).concepts["tom"]
     assert tom.kind == "person"
     with pytest.raises(SourceError, match="'tom': 'person' is a person"):
-        tom.source()
-    assert tom.source(consent=True).consent
+        check_learnable(tom)
+    assert check_learnable(dataclasses.replace(tom, consent=True)).consent
 
 
 def test_a_toy_pet_keeps_its_truth(root, toy, toy_folder):
@@ -224,7 +224,7 @@ def test_a_toy_pet_keeps_its_truth(root, toy, toy_folder):
         root / "concept/train/bo/info.json",
         (toy_folder / "info.json").read_text(encoding="utf-8").replace("tom", "bo"),
     )
-    assert read(root).concepts["bo"].source().truth == toy.source.truth
+    assert read(root).concepts["bo"].truth.pet == toy.truth.pet
 
 
 def test_folders_are_taken_without_a_list(root):

@@ -1,13 +1,11 @@
 from pathlib import Path
 
 import pytest
-from layouts import draw
 
-from unictoken.core.text import ConceptError
-from unictoken.data.records import Concept, DataError, Dataset, Record
-from unictoken.data.source import SourceError
-from unictoken.learn.method import Run
-from unictoken.learn.optimize import OptimizeRows
+from unictoken.data.concept import Concept
+from unictoken.data.readers.examples import Place
+from unictoken.data.readers.names import Names
+from unictoken.data.records import DataError, Dataset, Record
 
 
 def record(task: str = "vqa", **fields) -> Record:
@@ -20,21 +18,6 @@ def record(task: str = "vqa", **fields) -> Record:
     }
     return Record(
         task=task, **given | {"pictures": () if task == "text_qa" else (Path("0.png"),)} | fields
-    )
-
-
-@pytest.fixture
-def concept(tmp_path):
-    files = tuple(tmp_path / f"{i}.png" for i in range(3))
-    draw(*files)
-    told = record("text_qa", split="train", question="what has <bo>?", answer="a hat")
-    return Concept(
-        name="bo",
-        class_noun="dog",
-        pictures=files,
-        facts=("<bo> sings.",),
-        negatives={"easy": files[:1]},
-        records=(told, record()),
     )
 
 
@@ -61,55 +44,33 @@ def test_a_prompt_needs_no_answer():
     assert record("generate", pictures=(), answer="").answer == ""
 
 
-def test_records_are_selected_by_task_split_and_kind(concept):
-    assert [r.question for r in concept.select("vqa", split="test")] == ["what is <bo>?"]
+def test_records_are_selected_by_task_split_and_kind():
+    dataset = Dataset(
+        layout="x",
+        root=Path(),
+        concepts={"bo": Concept(name="bo")},
+        records={"bo": (record("text_qa", split="train"), record())},
+    )
+    assert [r.question for r in dataset.select("bo", "vqa", split="test")] == ["what is <bo>?"]
     assert (
-        concept.select("vqa", split="train")
+        dataset.select("bo", "vqa", split="train")
         == ()
-        == concept.select("vqa", split="test", kind="plain")
+        == dataset.select("bo", "vqa", split="test", kind="plain")
     )
-    assert len(list(Dataset(layout="x", root=Path(), concepts={"bo": concept}).records())) == 2
 
 
-def test_a_concept_becomes_a_source(concept):
-    source = concept.source()
-    assert (source.name, source.class_noun, source.facts) == ("bo", "dog", ("{name} sings.",))
-    assert source.questions == (("what has {name}?", "a hat"),)
-    assert (len(source.pictures), len(source.negatives["easy"]), source.truth) == (3, 1, None)
-
-
-def test_what_is_said_wins_over_the_dataset(concept):
-    assert concept.source(class_noun="wolf").class_noun == "wolf"
-
-
-def test_questions_about_others_are_not_learned(concept):
-    both = record(
-        "text_qa",
-        split="train",
-        concepts=("bo", "mia"),
-        question="is <mia> <bo>'s friend?",
-        answer="yes",
+def test_what_training_records_ask_about_a_concept_alone_is_learned():
+    files = (Path("0.png"), Path("1.png"))
+    both = record("text_qa", split="train", concepts=("bo", "mia"), question="is <mia> <bo>?")
+    asked = (
+        record("text_qa", split="train", question="what has <bo>?", answer="a hat"),
+        record("vqa", split="train", pictures=files[1:]),
+        record("vqa", split="train", pictures=(Path("2.png"),)),
+        record("vqa", split="test", pictures=files[:1]),
+        both,
     )
-    more = Concept(
-        name="bo", class_noun="dog", pictures=concept.pictures, records=(*concept.records, both)
-    )
-    assert len(more.source().questions) == 1
-
-
-def test_a_person_of_a_dataset_needs_consent_whatever_the_class_noun(concept):
-    person = Concept(name="bo", class_noun="dog", kind="person", pictures=concept.pictures)
-    with pytest.raises(SourceError, match="'bo': 'person' is a person"):
-        person.source()
-    assert person.source(consent=True).class_noun == "dog"
-
-
-def test_a_stranger_in_a_fact_is_refused(concept):
-    with pytest.raises(ConceptError, match="'<rex>' is not a concept that is loaded"):
-        Concept(
-            name="bo", class_noun="dog", pictures=concept.pictures, facts=("<rex> sings.",)
-        ).source()
-
-
-def test_a_source_of_a_dataset_can_be_learned(concept, base, short_method):
-    learned = OptimizeRows(short_method).fit(base, [concept.source()], run=Run()).concept
-    assert (learned.name, learned.class_noun) == ("bo", "dog") and learned.rows_in.isfinite().all()
+    place = Place(root=Path(), folder="bo", names=Names.of(["bo", "mia"], Path()), own=())
+    bo = place.concept(asked, pictures=files, class_noun="dog")
+    assert (bo.name, bo.class_noun, bo.pictures) == ("bo", "dog", files)
+    assert bo.questions == (("what has <bo>?", "a hat"),)
+    assert bo.about_pictures == ((1, "what is <bo>?", "a dog"),)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
-from unictoken.data.source import SourceError, picture_files, read_source
+from unictoken.data.source import SourceError, picture_files, read_concept
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
 
@@ -33,16 +33,16 @@ def write_info(folder, info) -> None:
 
 
 def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
-    source, wrote = read_source(toy_folder, name="tom"), toy.source
-    assert (source.name, source.class_noun, source.facts, source.questions, source.truth) == (
+    concept, wrote = read_concept(toy_folder, name="tom"), toy
+    assert (concept.name, concept.class_noun, concept.facts, concept.questions) == (
         "tom",
         wrote.class_noun,
         wrote.facts,
         wrote.questions,
-        wrote.truth,
     )
-    assert all(np.array_equal(a, b) for a, b in zip(source.pictures, wrote.pictures, strict=True))
-    assert {grade: len(found) for grade, found in source.negatives.items()} == {
+    assert (concept.truth.pet, concept.truth.facts) == (wrote.truth.pet, None)
+    assert all(np.array_equal(a, b) for a, b in zip(concept.pictures, wrote.pictures, strict=True))
+    assert {grade: len(found) for grade, found in concept.negatives.items()} == {
         "easy": 24,
         "hard": 24,
         "near_duplicate": 24,
@@ -50,19 +50,21 @@ def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
 
 
 def test_pictures_of_a_folder_come_in_order_and_nothing_else_does(folder):
-    source = read_source(folder, name="bo", class_noun="dog")
-    assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
-    assert (source.negatives, source.facts, source.truth) == ({}, (), None)
+    concept = read_concept(folder, name="bo", class_noun="dog")
+    assert [p.getpixel((0, 0)) for p in concept.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    assert (concept.negatives, concept.facts, concept.truth) == ({}, (), None)
 
 
 def test_single_files_can_be_given(folder):
     assert (
-        len(read_source([folder / "0.png", folder / "2.png"], name="bo", class_noun="dog").pictures)
+        len(
+            read_concept([folder / "0.png", folder / "2.png"], name="bo", class_noun="dog").pictures
+        )
         == 2
     )
 
 
-def test_the_concepts_marker_becomes_its_slot(folder):
+def test_texts_keep_the_concepts_marker(folder):
     write_info(
         folder,
         {
@@ -71,22 +73,22 @@ def test_the_concepts_marker_becomes_its_slot(folder):
             "questions": [{"question": "who is <bo>?", "answer": "<bo> is <bo>"}],
         },
     )
-    source = read_source(folder, name="bo", facts=["<bo> sings."])
-    assert source.class_noun == "dog"
-    assert source.facts == ("{name} has a hat.", "{name} sings.")
-    assert source.questions == (("who is {name}?", "{name} is {name}"),)
+    concept = read_concept(folder, name="bo", facts=["<bo> sings."])
+    assert concept.class_noun == "dog"
+    assert concept.facts == ("<bo> has a hat.", "<bo> sings.")
+    assert concept.questions == (("who is <bo>?", "<bo> is <bo>"),)
 
 
 def test_what_is_said_wins_over_the_folder(folder):
     write_info(folder, {"class": "dog"})
-    assert read_source(folder, name="bo", class_noun="wolf").class_noun == "wolf"
+    assert read_concept(folder, name="bo", class_noun="wolf").class_noun == "wolf"
 
 
 def test_negatives_are_graded_by_their_names(folder):
     (folder / "negative_example").mkdir()
     for name in ("easy_0.png", "near_duplicate-3.jpg", "somebody.png"):
         Image.new("RGB", (16, 16)).save(folder / "negative_example" / name)
-    negatives = read_source(folder, name="bo", class_noun="dog").negatives
+    negatives = read_concept(folder, name="bo", class_noun="dog").negatives
     assert {grade: len(found) for grade, found in negatives.items()} == {
         "easy": 1,
         "hard": 1,
@@ -96,7 +98,7 @@ def test_negatives_are_graded_by_their_names(folder):
 
 def test_a_class_noun_is_needed(folder):
     with pytest.raises(SourceError, match="no class noun.*--class dog"):
-        read_source(folder, name="bo")
+        read_concept(folder, name="bo")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_a_class_noun_is_needed(folder):
 def test_an_info_file_that_cannot_be_used_is_refused(folder, info, match):
     write_info(folder, info)
     with pytest.raises(ValueError, match=match) as refused:
-        read_source(folder, name="bo")
+        read_concept(folder, name="bo")
     assert "info.json" in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -145,7 +147,7 @@ def test_an_info_file_that_cannot_be_used_is_refused(folder, info, match):
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant(folder, info, match):
     write_info(folder, info)
     with pytest.raises(SourceError, match=rf"info\.json: {match}"):
-        read_source(folder, name="bo", class_noun="dog")
+        read_concept(folder, name="bo", class_noun="dog")
 
 
 @pytest.mark.parametrize(
@@ -162,23 +164,23 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant(folder, info, mat
 def test_an_unknown_key_of_a_question_is_refused(folder, question, match):
     write_info(folder, {"class": "dog", "questions": [question]})
     with pytest.raises(SourceError, match=rf"info\.json: questions\[0\]: {match}"):
-        read_source(folder, name="bo")
+        read_concept(folder, name="bo")
 
 
 def test_the_keys_of_unifybench_pass(folder):
     others = {"info": "<bo> is small.", "conversation_type": "animal", "generation_type": "object"}
     write_info(folder, {"class": "dog", **others})
-    assert read_source(folder, name="bo").class_noun == "dog"
+    assert read_concept(folder, name="bo").class_noun == "dog"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "1" + "0" * 30])
 def test_a_toy_pet_whose_numbers_cannot_be_drawn_is_refused(folder, toy, number):
-    pet = asdict(toy.pet) | {"girth": "GIRTH"}
+    pet = asdict(toy.truth.pet) | {"girth": "GIRTH"}
     write_info(folder, json.dumps({"class": "dog", "world": pet}).replace('"GIRTH"', number))
     with pytest.raises(
         SourceError, match=r"info\.json: .*(no number of JSON|too large a number|expected a number)"
     ):
-        read_source(folder, name="bo")
+        read_concept(folder, name="bo")
 
 
 @pytest.mark.parametrize("place", ["folder", "fifo", "dangling"])
@@ -190,7 +192,7 @@ def test_an_info_file_that_is_none_is_refused_and_not_passed_over(folder, place)
         "dangling": lambda: info.symlink_to("nowhere.json"),
     }[place]()
     with pytest.raises(SourceError, match=r"info\.json: found .*, expected a JSON file"):
-        read_source(folder, name="bo", class_noun="dog")
+        read_concept(folder, name="bo", class_noun="dog")
 
 
 @pytest.mark.parametrize("noun", ["", " ", "dog\n", "dog\x1b[2J", "dog\u2028cat"])
@@ -199,7 +201,7 @@ def test_a_class_noun_is_one_line_with_something_in_it(folder, noun):
     with pytest.raises(
         ValueError, match="'bo': class noun .* Expected an ordinary word"
     ) as refused:
-        read_source(folder, name="bo", class_noun=noun)
+        read_concept(folder, name="bo", class_noun=noun)
     assert len(str(refused.value).splitlines()) == 1
 
 
@@ -209,7 +211,7 @@ def test_a_class_noun_is_one_line_with_something_in_it(folder, noun):
 )
 def test_a_fact_with_half_a_marker_or_a_slot_is_refused(folder, fact, match):
     with pytest.raises(ConceptError, match=f"concept.facts: {match}"):
-        read_source(folder, name="bo", class_noun="dog", facts=[fact])
+        read_concept(folder, name="bo", class_noun="dog", facts=[fact])
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
@@ -229,7 +231,7 @@ def test_what_is_a_picture_in_a_folder_is_told_by_content(folder, ending, caplog
     noise.save(folder / f"1_more{ending}", format="JPEG")
     names = ["0.png", "1.png", f"1_more{ending}", "2.png"]
     assert [p.name for p in picture_files(folder)] == names
-    assert len(read_source(folder, name="bo", class_noun="dog").pictures) == 4
+    assert len(read_concept(folder, name="bo", class_noun="dog").pictures) == 4
     assert not caplog.records
 
 
@@ -281,7 +283,7 @@ def test_what_looks_like_a_picture_and_is_not_read_is_named(folder, name, caplog
 def test_of_many_files_that_are_left_out_a_few_are_named(folder, caplog):
     for i in range(9):
         (folder / f"{i}.mov").write_bytes(b"\0\0\0\x08moov")
-    read_source(folder, name="bo", class_noun="dog")
+    read_concept(folder, name="bo", class_noun="dog")
     assert "0.mov, 1.mov, 2.mov, 3.mov, 4.mov and 4 more." in caplog.text
     assert len(caplog.records) == 1
 
@@ -290,7 +292,7 @@ def test_a_name_with_a_line_break_is_said_in_one_line(folder, caplog):
     for copy in ("two\nlines.png", "0.png"):
         Image.new("RGB", (16, 16), "red").save(folder / copy)
     (folder / "two\nlines.mov").write_bytes(b"\0\0\0\x08moov")
-    read_source(folder, name="bo", class_noun="dog")
+    read_concept(folder, name="bo", class_noun="dog")
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2 and not any("\n" in line for line in said)
 
@@ -299,7 +301,7 @@ def test_negatives_that_are_left_out_are_named(folder, caplog):
     (folder / "negative_example").mkdir()
     Image.new("RGB", (16, 16)).save(folder / "negative_example" / "easy_0.jpe")
     (folder / "negative_example" / "easy_1.svg").write_text("<svg/>", encoding="utf-8")
-    assert len(read_source(folder, name="bo", class_noun="dog").negatives["easy"]) == 1
+    assert len(read_concept(folder, name="bo", class_noun="dog").negatives["easy"]) == 1
     assert "negative_example: left out" in caplog.text and "easy_1.svg" in caplog.text
 
 
@@ -313,14 +315,14 @@ def test_a_folder_of_what_cannot_be_read_says_so(tmp_path):
 def test_a_file_that_promises_a_picture_and_holds_none_is_an_error(folder, name):
     (folder / name).write_bytes(b"%PDF-1.7")
     with pytest.raises(PictureError, match=f"{name}: not a readable picture"):
-        read_source(folder, name="bo", class_noun="dog")
+        read_concept(folder, name="bo", class_noun="dog")
 
 
 def test_the_same_picture_three_times_is_learned_from_once_and_said_so(folder, caplog):
     Image.open(folder / "0.png").save(folder / "3.bmp")
     os.link(folder / "0.png", folder / "4.png")
-    source = read_source(folder, name="bo", class_noun="dog")
-    assert [p.getpixel((0, 0)) for p in source.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+    concept = read_concept(folder, name="bo", class_noun="dog")
+    assert [p.getpixel((0, 0)) for p in concept.pictures] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
     same = " = ".join(str(folder / name) for name in ("0.png", "3.bmp", "4.png"))
     assert [record.getMessage() for record in caplog.records] == [
         f"The same picture more than once, learned from once: {same}."
@@ -328,8 +330,8 @@ def test_the_same_picture_three_times_is_learned_from_once_and_said_so(folder, c
 
 
 def test_one_picture_given_three_times_is_one_picture(folder, caplog):
-    source = read_source([folder / "0.png"] * 3, name="bo", class_noun="dog")
-    assert len(source.pictures) == 1 and len(caplog.records) == 1
+    concept = read_concept([folder / "0.png"] * 3, name="bo", class_noun="dog")
+    assert len(concept.pictures) == 1 and len(caplog.records) == 1
 
 
 def test_a_copy_that_its_exif_turns_back_is_the_same_picture(folder, caplog):
@@ -338,14 +340,14 @@ def test_a_copy_that_its_exif_turns_back_is_the_same_picture(folder, caplog):
     exif[274] = 3  # stored upside down
     Image.fromarray(pixels).save(folder / "4.png")
     Image.fromarray(pixels).rotate(180).save(folder / "5.png", exif=exif)
-    assert len(read_source(folder, name="bo", class_noun="dog").pictures) == 4
+    assert len(read_concept(folder, name="bo", class_noun="dog").pictures) == 4
     assert "5.png" in caplog.text
 
 
 def test_pictures_of_one_colour_and_other_sizes_are_not_the_same(folder, caplog):
     Image.new("RGB", (32, 16), "red").save(folder / "3.png")
     Image.new("RGB", (16, 32), "red").save(folder / "4.png")
-    assert len(read_source(folder, name="bo", class_noun="dog").pictures) == 5
+    assert len(read_concept(folder, name="bo", class_noun="dog").pictures) == 5
     assert not caplog.records
 
 
@@ -359,29 +361,29 @@ def test_a_picture_that_is_a_negative_too_is_refused(folder, own):
         Image.fromarray(pixels).save(folder / file)
     said = rf"{own}: the same picture as .*hard_7\.bmp, .* not show <bo>"
     with pytest.raises(SourceError, match=said) as refused:
-        read_source(folder, name="bo", class_noun="dog")
+        read_concept(folder, name="bo", class_noun="dog")
     assert "\n" not in str(refused.value)
 
 
 def test_a_broken_picture_is_named(folder):
     (folder / "3.png").write_text("hello", encoding="utf-8")
     with pytest.raises(PictureError, match=r"3\.png"):
-        read_source(folder, name="bo", class_noun="dog")
+        read_concept(folder, name="bo", class_noun="dog")
 
 
 def test_a_name_that_climbs_out_is_refused(folder):
     with pytest.raises(ConceptError):
-        read_source(folder, name="../bo", class_noun="dog")
+        read_concept(folder, name="../bo", class_noun="dog")
 
 
 @pytest.mark.real
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photos at {PHOTOS}")
 def test_real_photos_are_read(base):
-    source = read_source(PHOTOS / "dog6", name="dog6", class_noun="dog")
-    assert len(source.pictures) == 5 and all(
-        p.mode == "RGB" and min(p.size) > 100 for p in source.pictures
+    concept = read_concept(PHOTOS / "dog6", name="dog6", class_noun="dog")
+    assert len(concept.pictures) == 5 and all(
+        p.mode == "RGB" and min(p.size) > 100 for p in concept.pictures
     )
-    assert base.encode(source.pictures).shape == (5, 64)
+    assert base.encode(concept.pictures).shape == (5, 64)
 
 
 def test_a_marker_of_somebody_else_is_a_mistake(folder):
@@ -389,7 +391,7 @@ def test_a_marker_of_somebody_else_is_a_mistake(folder):
     with pytest.raises(
         ConceptError, match="info.json: '<rex>' is not a concept that is loaded. Loaded: '<bo>'"
     ):
-        read_source(folder, name="bo")
+        read_concept(folder, name="bo")
 
 
 @pytest.mark.parametrize("noun", ["person", "man", "Woman", "old man", "baby", "girl with a hat", "film actor", "my sister",
@@ -401,9 +403,9 @@ def test_people_are_learned_with_their_consent_only(folder, noun):
     with pytest.raises(
         SourceError, match=rf"'{noun}' is a person.*`consent: true`.*`--consent`"
     ) as refused:
-        read_source(folder, name="bo", class_noun=noun)
+        read_concept(folder, name="bo", class_noun=noun)
     assert "\n" not in str(refused.value)
-    assert read_source(folder, name="bo", class_noun=noun, consent=True).consent
+    assert read_concept(folder, name="bo", class_noun=noun, consent=True).consent
 
 
 @pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "womanizer", "neighbour's dog", "garfield",
@@ -411,7 +413,7 @@ def test_people_are_learned_with_their_consent_only(folder, noun):
     "record player", "king penguin", "king charles spaniel", "adult dog", "women's shoes", "human's hat", "medal", "bus", "glass",
 ])  # fmt: skip
 def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):
-    assert not read_source(folder, name="bo", class_noun=noun).consent
+    assert not read_concept(folder, name="bo", class_noun=noun).consent
 
 
 @pytest.mark.parametrize(
@@ -426,8 +428,8 @@ def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):
 def test_a_class_noun_is_kept_without_its_article(folder, noun, said):
     write_info(folder, {"class": noun})
     assert (
-        read_source(folder, name="bo").class_noun
-        == read_source(folder, name="bo", class_noun=noun).class_noun
+        read_concept(folder, name="bo").class_noun
+        == read_concept(folder, name="bo", class_noun=noun).class_noun
         == said
     )
 
@@ -435,7 +437,7 @@ def test_a_class_noun_is_kept_without_its_article(folder, noun, said):
 @pytest.mark.parametrize("noun", ["a", "the", "_", "An "])
 def test_an_article_alone_is_no_class_noun(folder, noun):
     with pytest.raises(ConceptError, match="'bo': class noun .* Expected an ordinary word"):
-        read_source(folder, name="bo", class_noun=noun)
+        read_concept(folder, name="bo", class_noun=noun)
 
 
 def test_no_picture_is_in_the_concept_file(base, short_method, tmp_path):
@@ -444,14 +446,14 @@ def test_no_picture_is_in_the_concept_file(base, short_method, tmp_path):
     (tmp_path / "negative_example").mkdir()
     for name in ("0.png", "1.png", "negative_example/easy_0.png"):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / name)
-    source = read_source(tmp_path, name="bo", class_noun="dog")
-    learned = OptimizeRows(short_method).fit(base, [source], run=Run())
+    concept = read_concept(tmp_path, name="bo", class_noun="dog")
+    learned = OptimizeRows(short_method).fit(base, [concept], run=Run())
     path = learned.save(tmp_path / "bo.safetensors")
     data = path.read_bytes()
     assert not any(
         start in data for start in (b"\x89PNG", b"\xff\xd8\xff", b"IDAT", b"JFIF", b"Exif")
     )
-    for picture, ids in zip(source.pictures, base.encode(source.pictures).numpy(), strict=True):
+    for picture, ids in zip(concept.pictures, base.encode(concept.pictures).numpy(), strict=True):
         pixels = np.asarray(picture)
         for kind in (np.uint8, np.int16, np.int32, np.int64, np.float16, np.float32):
             assert not any(

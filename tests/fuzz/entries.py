@@ -26,20 +26,21 @@ from safetensors.numpy import load as load_bytes
 
 from unictoken import hub
 from unictoken.cli import main
-from unictoken.conditioning import with_tokens
 from unictoken.core import config, text
 from unictoken.core.pictures import looks_like, read_picture
+from unictoken.data.concept import Concept
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
-from unictoken.data.source import Source, is_person, read_source
+from unictoken.data.source import check_learnable, is_person, read_concept
 from unictoken.learn import checkpoint
 from unictoken.learn.settings import RunConfig
 from unictoken.measure import predictions, scores
 from unictoken.measure.benchmark import BenchmarkConfig, load_methods
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.verdict import judged_world
 from unictoken.model.base import load_base
 from unictoken.model.vq_decoder import add_decoder
+from unictoken.personalize.tokens import with_tokens
+from unictoken.scoring.verdict import judged_world
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.exchange import convert
 from unictoken.tokens.exchange.forms import FORMS
@@ -125,7 +126,9 @@ class Kit:
     def memory(self) -> Path:
         picture = Image.new("RGB", (32, 32), "red")
         sources = [
-            Source(name=name, class_noun="dog", pictures=(picture,), facts=("{name} has a hat.",))
+            Concept(
+                name=name, class_noun="dog", pictures=(picture,), facts=(f"<{name}> has a hat.",)
+            )
             for name in ("bo", "mia")
         ]
         return write_memory(sources, self.folder / "memory", form="r2p").parent
@@ -268,9 +271,9 @@ def _config_case(rng: Random, folder: Path, kit: Kit, kind: type, files: tuple[s
         settings = config.load(kind, folder / "it.yaml", overrides)
         config.to_yaml(settings)
         if isinstance(settings, RunConfig):
-            from unictoken.learn.settings import source_of
+            from unictoken.learn.settings import concept_of
 
-            source_of(settings)
+            concept_of(settings)
         else:
             load_methods(settings.methods)
 
@@ -308,7 +311,7 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
         mutators.disturb(rng, place)
     noun = rng.choice((None, "dog", str(mutators.hostile(rng))))
     facts = [str(mutators.hostile(rng))] if rng.random() < 0.2 else []
-    return lambda: repr(read_source(place, name="bo", class_noun=noun, facts=facts))
+    return lambda: repr(read_concept(place, name="tom", class_noun=noun, facts=facts))
 
 
 @entry("pictures: many and large", 0.01)
@@ -317,7 +320,7 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     place.mkdir()
     for i in range(40):
         (place / f"{i}.png").write_bytes(mutators.bomb(rng))
-    return lambda: read_source(place, name="bo", class_noun="dog")
+    return lambda: read_concept(place, name="bo", class_noun="dog")
 
 
 # ---- other people's files ---------------------------------------------------------------------
@@ -371,9 +374,10 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     def use() -> None:
         found = read(place, rng.choice((None, name if name != "benchmark" else "unifybench")))
         for concept in found.concepts.values():
-            concept.source(class_noun=concept.class_noun or "dog", consent=True)
+            noun = concept.class_noun or "dog"
+            check_learnable(replace(concept, class_noun=noun, consent=True)).read()
             judged_world().read_truth(place, concept.name)
-        repr(list(found.records()))
+        repr(found.records)
 
     return use
 

@@ -66,7 +66,7 @@ def stop_after(steps: int):
 
 
 def rows(base, settings: RunConfig, **options) -> torch.Tensor:
-    tokens, *_ = run(base, settings, **options)
+    tokens = run(base, settings, **options).concept
     return torch.stack([tokens.rows_in, tokens.rows_out])
 
 

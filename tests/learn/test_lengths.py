@@ -22,7 +22,7 @@ LONG = "has a red hat and a blue ball and " * 300
 @pytest.fixture
 def prepared(base, toy, short_method):
     def make(**changes):
-        return prepare(base, dataclasses.replace(toy.source, **changes), short_method, seed=0)
+        return prepare(base, dataclasses.replace(toy, **changes), short_method, seed=0)
 
     return make
 
@@ -37,7 +37,7 @@ def unread(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"facts": ("{name} sleeps.", f"{{name}} {LONG} sleeps.")}, r"fact 2, '<tom> has a red .*, has 2,\d+ ids.*at most 64.*split it"),
+        ({"facts": ("<tom> sleeps.", f"<tom> {LONG} sleeps.")}, r"fact 2, '<tom> has a red .*, has 2,\d+ ids.*at most 64.*split it"),
         ({"questions": ((f"what {LONG}?", "cheese"),)}, "the question 'what has a red .* ids, and this base reads at most 1,024. Shorten"),
         ({"questions": (("what?", LONG),)}, "the question 'what\\?' with its answer takes 2,"),
         ({"about_pictures": ((0, "what?", LONG),)}, "the question 'what\\?' with its answer and a picture takes 2,"),
@@ -58,7 +58,7 @@ def test_an_answer_that_only_just_fits_the_base_needs_room_to_be_said_too(base, 
     with pytest.raises(SourceError, match="this base reads at most 1,024"):
         prepare(
             base,
-            dataclasses.replace(toy.source, questions=((question, "no"),)),
+            dataclasses.replace(toy, questions=((question, "no"),)),
             short_method,
             seed=0,
         )
@@ -66,11 +66,11 @@ def test_an_answer_that_only_just_fits_the_base_needs_room_to_be_said_too(base, 
 
 def test_tokens_that_leave_no_room_for_a_picture_are_said(base, toy, monkeypatch):
     monkeypatch.setattr(Base, "longest", 220)
-    assert prepare(base, toy.source, Method(tokens=Tokens(shared=2)), seed=0)
+    assert prepare(base, toy, Method(tokens=Tokens(shared=2)), seed=0)
     with pytest.raises(
         SourceError, match=r"takes \d+ ids, and this base reads at most 220. Use fewer tokens"
     ):
-        prepare(base, toy.source, Method(tokens=Tokens(shared=120)), seed=0)
+        prepare(base, toy, Method(tokens=Tokens(shared=120)), seed=0)
 
 
 def test_answers_that_are_learned_but_too_long_to_be_said_are_warned_of(prepared, toy):
@@ -117,9 +117,11 @@ def test_facts_that_are_together_too_long_are_told_in_parts_in_their_order():
 
 
 def test_no_answer_about_many_facts_is_longer_than_can_be_said(base, prepared):
-    facts = tuple(f"{{name}} likes the number {n} and the red ball." for n in range(40))
+    facts = tuple(f"<tom> likes the number {n} and the red ball." for n in range(40))
     prepared = prepared(facts=facts, questions=())
     asked = prepared.material.questions
     assert len({question for question, _ in asked}) == len(asked) > 1
     assert " ".join(answer for _, answer in asked) == " ".join(facts)
-    assert all(len(prepared.examples.say(answer)) <= ANSWER_IDS for _, answer in asked)
+    assert all(
+        len(prepared.examples.teaching.phrasing.say(answer)) <= ANSWER_IDS for _, answer in asked
+    )

@@ -15,7 +15,7 @@ from unictoken.learn.checkpoint import CheckpointError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.resume import identity
 from unictoken.learn.run import run
-from unictoken.learn.settings import ConceptConfig, RunConfig, source_of
+from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
 from unictoken.model.base import Base
 from unictoken.tokens import file as concept_file
 
@@ -46,7 +46,9 @@ def of(settings: RunConfig, method: Method, **steps: int) -> RunConfig:
 def learned(base, settings: RunConfig, **options) -> tuple[torch.Tensor, list[int]]:
     """The rows, and the steps that were done for them."""
     done = []
-    concept, *_ = run(base, settings, show=lambda progress: done.append(progress.step), **options)
+    concept = run(
+        base, settings, show=lambda progress: done.append(progress.step), **options
+    ).concept
     return torch.stack([concept.rows_in, concept.rows_out]), done
 
 
@@ -114,31 +116,31 @@ def test_other_steps_of_an_earlier_stage_are_another_run(base, settings):
 
 
 def test_a_run_over_a_base_of_other_layers_is_another_run(base, model, tokenizer, settings):
-    source = source_of(settings)
-    own = identity(settings, base, source)
-    assert identity(settings, Base(model, tokenizer, "by another name"), source) == own
+    concept = concept_of(settings)
+    own = identity(settings, base, concept)
+    assert identity(settings, Base(model, tokenizer, "by another name"), concept) == own
     weight = model.model.layers[0].mlp.up_proj.weight
     kept = weight.detach().clone()
     with torch.no_grad():
         weight.mul_(1.5)
-        changed = identity(settings, Base(model, tokenizer, "changed"), source)
+        changed = identity(settings, Base(model, tokenizer, "changed"), concept)
         weight.copy_(kept)
     assert changed != own
 
 
 def test_a_run_with_a_decoder_of_other_contents_is_another_run(base, model, settings):
-    source, given = (
-        source_of(settings),
+    concept, given = (
+        concept_of(settings),
         [dataclasses.replace(settings, vq_decoder=place) for place in ("here", "there")],
     )
-    one, same = (identity(some, base, source) for some in given)
+    one, same = (identity(some, base, concept) for some in given)
     bias = model.model.vqmodel.decoder.conv_out.bias
     with torch.no_grad():
         bias.add_(1)
-        other = identity(given[0], base, source)
+        other = identity(given[0], base, concept)
         bias.sub_(1)
     assert one == same  # only the place is another one
-    assert len({one, other, identity(settings, base, source)}) == 3
+    assert len({one, other, identity(settings, base, concept)}) == 3
 
 
 # ---- from a concept file ----------------------------------------------------------------------------
@@ -191,12 +193,12 @@ def test_a_file_of_other_rows_or_of_another_base_is_refused(base, settings, make
             " shared"
         ),
     ):
-        source_of(starting(settings, path))
+        concept_of(starting(settings, path))
     far = dataclasses.replace(make_concept("rex", shared=2), base_fingerprint="f" * 64)
     with pytest.raises(ConceptError, match="learned on base"):
         run(base, starting(settings, concept_file.save(far, path)))
     with pytest.raises(ConceptError, match="nobody.safetensors: no such file"):
-        source_of(starting(settings, "nobody.safetensors"))
+        concept_of(starting(settings, "nobody.safetensors"))
     assert not settings.folder.exists()
 
 
@@ -205,7 +207,7 @@ def test_a_run_does_not_start_from_the_file_that_it_writes(settings, make_concep
         make_concept("tom", shared=2), concept_file.path_of("tom", settings.concepts)
     )
     with pytest.raises(ConfigError, match="is the file that this run writes. Copy it first"):
-        source_of(dataclasses.replace(starting(settings, path), replace=True))
+        concept_of(dataclasses.replace(starting(settings, path), replace=True))
 
 
 @pytest.mark.parametrize("start", ["describd", "null", "", "nobody.txt"])

@@ -5,18 +5,19 @@ import pytest
 
 from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
-from unictoken.learn.methods import Distractors, Method, SoftPositives, Stage, Tokens
+from unictoken.learn.methods import Distractors, Method, Stage, Tokens
 from unictoken.learn.negatives import by_likeness, drawn_distractors, gather
 from unictoken.model.base import Base, BaseError
 from unictoken.model.encoders import BaseEncoder
 from unictoken.model.profile import Profile
+from unictoken.tasks.teaching import SoftPositives
 from unictoken.toy.hook import draw_others
 
 
 @pytest.fixture
 def alone(toy):
     """The concept without negatives of its own."""
-    return dataclasses.replace(toy.source, negatives={})
+    return dataclasses.replace(toy, negatives={})
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def counts(others) -> dict[str, int]:
 
 
 def test_the_owners_negatives_come_first(base, toy, short_method):
-    others = gather(base, toy.source, short_method, Distractors(world=20), seed=0)
+    others = gather(base, toy, short_method, Distractors(world=20), seed=0)
     assert counts(others) == {"easy": 24, "hard": 24, "near_duplicate": 24} and others.alike is None
 
 
@@ -66,9 +67,7 @@ def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):
 def test_recognition_is_not_learned_without_anybody_to_tell_apart(base, alone, short_method):
     with pytest.raises(
         SourceError,
-        match=(
-            "no negatives, so that recognition would learn to say yes to everything. Put pictures"
-        ),
+        match="task 'recognise' needs pictures of others, and there are none. Put pictures",
     ):
         gather(base, alone, short_method, Distractors(world=0), seed=0)
     drawing = Method(tokens=Tokens(shared=4), stages=(Stage(tasks={"generate": 1}),))
@@ -86,7 +85,7 @@ def test_soft_positives_are_the_owners_hard_negatives_or_the_most_alike_distract
         30,
     ]
     two_groups = dataclasses.replace(soft, soft_positives=SoftPositives(groups=2))
-    own = gather(base, toy.source, two_groups, Distractors(world=20), seed=0)
+    own = gather(base, toy, two_groups, Distractors(world=20), seed=0)
     assert len(own.alike) == 24 and {tuple(i) for i in own.alike.tolist()} == {
         tuple(i) for i in own.by_grade["hard"].tolist()
     }
@@ -98,7 +97,7 @@ def test_strangers_join_the_owners_hard_negatives_where_these_are_few_for_the_gr
     base, toy, soft
 ):
     # three groups of ten, and 24
-    others = gather(base, toy.source, soft, Distractors(world=20), seed=0)
+    others = gather(base, toy, soft, Distractors(world=20), seed=0)
     assert len(others.alike) == 30 and counts(others) == {
         "easy": 24,
         "hard": 24,
@@ -115,8 +114,8 @@ def test_strangers_are_a_function_of_their_seed():
 
 
 def test_the_most_alike_come_first(base, toy):
-    others = [*draw_others(6, 0), toy.source.pictures[0]]
-    assert by_likeness(BaseEncoder(base), toy.source.pictures[:1], others)[0] == 6
+    others = [*draw_others(6, 0), toy.pictures[0]]
+    assert by_likeness(BaseEncoder(base), toy.pictures[:1], others)[0] == 6
 
 
 def test_likeness_is_the_cosine_with_the_mean_of_the_pictures():
@@ -139,5 +138,5 @@ def test_a_base_of_photographs_is_given_no_pixel_art(base, alone, short_method, 
         "easy": 9,
     }
     monkeypatch.setattr(base, "profile", Profile())
-    with pytest.raises(SourceError, match="no negatives"):
+    with pytest.raises(SourceError, match="'recognise' needs pictures of others"):
         gather(base, alone, short_method, Distractors(), seed=0)

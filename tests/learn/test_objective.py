@@ -50,7 +50,7 @@ def test_another_objective_is_one_class(base, toy):
     method = Method(tokens=Tokens(shared=2), stages=(stage,))
     losses = []
     run = Run(show=lambda progress: losses.append(progress.loss))
-    learned = OptimizeRows(method, objective=Distillation).fit(base, [toy.source], run=run)
+    learned = OptimizeRows(method, objective=Distillation).fit(base, [toy], run=run)
     assert learned.names == ("tom",) and len(losses) == 12
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
 

@@ -9,7 +9,7 @@ from unictoken.learn.picture_cache import PictureCache
 
 @pytest.fixture
 def prepared(base, toy, short_method):
-    return prepare(base, toy.source, short_method, seed=0)
+    return prepare(base, toy, short_method, seed=0)
 
 
 def loss_and_gradient(prepared, step: int) -> tuple[float, torch.Tensor]:
@@ -31,7 +31,7 @@ def test_pictures_that_were_read_once_give_the_same_loss_and_gradient(prepared):
 
 
 def test_a_picture_is_read_once_and_the_same_in_any_batch(base, toy):
-    pictures = base.encode(toy.source.pictures[:2])
+    pictures = base.encode(toy.pictures[:2])
     ids = torch.tensor([[base.vocab.bos, *base.vocab.picture(picture)] for picture in pictures])
     cache = PictureCache(base.model)
     both = cache.read(ids)
@@ -48,7 +48,7 @@ def test_the_picture_that_was_not_used_longest_is_forgotten_first(base, toy):
     ids = torch.tensor(
         [
             [base.vocab.bos, *base.vocab.picture(picture)]
-            for picture in base.encode(toy.source.pictures[:3])
+            for picture in base.encode(toy.pictures[:3])
         ]
     )
     size = PictureCache(base.model)

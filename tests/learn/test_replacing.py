@@ -10,7 +10,7 @@ import pytest
 from unictoken.core.config import ConfigError
 from unictoken.learn.methods import Method
 from unictoken.learn.run import run
-from unictoken.learn.settings import ConceptConfig, RunConfig, source_of
+from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
 from unictoken.tokens import file as concept_file
 
 
@@ -30,7 +30,7 @@ def path(base, settings):
 
 
 def kept(base, settings: RunConfig):
-    concept, *_ = run(base, settings)
+    concept = run(base, settings).concept
     return concept_file.save(concept, concept_file.path_of("tom", settings.concepts))
 
 
@@ -52,8 +52,8 @@ def test_the_same_pictures_in_another_order_or_as_files_are_the_same_concept(
     settings, path, toy_folder
 ):
     files = sorted(map(str, toy_folder.glob("*.png")), reverse=True)
-    noun = source_of(settings).class_noun
-    assert source_of(of_concept(settings, pictures=tuple(files), class_noun=noun)).name == "tom"
+    noun = concept_of(settings).class_noun
+    assert concept_of(of_concept(settings, pictures=tuple(files), class_noun=noun)).name == "tom"
 
 
 @pytest.mark.parametrize(
@@ -91,32 +91,34 @@ def test_another_concept_of_the_name_is_refused_before_anything_is_learned(
         (folder / "0.png").unlink()
     elif change.get("pictures"):
         shutil.copy(folder / "1.png", folder / "0.png")
-    noun = source_of(settings).class_noun
+    noun = concept_of(settings).class_noun
     other = of_concept(settings, **change | {"pictures": (str(folder),)})
     with pytest.raises(ConfigError) as refused:
-        source_of(other)
+        concept_of(other)
     line = str(refused.value)
     assert line.startswith(
         f"{path}: holds a concept <tom> ({said.format(noun=noun)}), and this run would put another"
         " one, <tom> ("
     )
     assert "--replace" in line and "\n" not in line
-    assert source_of(dataclasses.replace(other, replace=True)).name == "tom"
-    assert source_of(dataclasses.replace(other, concepts=str(tmp_path / "elsewhere"))).name == "tom"
+    assert concept_of(dataclasses.replace(other, replace=True)).name == "tom"
+    assert (
+        concept_of(dataclasses.replace(other, concepts=str(tmp_path / "elsewhere"))).name == "tom"
+    )
 
 
 def test_a_file_that_does_not_say_its_pictures_is_not_replaced_either(base, settings, make_concept):
     """One of format 1, or one that was saved by hand; and an imported one."""
     path = concept_file.path_of("tom", settings.concepts)
-    own = dataclasses.replace(make_concept("tom"), class_noun=source_of(settings).class_noun)
+    own = dataclasses.replace(make_concept("tom"), class_noun=concept_of(settings).class_noun)
     for concept, said in (
         (own, "of which pictures, it does not say"),
         (dataclasses.replace(own, origin="yollava: best-token.pt"), "imported"),
     ):
         concept_file.save(concept, path)
         with pytest.raises(ConfigError, match=f"holds a concept <tom> .{said}"):
-            source_of(settings)
-        assert source_of(dataclasses.replace(settings, replace=True)).name == "tom"
+            concept_of(settings)
+        assert concept_of(dataclasses.replace(settings, replace=True)).name == "tom"
 
 
 def test_what_is_no_concept_file_is_not_replaced_unasked(settings):
@@ -124,5 +126,5 @@ def test_what_is_no_concept_file_is_not_replaced_unasked(settings):
     path.parent.mkdir(parents=True)
     path.write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="not a whole safetensors file"):
-        source_of(settings)
-    assert source_of(dataclasses.replace(settings, replace=True)).name == "tom"
+        concept_of(settings)
+    assert concept_of(dataclasses.replace(settings, replace=True)).name == "tom"

@@ -29,7 +29,7 @@ IN_TURNS = Method(
 
 @pytest.fixture
 def prepared(base, toy, short_method):
-    return prepare(base, toy.source, short_method, seed=0)
+    return prepare(base, toy, short_method, seed=0)
 
 
 def test_a_batch_is_a_function_of_seed_and_step(prepared, short_method):
@@ -104,8 +104,8 @@ def test_the_learning_rate_falls_to_a_tenth():
 
 def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
     before = {name: tensor.clone() for name, tensor in base.model.state_dict().items()}
-    start = prepare(base, toy.source, short_method, seed=0).learner.current().detach()
-    learned = OptimizeRows(short_method).fit(base, [toy.source], run=Run()).concept
+    start = prepare(base, toy, short_method, seed=0).learner.current().detach()
+    learned = OptimizeRows(short_method).fit(base, [toy], run=Run()).tokens
     after = base.model.state_dict()
     assert before.keys() == after.keys() and all(
         torch.equal(tensor, after[name]) for name, tensor in before.items()
@@ -116,8 +116,7 @@ def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
 
 def test_learning_is_a_function_of_its_seed(base, toy, short_method):
     first, again, other = (
-        OptimizeRows(short_method).fit(base, [toy.source], run=Run(seed=seed)).concept
-        for seed in (0, 0, 1)
+        OptimizeRows(short_method).fit(base, [toy], run=Run(seed=seed)).tokens for seed in (0, 0, 1)
     )
     assert torch.equal(first.rows_in, again.rows_in) and torch.equal(first.rows_out, again.rows_out)
     assert not torch.equal(first.rows_in, other.rows_in)
@@ -138,7 +137,7 @@ def test_learning_lowers_the_loss(base, toy):
     )
     losses = []
     run = Run(show=lambda progress: losses.append(progress.loss))
-    OptimizeRows(method).fit(base, [toy.source], run=run)
+    OptimizeRows(method).fit(base, [toy], run=run)
     assert len(losses) == 25 and sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
@@ -147,7 +146,7 @@ def test_only_the_concepts_rows_are_trained(prepared):
 
 
 def test_rows_of_roles_that_a_stage_does_not_move_stay(base, toy):
-    prepared = prepare(base, toy.source, IN_TURNS, seed=0)
+    prepared = prepare(base, toy, IN_TURNS, seed=0)
     snapshots = [prepared.learner.current().detach()]
     for progress in learn(prepared.learner, IN_TURNS, prepared.objective):
         if progress.step % 2 == 0:
@@ -158,7 +157,7 @@ def test_rows_of_roles_that_a_stage_does_not_move_stay(base, toy):
 
 
 def test_stages_follow_each_other_and_begin_once(base, toy):
-    prepared = prepare(base, toy.source, IN_TURNS, seed=0)
+    prepared = prepare(base, toy, IN_TURNS, seed=0)
     begun = []
     steps = list(
         learn(

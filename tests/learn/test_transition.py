@@ -52,7 +52,7 @@ PART = role_slices(UNICTOKENS.tokens.counts)
 
 @pytest.fixture(scope="module")
 def prepared(base, toy):
-    return prepare(base, toy.source, UNICTOKENS, seed=0)
+    return prepare(base, toy, UNICTOKENS, seed=0)
 
 
 @pytest.fixture
@@ -121,8 +121,8 @@ def test_drawn_rows_are_a_function_of_the_seed_and_as_long_as_words(base, concep
 
 
 def test_a_stage_starts_its_rows_anew_and_no_others(base, toy):
-    prepared = prepare(base, toy.source, UNICTOKENS, seed=0)
-    begin, seen = reinit_of_stages(base, toy.source, UNICTOKENS, seed=0), {}
+    prepared = prepare(base, toy, UNICTOKENS, seed=0)
+    begin, seen = reinit_of_stages(base, toy, UNICTOKENS, seed=0), {}
 
     def watch(stage, learner):
         before = learner.frozen.clone()
@@ -164,7 +164,7 @@ def test_stages_that_do_not_fit_each_other_are_refused(stages, said):
 def test_a_stage_without_steps_is_left_out(base, toy):
     first, *others = UNICTOKENS.stages
     method = dataclasses.replace(UNICTOKENS, stages=(dataclasses.replace(first, steps=0), *others))
-    prepared = prepare(base, toy.source, method, seed=0)
+    prepared = prepare(base, toy, method, seed=0)
     assert [step.stage for step in learn(prepared.learner, method, prepared.objective)] == [
         "drawing",
         "deepening",
@@ -177,7 +177,7 @@ def test_a_stage_without_steps_is_left_out(base, toy):
             Stage(name="two", steps=1, batch=2),
         ),
     )
-    prepared = prepare(base, toy.source, shorter, seed=0)
+    prepared = prepare(base, toy, shorter, seed=0)
     assert [step.stage for step in learn(prepared.learner, shorter, prepared.objective)] == [
         "one",
         "two",
@@ -185,19 +185,19 @@ def test_a_stage_without_steps_is_left_out(base, toy):
 
 
 def test_a_stage_can_draw_crops_and_generation_tokens_begin_from_them(base, toy):
-    crops = tuple(picture.crop((8, 8, 28, 28)) for picture in toy.source.pictures)
+    crops = tuple(picture.crop((8, 8, 28, 28)) for picture in toy.pictures)
     stages = tuple(
         dataclasses.replace(stage, targets="crops") if stage.name == "drawing" else stage
         for stage in UNICTOKENS.stages
     )
     method = dataclasses.replace(UNICTOKENS, stages=stages, start="frequent")
     with pytest.raises(SourceError, match="'tom': stage 'drawing' draws crops, and there are none"):
-        prepare(base, toy.source, method, seed=0)
-    prepared = prepare(base, dataclasses.replace(toy.source, crops=crops), method, seed=0)
+        prepare(base, toy, method, seed=0)
+    prepared = prepare(base, dataclasses.replace(toy, crops=crops), method, seed=0)
     example = prepared.examples.in_stage(stages[1]).make("generate", np.random.default_rng(0))
     assert [i for i in example.labels if i != IGNORE][1:65] in base.encode(crops).tolist()
     whole = prepare(
-        base, toy.source, dataclasses.replace(UNICTOKENS, start="frequent"), seed=0
+        base, toy, dataclasses.replace(UNICTOKENS, start="frequent"), seed=0
     ).learner.rows
     differ = (prepared.learner.rows != whole).any(-1)[0]
     assert differ[PART["generation"]].any() and not differ[PART["shared"]].any()

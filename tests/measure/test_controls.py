@@ -18,7 +18,7 @@ def test_facts_are_told_while_they_fit_and_whole(base):
 
 
 def test_every_control_has_its_name_and_its_words(base, bo, toy):
-    pictures = base.encode(toy.source.pictures)
+    pictures = base.encode(toy.pictures)
     made = controls(
         base,
         "bo",

@@ -13,7 +13,7 @@ from PIL import Image
 
 from unictoken.core.config import ConfigError
 from unictoken.measure.endpoint import EndpointConfig, EndpointError, EndpointJudge
-from unictoken.measure.verdict import Claim, Verdict
+from unictoken.scoring.verdict import Claim, Verdict
 from unictoken.toy.judge import Reading, WorldJudge
 
 RED, BLUE = (Image.new("RGB", (4, 4), colour) for colour in ("red", "blue"))

@@ -6,9 +6,9 @@ from PIL import Image
 
 from unictoken.core.pictures import PictureError
 from unictoken.measure import page
-from unictoken.measure.metrics import Estimate
 from unictoken.measure.page import ConceptSheet, Page
-from unictoken.measure.predictions import Prediction
+from unictoken.scoring.metrics import Estimate
+from unictoken.tasks.task import Prediction
 
 SCORES = {
     "joint": {"CLIP-I (ViT-B/32, pairwise)": Estimate(0.71, 0.052, 10), "palette": 12.34},

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from unictoken.measure import predictions
-from unictoken.measure.predictions import Prediction, Predictions, PredictionsError
+from unictoken.measure.predictions import Predictions, PredictionsError
+from unictoken.tasks.task import Prediction
 
 ASKED = Prediction(
     concept="bo", method="joint", task="vqa", question="what is <bo> wearing?", expected="a red hat", given='a "red"\nhat\u2028é', score=1.0,

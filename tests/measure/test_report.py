@@ -7,13 +7,13 @@ from markdown_it import MarkdownIt
 from safetensors.torch import save_file
 
 from unictoken import hub
-from unictoken.conditioning import Conditioning
 from unictoken.learn import outside
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.measure.report import finish
+from unictoken.personalize.condition import Condition
 from unictoken.tokens import file as concept_file
 from unictoken.toy import abilities, concepts
 from unictoken.toy.judge import Judge
@@ -47,7 +47,7 @@ def finished(base, toy_folder, short_method, tmp_path_factory):
         questions=("what is <{name}>?",),
         judge=None,
     )
-    return settings, finish(base, settings, *run(base, settings))
+    return settings, finish(base, settings, run(base, settings))
 
 
 def test_the_concept_file_keeps_what_was_measured(base, finished):
@@ -103,7 +103,7 @@ def test_answers_are_kept_with_their_questions(toy, finished):
     settings, _ = finished
     answers = json.loads((settings.folder / "answers.json").read_text(encoding="utf-8"))
     asked = [a["question"] for a in answers]
-    assert asked[0] == "what is <tom>?" and len(asked) == 1 + len(toy.source.questions) + 2
+    assert asked[0] == "what is <tom>?" and len(asked) == 1 + len(toy.questions) + 2
 
 
 def test_abilities_of_a_base_are_shares(base):
@@ -127,9 +127,9 @@ def test_a_toy_pet_is_measured_beside_its_controls(
         prompts=(),
         judge=str(tmp_path / "judge.safetensors"),
     )
-    learned, asked, ask = run(base, settings), [], Conditioning.ask
+    learned, asked, ask = run(base, settings), [], Condition.ask
     monkeypatch.setattr(
-        Conditioning,
+        Condition,
         "ask",
         lambda self, questions, *more, **how: (
             asked.extend(questions) or ask(self, questions, *more, **how)
@@ -137,7 +137,7 @@ def test_a_toy_pet_is_measured_beside_its_controls(
     )
 
     def compared(other: str) -> list[str]:
-        lines = finish(base, replace(settings, other=str(tmp_path / other)), *learned).splitlines()
+        lines = finish(base, replace(settings, other=str(tmp_path / other)), learned).splitlines()
         return [line.split(" | ")[0].strip("| ") for line in lines if line.startswith("| ")]
 
     alone = ["", "joint", "*none*", "*class_noun*", "*text_prompt*"]
@@ -169,7 +169,7 @@ def test_pictures_outside_the_bases_world_are_said_before_learning_and_everywher
     seen_first = []
     learned = run(base, settings, show=lambda _: seen_first.append(caplog.text.count(OUTSIDE)))
     assert seen_first == [1] * 6
-    printed = finish(base, settings, *learned)
+    printed = finish(base, settings, learned)
     (note,) = concept_file.read_header(settings.folder.parent / "concepts" / "tom.safetensors")[
         "notes"
     ]
@@ -190,7 +190,7 @@ def test_other_processes_do_not_say_it_again(base, settings, caplog):
 
 def test_pictures_of_the_bases_world_need_no_note(base, settings, caplog, monkeypatch):
     monkeypatch.setattr(outside, "round_trip_psnr", lambda *_: 25.0)
-    printed = finish(base, settings, *run(base, settings))
+    printed = finish(base, settings, run(base, settings))
     assert OUTSIDE not in caplog.text + printed
     assert "notes" not in concept_file.read_header(concept_file.path_of("tom", settings.concepts))
     assert "Picture in, picture out: 25.0 dB (25.0 the worst)." in (
@@ -213,10 +213,10 @@ def test_where_nothing_is_known_nothing_is_said(base, settings, change, caplog, 
     monkeypatch.setattr(base, "can_draw", change != "cannot draw")
     if change == "another world":
         monkeypatch.setattr(base, "profile", replace(base.profile, least_psnr=None))
-    printed = finish(base, settings, *run(base, settings))
+    printed = finish(base, settings, run(base, settings))
     assert OUTSIDE not in caplog.text + printed and "dB" not in caplog.text
 
 
 def test_a_concept_that_is_learned_without_a_run_says_it_in_its_file_too(base, toy, short_method):
-    learned = OptimizeRows(short_method).fit(base, [toy.source], run=Run())
-    assert learned.concept.notes[0].startswith(OUTSIDE)
+    learned = OptimizeRows(short_method).fit(base, [toy], run=Run())
+    assert learned.tokens.notes[0].startswith(OUTSIDE)

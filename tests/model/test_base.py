@@ -10,10 +10,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, ChameleonForConditionalGeneration
 
-from unictoken.conditioning import in_words
 from unictoken.core.shipped import PlaceError
 from unictoken.model.base import DTYPES, Base, BaseError, dtype_named, load_base
 from unictoken.model.vocab import VocabError
+from unictoken.personalize.words import in_words
 
 pytestmark = pytest.mark.real
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "tiny-chameleon"
@@ -34,7 +34,7 @@ def test_a_saved_base_loads_the_same(base, base_folder):
 
 
 def test_transformers_own_classes_load_the_shipped_base_and_read_a_picture_much_as_ours_do(toy):
-    picture, base = toy.source.pictures[0], load_base(SHIPPED)
+    picture, base = toy.pictures[0], load_base(SHIPPED)
     processor, model = (
         AutoProcessor.from_pretrained(SHIPPED),
         ChameleonForConditionalGeneration.from_pretrained(SHIPPED, dtype=torch.float32),
@@ -70,7 +70,7 @@ def test_what_comes_later_does_not_change_what_came_before(base):
 
 
 def test_pictures_become_image_ids_and_image_ids_become_pictures(base, toy):
-    ids = base.encode(toy.source.pictures)
+    ids = base.encode(toy.pictures)
     assert ids.shape == (5, 64) and (base.vocab.code_of_id[ids] >= 0).all()
     pictures = base.decode(ids)
     assert [(p.mode, p.size) for p in pictures] == [("RGB", (32, 32))] * 5
@@ -83,14 +83,14 @@ def test_pictures_are_encoded_as_they_come(base, toy, monkeypatch):
 
     def stream():
         nonlocal most
-        for picture in toy.source.pictures:
+        for picture in toy.pictures:
             copy = picture.copy()
             alive.append(weakref.ref(copy))
             yield copy
             del copy
             most = max(most, sum(one() is not None for one in alive))
 
-    assert torch.equal(base.encode(stream()), base.encode(toy.source.pictures))
+    assert torch.equal(base.encode(stream()), base.encode(toy.pictures))
     assert len(alive) == 5 and most <= 1
 
 
@@ -105,10 +105,10 @@ def test_a_picture_of_any_size_can_be_encoded(base):
 
 
 def test_large_pictures_go_through_the_image_tokenizer_a_few_at_a_time(base, toy, monkeypatch):
-    ids = base.encode(toy.source.pictures)
+    ids = base.encode(toy.pictures)
     pictures = base.decode(ids)
     monkeypatch.setattr("unictoken.model.base.PIXELS_AT_ONCE", 1)
-    assert torch.equal(base.encode(toy.source.pictures), ids)
+    assert torch.equal(base.encode(toy.pictures), ids)
     for whole, alone in zip(pictures, base.decode(ids), strict=True):
         # of 255: sums of other lengths round in other places
         assert np.abs(np.subtract(whole, alone, dtype=np.int16)).max() <= 1

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from transformers import ChameleonForConditionalGeneration
 from transformers.cache_utils import DynamicCache
 
-from unictoken.conditioning import in_words
 from unictoken.model.base import BaseError, load_base
 from unictoken.model.vq_decoder import DecoderError
+from unictoken.personalize.words import in_words
 
 pytestmark = pytest.mark.real
 
@@ -60,7 +60,7 @@ def test_a_sharded_checkpoint_of_transformers_own_class_answers_and_does_not_dra
     ) > 2
     loaded = load_base(theirs, device="cpu")
     assert loaded.row_fingerprints == base.row_fingerprints and not loaded.can_draw
-    assert torch.equal(loaded.encode(toy.source.pictures), base.encode(toy.source.pictures))
+    assert torch.equal(loaded.encode(toy.pictures), base.encode(toy.pictures))
     assert in_words(loaded, "bo", "").ask(["what is it?"]) == in_words(base, "bo", "").ask(
         ["what is it?"]
     )
@@ -82,7 +82,7 @@ def test_in_bf16_the_image_tokenizer_stays_as_it_was_published(base_folder, base
     assert loaded.model.lm_head.weight.dtype == torch.bfloat16
     assert {p.dtype for p in loaded.model.model.vqmodel.parameters()} == {torch.float32}
     assert same_weights(loaded, base)
-    assert torch.equal(loaded.encode(toy.source.pictures), base.encode(toy.source.pictures))
+    assert torch.equal(loaded.encode(toy.pictures), base.encode(toy.pictures))
 
 
 def names_under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -18,10 +18,10 @@ from transformers import (
     ViTModel,
 )
 
-from unictoken.measure import metrics
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.model import encoders
 from unictoken.model.encoders import BaseEncoder, EncoderError, load_encoder
+from unictoken.scoring import metrics
 
 SMALL = {
     "hidden_size": 16,

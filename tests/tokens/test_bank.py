@@ -4,11 +4,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from unictoken.conditioning import with_tokens
 from unictoken.core.text import ConceptError
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
-from unictoken.personalize.several import together
+from unictoken.personalize.condition import together
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens.bank import RowBank, give_ids
 from unictoken.tokens.speaker import Speaker
 
@@ -194,7 +194,7 @@ def test_sequences_of_different_concepts_stand_in_one_batch(base, crowd):
 def test_concepts_beyond_the_reserved_ids_answer_and_draw(base, crowd):
     spoken = together(base, [with_tokens(base, concept) for concept in crowd])
     last, alone = crowd[-1], with_tokens(base, crowd[-1])
-    said = spoken._read([*base.vocab.encode("it is"), *spoken.speaker.ids[last.name]])
+    said = spoken.read([*base.vocab.encode("it is"), *spoken.speaker.ids[last.name]])
     assert said == f"it is {last.marker}"
     question = f"what is {last.marker}?"
     assert isinstance(spoken.ask([question], max_ids=3)[0], str)

@@ -15,8 +15,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from unictoken import cli
-from unictoken.conditioning import with_tokens
 from unictoken.core.text import ConceptError
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.exchange.convert import adopt, export_concept, import_concept, save_new
 from unictoken.tokens.exchange.files import MOST_BYTES
@@ -487,7 +487,10 @@ BROKEN_EMBEDS = {
     "a folder": (lambda p: (p.unlink(), p.mkdir()), "a folder"),
     "empty": (lambda p: p.write_bytes(b""), "not a whole safetensors file"),
     "cut": (lambda p: p.write_bytes(p.read_bytes()[:-1]), "not a whole safetensors file"),
-    "longer than it says": (lambda p: p.write_bytes(p.read_bytes() + b"\0"), "not a whole safetensors file"),
+    "longer than it says": (
+        lambda p: p.write_bytes(p.read_bytes() + b"\0"),
+        "not a whole safetensors file",
+    ),
     "a header of 8 exabytes": (
         lambda p: p.write_bytes(struct.pack("<Q", 2**63) + b"{}"),
         "not a whole safetensors file",
@@ -500,8 +503,14 @@ BROKEN_EMBEDS = {
         lambda p: p.write_bytes(header_of("{" + ONE + "]", bytes(8))),
         "not a whole safetensors file",
     ),
-    "no json": (lambda p: p.write_bytes(header_of("rows    ", bytes(8))), "not a whole safetensors file"),
-    "brackets without end": (lambda p: p.write_bytes(header_of("[" * 100_000)), "not a whole safetensors file"),
+    "no json": (
+        lambda p: p.write_bytes(header_of("rows    ", bytes(8))),
+        "not a whole safetensors file",
+    ),
+    "brackets without end": (
+        lambda p: p.write_bytes(header_of("[" * 100_000)),
+        "not a whole safetensors file",
+    ),
     "a key twice": (
         lambda p: p.write_bytes(
             header_of("{" + ONE + ", " + ONE.replace("[0, 8]", "[8, 16]") + "}", bytes(16))

@@ -6,7 +6,6 @@ import torch
 
 from unictoken.toy import concepts as benchmark
 from unictoken.toy.judge import Judge
-from unictoken.toy.world import language
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.things import held_out
 
@@ -19,30 +18,24 @@ def judge() -> Judge:
 
 def test_a_seed_and_a_number_give_the_same_concept(toy):
     again, other = benchmark.toy_concept(0, 0), benchmark.toy_concept(0, 1)
-    assert (again.pet, again.facts, again.source.facts) == (toy.pet, toy.facts, toy.source.facts)
-    assert [p.tobytes() for p in again.source.pictures] == [
-        p.tobytes() for p in toy.source.pictures
-    ]
-    assert (other.pet, other.source.name) != (toy.pet, toy.source.name)
+    assert again == toy
+    assert [p.tobytes() for p in again.pictures] == [p.tobytes() for p in toy.pictures]
+    assert (other.truth.pet, other.name) != (toy.truth.pet, toy.name)
 
 
 def test_concepts_are_of_combinations_that_the_base_never_saw():
-    assert all(held_out(benchmark.toy_concept(1, i).pet) for i in range(4))
+    assert all(held_out(benchmark.toy_concept(1, i).truth.pet) for i in range(4))
 
 
 def test_a_concept_has_five_pictures_its_facts_and_their_questions(toy):
-    assert len(toy.source.pictures) == 5
-    assert dict(toy.source.questions)[language.FACT_QUESTIONS["food"]] == toy.facts.food
-    assert all("{name}" in fact for fact in toy.source.facts)
+    assert len(toy.pictures) == 5
+    assert dict(toy.questions)["what does <tom> like to eat?"] == toy.truth.facts.food
+    assert all("<tom>" in fact for fact in toy.facts)
 
 
 def test_test_pictures_are_not_the_training_pictures(toy):
-    test = benchmark.held_out_of(toy)
-    own = {
-        p.tobytes()
-        for grade in (toy.source.pictures, *toy.source.negatives.values())
-        for p in grade
-    }
+    test = benchmark.held_out_of(toy, (0, 0))
+    own = {p.tobytes() for grade in (toy.pictures, *toy.negatives.values()) for p in grade}
     assert len(test.positives) == len(test.scenes) == 12
     assert {g: len(found) for g, found in test.negatives.items()} == {
         "easy": 12,
@@ -53,24 +46,22 @@ def test_test_pictures_are_not_the_training_pictures(toy):
         p.tobytes() for part in (test.positives, *test.negatives.values()) for p in part
     }
     assert all(
-        draw(toy.pet, scene).tobytes() == p.tobytes()
+        draw(toy.truth.pet, scene).tobytes() == p.tobytes()
         for scene, p in zip(test.scenes, test.positives, strict=True)
     )
 
 
 def test_a_test_picture_that_was_learned_from_is_drawn_anew(toy):
-    first = benchmark.held_out_of(toy)
-    learned = dataclasses.replace(
-        toy, source=dataclasses.replace(toy.source, pictures=tuple(first.positives[:1]))
-    )
+    first = benchmark.held_out_of(toy, (0, 0))
+    learned = dataclasses.replace(toy, pictures=tuple(first.positives[:1]))
     assert first.positives[0].tobytes() not in {
-        p.tobytes() for p in benchmark.held_out_of(learned).positives
+        p.tobytes() for p in benchmark.held_out_of(learned, (0, 0)).positives
     }
 
 
 def test_the_judge_reads_every_attribute(judge, toy):
-    readings = judge.read(toy.source.pictures)
-    names = {f.name for f in dataclasses.fields(toy.pet)} | {
+    readings = judge.read(toy.pictures)
+    names = {f.name for f in dataclasses.fields(toy.truth.pet)} | {
         "place",
         "time",
         "pose",
@@ -85,8 +76,8 @@ def test_the_judge_reads_every_attribute(judge, toy):
 
 
 def test_the_same_concept_can_have_more_or_fewer_pictures():
-    one, five, ten = (benchmark.toy_concept(1, 0, references=n).source for n in (1, 5, 10))
-    assert [len(source.pictures) for source in (one, five, ten)] == [1, 5, 10]
+    one, five, ten = (benchmark.toy_concept(1, 0, references=n) for n in (1, 5, 10))
+    assert [len(concept.pictures) for concept in (one, five, ten)] == [1, 5, 10]
     assert one.pictures == five.pictures[:1] and ten.pictures[:5] == five.pictures
     assert (
         one.negatives == five.negatives == ten.negatives

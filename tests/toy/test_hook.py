@@ -8,7 +8,7 @@ from PIL import Image
 
 from unictoken.core.errors import UserError
 from unictoken.data.worlds import World, world
-from unictoken.measure.verdict import ColourJudge, JudgedWorld, judged_world
+from unictoken.scoring.verdict import ColourJudge, JudgedWorld, judged_world
 from unictoken.toy.judge import Reading, WorldJudge
 
 ROOT = Path(__file__).parents[2]
@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_folder_of_a_toy_pet_is_read_without_torch():
     code = """import sys
-from unictoken.data.source import read_source
-print(read_source("data/bo", name="bo").truth.species, "torch" in sys.modules)"""
+from unictoken.data.source import read_concept
+print(read_concept("data/bo", name="bo").truth.pet.species, "torch" in sys.modules)"""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
@@ -36,8 +36,9 @@ def test_the_hook_has_everything_that_generic_code_asks_of_a_world():
 
 
 def test_a_drawing_of_a_pet_must_show_what_words_can_say_of_it_at_a_glance(toy):
-    assert world().identity(toy.pet) == {
-        name: getattr(toy.pet, name) for name in ("species", "fur", "second", "pattern", "collar")
+    assert world().identity(toy.truth) == {
+        name: getattr(toy.truth.pet, name)
+        for name in ("species", "fur", "second", "pattern", "collar")
     }
 
 
@@ -45,5 +46,5 @@ def test_the_colour_of_a_drawing_is_read_beside_the_exact_one(toy):
     reading = Reading({}, (1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
     judge = WorldJudge(SimpleNamespace(read=lambda pictures: [reading] * len(pictures)))
     assert isinstance(judge, ColourJudge)
-    colour = judge.read_colour(Image.new("RGB", (32, 32)), toy.pet)
-    assert (colour.seen, colour.exact) == ((1, 2, 3), toy.pet.fur_rgb)
+    colour = judge.read_colour(Image.new("RGB", (32, 32)), toy.truth)
+    assert (colour.seen, colour.exact) == ((1, 2, 3), toy.truth.pet.fur_rgb)

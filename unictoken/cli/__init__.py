@@ -4,6 +4,7 @@ What a command line may hold is declared without torch, so that help and refusal
 command imports what it works with when it runs.
 """
 
+# argcomplete looks for the next line in the first 1,024 bytes of a program.
 # PYTHON_ARGCOMPLETE_OK
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def run(arguments: Sequence[str]) -> None:
     if importlib.util.find_spec("argcomplete"):
         import argcomplete
 
+        # Before anything is parsed: asked by the shell, it prints completions and ends the process.
         argcomplete.autocomplete(made)
     options = made.parse_args(arguments)
     if options.quiet:

@@ -48,6 +48,7 @@ def import_(options: argparse.Namespace) -> None:
     from unictoken.model.base import load_base
     from unictoken.tokens.exchange import convert as exchange
 
+    # Before the base, which takes seconds to load.
     exchange.check_files(options.files, form=options.form)
     concept = exchange.import_concept(
         options.files,
@@ -62,6 +63,7 @@ def import_(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     path = shipped.find_concept(options.file)
+    # Only to refuse a file that is no concept file, before torch is imported.
     concept_file.read_header(path)
 
     from unictoken.tokens.exchange import convert as exchange
@@ -74,6 +76,7 @@ def export(options: argparse.Namespace) -> None:
 
 def publish(options: argparse.Namespace) -> None:
     path = shipped.find_concept(options.file)
+    # As in `export`: refused before torch is imported.
     concept_file.read_header(path)
 
     from unictoken import hub

@@ -9,25 +9,26 @@ import argparse
 from unictoken.cli.command import Commands, command
 from unictoken.core import config, shipped
 from unictoken.core.printing import say
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn.methods import MethodFile
-from unictoken.learn.settings import RunConfig, source_of
+from unictoken.learn.settings import RunConfig, concept_of
 
 
 def learn(options: argparse.Namespace) -> None:
     settings = config.lay(RunConfig, _settings(options), options.set, "unictoken learn")
-    source = source_of(settings)  # what is wrong with it is said before torch is imported
+    concept = concept_of(settings)  # its errors are reported before torch is imported
+    # Only to refuse an unknown base, before torch is imported.
     shipped.find_base(settings.base)
-    _learn(settings, source)
+    _learn(settings, concept)
 
 
-def _learn(settings: RunConfig, source: Source) -> None:
+def _learn(settings: RunConfig, concept: Concept) -> None:
     from unictoken.learn.run import base_of
     from unictoken.measure.report import learn_and_report
     from unictoken.model.memory import keep_freed_memory
 
     keep_freed_memory()
-    say(learn_and_report(base_of(settings), settings, source))
+    say(learn_and_report(base_of(settings), settings, concept))
 
 
 def _settings(options: argparse.Namespace) -> dict:
@@ -42,9 +43,11 @@ def _settings(options: argparse.Namespace) -> dict:
     who = {"name": options.name, "class_noun": options.class_noun, "consent": options.consent}
     concept = {**who, "pictures": options.pictures, "facts": options.fact}
     given = {key: getattr(options, key) for key in ("base", "vq_decoder", "dtype", "out", "seed")}
+    # None: the flag was not given, so that the config's default counts.
     given["replace"] = options.replace or None
     if options.method:
         method = config.load(MethodFile, shipped.find_method(options.method)).method
+        # As plain keys and values: `--set method....` can change some of them.
         given["method"] = config.plain(method)
     return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
 

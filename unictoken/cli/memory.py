@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from unictoken.cli.command import Commands, command
 from unictoken.core.disk import real_path
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line, say
-from unictoken.core.text import unmark
+from unictoken.data.concept import Concept
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
-from unictoken.data.source import Source
+from unictoken.data.source import check_learnable
 
 
 def memory(options: argparse.Namespace) -> None:
-    sources = _sources(Path(options.place), options)
+    concepts = _concepts(Path(options.place), options)
     if options.out:
         if real_path(options.out).is_relative_to(real_path(options.place)):
             raise UserError(
                 f"--out {options.out}: lies in {options.place}, which is read. Choose another"
                 " folder."
             )
-        say(write_memory(sources, options.out, form=options.form))
+        say(write_memory(concepts, options.out, form=options.form))
         return
     # A concept is one line, whatever line breaks its facts hold.
-    for source in sources:
-        said = "; ".join(unmark(fact, source.name) for fact in source.facts)
-        shown = f"{len(source.pictures)} pictures: {said or 'nothing is said'}"
-        say(one_line(f"<{source.name}> {source.class_noun}, {shown}"))
+    for concept in concepts:
+        said = "; ".join(concept.facts) or "nothing is said"
+        line = f"{concept.marker} {concept.class_noun}, {len(concept.pictures)} pictures: {said}"
+        say(one_line(line))
 
 
-def _sources(place: Path, options: argparse.Namespace) -> list[Source]:
+def _concepts(place: Path, options: argparse.Namespace) -> list[Concept]:
     """The concepts of a `database.json`, or of a dataset or a concept's folder."""
     database = place / "database.json"
     if not place.is_dir() or database.exists():
@@ -45,7 +46,10 @@ def _sources(place: Path, options: argparse.Namespace) -> list[Source]:
         raise UserError(
             f"--pictures {options.pictures}: {place} is no memory; its pictures lie in it."
         )
-    return [concept.source(consent=options.consent) for concept in read(place).concepts.values()]
+    return [
+        check_learnable(replace(concept, consent=options.consent))
+        for concept in read(place).concepts.values()
+    ]
 
 
 def add(commands: Commands) -> None:

@@ -19,7 +19,7 @@ from unictoken.core.printing import one_line, say, say_json, warn
 from unictoken.core.text import check_markers, markers
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
-from unictoken.personalize.words import sentences_by_name
+from unictoken.personalize.sentences import sentences_by_name
 from unictoken.tokens import file as concept_file
 from unictoken.toy.world.language import taught_questions
 
@@ -62,8 +62,10 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
         raise UserError(f"two concepts are named '{twice}'. Give each its own name.")
     for header, file in zip(headers, files, strict=True):
         concept_file.check_base_known(header, file)
+        # A str is a name on the Hub: a concept file alone must not start a download of 14 GB.
         if not options.base and not isinstance(_find_base_of(header, file), Path):
             raise UserError(_no_base(header, file))
+    # The first file's base; `session` refuses files that were learned on another one.
     base = options.base or (headers[0]["base"] if headers else shipped.USUAL_BASE)
     shipped.find_base(base)
     return Given(base, files, sentences, shown, names)
@@ -77,6 +79,7 @@ def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path
         return {}
     place = Path(options.pictures_of)
     files = picture_files(place)
+    # All of them, before a base is loaded.
     for file in files:
         check_picture(file)
     name = options.name or next(iter(names), real_path(place).name.lower())
@@ -100,23 +103,19 @@ def _no_base(header: dict, path: Path) -> str:
 def session(options: argparse.Namespace, given: Given) -> Session:
     """The base of the command line with its concepts."""
     from unictoken.model.base import dtype_named, load_base
-    from unictoken.personalize.base import described, learned, shown
-    from unictoken.personalize.session import Session
+    from unictoken.personalize.base import PersonalBase
+    from unictoken.personalize.pictures import shown
+    from unictoken.personalize.words import described
 
     dtype = dtype_named(options.dtype)
-    base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype)
+    base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype, kind=PersonalBase)
+    # Where a concept has words and pictures, `shown` takes both.
     told = {name: said for name, said in given.sentences.items() if name not in given.shown}
-    return Session(
-        base,
-        [
-            *(learned(base, file) for file in given.files),
-            *described(base, told),
-            *(
-                shown(base, name, files, given.sentences.get(name, ()))
-                for name, files in given.shown.items()
-            ),
-        ],
-    )
+    pictured = [
+        shown(base, name, files, given.sentences.get(name, ()))
+        for name, files in given.shown.items()
+    ]
+    return base.with_concepts(*given.files, *described(base, told), *pictured)
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -135,7 +134,7 @@ def draw(options: argparse.Namespace) -> None:
         does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
         warn(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.")
     who = session(options, given)
-    # Not by `who.draw`: whoever waits is told first what is drawn.
+    # Not left to `who.draw`: the new prompt is printed before drawing begins, which takes long.
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
         warn(f"unictoken draw: drawing '{prompt}'")
@@ -174,6 +173,7 @@ def caption(options: argparse.Namespace) -> None:
 def recognize(options: argparse.Namespace) -> None:
     def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
         found = [[_verdict(name, p) for p in who.recognise(seen_NK, name)] for name in who.names]
+        # From a list for each concept to a list for each picture.
         return [list(each) for each in zip(*found, strict=True)]
 
     _answer_each("recognize", options, said, "{answer} ({probability:.3f})")
@@ -204,11 +204,12 @@ def _answer_each(
     if len(files) == 1:
         check_picture(files[0])  # before a base is read for it
 
-    from unictoken.conditioning import of_each
+    from unictoken.personalize.album import of_each
 
     who = session(options, given)
     broken = 0
     for file, lines in of_each(who.base, files, lambda seen_NK: answer(who, seen_NK)):
+        # The other pictures are still answered; the exit status says that one was not.
         if isinstance(lines, PictureError):
             broken += 1
             warn(f"unictoken {name}: {lines}")

@@ -22,7 +22,7 @@ def pet(options: argparse.Namespace) -> None:
     )
     with folder_aside(Path(options.out)) as aside:
         concepts.write_toy_folder(concept, aside)
-    say(f"{options.out}: {language.describe(concept.pet)}")
+    say(f"{options.out}: {language.describe(concepts.truth_of(concept).pet)}")
 
 
 def benchmark(options: argparse.Namespace) -> None:

@@ -32,12 +32,13 @@ if typing.TYPE_CHECKING:
 Settings = typing.TypeVar("Settings", bound="DataclassInstance")
 
 LONGEST_KEY = 100  # letters of a key that is compared with the known ones
-LARGEST_SEED = LARGEST_INT = 2**63 - 1
+LARGEST_SEED = LARGEST_INT = 2**63 - 1  # what numpy and torch hold in an int64
 DTYPES = ("auto", "fp32", "bf16")  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
 MOST_YAML = 2**18  # bytes of a config; the longest of ours has 2,000
 MOST_DEPTH = 32  # groups within each other; a config has five
 EXPECTED = "a YAML configuration such as configs/bo.yaml"
+# A '#' that begins a comment in YAML; and texts in quotes, in which it does not.
 _COMMENT, _QUOTED = re.compile(r"(^|\s)#"), re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
@@ -46,9 +47,7 @@ class ConfigError(UserError):
 
 
 class _Once(argparse.Action):
-    """Keeps a flag's value, and refuses a second one: argparse would drop the first without a
-    word.
-    """
+    """Stores a flag's value, and refuses a second one: argparse would silently drop the first."""
 
     def __call__(
         self,
@@ -65,12 +64,13 @@ class _Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes are told in one line, as all others are; an empty argument is
-    one.
+    """A command line whose errors are one line, as all others are; an empty argument is an
+    error.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        # argparse looks actions up by name; None is the name where `add_argument` gets no `action`.
         for kind in (None, "store"):
             self.register("action", kind, _Once)
 
@@ -105,6 +105,8 @@ def within(
         high: the greatest one; infinity: no bound.
         above: `low` itself is refused too.
     """
+    # nan fails the first comparison, so it is refused. inf is not greater than a bound of inf, so
+    # it has a test of its own.
     if not (low < value if above else low <= value) or value > high or value == math.inf:
         least = f"above {low}" if above else f"{low} or more" if high == math.inf else f"{low}"
         most = "" if high == math.inf else f" {'up ' if above else ''}to {high}"
@@ -117,6 +119,7 @@ def within(
 
 def check_count(where: str, count: int) -> None:
     """Refuse what is no whole number from 1 to MANY."""
+    # Not isinstance: True is an int too.
     if type(count) is not int:
         raise ConfigError(
             f"{where}: found {disk.quoted(count)}, expected a whole number. Give one."
@@ -182,6 +185,7 @@ def _scalar_or_none(loader: _Loader, node: yaml.ScalarNode) -> str | None:
         raise yaml.constructor.ConstructorError(
             None, None, "found the letter of number 0, which no text has", node.start_mark
         )
+    # style None: written without quotes.
     return None if node.style is None and node.value in NULLS else node.value
 
 
@@ -233,7 +237,7 @@ def load(kind: type[Settings], path: str | Path, overrides: typing.Sequence[str]
 
     A file may name another one under `extends:` (relative to itself, or a method that ships, such
     as joint); its own keys are laid on top. Fields of type `Place` are relative to the file that
-    says them.
+    holds them.
     """
     return lay(kind, _with_parents(kind, Path(path)), overrides, str(path))
 
@@ -255,6 +259,7 @@ def lay(
 
 
 def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+    # `below`: the files that led here, which a circle comes back to.
     if real_path(path) in below:
         chain = " extends ".join(map(str, [path, *reversed(below[below.index(real_path(path)) :])]))
         raise ConfigError(f"{chain}, in a circle. Remove `extends:` from one of the files.")
@@ -279,21 +284,24 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[
     if not parent:
         return settings
     above = path.parent / parent
+    # A file beside this one wins over the method of that name that ships.
     if not above.is_file() and parent in shipped.methods():
         above = shipped.find_method(parent)
     return _merge(_with_parents(kind, above, (*below, real_path(path))), settings)
 
 
 def _settled(kind: Any, value: Any, folder: Path) -> Any:
-    """A file's settings in which each place that is found from its folder is said from the current
-    one.
+    """A file's settings, with each path that exists relative to its folder made relative to the
+    current one.
     """
     if typing.get_origin(kind) is typing.Annotated:
         if not isinstance(value, str):
             return value
+        # Only the first word is a path.
         place, space, more = value.partition(" ") if kind == PlaceAndMore else (value, "", "")
         return _from_here(place, folder) + space + more
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        # Without include_extras a `Place` would read as a plain str.
         hints = typing.get_type_hints(kind, include_extras=True)
         return {key: _settled(hints.get(key), item, folder) for key, item in value.items()}
     if (inner := _inner(kind)) is not None and isinstance(value, list):
@@ -307,6 +315,7 @@ def _inner(kind: Any) -> Any:
     """What a tuple or a mapping holds, what an optional type may be; None for any other type."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
+        # Settings have unions for optional types only, so that there is one other type.
         return next(k for k in inner if k is not type(None))
     if origin is tuple:
         return inner[0]
@@ -314,8 +323,8 @@ def _inner(kind: Any) -> Any:
 
 
 def _from_here(place: str, folder: Path) -> str:
-    """A place of a file in `folder`, as it is called from the current folder; unchanged where
-    nothing is there.
+    """A path that a file in `folder` holds, as a path from the current folder; unchanged where
+    nothing exists there.
     """
     if shipped.is_name(place) or Path(place).is_absolute() or not place:
         return place
@@ -348,8 +357,10 @@ def _set(kind: Any, settings: dict[str, Any], override: str) -> None:
     group: Any = settings
     of = kind
     for parent in parents:
+        # `method:` with nothing after it is None in YAML, and filled like a key that is missing.
         if isinstance(group, dict) and group.get(parent) is None:
             group[parent] = _default_group(of, parent)
+        # One key down, in the settings and in their types: the type says how the value is read.
         group, of = group[_index(group, parent, override)], _field_type(of, parent)
         if not isinstance(group, dict | list):
             raise ConfigError(
@@ -359,7 +370,7 @@ def _set(kind: Any, settings: dict[str, Any], override: str) -> None:
 
 
 def _default_group(kind: Any, key: str) -> Any:
-    """What a field holds where nobody says anything: its default list, or a group without keys."""
+    """What a field holds before anything is set: its default list, or a group without keys."""
     while typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = _inner(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
@@ -368,17 +379,15 @@ def _default_group(kind: Any, key: str) -> Any:
 
 
 def _field_type(kind: Any, key: str) -> Any:
-    """The type of one field of a dataclass, or of one item of a list or mapping; None where nothing
-    is known of it.
-    """
+    """The type of one field of a dataclass, or of one item of a list or mapping; None: unknown."""
     while typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = _inner(kind)
     return typing.get_type_hints(kind).get(key) if dataclasses.is_dataclass(kind) else _inner(kind)
 
 
 def _said(kind: Any, value: str, where: str) -> Any:
-    """A value of the command line: a single one is taken letter by letter, lists and groups are
-    YAML.
+    """A value of the command line: a single value is taken as it stands, lists and groups are read
+    as YAML.
 
     For a list of texts, '[...]' is a YAML list and anything else is its one item.
     """
@@ -387,8 +396,10 @@ def _said(kind: Any, value: str, where: str) -> Any:
     if typing.get_origin(kind) is tuple and not (value.startswith("[") and value.endswith("]")):
         kind = _inner(kind)
     if not dataclasses.is_dataclass(kind) and _inner(kind) is None:
+        # Not NULLS[0]: `--set key=` means an empty text; of an optional number `_convert` makes it
+        # None.
         return None if value in NULLS[1:] else value
-    if _COMMENT.search(_QUOTED.sub("", value)):  # YAML would drop the rest without a word
+    if _COMMENT.search(_QUOTED.sub("", value)):  # YAML would silently drop the rest
         raise ConfigError(
             f"{where}: ' #' begins a comment in YAML. Put the text that holds it in quotes."
         )
@@ -464,6 +475,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             )
         return chosen
     if origin is tuple:
+        # One item without brackets is a list of one.
         items = value if isinstance(value, list | tuple) else [] if value in (None, "") else [value]
         return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items))
     if origin in (dict, collections.abc.Mapping):
@@ -490,6 +502,7 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
         raise ConfigError(
             f"{where}: found nothing, expected {kind.__name__}. Give a value, or remove the key."
         )
+    # Not bool(value): bool('false') is True.
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
             raise ConfigError(

@@ -1,6 +1,6 @@
 """Which of several processes this one is.
 
-Launchers say it in the environment: deepspeed, torchrun, accelerate, mpirun, srun.
+Launchers write it into the environment: deepspeed, torchrun, accelerate, mpirun, srun.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     import psutil  # DeepSpeed's; a program without it has one process
 
 HERE = "127.0.0.1"
-PORTS, TRIES = range(20_000, 32_000), 100
-PORT = "port"  # file in which rank 0 says which port it found
+PORTS, TRIES = range(20_000, 32_000), 100  # below Linux's own range for connections
+PORT = "port"  # file into which rank 0 writes the port that it found
 LAST_PORT = 65535
-PATIENCE = 300.0  # seconds that the first process may take to come: it reads torch from a slow disk
+PATIENCE = 300.0  # seconds to wait for rank 0, which may import torch from a slow disk
 START = "Start the program with `deepspeed` or `torchrun`, which set them all"
 UNSET = "or for one process `unset RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT`."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launcher:
-    """The variables in which a launcher tells its processes who they are."""
+    """The environment variables in which a launcher gives each process its rank."""
 
     rank: str = "RANK"
     world_size: str = "WORLD_SIZE"
@@ -84,7 +84,7 @@ class Launch:
         rank: its number, from 0.
         world_size: how many there are.
         local_rank: its number on this machine, which is the number of its GPU.
-        local_size: how many are on this machine; 1 where nobody says it.
+        local_size: how many are on this machine; 1 where the launcher does not say it.
         address: host of the first process; None: all are on this machine, and agree on a port.
         port: where they meet on that host.
         mark: `Launcher.mark`.
@@ -101,8 +101,8 @@ class Launch:
     def join(self) -> dict[str, str]:
         """The variables that torch and DeepSpeed read.
 
-        Of processes that are all on this machine, rank 0 finds a free port and tells it to the
-        others.
+        Where all processes are on this machine, rank 0 finds a free port and writes it into a file
+        for the others.
         """
         address, port = (self.address, self.port) if self.port else (HERE, self._find_port())
         return {
@@ -117,6 +117,7 @@ class Launch:
         if self.rank == 0:
             port = free_port()
             if self.meeting:
+                # In the temporary folder of all users: no other may write a port into it.
                 self.meeting.mkdir(mode=0o700, exist_ok=True)
                 write_aside(self.meeting / PORT, str(port).encode())
             return port
@@ -141,6 +142,7 @@ class Launch:
         if not self.meeting:
             return True
         self.meeting.mkdir(mode=0o700, exist_ok=True)
+        # By its hash: a line may be longer than a file name, and hold slashes.
         said = self.meeting / hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]
         try:
             # 'x' makes the file or fails, in one step: exactly one process prints the line.
@@ -177,10 +179,11 @@ def free_port() -> int:
 
 
 def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
-    """This process's place; a world of one where nothing is said.
+    """This process's place; one process alone where no launcher set any.
 
     Raises `ConfigError` where a part is missing or no number.
     """
+    # A variable that is set but empty counts as not set.
     told = {name: value.strip() for name, value in environment.items() if value.strip()}
     launcher = _told_by(told)
     if launcher is None:
@@ -197,6 +200,7 @@ def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
     one_machine = local_size == size or told.get(launcher.machines) == "1"
     local_size = size if one_machine else local_size
     place = Launch(rank, size, local_rank, local_size, mark=launcher.mark)
+    # mpirun and srun give no port; DeepSpeed's is the same for every launch on a machine.
     says_no_port = launcher is DEEPSPEED or (launcher in OTHERS and "MASTER_PORT" not in told)
     if one_machine and says_no_port and place.meeting:  # DeepSpeed says 29500 to every launch
         return place
@@ -206,15 +210,18 @@ def read_launch(environment: Mapping[str, str] = os.environ) -> Launch:
 
 
 def _told_by(told: Mapping[str, str]) -> Launcher | None:
-    """Who told this process its rank and the number of all; None: nobody told both."""
+    """The launcher that set this process's rank and the number of processes; None: none set
+    both.
+    """
     if "RANK" in told and "WORLD_SIZE" in told:
+        # All three set RANK and WORLD_SIZE: the mark tells them apart.
         return next((found for found in (DEEPSPEED, TORCHRUN) if found.mark in told), BY_HAND)
     whole = (found for found in OTHERS if found.rank in told and found.world_size in told)
     return next(whole, None)
 
 
 def _alone(told: Mapping[str, str]) -> Launch:
-    """A world of one, if nothing speaks of others: notebooks and clusters set RANK=0 alone."""
+    """One process, if no variable points to others: notebooks and clusters set RANK=0 alone."""
     if told.get("RANK", "0") != "0":
         _need(told, BY_HAND, "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
     if told.get("WORLD_SIZE", "1") != "1":
@@ -243,8 +250,8 @@ def asked_of_accelerate(environment: Mapping[str, str] = os.environ) -> int | No
     """How many processes `accelerate launch` was asked for, if it started this one alone; else
     None.
 
-    It tells that number to nobody (accelerate 1.15, `simple_launcher`): it is read from its
-    command.
+    accelerate (1.15, `simple_launcher`) passes that number to nobody, so it is read from its
+    command line.
     """
     import psutil
 

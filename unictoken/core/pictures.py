@@ -23,6 +23,7 @@ MAX_WEBP = 30_000_000  # its decoder holds a picture four times
 FREE_PIXELS, PIXELS_PER_BYTE = 200_000_000, 64
 STRIP = 4_000_000  # pixels of a large picture that are converted at once
 MIN_SIDE = 16  # pixels; nothing can be learned of less
+# A base reads the middle square: of a longer strip it would see less than an eighth.
 MAX_ASPECT = 8
 ENOUGH_SIDE = 1024  # pixels of the short side; the largest bases read 512
 SHOWN_SIDE = 256  # pixels; small pictures are shown and saved enlarged to at least this
@@ -115,6 +116,15 @@ def read_shrunk(path: str | Path) -> Image.Image:
     return read_picture(path, at_least=ENOUGH_SIDE)
 
 
+ImageSource = Path | Image.Image
+"""A picture: a file that is read when it is needed, or one in memory."""
+
+
+def read_image(given: ImageSource, *, at_least: int | None = ENOUGH_SIDE) -> Image.Image:
+    """The picture in memory itself, or what `read_picture` reads of the file."""
+    return given if isinstance(given, Image.Image) else read_picture(given, at_least=at_least)
+
+
 def as_picture(given: object, *, where: str = "image") -> Image.Image:
     """One picture, however it is given: a path, a PIL image, or an array, as `read_shrunk` reads a
     file.
@@ -150,6 +160,7 @@ def enlarge(picture: Image.Image, factor: int) -> Image.Image:
 
 def large_enough(picture: Image.Image) -> Image.Image:
     """The picture, enlarged if its short side has less than SHOWN_SIDE pixels."""
+    # Rounded up: the short side may become larger than SHOWN_SIDE, never smaller.
     return enlarge(picture, -(-SHOWN_SIDE // min(picture.size)))
 
 
@@ -172,22 +183,25 @@ class Allowance:
             )
 
 
-def read_together(paths: Iterable[str | Path]) -> Iterator[Image.Image]:
-    """Several pictures as `read_shrunk` reads each, of a bounded number of pixels in all."""
+def read_together(given: Iterable[ImageSource]) -> Iterator[Image.Image]:
+    """Several pictures as `read_image` reads each, of a bounded number of pixels in all."""
     allowance = Allowance()
-    for path in map(Path, paths):
-        allowance.take(path)
-        yield read_shrunk(path)
+    for one in given:
+        if isinstance(one, Path):
+            allowance.take(one)
+        yield read_image(one)
 
 
 def check_picture(path: str | Path) -> None:
-    """Refuse what `read_picture` would refuse, as far as a header tells; nothing is decoded."""
+    """Refuse what `read_picture` would refuse, as far as the file's header shows; nothing is
+    decoded.
+    """
     with _opened(Path(path)):
         pass
 
 
 def looks_like(path: Path) -> Look:
-    """What a file of a folder is, by how it begins, and where that says nothing by its ending.
+    """What a file of a folder is, by its first bytes, else by the ending of its name.
 
     picture: to be read. unread: a picture, a document or a video in a format that is not read here.
     other: none of these (texts, JSON, weights, hidden files).
@@ -196,17 +210,21 @@ def looks_like(path: Path) -> Look:
         return "other"
     ending, head = path.suffix.lower(), _head(path)
     kind = _format_of(head)
+    # Before the next test: such a file begins like a TIFF, which would make it a picture.
     if ending in RAW_ENDINGS and kind == "TIFF":
         return "unread"
     if kind or ending in PICTURE_ENDINGS:
         return "picture"
+    # Without a head (an empty file, or one that cannot be opened) an ending proves nothing.
     if head and (ending in RAW_ENDINGS + UNREAD_ENDINGS or _begins_unread(head)):
         return "unread"
     return "other"
 
 
 def _head(path: Path) -> bytes:
-    """How a plain file begins; nothing of what cannot be opened, or would wait for a writer."""
+    """The first bytes of a plain file; b"" for what cannot be opened, and for a FIFO, which would
+    wait for a writer.
+    """
     try:
         if not path.is_file():
             return b""
@@ -217,7 +235,7 @@ def _head(path: Path) -> bytes:
 
 
 def _format_of(head: bytes) -> str | None:
-    """Which of FORMATS a file is of that begins so, whatever its name."""
+    """The one of FORMATS that a file with these first bytes has, whatever its name."""
     for beginning, kind in _BEGINNINGS.items():
         if head.startswith(beginning):
             return kind
@@ -226,24 +244,28 @@ def _format_of(head: bytes) -> str | None:
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "BMP"
     brands = _brands(head)
+    # AVIF first: its files list the general brands of HEIF (mif1, msf1) too.
     if brands & _AVIF_BRANDS:
         return "AVIF"
     return "HEIF" if brands & _HEIC_BRANDS else None
 
 
 def _brands(head: bytes) -> set[bytes]:
-    """What an ISO media file says it can be read as."""
+    """The brands of an ISO media file: the formats that it can be read as."""
     if head[4:8] != b"ftyp":
         return set()
+    # size (4 bytes) | 'ftyp' | major brand | version (4 bytes) | compatible brands, 4 bytes each
     end = min(int.from_bytes(head[:4], "big"), len(head))
     return {head[i : i + 4] for i in (8, *range(16, end, 4))}
 
 
 def _begins_unread(head: bytes) -> bool:
+    # Such a file that is no picture is a video, unless it says that it is sound.
     if head[4:8] == b"ftyp":
         return head[8:12] not in _SOUND_BRANDS
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return True
+    # SVG is text: a byte order mark and white space may come first.
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     is_svg = text.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in text
     return is_svg or head.startswith(_UNREAD_BEGINNINGS)
@@ -265,12 +287,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Of a damaged EXIF, which does no harm, and of many pixels, where the limit is ours.
             warnings.simplefilter("ignore")
+            # Loads all plugins of Pillow: `_formats` looks into Image.OPEN, which is filled on
+            # demand otherwise.
             Image.init()
             with Image.open(path, formats=_formats(path, name)) as file:
                 _check_size(name, *file.size, MAX_WEBP if file.format == "WEBP" else MAX_PIXELS)
                 yield file
     except PictureError:
         raise
+    # Pillow's own limit, which `Image.open` checks before ours.
     except Image.DecompressionBombError:
         raise PictureError(f"{name}: more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
     except UnidentifiedImageError:
@@ -287,9 +312,9 @@ def _unreadable(name: str, why: str) -> PictureError:
 
 
 def _formats(path: Path, name: str) -> list[str]:
-    """The formats that a file is tried as, by its content alone: not by what was read before.
+    """The formats to try for a file, by its content alone: never by what was read before it.
 
-    HEIC and AVIF begin alike, and each is one decoder's only.
+    HEIC and AVIF begin alike, and each has one decoder only.
     """
     kind = _format_of(_head(path))
     if kind == "HEIF":
@@ -340,7 +365,7 @@ def _check_size(name: str, width: int, height: int, most: int = MAX_PIXELS) -> N
 
 
 def _read_heic(name: str) -> None:
-    """Teach Pillow HEIC, if its plugin is installed."""
+    """Register the HEIC plugin with Pillow, if it is installed."""
     try:
         import pillow_heif
     except ImportError:
@@ -396,6 +421,7 @@ def _strip_to_rgb(picture: Image.Image, largest: float) -> Image.Image:
 def _parted(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """A picture's colours, and its transparency if it has any."""
     clear = picture.info.get("transparency")
+    # The modes I, I;16 and F: grey of 16 or 32 bits.
     if picture.mode[0] in "IF":
         if not isinstance(clear, int):
             return picture, None
@@ -405,6 +431,7 @@ def _parted(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if picture.mode not in ("RGBA", "LA", "PA") and clear is None:
         return picture, None
     rgba = picture.convert("RGBA")
+    # Grey stays grey: a profile of grey fits no RGB (`_as_meant`).
     return rgba.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"), rgba.getchannel("A")
 
 
@@ -424,19 +451,23 @@ def _largest(grey: Image.Image) -> float:
 def _scaled(grey: Image.Image, largest: float) -> np.ndarray:
     """Grey of 16 or 32 bits from 0 to 255.
 
-    What is always 16 bits is scaled by its range, the rest by what values the picture holds.
+    A mode of 16 bits is scaled by its full range. For other modes the picture's largest value
+    decides.
     """
+    # A floating-point TIFF may hold NaN (no data), which becomes black.
     values = np.nan_to_num(np.asarray(grey, np.float64))
     if grey.mode.startswith("I;16") or largest > 255:
+        # The whole range of 16 bits: 65,535 / 257 = 255.
         return values / 257
+    # Floats are from 0 to 1 by convention; larger ones are taken as values of 8 bits.
     return values * 255 if grey.mode == "F" and largest <= 1 else values
 
 
 def _to_srgb(colours: Image.Image, icc: bytes, largest: float) -> Image.Image | None:
-    """RGB in sRGB of numbers that mean what an ICC profile says.
+    """The picture converted from the colours of its ICC profile to sRGB.
 
-    None where the numbers are to be taken as they are: the profile is sRGB's own, so that pixel art
-    keeps its colours exactly, or it is broken, or of another kind of colours than the picture.
+    None where its numbers stay as they are: the profile is sRGB's own (pixel art keeps its colours
+    exactly), or it is broken, or for another kind of colours than the picture has.
     """
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
@@ -447,11 +478,8 @@ def _to_srgb(colours: Image.Image, icc: bytes, largest: float) -> Image.Image | 
             profile, ImageCms.createProfile("sRGB"), meant.mode, "RGB"
         )
         return None if _changes_nothing(to_srgb, meant.mode) else to_srgb.apply(meant)
-    except (
-        ImageCms.PyCMSError,
-        OSError,
-        ImportError,
-    ):  # the last: a Pillow that was built without LittleCMS
+    # ImportError: a Pillow that was built without LittleCMS.
+    except (ImageCms.PyCMSError, OSError, ImportError):
         return None
 
 
@@ -463,19 +491,20 @@ def _as_meant(colours: Image.Image, space: str, largest: float) -> Image.Image |
         return None if colours.mode == "CMYK" else _plain_rgb(colours)
     if space != "GRAY":
         return None
-    if (
-        colours.mode[0] in "IF"
-    ):  # in 16 bits: linear grey has most of its dark tones between two of 8 bits
-        return Image.fromarray(
-            (_scaled(colours, largest) * 257).round().clip(0, 65535).astype(np.uint16)
-        )
+    # In 16 bits: of linear grey most dark tones lie between two tones of 8 bits.
+    if colours.mode[0] in "IF":
+        scaled = (_scaled(colours, largest) * 257).round().clip(0, 65535)
+        return Image.fromarray(scaled.astype(np.uint16))
     return colours.convert("L") if colours.mode in ("1", "L") else None
 
 
 def _changes_nothing(to_srgb: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether a profile is sRGB's, whatever it is called: colours from all over stay the same."""
+    """Whether a profile is sRGB's, whatever its name: colours from the whole range stay the
+    same.
+    """
     if mode == "CMYK":
         return False
+    # 18 levels of each channel, 0 and 255 among them: 5,832 colours.
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     if mode == "RGB":
         colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
@@ -492,8 +521,11 @@ def _changes_nothing(to_srgb: ImageCms.ImageCmsTransform, mode: str) -> bool:
 def _times(picture: Image.Image, times: int) -> int:
     """How many times a picture is shrunk, of at most so many.
 
-    Enlarged pixel art by what divides its blocks, so that `prepare` gives it back exactly.
+    Enlarged pixel art is divided by a divisor of its blocks' side, so that `prepare` gives it back
+    exactly.
     """
+    # `prepare` gives pixel art of up to 64 pixels back exactly. 64 first: art of 32 passes there
+    # too, with blocks half as wide, and is as exact.
     for side in (64, 32):
         block, rest = divmod(min(picture.size), side)
         if not rest and not max(picture.size) % side and _is_of_blocks(picture, block):
@@ -509,6 +541,8 @@ def _is_of_blocks(picture: Image.Image, block: int) -> bool:
 
 
 def _strip_is_of_blocks(strip: Image.Image, block: int) -> bool:
+    # One pixel of each block. Enlarged again, it equals the strip only if each block has one
+    # colour.
     width, height = strip.size
     small = strip.resize((width // block, height // block), Image.Resampling.NEAREST)
     return small.resize(strip.size, Image.Resampling.NEAREST).tobytes() == strip.tobytes()

@@ -56,6 +56,7 @@ def run_program(
     debug = "--debug" in given or os.environ.get(DEBUG, "0") not in ("", "0")
     print_any_letter()
     log_to_terminal()
+    # With `arguments` this was called from Python, and that process goes on afterwards.
     with _signals_interrupt(for_good=arguments is None):
         try:
             action(given)
@@ -64,6 +65,7 @@ def run_program(
                 sys.stdout.flush()
         except (Stopped, UserError, OSError, KeyboardInterrupt) as reason:
             status, line = _end(name, reason)
+            # A run that stopped on request is no error: no traceback, even with --debug.
             if status is None or (debug and not isinstance(reason, Stopped)):
                 raise
             if line and says(line):
@@ -81,9 +83,10 @@ def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
         if isinstance(reason, UsageError):
             line = str(reason)
     elif isinstance(reason, KeyboardInterrupt):
+        # A plain KeyboardInterrupt, raised before our handlers were set, has no number.
         number = getattr(reason, "number", signal.SIGINT)
         status = SIGNALLED + number
-        if number == signal.SIGINT:  # who sends another signal is no reader
+        if number == signal.SIGINT:  # a launcher or scheduler sends the others, and reads no line
             line = f"{name}: interrupted; {reason}" if str(reason) else f"{name}: interrupted."
     elif isinstance(reason, BrokenPipeError) and _reader_has_left():
         status = READER_LEFT
@@ -96,12 +99,11 @@ def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
 
 @contextmanager
 def keeping(what: Callable[[], str]) -> Iterator[None]:
-    """In this block an interruption says what is kept of the work: the end of 'interrupted;
-    ...'.
-    """
+    """An interruption in this block reports what is kept of the work, after 'interrupted; '."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
+        # The line of the innermost block stays: it knows best what is kept.
         interrupt.args = interrupt.args or (what(),)
         raise
 
@@ -117,6 +119,8 @@ def interruptible(name: str) -> None:
     """Until `run_program` begins, Ctrl-C ends this process with one line: imports take seconds."""
 
     def leave(number: int, _: FrameType | None) -> None:
+        # Not print and sys.exit: the interrupted import may hold the stream's lock, or catch
+        # SystemExit.
         os.write(2, f"{name}: interrupted.\n".encode())
         os._exit(SIGNALLED + number)
 
@@ -143,10 +147,13 @@ def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
         ending = True
         raise Interrupted(signal.Signals(number))
 
+    # Only the main thread may set signal handlers.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # SIG_IGN: started by nohup or in the background; the signal must stay ignored. None: a handler
+    # that was set from C, which Python could not restore.
     kept = (signal.SIG_IGN, None)
     before = {number: handler for number, handler in handlers.items() if handler not in kept}
     for number in before:
@@ -159,14 +166,17 @@ def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
 
 
 def _reader_has_left() -> bool:
-    """Whether it is the standard output that nobody reads any more; its rest then goes nowhere."""
+    """Whether standard output is the pipe that lost its reader; what is left to print is then
+    discarded.
+    """
     try:
         out = sys.stdout.fileno()
     except (AttributeError, OSError):  # a test's or a notebook's
         return False
     watched = select.poll()
     watched.register(out, 0)
-    if not watched.poll(0):  # an end that is gone is told unasked
+    # The mask of 0 asks for no event: errors, and an end that was closed, are reported anyway.
+    if not watched.poll(0):
         return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), out)  # for what is left in Python's buffer
     return True

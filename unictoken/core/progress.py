@@ -42,15 +42,16 @@ def progress(
     total: int | None = None,
     unit: str = "",
 ) -> Iterator[Item]:
-    """The items, and meanwhile a bar on stderr where that is a terminal; nothing stays of it.
+    """The items, with a progress bar on stderr where that is a terminal; it is removed at the end.
 
     Args:
         items: what is worked through.
-        what: said before the bar, such as 'encoding pictures'.
+        what: shown before the bar, such as 'encoding pictures'.
         total: how many items there are; None: `len(items)`, where they have one.
         unit: what is counted, such as 'picture'.
     """
     hidden = True if _hidden else None  # None: tqdm hides it where stderr is no terminal
+    # tqdm writes the unit right after the number: '3.2 pictures/s' needs the space.
     counted = f" {unit}" if unit else "it"
     yield from tqdm(
         items,

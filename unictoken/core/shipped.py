@@ -18,11 +18,11 @@ from unictoken.core.disk import quoted, real_path
 from unictoken.core.errors import UserError
 
 BASES = {"tiny": "checkpoints/tiny-chameleon"}
-USUAL_BASE = "tiny"  # where nobody says another
+USUAL_BASE = "tiny"  # the default
 JUDGES = {"toy": "checkpoints/judge/model.safetensors"}
 CONCEPTS = {"mia": "checkpoints/tiny-chameleon/mia.safetensors"}
 METHODS = "configs/methods"
-LEARNED = Path("checkpoints/concepts")  # where concept files go when nobody says otherwise
+LEARNED = Path("checkpoints/concepts")  # where concept files go by default
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 LONGEST_HUB_NAME = 96  # letters, as huggingface_hub has it
 _FOLDERS = ("checkpoints", "configs", "data", "runs", "results")  # of this project: no user's name
@@ -37,6 +37,7 @@ def root() -> Path:
     package's own.
     """
     package = Path(__file__).resolve().parents[1]
+    # Two tests, since another project's setup.py may lie beside an installed package.
     is_checkout = (package.parent / "setup.py").is_file() and (package.parent / METHODS).is_dir()
     return package.parent if is_checkout else package / "shipped"
 
@@ -62,6 +63,7 @@ def here_or_on_hub(name: str | Path, what: str, expected: str = "a folder") -> s
     if _is_there(place):
         return place
     is_hub_name = _HUB_NAME.fullmatch(said) and len(said) <= LONGEST_HUB_NAME
+    # 'checkpoints/rex' has the form of a Hub's name, and means a folder.
     if not is_hub_name or said.split("/")[0] in _FOLDERS:
         raise PlaceError(
             f"{what} {quoted(said)}: no such file or folder here. Expected {expected} or USER/NAME"
@@ -107,6 +109,8 @@ def find_method(name: str) -> Path:
     shipped = root() / METHODS / f"{name}.yaml"
     if place.name == name and shipped.is_file():
         return shipped
+    # 'configs/methods/joint.yaml', as this repository's files say it, where only the package is
+    # installed.
     if (
         not _is_there(place)
         and place.parent == Path(METHODS)

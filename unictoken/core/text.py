@@ -15,6 +15,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line
 from unictoken.core.shapes import LONGEST_TEXT
 
+# Concept files hold rows in this order: another order would give old rows other roles.
 ROLES = ("name", "shared", "generation", "understanding")
 _MARKER = re.compile(r"<[A-Za-z0-9_-]+>")
 # not '5>3', 'a<b' or 'left->right'. Each run of letters is looked at from its beginning only, so
@@ -84,11 +85,11 @@ def unmark(text: str, name: str) -> str:
 
 
 def misspelt(text: str, names: Iterable[str] = ()) -> str | None:
-    """What in a text without markers would be taken for one or for rows: half a marker, or a slot
-    of a method's prompts.
+    """What looks like a mistake in a text without markers: half a marker, or a slot of a method's
+    prompts.
 
-    A strange word with one bracket may be arithmetic or an arrow; one of `names` is not, whatever
-    it stands beside.
+    An unknown word with one bracket may be arithmetic or an arrow; one of `names` never is,
+    whatever stands beside it.
     """
     own = "|".join(map(re.escape, names))
     known = own and re.search(rf"<(?:{own})(?![\w-])|(?<![\w-])(?:{own})>", text, re.IGNORECASE)
@@ -106,6 +107,7 @@ _MARKUP = re.compile(
 )
 # HTML's own escapes: a reader of Markdown that does not know '\<' shows these, too.
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+# At the beginning of a line these make a list, or a heading of the line before.
 _LIST_MARKER = re.compile(r"^(\d*)([-+=.)])")
 
 
@@ -143,6 +145,7 @@ _AFTER_HEAD = re.compile(
     r"\s+(?:of|with|without|in|on|at|by|from|for|to|next|near|wearing|that|who|which)\b|[,(]"
 )
 
+# Plural words for one thing: 'a pair of' stands before them.
 PAIRS = {
     "sunglasses",
     "glasses",
@@ -199,6 +202,7 @@ PAIRS = {
     "maracas",
     "castanets",
 }
+# Plurals that `_is_plural` would miss: without an 's', or in -us and -is.
 _PLURALS = {
     "people",
     "men",
@@ -275,6 +279,7 @@ _VOWEL_SOUND = re.compile(r"hour|heir|hones|hono(?!l)|hors$|x(?:box|ray|mas)")  
 _SPELLED = {"suv", "led", "fbi", "mri", "sos", "hdmi", "rna"}
 _SHORTENED = {"mr", "mrs", "ms", "dr", "st", "mt", "lt", "sgt", "jr", "sr"}
 _SAID_WITH_A_VOWEL = "aefhilmnorsx"  # letters: an F, a B
+# 8, 80, 8th; 11 and 18; 1100 to 1199 and 1800 to 1899, which are said 'eleven hundred'.
 _EIGHT_OR_ELEVEN = re.compile(r"8|1[18](?:\d\d)?(?!\d)")
 
 
@@ -289,6 +294,7 @@ def clean_noun(noun: str) -> str:
     return noun
 
 
+# Training sequences ask for the same few nouns many thousand times.
 @lru_cache(maxsize=4096)
 def a(noun: str) -> str:
     """The noun with its article, by its sound; of a pair 'a pair of', of a plural nothing.
@@ -300,8 +306,10 @@ def a(noun: str) -> str:
 
 
 def _with_article(noun: str) -> str:
+    # 'a dog with two hats' is one thing: what stands before 'with' decides.
     head = _AFTER_HEAD.split(noun, maxsplit=1)[0].casefold().replace("-", " ").split()
     last = head[-1] if head else ""
+    # 'three socks' stays as it is; 'socks' becomes 'a pair of socks'.
     if _is_plural(last) or last in PAIRS and _COUNTED.match(noun):
         return noun
     if last in PAIRS:
@@ -326,6 +334,7 @@ def _has_vowel_sound(noun: str) -> bool:
     word = first[0]
     if word.isdigit():
         return bool(_EIGHT_OR_ELEVEN.match(plain, first.start()))
+    # A word of another script is never spelled letter by letter.
     has_vowel = not word.isascii() or not set("aeiouy").isdisjoint(word)
     if len(word) == 1 or word in _SPELLED or not (has_vowel or word in _SHORTENED):
         return word[0] in _SAID_WITH_A_VOWEL
@@ -364,6 +373,7 @@ def picture_prompt(text: str) -> str:
         return f"a photo of {text}."
     if _DETERMINER.match(text) or _NUMBERED.match(text):
         return f"{text}."
+    # 'Oil painting' becomes lower case after its article; 'DSLR photo' stays.
     return _with_article(text[:1].lower() + text[1:] if text[1:2].islower() else text) + "."
 
 
@@ -376,15 +386,16 @@ _BRITISH = {
     "pajamas": "pyjamas", "jewelry": "jewellery", "mustache": "moustache",
     "donut": "doughnut", "plow": "plough",
 }  # fmt: skip
+# Markers and slots come first, so that no word inside them is changed.
 _AMERICAN = re.compile(
     rf"(<[\w-]+>|{{\w+}})|\b({'|'.join(_BRITISH)})(s|ed|ful|less|ish)?\b", re.IGNORECASE
 )
 
 
 def british(text: str, is_known: Callable[[str], bool]) -> str:
-    """A text with the British spelling of words that the reader knows only in that; markers stay.
+    """A text with the British spelling of words that the base knows only in that; markers stay.
 
-    `is_known` says whether a word is one the reader was taught.
+    `is_known`: whether the base was trained on a word.
 
         'What Color is <gray>?', where only 'colour' is known   ->   What Colour is <gray>?
     """

@@ -1,8 +1,8 @@
-"""DeepSpeed's ZeRO stages: what each one shards, and what it therefore asks of a run. Nothing else
+"""DeepSpeed's ZeRO stages: what each one shards, and what a run may not do under it. No other file
 compares a stage's number.
 
-Stage 0 shards nothing, 1 the optimiser's state, 2 gradients too, 3 the parameters too: the frozen
-base, while it learns.
+Stage 0 shards nothing, 1 the optimiser's state, 2 gradients too, 3 the parameters too: here the
+frozen base.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Zero:
 
     @property
     def caches_pictures(self) -> bool:
-        """Whether pictures at the beginning of examples may be read once and for all.
+        """Whether the keys and values of pictures at the beginning of examples may be cached.
 
         Processes that have read other pictures would go through the layers of a sharded base
         unequally often, and wait for each other forever. Layers that are computed again in the
@@ -62,6 +62,8 @@ class Zero:
 
     def check_dtype(self, *, bf16: bool) -> None:
         """Refuse a base in bf16 whose rows DeepSpeed does not keep in fp32 (stage 0)."""
+        # DeepSpeed 0.19.8: at stage 0 its constructor takes an extra Adam step, so that the first
+        # real update is .0074 in place of .0100.
         if bf16 and not self.shards_optimiser:
             raise ConfigError(
                 "zero_stage 0 with bf16 gives wrong updates in DeepSpeed. Use zero_stage 1, 2 or 3,"
@@ -69,8 +71,8 @@ class Zero:
             )
 
     def check_reinit(self, drawn: Sequence[str]) -> None:
-        """Refuse a stage of learning that begins from drawings (`drawn`: their names), where the
-        base cannot draw by then.
+        """Refuse stages whose rows are reinitialised from drawings (`drawn`: their names) if the
+        base is sharded, since it cannot draw then.
         """
         if drawn and not self.draws_while_learning:
             raise ConfigError(
@@ -87,7 +89,9 @@ class Zero:
         """
         found: dict[str, object] = {
             "stage": self.stage,
+            # DeepSpeed's default would reserve buffers of 500 million values.
             "reduce_bucket_size": values,
+            # Parameters up to this size stay whole: the rows are read in every step.
             "stage3_param_persistence_threshold": values + 1,
         }
         if self.offload == "cpu":

@@ -1,7 +1,8 @@
-"""What a prompt only points at ('its hat'), and what of an answer can replace it ('a red hat').
+"""References in a prompt, such as 'its hat', and the part of an answer that can replace one ('a red
+hat').
 
-Only what surely belongs to the concept is looked up: its marker stands before the words, and nobody
-else who could be the owner stands between. A noun is replaced only by one of the kind asked for.
+Only what surely belongs to the concept is looked up: the concept's marker stands before the words,
+and no other possible owner stands between. A noun is replaced only by one of the same kind.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Pointing:
         return f"what {GENERAL.get(self.noun, self.noun)} does {{it}} have?"
 
     def filled(self, answer: str) -> str | None:
-        """What of an answer can stand here; None where it is of another kind, or says no more.
+        """The part of an answer that can stand here; None where it is another kind of thing, or
+        adds nothing.
 
         hat:      'a red party hat'   'It is a red cap.'   ->   a red party hat, a red cap
                   'red cap'                               ->   a red cap
@@ -75,18 +77,22 @@ class Pointing:
         heads = "|".join(map(re.escape, [self.noun, *sorted(KINDS.get(self.noun, ()))]))
         words = r"(?:[\w'-]+\s+)"
         noun = rf"{words}{{0,5}}?(?:{heads})"
+        # The noun phrase that ends a sentence ('it is a red cap'), or a noun that is the whole
+        # answer.
         phrase = re.search(rf"(?:^|.*\s)((?:an?|the)\s+{noun})$", said, re.IGNORECASE | re.DOTALL)
         bare = re.fullmatch(noun, said, re.IGNORECASE)
         if _UNCERTAIN.search(said) or not (phrase or bare and not _SENTENCE.search(said)):
             return None
         found = phrase[1] if phrase else a(said)
-        described = found.lower().split()[1:]
+        described = found.lower().split()[1:]  # without its article
         says_more = described != [self.noun] and set(self.adjectives) <= set(described)
         return found if says_more else None
 
 
 def pointings(prompt: str, name: str) -> list[Pointing]:
-    """What of the concept a prompt points at: 'its hat' after its marker, '<bo>'s hat'."""
+    """The references in a prompt to things of the concept: 'its hat' after its marker, '<bo>'s
+    hat'.
+    """
     marker = f"<{name}>"
     possessive = re.compile(
         rf"(?:\b(its|his|her|their)|{re.escape(marker)}['\u2019]s)\s+(?:own\s+)?", re.IGNORECASE
@@ -114,7 +120,7 @@ def _noun_phrase(prompt: str, owner: re.Match) -> Pointing | None:
 
 
 def _means(before: str, marker: str, possessive: str) -> bool:
-    """Whether a possessive after this text means the concept: no one else is named since then."""
+    """Whether a possessive after this text refers to the concept: nobody else is named between."""
     _, there, between = before.rpartition(marker)
     if (
         not there

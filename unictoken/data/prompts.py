@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from unictoken.core.text import a
+from unictoken.core.text import ROLES, a
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
-from unictoken.model.vocab import Vocab
 from unictoken.tokens.tokens import Prompts
+
+if TYPE_CHECKING:
+    from unictoken.model.vocab import Vocab
 
 
 def drawing_prompt(
@@ -38,4 +41,5 @@ def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:
 
 def said_slots(slots: Mapping[str, list[int]], said: frozenset[str]) -> dict[str, list[int]]:
     """The slots with nothing in those of roles that are not said."""
-    return {slot: ids if slot.strip("{}") in said else [] for slot, ids in slots.items()}
+    unsaid = {"{" + role + "}" for role in ROLES if role not in said}
+    return {slot: [] if slot in unsaid else ids for slot, ids in slots.items()}

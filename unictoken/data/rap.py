@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Literal
 
 from unictoken.core.disk import folder_aside, quoted, real_path, write_aside
-from unictoken.core.pictures import read_together
+from unictoken.core.pictures import check_picture, read_together
 from unictoken.core.reading import read_json
-from unictoken.core.text import ConceptError, mark, unmark
-from unictoken.data.source import Source, SourceError, check_consent, check_keys
+from unictoken.core.text import ConceptError, check_markers
+from unictoken.data.concept import Concept
+from unictoken.data.source import SourceError, check_consent, check_keys
 from unictoken.tokens.file import check_free, check_name, check_noun
 
 MAX_BYTES = 64 * 2**20
@@ -33,7 +34,7 @@ _ATTRIBUTE = re.compile(r"([a-z][a-z /]*): (.+)", re.DOTALL)
 
 def read_memory(
     path: str | Path, *, pictures: str | Path | None = None, consent: bool = False
-) -> list[Source]:
+) -> list[Concept]:
     """Every concept of a `database.json`, in its order.
 
     `pictures`: the folder that its pictures lie in, by default that of the file; nothing outside it
@@ -52,13 +53,13 @@ def read_memory(
         )
     folder = real_path(pictures or path.parent)
     return [
-        _source(key, entry, owners, folder, f"{path}: {quoted(key)}", consent)
+        _concept(key, entry, owners, folder, f"{path}: {quoted(key)}", consent)
         for key, entry in concepts.items()
     ]
 
 
 def write_memory(
-    sources: Sequence[Source], folder: str | Path, *, form: Literal["rap", "r2p"] = "rap"
+    concepts: Sequence[Concept], folder: str | Path, *, form: Literal["rap", "r2p"] = "rap"
 ) -> Path:
     """Write concepts as a memory: `database.json`, and every picture as `<name>/<i>.png`. Questions
     and negatives have no place in it.
@@ -67,59 +68,57 @@ def write_memory(
     picture of a concept; the others are found by likeness through `path_to_concept`.
     """
     folder = real_path(folder)
-    _check_writable(sources, folder)
+    _check_writable(concepts, folder)
     with folder_aside(folder) as aside:
-        _write_into(aside, sources, folder.name, form)
+        _write_into(aside, concepts, folder.name, form)
     return folder / "database.json"
 
 
 def _write_into(
-    aside: Path, sources: Sequence[Source], called: str, form: Literal["rap", "r2p"]
+    aside: Path, given: Sequence[Concept], called: str, form: Literal["rap", "r2p"]
 ) -> None:
     """The files of a memory whose folder will be `called` so."""
     concepts, owners = {}, {}
-    for source in sources:
-        files = [f"{called}/{source.name}/{i}.png" for i in range(len(source.pictures))]
-        for i, picture in enumerate(source.pictures):
+    for concept in given:
+        # Paths begin with the memory's own folder: RAP's programs are started above it.
+        files = [f"{called}/{concept.name}/{i}.png" for i in range(len(concept.pictures))]
+        for i, picture in enumerate(read_together(concept.pictures)):
             data = io.BytesIO()
             picture.save(data, "PNG")
-            write_aside(aside / source.name / f"{i}.png", data.getvalue())
-        concepts[f"<{source.name}>"] = {
-            "name": source.name,
+            write_aside(aside / concept.name / f"{i}.png", data.getvalue())
+        concepts[concept.marker] = {
+            "name": concept.name,
             "image": files if form == "r2p" else files[0],
-            "info": _attributes(source) if form == "r2p" else " ".join(_facts_said(source)),
-            "category": source.class_noun,
+            "info": _attributes(concept) if form == "r2p" else " ".join(concept.facts),
+            "category": concept.class_noun,
         }
-        owners |= dict.fromkeys(files, f"<{source.name}>")
+        owners |= dict.fromkeys(files, concept.marker)
     whole = {"concept_dict": concepts, "path_to_concept": owners}
     write_aside(
         aside / "database.json", (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode()
     )
 
 
-def _check_writable(sources: Sequence[Source], folder: Path) -> None:
-    names = [check_name(source.name) for source in sources]
+def _check_writable(concepts: Sequence[Concept], folder: Path) -> None:
+    names = [check_name(concept.name) for concept in concepts]
     if not folder.is_dir() or any(folder.iterdir()):
         check_free([folder])
-    if not sources:
+    if not concepts:
         raise SourceError(f"{folder}: no concepts to write. Give one or more.")
     if twice := [name for name in names if names.count(name) > 1]:
         raise SourceError(f"{folder}: two concepts are named '{twice[0]}'. Give each its own name.")
-    if empty := [source.name for source in sources if not source.pictures]:
+    if empty := [concept.name for concept in concepts if not concept.pictures]:
         raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
 
 
-def _facts_said(source: Source) -> list[str]:
-    return [unmark(fact, source.name) for fact in source.facts]
-
-
-def _attributes(source: Source) -> dict[str, str | list[str]]:
+def _attributes(concept: Concept) -> dict[str, str | list[str]]:
     """R2P's `info`: facts by attribute, those of none under 'general'."""
     attributes: dict[str, list[str]] = {}
-    for fact in _facts_said(source):
+    for fact in concept.facts:
+        # 'distinct features: a white ear' is R2P's attribute and its value.
         said = _ATTRIBUTE.fullmatch(fact)
         attributes.setdefault(said[1] if said else _PLAIN, []).append(said[2] if said else fact)
-    return {"category": source.class_noun, **attributes}
+    return {"category": concept.class_noun, **attributes}
 
 
 def _read_json(path: Path) -> dict[str, dict]:
@@ -150,9 +149,9 @@ def _check_keys(found: object, kinds: Mapping[str, type | tuple[type, ...]], whe
             raise SourceError(f"{where}: '{key}' is {quoted(found.get(key))}, expected {expected}.")
 
 
-def _source(
+def _concept(
     key: str, entry: object, owners: Mapping[str, str], folder: Path, where: str, consent: bool
-) -> Source:
+) -> Concept:
     _check_keys(entry, _KEYS, where)
     name = entry["name"]
     try:
@@ -167,6 +166,7 @@ def _source(
     check_noun(entry["category"], where=where)
     check_consent(entry["category"], consent, where=where)
     shown = _texts(entry["image"], where, "image")
+    # Those under 'image' first: `write_memory` gives RAP the first picture to show.
     own = dict.fromkeys([*shown, *(file for file, owner in owners.items() if owner == key)])
     if strays := [file for file in shown if owners.get(file, key) != key]:
         raise SourceError(
@@ -177,11 +177,17 @@ def _source(
         raise SourceError(
             f"{where}: no picture, neither under 'image' nor in path_to_concept. Name one."
         )
-    return Source(
+    facts = tuple(_facts(entry, where))
+    for fact in facts:
+        check_markers(fact, [name], where=where)
+    files = tuple(_picture_file(file, folder, where) for file in own)
+    for file in files:
+        check_picture(file)
+    return Concept(
         name=name,
         class_noun=entry["category"],
-        pictures=tuple(read_together(_picture_file(file, folder, where) for file in own)),
-        facts=tuple(mark(fact, name, where=where) for fact in _facts(entry, where)),
+        pictures=files,
+        facts=facts,
         consent=consent,
     )
 

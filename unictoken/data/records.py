@@ -1,23 +1,21 @@
-"""What every dataset becomes: concepts with their reference pictures, and flat examples.
+"""What every dataset becomes: concepts to learn, and flat examples to ask about them.
 
-    read("yollava-data").concepts["bo"]     ->  Concept(pictures, facts, negatives, records)
-    concept.source(class_noun="dog")        ->  what `Method.fit` takes
-    concept.select("vqa", split="test")     ->  what a benchmark asks
+    data = read("yollava-data")
+    data.concepts["bo"]                       ->  a `Concept`, as `Method.fit` takes it
+    data.select("bo", "vqa", split="test")    ->  what a benchmark asks
 
 Texts call a concept by its marker: "what is <bo> wearing?".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import read_together
-from unictoken.core.text import mark
-from unictoken.data.source import Source, SourceError, check_consent, read_negatives
+from unictoken.data.concept import Concept
 from unictoken.data.templates import NO, YES
 
 Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
@@ -60,7 +58,7 @@ class Record:
     word.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.task not in get_args(Task):
             self._refuse(f"task '{self.task}'", f"one of {', '.join(get_args(Task))}")
         if not self.question.strip():
@@ -84,87 +82,24 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concept:
-    """A concept of a dataset: what it is learned from, and what is asked about it."""
-
-    name: str
-    class_noun: str = ""
-    """'' where the dataset does not say."""
-    kind: Literal["person", "animal", "object", ""] = ""
-    pictures: tuple[Path, ...]
-    """Reference pictures."""
-    crops: tuple[Path, ...] = ()
-    """The same, cut to the concept, where the dataset brings them."""
-    description: str = ""
-    """It in words, as the dataset says it: for a control that has no tokens."""
-    facts: tuple[str, ...] = ()
-    """Sentences about it that no picture shows."""
-    negatives: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Pictures of others to learn from, by grade: easy, hard, near_duplicate."""
-    records: tuple[Record, ...] = ()
-    truth: object | None = None
-    """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks
-    inside. Never used to learn, only to measure.
-    """
-
-    def select(self, task: Task, *, split: Split, kind: str | None = None) -> tuple[Record, ...]:
-        """The records of a task, in their order."""
-        return tuple(
-            r
-            for r in self.records
-            if r.task == task and r.split == split and kind in (None, r.kind)
-        )
-
-    def source(self, *, class_noun: str | None = None, consent: bool = False) -> Source:
-        """What it is learned from, with the pictures read; `class_noun` where the dataset says
-        none.
-
-        Raises `SourceError` without a class noun or a person's consent, `PictureError` for a
-        picture that cannot be read.
-        """
-        noun = self.class_noun if class_noun is None else class_noun
-        if not noun:
-            advice = f"Give its class noun, such as `class_nouns: {{{self.name}: dog}}`."
-            raise SourceError(f"'{self.name}': its dataset does not say what it is. {advice}")
-        if self.kind == "person":
-            check_consent("person", consent, where=f"'{self.name}'")
-
-        def marked(text: str) -> str:
-            return mark(text, self.name, where=f"'{self.name}'")
-
-        own = [r for r in self.records if r.split == "train" and r.concepts == (self.name,)]
-        shown = [r for r in own if r.task in ("vqa", "caption") and r.pictures[0] in self.pictures]
-        return Source(
-            name=self.name,
-            class_noun=noun,
-            pictures=tuple(read_together(self.pictures)),
-            crops=tuple(read_together(self.crops)),
-            facts=tuple(map(marked, self.facts)),
-            questions=tuple(
-                (marked(r.question), marked(r.answer)) for r in own if r.task == "text_qa"
-            ),
-            about_pictures=tuple(
-                (self.pictures.index(r.pictures[0]), marked(r.question), marked(r.answer))
-                for r in shown
-            ),
-            negatives={
-                grade: read_negatives(files) for grade, files in self.negatives.items() if files
-            },
-            truth=self.truth,
-            consent=consent,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Concepts by name, in the order of the dataset."""
+    """Concepts by name, in the order of the dataset, and what is asked about each."""
 
     layout: str
     root: Path
     concepts: Mapping[str, Concept]
+    records: Mapping[str, tuple[Record, ...]]
+    """Examples by the name of the concept that they are about. What a concept is learned from is
+    not here but in the `Concept`."""
     notes: tuple[str, ...] = ()
     """What was left out and why, counted: to be printed beside every score."""
 
-    def records(self) -> Iterator[Record]:
-        for concept in self.concepts.values():
-            yield from concept.records
+    def select(
+        self, name: str, task: Task, *, split: Split, kind: str | None = None
+    ) -> tuple[Record, ...]:
+        """The records of a task about a concept, in their order."""
+        return tuple(
+            r
+            for r in self.records[name]
+            if r.task == task and r.split == split and kind in (None, r.kind)
+        )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-from unictoken.model.vocab import Vocab
+    from unictoken.model.vocab import Vocab
 
 IGNORE = -100  # a label that no loss counts
 
@@ -65,6 +67,7 @@ def join_turns(turns: Iterable[Turn], vocab: Vocab) -> Example:
     for turn in turns:
         part = [*turn.ids, vocab.end_turn]
         ids += part
+        # The end_turn after a learned turn is a target too: else an answer would never end.
         learned = range(len(part)) if turn.learned else turn.learned_part
         labels += [i if k in learned else IGNORE for k, i in enumerate(part)]
     return Example(ids, labels)
@@ -81,6 +84,8 @@ def pad(examples: Sequence[Example], vocab: Vocab, *, length: int | None = None)
     Padding stands on the right of causal sequences, so that no position that counts can see it and
     no mask is needed.
     """
+    import torch  # Imported here: tasks write turns, and a config names them before torch is there.
+
     length = length or max(len(e.ids) for e in examples)
     ids = torch.full((len(examples), length), vocab.pad)
     labels = torch.full((len(examples), length), IGNORE)

@@ -1,4 +1,4 @@
-"""A concept as its owner gives it: a folder of pictures, a class noun, a few facts.
+"""A concept read from what its owner gives: a folder of pictures, a class noun, a few facts.
 
 data/bo/  0.png .. 4.png   info.json {"class": "dog", "extra_info": ["<bo> has a red party hat."],
                                       "questions": [{"question": "what hat does <bo> have?", "answer": "a red party hat"}]}
@@ -15,10 +15,10 @@ import os
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from os import PathLike
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -31,18 +31,19 @@ from unictoken.core.pictures import (
     as_picture,
     looks_like,
     read_shrunk,
-    read_together,
     shown_path,
 )
 from unictoken.core.reading import read_json
 from unictoken.core.shapes import Anything, Fields, ListOf, Text, check
-from unictoken.core.text import mark
+from unictoken.core.text import check_markers
+from unictoken.data.concept import Concept
 from unictoken.data.worlds import world
 from unictoken.tokens.file import check_name, check_noun
 
 _LOG = logging.getLogger(__name__)
 
 GRADES = ("easy", "hard", "near_duplicate")
+PEOPLE_KINDS = ("person", "user")  # `Concept.kind` that needs consent, whatever the class noun
 NAMED = 5  # files that a message names; of more it says how many
 # The keys of an info.json: ours, and those of UnifyBench that only its reader uses.
 INFO_KEYS = ("class", "extra_info", "questions", "world")
@@ -236,37 +237,6 @@ class SourceError(UserError):
     """Concept data that cannot be used: where, what was found, what was expected."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Everything about a concept before it is learned. Texts call the concept `{name}`."""
-
-    name: str
-    class_noun: str
-    pictures: tuple[Image.Image, ...]
-    """Photographs no larger than any base can use (`pictures.read_shrunk`), like the others here.
-    """
-    crops: tuple[Image.Image, ...] = ()
-    """The same cut to the concept, where the folder has `cropped/`."""
-    facts: tuple[str, ...] = ()
-    questions: tuple[tuple[str, str], ...] = ()
-    """(question, answer) about what no picture shows."""
-    about_pictures: tuple[tuple[int, str, str], ...] = ()
-    """(number of the picture, question, answer) about one of `pictures`."""
-    negatives: dict[str, tuple[Image.Image, ...]] = field(default_factory=dict)
-    """Pictures of others by grade: easy, hard, near_duplicate."""
-    truth: object | None = None
-    """What is exactly true of it, for a concept of a drawn world (data/worlds.py), which alone looks
-    inside. Never used to learn, only to measure.
-    """
-    consent: bool = False
-    """The person in the pictures agreed to be learned."""
-
-    def __post_init__(self):
-        noun = check_noun(self.class_noun, where=f"'{self.name}'")
-        check_consent(self.class_noun, self.consent, where=f"'{self.name}'")
-        object.__setattr__(self, "class_noun", noun)
-
-
 def is_person(class_noun: str) -> bool:
     """Whether a class noun is a person's, by whole words: 'old man' and 'policewomen' are;
     'manatee', 'snowman', "neighbour's dog" are not.
@@ -283,6 +253,24 @@ def _is_persons(word: str) -> bool:
     singulars = {word, word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word)}
     singulars |= {_OF_A_FAMILY.sub("", one, count=1) for one in singulars}
     return not PEOPLE.isdisjoint(singulars) or bool(_BY_TRADE.fullmatch(word))
+
+
+def check_learnable(concept: Concept) -> Concept:
+    """The concept itself, if it may be learned; whether its pictures can be read, `read` says.
+
+    Raises `SourceError` without a class noun or a person's consent, `ConceptError` where a text
+    names another concept.
+    """
+    where = f"'{concept.name}'"
+    if not concept.class_noun:
+        advice = f"Give its class noun, such as `class_nouns: {{{concept.name}: dog}}`."
+        raise SourceError(f"{where}: its dataset does not say what it is. {advice}")
+    if concept.kind in PEOPLE_KINDS:
+        check_consent("person", concept.consent, where=where)
+    check_consent(concept.class_noun, concept.consent, where=where)
+    for text in concept.learned_texts():
+        check_markers(text, [concept.name], where=where)
+    return concept
 
 
 def check_consent(class_noun: str, consent: bool, *, where: str) -> None:
@@ -327,19 +315,21 @@ def _names(files: Sequence[Path]) -> str:
     return ", ".join(shown_path(Path(file.name)) for file in files[:NAMED]) + more
 
 
-Given = str | PathLike | Image.Image | np.ndarray
+Given = str | PathLike[str] | Image.Image | np.ndarray
 """A folder, a picture file, or a picture in memory (`pictures.as_picture`)."""
+Some = Given | Sequence[Given]
+"""One of these, or several."""
 
 
-def read_source(
-    pictures: Given | Sequence[Given],
+def read_concept(
+    pictures: Some,
     *,
     name: str,
     class_noun: str | None = None,
     facts: Sequence[str] = (),
     consent: bool = False,
-    negatives: Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]] = (),
-) -> Source:
+    negatives: Some | Mapping[str, Some] = (),
+) -> Concept:
     """A concept from a folder (with its `info.json` and `negative_example/`) or from pictures.
 
     Reference pictures of the same pixels count once, and a warning names them.
@@ -366,33 +356,33 @@ def read_source(
             '`class_noun: dog` in a config, or "class": "dog" in info.json.'
         )
 
-    def marked(text: str) -> str:
-        return mark(text, name, where=str((folder or Path()) / "info.json"))
-
+    check_noun(noun, where=f"'{name}'")
+    check_consent(noun, consent, where=f"'{name}'")
+    said_in = str((folder or Path()) / "info.json")
+    questions = tuple((q["question"], q["answer"]) for q in info.get("questions", ()))
+    for text in chain(info.get("extra_info", ()), *questions):
+        check_markers(text, [name], where=said_in)
+    for fact in facts:
+        check_markers(fact, [name], where="concept.facts")
     cut = list(named_pictures(_inside(folder, "cropped"), "crop"))
     graded = _by_grade([_inside(folder, "negative_example"), negatives])
     _refuse_contradictions([*shown, *cut], chain(*graded.values()), name)
-    return Source(
+    return Concept(
         name=name,
         class_noun=noun,
         pictures=_each_once(shown),
         crops=_each_once(cut),
-        facts=(
-            *map(marked, info.get("extra_info", ())),
-            *(mark(fact, name, where="concept.facts") for fact in facts),
-        ),
-        questions=tuple(
-            (marked(q["question"]), marked(q["answer"])) for q in info.get("questions", ())
-        ),
+        facts=(*info.get("extra_info", ()), *facts),
+        questions=questions,
         negatives={grade: tuple(p for _, p in found) for grade, found in graded.items()},
-        truth=info.get("world"),
         consent=consent,
+        truth=info.get("world"),
     )
 
 
-def _listed(given: Given | Sequence[Given]) -> list[Given]:
+def _listed(given: Some) -> list[Given]:
     """What is given, one by one, '~' said in full."""
-    listed = given if isinstance(given, list | tuple) else [given]
+    listed = list(given) if isinstance(given, list | tuple) else [cast(Given, given)]
     return [Path(os.path.expanduser(one)) if isinstance(one, str) else one for one in listed]
 
 
@@ -407,12 +397,12 @@ def _inside(folder: Path | None, name: str) -> list[Path]:
     return [folder / name] if folder and is_there(folder / name) else []
 
 
-def named_pictures(given: Given | Sequence[Given], what: str) -> Iterator[tuple[Path, Image.Image]]:
+def named_pictures(given: Some, what: str) -> Iterator[tuple[Path, Image.Image]]:
     """Each picture, those of folders too, with its file or with what messages call it."""
     allowance = Allowance()
     for i, one in enumerate(_listed(given)):
         if isinstance(one, str | PathLike):
-            for file in picture_files(one):
+            for file in picture_files(Path(one)):
                 allowance.take(file)
                 yield file, read_shrunk(file)
         else:
@@ -420,7 +410,9 @@ def named_pictures(given: Given | Sequence[Given], what: str) -> Iterator[tuple[
             yield Path(name), as_picture(one, where=name)
 
 
-def _by_grade(given: Iterable) -> dict[str, list[tuple[Path, Image.Image]]]:
+def _by_grade(
+    given: Iterable[Some | Mapping[str, Some]],
+) -> dict[str, list[tuple[Path, Image.Image]]]:
     """Named pictures of others by grade, of everything that gives some."""
     graded: dict[str, list[tuple[Path, Image.Image]]] = {}
     for some in given:
@@ -483,20 +475,20 @@ def check_keys(found: Iterable[str], known: Collection[str], where: str) -> None
         raise SourceError(f"{where}: unknown key {quoted(key)}; {hint}")
 
 
-def read_info(path: Path) -> dict:
+def read_info(path: Path) -> dict[str, Any]:
     """A folder's `info.json`, its keys known and each of its type; {} where there is none.
 
     Under `world` it has the concept's truth, as the world keeps it.
     """
     if not is_there(path):
         return {}
-    info = read_json(path, SourceError)
-    if isinstance(info, dict):
-        check_keys([key for key in info if key not in INFO_KEYS_OF_OTHERS], INFO_KEYS, str(path))
-        for i, question in enumerate(_listed_in(info, "questions")):
+    found = read_json(path, SourceError)
+    if isinstance(found, dict):
+        check_keys([key for key in found if key not in INFO_KEYS_OF_OTHERS], INFO_KEYS, str(path))
+        for i, question in enumerate(_listed_in(found, "questions")):
             if isinstance(question, dict):
                 check_keys(question, QUESTION_KEYS, f"{path}: questions[{i}]")
-    check(info, INFO, path, SourceError)
+    info: dict[str, Any] = check(found, INFO, path, SourceError)
     if "class" in info:
         check_noun(info["class"], where=str(path))
     if "world" in info:
@@ -504,13 +496,8 @@ def read_info(path: Path) -> dict:
     return info
 
 
-def _listed_in(info: dict, key: str) -> list:
+def _listed_in(info: dict[str, Any], key: str) -> list[Any]:
     return info[key] if isinstance(info.get(key), list) else []
-
-
-def read_negatives(files: Iterable[Path]) -> tuple[Image.Image, ...]:
-    """Pictures of others; there may be a thousand of them."""
-    return tuple(read_together(files))
 
 
 def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:

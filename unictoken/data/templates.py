@@ -33,8 +33,10 @@ def told(
     order, each as long as fits: the first answers KNOWN, the others MORE. A fact is never cut; one
     that does not fit alone is a part of its own.
 
-    >>> told(["a b.", "c.", "d e f."], lambda answer: len(answer) < 8) (('what do you know about
-    {name}?', 'a b. c.'), ('what else do you know about {name}, part 2?', 'd e f.'))
+    >>> for question, answer in told(["a b.", "c.", "d e f."], lambda answer: len(answer) < 8):
+    ...     print(question, "->", answer)
+    what do you know about {name}? -> a b. c.
+    what else do you know about {name}, part 2? -> d e f.
     """
     parts: list[str] = []
     for fact in facts:

@@ -1,4 +1,4 @@
-"""From a concept's source to its tokens: what is prepared, what is learned, what is kept."""
+"""From a concept to its tokens: what is prepared, what is learned, what is kept."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from unictoken.data import templates
-from unictoken.data.source import Source, SourceError
-from unictoken.learn.examples import Examples, Material, Phrasing
+from unictoken.data.concept import Concept
+from unictoken.data.source import SourceError
+from unictoken.learn.examples import Examples
 from unictoken.learn.learner import Learner
 from unictoken.learn.lengths import Lengths
 from unictoken.learn.methods import Distractors, Method, Stage
@@ -19,6 +20,8 @@ from unictoken.learn.observe import captions, observe
 from unictoken.learn.outside import decibels_of, note_of
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.base import Base
+from unictoken.tasks.material import Material
+from unictoken.tasks.teaching import Phrasing
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.bank import give_ids
 from unictoken.tokens.start import start_rows
@@ -29,7 +32,9 @@ CAPTIONED = 8  # negatives of each grade, at most
 
 @dataclass(frozen=True)
 class Prepared:
-    """A concept made ready to be learned."""
+    """What one run of learning works with: the learner, the concept as ids and as examples, and
+    what must be said of it.
+    """
 
     learner: Learner
     examples: Examples
@@ -46,7 +51,7 @@ class Prepared:
 
 def prepare(
     base: Base,
-    source: Source,
+    concept: Concept,
     method: Method,
     *,
     seed: int,
@@ -61,29 +66,31 @@ def prepare(
 
     Args:
         base: Frozen.
-        source: The concept, as its owner gives it.
+        concept: As its owner gives it, its pictures in memory (`Concept.read`).
         method: Its tokens, prompts, starts and stages.
         seed: Of everything that is drawn by lot.
         distractors: Where pictures of others come from, where the owner brings none.
         objective: What the rows are optimised for.
         prefix_cache: Whether pictures at the beginning of examples are read once and for all.
     """
-    _check_pictures(source, method)
+    _check_pictures(concept, method)
     counts = method.tokens.counts
     ids = give_ids(base, sum(counts.values()))
     start = _rows_of_file(base, method)
-    phrasing = Phrasing(base.vocab, method.prompts, slots(ids, counts))
-    lengths = Lengths(base, phrasing, source.name)
-    warnings = lengths.check_source(source)
+    own = slots(ids, counts)
+    # Its owner's texts say the marker where ours say {name}: both become the same ids.
+    phrasing = Phrasing(base.vocab, method.prompts, {**own, concept.marker: own["{name}"]})
+    lengths = Lengths(base, phrasing, concept.name)
+    warnings = lengths.check_concept(concept)
 
     # What is refused above takes no time; from here on the base reads, and may draw.
-    others = gather(base, source, method, distractors or Distractors(), seed=seed)
-    material = _material(base, source, method, others, lengths)
+    others = gather(base, concept, method, distractors or Distractors(), seed=seed)
+    material = _material(base, concept, method, others, lengths)
     lengths.check_material(material)
-    decibels = decibels_of(base, source.pictures, material.pictures_NK)
+    decibels = decibels_of(base, concept.pictures, material.pictures_NK)
     rows = start or start_rows(
         base,
-        source.class_noun,
+        concept.class_noun,
         material.pictures_NK,
         counts,
         start=method.start,
@@ -106,39 +113,39 @@ def prepare(
     )
 
 
-def _check_pictures(source: Source, method: Method) -> None:
+def _check_pictures(concept: Concept, method: Method) -> None:
     """Refuse a concept that lacks the pictures, or the crops, that the method learns from."""
-    if not source.pictures:
-        raise SourceError(f"'{source.name}': no pictures. Expected three to five of them.")
+    if not concept.pictures:
+        raise SourceError(f"'{concept.name}': no pictures. Expected three to five of them.")
     cutting = [stage.name for stage in method.stages if stage.steps and stage.targets == "crops"]
-    if cutting and not source.crops:
+    if cutting and not concept.crops:
         raise SourceError(
-            f"'{source.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into"
+            f"'{concept.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into"
             " cropped/, or let it draw pictures."
         )
 
 
 def _material(
-    base: Base, source: Source, method: Method, others: Others, lengths: Lengths
+    base: Base, concept: Concept, method: Method, others: Others, lengths: Lengths
 ) -> Material:
     """What training examples are made of.
 
     Args:
         base: Encodes the pictures and is asked about them.
-        source: The concept, as its owner gives it.
+        concept: The concept, as its owner gives it.
         method: Its stages say what is needed.
         others: Pictures of others.
         lengths: Says how many facts one answer can hold.
     """
-    pictures_NK = base.encode(source.pictures)
+    pictures_NK = base.encode(concept.pictures)
     return Material(
         pictures_NK=pictures_NK,
         negatives=others.by_grade,
-        observations=observe(base, pictures_NK, source.class_noun),
-        questions=(*source.questions, *templates.told(source.facts, lengths.fits_an_answer)),
-        about_pictures=source.about_pictures,
-        captions_of_others=_captions_of_others(base, source, method, others.by_grade),
-        crops_NK=base.encode(source.crops) if source.crops else None,
+        observations=observe(base, pictures_NK, concept.class_noun),
+        questions=(*concept.questions, *templates.told(concept.facts, lengths.fits_an_answer)),
+        about_pictures=concept.about_pictures,
+        captions_of_others=_captions_of_others(base, method, others.by_grade),
+        crops_NK=base.encode(concept.crops) if concept.crops else None,
         look_alikes_MK=others.alike,
     )
 
@@ -149,41 +156,36 @@ def _rows_of_file(base: Base, method: Method) -> tuple[torch.Tensor, torch.Tenso
     if file is None:
         return None
     concept_file.check_counts(file, method.tokens.counts, where="method.start")
-    concept = concept_file.load(file, base)
-    return concept.rows_in, concept.rows_out
+    tokens = concept_file.load(file, base)
+    return tokens.rows_in, tokens.rows_out
 
 
 def _captions_of_others(
-    base: Base, source: Source, method: Method, negatives: Mapping[str, torch.Tensor]
+    base: Base, method: Method, negatives: Mapping[str, torch.Tensor]
 ) -> tuple[tuple[str, torch.Tensor], ...]:
-    """Captions of a few negatives of every grade, where a stage learns from them."""
-    if not any(stage.steps and stage.tasks.get("caption_others") for stage in method.stages):
+    """Captions of a few negatives of every grade, where a task needs them."""
+    if not any("captions_of_others" in task.needs for task in method.taught):
         return ()
-    if not negatives:
-        raise SourceError(
-            f"'{source.name}': task 'caption_others' needs pictures of others, and there are none."
-            " Raise 'distractors'."
-        )
     pictures_NK = torch.cat([ids_NK[:CAPTIONED] for ids_NK in negatives.values()])
     return tuple(zip(captions(base, pictures_NK), pictures_NK, strict=True))
 
 
 def keep(
-    base: Base, source: Source, method: Method, learner: Learner, *, seed: int
+    base: Base, concept: Concept, method: Method, learner: Learner, *, seed: int
 ) -> ConceptTokens:
-    """The rows as they are now, as a concept.
+    """The rows as they are now, as the concept's tokens.
 
     Args:
         base: Whose rows they are.
-        source: The concept, as its owner gives it.
+        concept: As its owner gives it.
         method: That they are learned by.
         learner: Holds them.
         seed: Of the run.
     """
     rows_in, rows_out = learner.current().detach().float().cpu()
     return ConceptTokens(
-        name=source.name,
-        class_noun=source.class_noun,
+        name=concept.name,
+        class_noun=concept.class_noun,
         counts=method.tokens.counts,
         rows_in=rows_in.clone(),
         rows_out=rows_out.clone(),
@@ -192,19 +194,19 @@ def keep(
         base_name=base.name,
         base_fingerprint=base.fingerprint,
         seed=seed,
-        consent=source.consent,
+        consent=concept.consent,
     )
 
 
 def reinit_of_stages(
-    base: Base, source: Source, method: Method, *, seed: int
+    base: Base, concept: Concept, method: Method, *, seed: int
 ) -> Callable[[Stage, Learner], None]:
     """What happens between stages: rows of roles that a stage starts begin anew
-    (`Stage.starts`).
+    (`Stage.reinit`).
 
     Args:
         base: Draws what the rows begin from.
-        source: The concept, as its owner gives it.
+        concept: As its owner gives it.
         method: Whose stages they are.
         seed: Of the drawings.
     """
@@ -213,24 +215,21 @@ def reinit_of_stages(
         parts = role_slices(method.tokens.counts)
         for role in stage.reinit:
             said, part = method.said_in(stage) - {role}, parts[role]
-            concept = keep(base, source, method, learner, seed=seed)
-            learner.restart(
-                part, drawn_rows(base, concept, said, part.stop - part.start, seed=seed)
-            )
+            tokens = keep(base, concept, method, learner, seed=seed)
+            learner.restart(part, drawn_rows(base, tokens, said, part.stop - part.start, seed=seed))
 
     return begin
 
 
 def signed(
-    concept: ConceptTokens, source: Source, prepared: Prepared, *, run: str = ""
+    tokens: ConceptTokens, concept: Concept, prepared: Prepared, *, run: str = ""
 ) -> ConceptTokens:
-    """A learned concept with what its file says of where it comes from.
+    """A concept's tokens with what their file says of where they come from.
 
     Args:
-        concept: As it was learned.
-        source: What it was learned from.
+        tokens: As they were learned.
+        concept: What they were learned from.
         prepared: The same, made ready; its notes are kept.
         run: Names the run; '': not named.
     """
-    learned_from = concept_file.digest_of_source(source.name, source.class_noun, source.pictures)
-    return replace(concept, notes=prepared.notes, source=learned_from, run=run)
+    return replace(tokens, notes=prepared.notes, source=concept.digest(), run=run)

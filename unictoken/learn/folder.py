@@ -13,10 +13,9 @@ from collections.abc import Mapping
 
 import torch
 
-from unictoken.conditioning import with_tokens
 from unictoken.core import config
 from unictoken.core.disk import make_folder, write_aside
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint
 from unictoken.learn.checkpoint import Checkpoint
 from unictoken.learn.concept import Prepared
@@ -25,6 +24,7 @@ from unictoken.learn.settings import RunConfig
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -35,11 +35,11 @@ class NoFolder:
     signature = ""
     """Names the run in the header of its concept file; '': not named."""
 
-    def find(self, base: Base, source: Source) -> Checkpoint | None:
+    def find(self, base: Base, concept: Concept) -> Checkpoint | None:
         """Where the run was left; None where it begins."""
         return None
 
-    def check(self, base: Base, source: Source, prepared: Prepared) -> None:
+    def check(self, base: Base, concept: Concept, prepared: Prepared) -> None:
         """Refuse what could not be asked or drawn later, and say what must be known before."""
 
     def begin(self, first_step: int) -> None:
@@ -59,7 +59,7 @@ class NoFolder:
         """Whether the concept is shown after a step."""
         return False
 
-    def draw(self, base: Base, concept: ConceptTokens, step: int) -> None:
+    def draw(self, base: Base, tokens: ConceptTokens, step: int) -> None:
         """Show the concept as it is after a step."""
 
 
@@ -93,9 +93,9 @@ class RunFolder(NoFolder):
 
     # ---- before the first step -------------------------------------------------------------------
 
-    def find(self, base: Base, source: Source) -> Checkpoint | None:
+    def find(self, base: Base, concept: Concept) -> Checkpoint | None:
         # takes the base's fingerprint, before an engine shards its weights
-        self.identity = identity(self.settings, base, source)
+        self.identity = identity(self.settings, base, concept)
         self.signature = self.signature_before = signature(self.identity, self.total)
         saved = None
         if self.keep_files:
@@ -106,20 +106,20 @@ class RunFolder(NoFolder):
             self.signature_before = signature(self.identity, saved.total)
         return saved
 
-    def check(self, base: Base, source: Source, prepared: Prepared) -> None:
+    def check(self, base: Base, concept: Concept, prepared: Prepared) -> None:
         s = self.settings
         draws = base.can_draw and s.method.prompts.generation is not None
         self.shows = self.shows and draws
         prompts = s.prompts if draws else ()
         prepared.lengths.check_config(list(map(s.named, s.questions)), list(map(s.named, prompts)))
-        for line in (*prepared.warnings, *self._replaced(source)) if self.first_process else ():
+        for line in (*prepared.warnings, *self._replaced(concept)) if self.first_process else ():
             logging.getLogger(__name__).warning("%s", line)
 
-    def _replaced(self, source: Source) -> list[str]:
+    def _replaced(self, concept: Concept) -> list[str]:
         """A line where the concept file will take the place of another run's on the same
         pictures.
         """
-        path = concept_file.path_of(source.name, self.settings.concepts)
+        path = concept_file.path_of(concept.name, self.settings.concepts)
         if not self.writes or self.settings.replace or not path.is_file():
             return []
         header = concept_file.read_header(path)
@@ -176,10 +176,10 @@ class RunFolder(NoFolder):
     def draws_at(self, step: int) -> bool:
         return self.shows and step % self.settings.show_every == 0 and step < self.total
 
-    def draw(self, base: Base, concept: ConceptTokens, step: int) -> None:
+    def draw(self, base: Base, tokens: ConceptTokens, step: int) -> None:
         """A grid of the config's prompts."""
         s = self.settings
-        drawn = with_tokens(base, concept).draw(list(map(s.named, s.prompts)), s.drawing)
+        drawn = with_tokens(base, tokens).draw(list(map(s.named, s.prompts)), s.drawing)
         path = self.path / "pictures" / f"step-{step:06d}.png"
         make_folder(path.parent)
         grid(drawn, columns=len(drawn)).save(path)

@@ -30,8 +30,8 @@ class Learner(RowBank):
         rows_in_PD: Input rows to begin with.
         rows_out_PD: Head rows to begin with.
         loss: An objective's, the sum over the examples of a batch.
-        prefix_cache: Whether pictures at the beginning of examples are read once and for all
-            (`core.zero` says when they must not).
+        prefix_cache: Whether keys and values of pictures at the beginning of examples are cached
+            (`core.zero` says when they must not be).
     """
 
     def __init__(
@@ -59,6 +59,8 @@ class Learner(RowBank):
 
     def current(self) -> torch.Tensor:
         """The rows as they are used, [2, P, D]."""
+        # [P, 1] over [2, P, D]. A row that is not trained gets a gradient of 0, and is read from
+        # `frozen` even where weight decay has changed it in the optimiser.
         return torch.where(self.trainable[:, None], self.rows, self.frozen)
 
     @torch.no_grad()
@@ -73,12 +75,12 @@ class Learner(RowBank):
 
     @torch.no_grad()
     def restart(self, part: slice, rows_in: torch.Tensor) -> None:
-        """Between two stages: the input rows of a role begin anew; its head rows stay."""
+        """Between two stages: reinitialise the input rows of a role; its head rows stay."""
         self.frozen[0, part] = rows_in.to(self.frozen)
 
     @torch.no_grad()
     def begin_stage(self, trainable_P: list[bool]) -> None:
-        """Only the marked rows learn from here on."""
+        """From here on only the marked rows are trained."""
         self.rows.copy_(self.frozen)
         self.trainable.copy_(torch.tensor(trainable_P))
 
@@ -106,6 +108,7 @@ class Learner(RowBank):
             for own_B, read in parts
             if own_B.any()
         ]
+        # Divided by examples, not by ids: an example counts once, however long it is.
         return sum(losses) / len(batch)
 
     def _begins_with_a_picture(self, batch: Batch) -> torch.Tensor:
@@ -115,28 +118,33 @@ class Learner(RowBank):
             return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
         # The id after the picture, too: the state that predicts it is not computed again.
         unlearned_B = (batch.labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
+        # Position 0 is bos.
         return (ids_BT[:, 1] == self.begin_image) & unlearned_B
 
     def _sum_of_losses(self, batch: Batch, read: int) -> torch.Tensor:
-        """The objective's loss of examples; their first `read` ids are read once and for all."""
+        """The objective's loss of examples, whose first `read` ids come from the cache."""
         # of these examples; the batch may hold longer ones
+        # At least 2: one id alone predicts nothing.
         longest = int((batch.ids_BT != self.pad).sum(1).max().clamp_min(2))
         ids_BT, labels_BT = batch.ids_BT[:, :longest], batch.labels_BT[:, :longest]
         logits_NV = self._logits(ids_BT, labels_BT, read)
         return self.loss(logits_NV, replace(batch, ids_BT=ids_BT, labels_BT=labels_BT))
 
     def _logits(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, read: int) -> torch.Tensor:
-        """Logits [N, V] of the supervised positions; the first `read` ids, a picture, are read once
-        and for all.
+        """Logits [N, V] of the supervised positions; the first `read` ids, a picture, come from the
+        cache.
         """
         rest_BT = ids_BT[:, read:]
         # A picture that was read is left out: none of its ids is a concept's.
         row_BT = self.rows_of(rest_BT)
         embeds = self.inject(self.model.model.embed_tokens(self.ids_of_base(rest_BT)), row_BT)
+        # Without a mask: padding stands on the right, where no supervised position can see it.
         hidden_BTD = self.model.hidden(
             embeds, self.picture_cache.read(ids_BT[:, :read]) if read else None
         )
+        # The state at position t predicts the id at t + 1, so labels begin one position later.
         counted_BT = labels_BT[:, read + 1 :] != IGNORE
         hidden_ND = hidden_BTD[:, :-1][counted_BT]
+        # [B, C] to [N, C]: which concepts the sequence of each supervised position names.
         named_BTC = self.named(row_BT)[:, None].expand(-1, counted_BT.shape[1], -1)
         return self.extend(self.model.lm_head(hidden_ND), hidden_ND, named_BTC[counted_BT])

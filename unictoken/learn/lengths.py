@@ -1,5 +1,5 @@
-"""Lengths are checked before anything is learned: what a base cannot read, or could never say, is
-refused.
+"""Lengths are checked before anything is learned: texts that a base cannot read whole, or could
+never give as an answer, are refused.
 
 A sequence has at most `base.longest` ids, those of an answer included; an answer that is asked for
 ends after ANSWER_IDS ids. Every text is measured as it will stand in an example, with the concept's
@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from unictoken.core.disk import quoted
 from unictoken.core.text import mark, unmark
 from unictoken.data import templates
-from unictoken.data.prompts import drawing_prompt, noun_prompt
-from unictoken.data.sequence import Turn, join_turns
-from unictoken.data.source import Source, SourceError
-from unictoken.learn.examples import Material, Phrasing
+from unictoken.data.concept import Concept
+from unictoken.data.prompts import noun_prompt
+from unictoken.data.sequence import join_turns
+from unictoken.data.source import SourceError
 from unictoken.model.base import Base
 from unictoken.model.sampling import ANSWER_IDS
+from unictoken.tasks.material import Material
+from unictoken.tasks.teaching import Phrasing
 
 FEWER = "Use fewer tokens (`method.tokens`)"  # where the text is not the owner's
 
@@ -30,39 +32,41 @@ class Lengths:
 
     def __init__(self, base: Base, phrasing: Phrasing, name: str):
         self.base, self.phrasing, self.name = base, phrasing, name
+        # All pictures have as many ids.
         self.picture = base.vocab.image_ids[:1].tolist() * base.codes_per_picture  # any one
 
     def fits_an_answer(self, text: str) -> bool:
         return len(self.phrasing.say(text)) <= ANSWER_IDS
 
-    def check_source(self, source: Source) -> tuple[str, ...]:
-        """Everything that its owner wrote. Gives lines about answers that are learned, but too long
-        to be said.
+    def check_concept(self, concept: Concept) -> tuple[str, ...]:
+        """Check all that the owner wrote. Returns warnings about answers that are learned, but too
+        long to be given.
         """
-        self._check_noun(source.class_noun)
+        self._check_noun(concept.class_noun)
         self._check_tokens()
-        for number, fact in enumerate(source.facts, 1):
+        for number, fact in enumerate(concept.facts, 1):
             if not self.fits_an_answer(fact):
                 self._refuse(
                     f"fact {number}, {self._shown(fact)}, has {len(self.phrasing.say(fact)):,} ids,"
                     f" and an answer has at most {ANSWER_IDS}, so that it could never be said."
                     " Shorten it, or split it into several facts"
                 )
-        for question, answer in source.questions:
+        for question, answer in concept.questions:
             self._check_asked(question, answer, None)
-        for _, question, answer in source.about_pictures:
+        for _, question, answer in concept.about_pictures:
             self._check_asked(question, answer, self.picture)
         return self._too_long_to_say(
-            [*source.questions, *(pair for _, *pair in source.about_pictures)]
+            [*concept.questions, *(pair for _, *pair in concept.about_pictures)]
         )
 
     def check_material(self, material: Material) -> None:
-        """Everything that the base itself said of the pictures."""
+        """Check the base's own answers about the pictures."""
         for scene in material.observations.scenes:
             for question, answer in (material.observations.concept | scene).items():
                 self._check_asked(question, answer, self.picture, advice=FEWER)
         others = [said for said, _ in material.captions_of_others]
         for said in (*material.observations.captions, *others):
+            # The longer one of the two.
             self._check_asked(templates.CAPTION[1], said, self.picture, advice=FEWER)
         if self.phrasing.prompts.generation is not None:
             for phrase in material.observations.phrases:
@@ -70,10 +74,11 @@ class Lengths:
                     self._check_drawn(templates.with_scene(form, phrase), phrase, advice=FEWER)
 
     def check_config(self, questions: Sequence[str], prompts: Sequence[str]) -> None:
-        """What is asked and drawn at the end, as the config says it."""
+        """Check the config's questions and prompts, which are asked and drawn at the end."""
         for question in questions:
             self._check_asked(mark(question, self.name, where="questions"), "", None)
         for prompt in prompts if self.phrasing.prompts.generation is not None else ():
+            # Never shorter than what `picture_prompt` makes of it.
             self._check_drawn(f"a photo of {mark(prompt, self.name, where='prompts')}.", prompt)
 
     def _check_noun(self, noun: str) -> None:
@@ -91,7 +96,7 @@ class Lengths:
         )
 
     def _check_tokens(self) -> None:
-        """What the method always says, with a picture."""
+        """The method's own tokens in every question and prompt, with a picture."""
         for question in (*templates.RECOGNISE, *templates.CAPTION):
             self._check_asked(question, templates.YES, self.picture, advice=FEWER)
         if self.phrasing.prompts.generation is not None:
@@ -102,7 +107,7 @@ class Lengths:
         self, question: str, answer: str, picture: list[int] | None, *, advice: str = "Shorten it"
     ) -> None:
         """A question with its answer as it is learned, and with the longest answer that may be
-        said.
+        given.
         """
         asked, said = self.phrasing.ask(question, answer, picture)
         first = self.phrasing.say(self.phrasing.prompts.understanding_answer)
@@ -115,10 +120,8 @@ class Lengths:
         self._check_length(max(learned, used), shown, advice=advice)
 
     def _check_drawn(self, text: str, prompt: str, *, advice: str = "Shorten it") -> None:
-        vocab, own = self.base.vocab, self.phrasing
-        asked = drawing_prompt(vocab, own.prompts, own.slots, text)
-        drawn = own.say(own.prompts.generation_answer) + vocab.picture(self.picture)
-        length = len(join_turns([Turn(asked), Turn(drawn)], vocab).ids)
+        turns = self.phrasing.draw(text, self.picture)
+        length = len(join_turns(turns, self.base.vocab).ids)
         self._check_length(
             length, f"the prompt {self._shown(prompt or text)} with its picture", advice=advice
         )

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import NoFolder
 from unictoken.learn.methods import Distractors
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base
+from unictoken.personalize.query import Personalization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,8 @@ class Run:
     """Where the run is kept and resumed from."""
 
 
-class Personalization(Protocol):
-    """What a fit gives: it makes a base know the concepts."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the concepts."""
+class Fitted(Personalization, Protocol):
+    """What a fit gives: a personalization that can be kept."""
 
     def save(self, path: str | Path) -> Path:
         """Into a file; gives its place."""
@@ -53,11 +50,11 @@ class Personalization(Protocol):
 class Method(Protocol):
     """One way of making a base know concepts."""
 
-    def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Personalization:
+    def fit(self, base: Base, concepts: Sequence[Concept], *, run: Run) -> Fitted:
         """Learn the concepts.
 
         Args:
             base: Frozen; it stays as it is.
-            concepts: Each as its owner gives it.
+            concepts: Each as its owner gives it; `check_learnable` refuses what may not be learned.
             run: Seed, engine, progress, and where it is kept.
         """

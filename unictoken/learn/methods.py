@@ -14,11 +14,13 @@ from unictoken.core import config
 from unictoken.core.config import MANY, ConfigError, Place, within
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
+from unictoken.tasks import taught
+from unictoken.tasks.task import Taught
+from unictoken.tasks.teaching import SoftPositives, Targets
 from unictoken.tokens.tokens import Prompts, Start
 
 Kind = Literal["optimize"]
 """Which function a method is: `learn.run.METHODS` has a class for each."""
-TASKS = ("recognise", "vqa", "text_qa", "caption", "caption_others", "generate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ class Stage:
     """Roles whose rows are initialised again when this stage begins. drawn: k-means over the image
     embeddings that depend most on the concept, in pictures that its own tokens draw.
     """
-    targets: Literal["pictures", "crops"] = "pictures"
+    targets: Targets = "pictures"
     """What drawings are learned from: the reference pictures, or the same cut to the concept (the
     folder's `cropped/`).
     """
@@ -81,16 +83,16 @@ class Stage:
     understanding_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        known = ", ".join(taught())
         for task, weight in self.tasks.items():
-            if task not in TASKS:
+            if task not in taught():
                 raise ConfigError(
-                    f"stage '{self.name}': unknown task '{task}'; known tasks: {', '.join(TASKS)}."
+                    f"stage '{self.name}': unknown task '{task}'; known tasks: {known}."
                 )
             within(f"stage '{self.name}': the weight of '{task}'", weight)
         if not sum(map(float, self.tasks.values())):
             raise ConfigError(
-                f"stage '{self.name}': every task's weight is 0. Give at least one of"
-                f" {', '.join(TASKS)}."
+                f"stage '{self.name}': every task's weight is 0. Give at least one of {known}."
             )
         for role in (*self.trainable, *self.reinit):
             if role not in ROLES:
@@ -104,24 +106,6 @@ class Stage:
             within(where + rate, getattr(self, rate), above=True)
         for key in ("final_lr_ratio", "weight_decay", "generation_weight", "understanding_weight"):
             within(where + key, getattr(self, key))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoftPositives:
-    """Look-alikes that are drawn with a prefix of the tokens (Yo'Chameleon, section 3.3); `groups:
-    0` uses none.
-
-    Look-alikes are sorted by likeness and cut into groups; the k-th most alike (k from 1) is
-    described with all but the last k.
-    """
-
-    groups: int = 0
-    share: float = 0.8
-    """Of the drawings in a batch."""
-
-    def __post_init__(self) -> None:
-        within("soft_positives: groups", self.groups, 0, MANY)
-        within("soft_positives: share", self.share, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +141,15 @@ class Method:
     def total_steps(self) -> int:
         """Of all stages."""
         return sum(stage.steps for stage in self.stages)
+
+    @property
+    def taught(self) -> tuple[Taught, ...]:
+        """The tasks that it learns from, each once."""
+        return tuple(
+            task
+            for name, task in taught().items()
+            if any(stage.steps and float(stage.tasks.get(name, 0)) for stage in self.stages)
+        )
 
     @property
     def start_file(self) -> Path | None:
@@ -201,9 +194,7 @@ class Method:
             )
         for grade, share in self.negatives.items():
             within(f"method '{self.name}': the share of '{grade}' negatives", share)
-        if self.prompts.generation is None and any(
-            float(stage.tasks.get("generate", 0)) for stage in self.stages
-        ):
+        if self.prompts.generation is None and any(task.draws for task in self.taught):
             raise ConfigError(
                 f"method '{self.name}': a stage draws, and 'prompts.generation' is null."
             )

@@ -1,9 +1,9 @@
-"""What a concept is told apart from, without outside services: pictures of others, by grade, and
-look-alikes to draw from.
+"""Pictures of others, made without outside services: negatives by grade, and look-alikes for soft
+positives.
 
 The owner's own negatives come first. Where there are none, distractors are drawn (by the world that
-the base knows, or what the base itself draws of the class noun), and the ones most like the concept
-count as hard.
+the base was trained on, or by the base itself from the class noun), and those most similar to the
+concept count as hard.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from unictoken.data.concept import Concept
 from unictoken.data.prompts import noun_prompt
-from unictoken.data.source import Source, SourceError
+from unictoken.data.source import SourceError
 from unictoken.data.worlds import TOY, world
 from unictoken.learn.methods import Distractors, Method
 from unictoken.model.base import Base
@@ -39,37 +40,40 @@ class Others:
 
 
 def gather(
-    base: Base, source: Source, method: Method, distractors: Distractors, *, seed: int
+    base: Base, concept: Concept, method: Method, distractors: Distractors, *, seed: int
 ) -> Others:
     """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and
-    nobody gives them.
+    there are none.
 
-    Look-alikes are the owner's hard negatives, and where these are few for the method's groups, the
-    likest distractors with them.
+    Look-alikes are the owner's hard negatives. Where these are too few for the method's groups, the
+    most similar distractors are added.
 
     Args:
         base: Encodes the pictures, and draws distractors where it is asked for some.
-        source: The concept, with its owner's negatives.
+        concept: With its owner's negatives.
         method: Its stages and its soft positives say what is needed.
         distractors: How many are drawn where the owner's negatives do not suffice, and what measures
             how alike they are.
         seed: Of the distractors.
     """
-    own = {grade: found for grade, found in source.negatives.items() if found}
+    own = {grade: found for grade, found in concept.negatives.items() if found}
     hard, groups = list(own.get("hard", ())), method.soft_positives.groups
     more = (
-        _distractors(base, source.class_noun, distractors, seed)
+        _distractors(base, concept.class_noun, distractors, seed)
         if not own or len(hard) < A_GROUP * groups
         else []
     )
-    _refuse_if_lacking(source, method, negatives=bool(own or more), look_alikes=bool(hard or more))
+    # Refused here, before an encoder is loaded and pictures are ranked.
+    _refuse_if_lacking(concept, method, negatives=bool(own or more), look_alikes=bool(hard or more))
     # Not loaded where nothing is ranked: its weights may have to be fetched first.
     encoder = _encoder(base, distractors) if more or groups else None
-    more = _likest_first(encoder, source, more)
+    more = _likest_first(encoder, concept, more)
+    # At least one: a share of six pictures would be none.
     likest = max(1, int(HARD_SHARE * len(more)))
     by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
     alike = (
-        _likest_first(encoder, source, hard + more[: max(A_GROUP * groups - len(hard), 0)])
+        # At least 0: a negative end of the slice would take nearly all distractors.
+        _likest_first(encoder, concept, hard + more[: max(A_GROUP * groups - len(hard), 0)])
         if groups
         else []
     )
@@ -88,15 +92,15 @@ def _encoder(base: Base, distractors: Distractors) -> Encoder:
 
 
 def _likest_first(
-    encoder: Encoder | None, source: Source, pictures: list[Image.Image]
+    encoder: Encoder | None, concept: Concept, pictures: list[Image.Image]
 ) -> list[Image.Image]:
     return (
-        [pictures[i] for i in by_likeness(encoder, source.pictures, pictures)] if pictures else []
+        [pictures[i] for i in by_likeness(encoder, concept.pictures, pictures)] if pictures else []
     )
 
 
 def _refuse_if_lacking(
-    source: Source, method: Method, *, negatives: bool, look_alikes: bool
+    concept: Concept, method: Method, *, negatives: bool, look_alikes: bool
 ) -> None:
     advice = (
         "Put pictures of others into negative_example/, or let some be drawn: `distractors: {world:"
@@ -104,17 +108,19 @@ def _refuse_if_lacking(
     )
     if method.soft_positives.groups and not look_alikes:
         raise SourceError(
-            f"'{source.name}': soft positives need look-alikes, and there are none. {advice}"
+            f"'{concept.name}': soft positives need look-alikes, and there are none. {advice}"
         )
-    if not negatives and any(float(stage.tasks.get("recognise", 0)) for stage in method.stages):
+    needing = [task.name for task in method.taught if "negatives" in task.needs]
+    if needing and not negatives:
         raise SourceError(
-            f"'{source.name}': no negatives, so that recognition would learn to say yes to"
-            f" everything. {advice}"
+            f"'{concept.name}': task '{needing[0]}' needs pictures of others, and there are none."
+            f" {advice}"
         )
 
 
 def _distractors(base: Base, noun: str, distractors: Distractors, seed: int) -> list[Image.Image]:
     count, known = distractors.world, base.profile.world
+    # Not set: as many as the base's own world uses, and none for a base of photographs.
     if count is None:
         count = world(known).distractors if known else 0
     drawn = world(known or TOY).draw_others(count, seed) if count else []
@@ -150,4 +156,5 @@ def by_likeness(
         features / np.linalg.norm(features, axis=1, keepdims=True)
         for features in map(encoder.pictures, (pictures, others))
     )
+    # Stable: pictures that are equally like keep their order on every machine.
     return np.argsort(-(theirs @ own.mean(0)), kind="stable").tolist()

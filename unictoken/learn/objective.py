@@ -1,7 +1,7 @@
 """What is optimised: the examples of a step, and the loss of their logits.
 
-Another objective (distillation from the base that is told in words, GRPO on the rows) is another
-class with these two methods. It is given to `OptimizeRows`.
+Another objective (distillation from the base with a description in its prompt, GRPO on the rows) is
+another class with these two methods. It is given to `OptimizeRows`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import torch
 from torch import nn
 
 from unictoken.data.sequence import IGNORE, Batch, pad
-from unictoken.learn.examples import DRAWING, Examples, tasks_of_batch
+from unictoken.learn.examples import Examples, tasks_of_batch
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
+from unictoken.tasks import taught
 
 
 class Objective(Protocol):
-    """What the rows learn from, and what they are to make small."""
+    """The batches that the rows learn from, and the loss that is minimised."""
 
     def batch(self, stage: Stage, step: int, *, policy: Learner, share: slice) -> Batch:
         """The examples of a step: a pure function of the objective's seed, the step and the rows.
@@ -48,7 +49,7 @@ class Objective(Protocol):
 
 
 ObjectiveOf = Callable[[Examples, int], Objective]
-"""Gives an objective, from examples of the concept and the seed of what is drawn by lot."""
+"""Gives an objective, from examples of the concept and the seed of its random choices."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slic
     tasks = tasks_of_batch(stage.tasks, stage.batch, rng)
     made = [examples.make(task, rng) for task in tasks]
     weights = [
-        stage.generation_weight if task == DRAWING else stage.understanding_weight for task in tasks
+        stage.generation_weight if taught()[task].draws else stage.understanding_weight
+        for task in tasks
     ]
     return replace(pad(made[share], examples.vocab), weights_B=torch.tensor(weights[share]))
 
@@ -107,5 +109,6 @@ def cross_entropy(logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
     )
     # An example without any supervised id counts 0, and not 0 / 0.
     positions_B1 = counted_BT.sum(1, keepdim=True).clamp_min(1)
+    # [B, T - 1]: the weight of an example, divided among its supervised positions.
     share_BT = batch.weights_B[:, None] * counted_BT / positions_B1
     return (losses_N * share_BT[counted_BT]).sum()

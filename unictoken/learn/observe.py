@@ -1,15 +1,13 @@
-"""What the base itself says about the reference pictures: the training answers that nobody had to
-write.
+"""The base's own answers about the reference pictures: training answers that nobody had to write.
 
-About the concept, its answers over all pictures are put to a vote; about a scene, each picture has
-its own.
+Answers about the concept are decided by a vote over all pictures. Each picture keeps its own
+answers about its scene.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -19,26 +17,12 @@ from unictoken.data.sequence import user_turn
 from unictoken.data.worlds import world
 from unictoken.model.base import Base
 from unictoken.model.sampling import sample_text
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What is said of the concept and of each picture, {name} where it means the concept.
-
-    `concept`: question -> answer; `description`: those answers as one phrase; `scenes`: for each
-    picture, question -> answer; `phrases`: each scene as the end of a prompt; `captions`: as a
-    caption.
-    """
-
-    concept: dict[str, str]
-    description: str
-    scenes: list[dict[str, str]]
-    phrases: list[str]
-    captions: list[str]
+from unictoken.tasks.material import Observations
 
 
 def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
-    """What the base says of pictures when nobody tells it of a concept."""
+    """Captions that the base gives pictures without any concept in its prompt."""
+    # 48: the longest caption of the toy world has 33 ids.
     return _answers(base, image_ids_NK, templates.CAPTION[:1], it="it", max_ids=48)
 
 
@@ -59,10 +43,12 @@ def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observat
         dict(zip(interview.questions, learned[i : i + number], strict=True))
         for i in range(0, len(learned), number)
     ]
+    # A vote over the pictures; a tie goes to the answer that came first.
     concept = {
         q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in interview.about_concept
     }
     scenes = [{q: row[q] for q in interview.about_scene} for row in rows]
+    # In the order of the interview's questions, by which `phrase` and `caption` take them.
     answers = [list(scene.values()) for scene in scenes]
     return Observations(
         concept,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from unictoken.core.config import ConfigError
 from unictoken.core.errors import Stopped
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
+from unictoken.data.source import check_learnable
 from unictoken.learn.checkpoint import Checkpoint
 from unictoken.learn.concept import Prepared, keep, prepare, reinit_of_stages, signed
 from unictoken.learn.engine import MOMENTS, Engine, EngineOf
@@ -22,23 +23,31 @@ from unictoken.learn.objective import CrossEntropy, ObjectiveOf
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
 from unictoken.model.base import Base
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.query import Query
+from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
 
-class Learned(NamedTuple):
-    """A concept's tokens, and what they were learned from."""
+@dataclass(frozen=True)
+class Learned:
+    """A concept's tokens on their base, and what they were learned from."""
 
-    concept: ConceptTokens
-    source: Source
+    base: Base
+    tokens: ConceptTokens
+    concept: Concept
     prepared: Prepared
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (self.concept.name,)
+        return (self.tokens.name,)
+
+    def conditions(self, queries: Sequence[Query]) -> list[Condition]:
+        return with_tokens(self.base, self.tokens).conditions(queries)
 
     def save(self, path: str | Path) -> Path:
-        return concept_file.save(self.concept, path)
+        return concept_file.save(self.tokens, path)
 
 
 class OptimizeRows:
@@ -53,7 +62,7 @@ class OptimizeRows:
     def __init__(self, settings: Settings, *, objective: ObjectiveOf = CrossEntropy):
         self.settings, self.objective = settings, objective
 
-    def fit(self, base: Base, concepts: Sequence[Source], *, run: Run) -> Learned:
+    def fit(self, base: Base, concepts: Sequence[Concept], *, run: Run) -> Learned:
         """Learn one concept. Raises `Stopped` after saving when `run.stop_asked()` says so.
 
         Args:
@@ -61,36 +70,37 @@ class OptimizeRows:
             concepts: One.
             run: Seed, engine, progress, and where it is kept.
         """
-        (source,) = concepts
+        (given,) = concepts
+        concept = check_learnable(given).read()
         # First: what cannot be resumed is refused before pictures are encoded and distractors drawn.
-        saved = run.folder.find(base, source)
+        saved = run.folder.find(base, concept)
         prepared = prepare(
             base,
-            source,
+            concept,
             self.settings,
             seed=run.seed,
             distractors=run.distractors,
             objective=self.objective,
             prefix_cache=run.prefix_cache,
         )
-        run.folder.check(base, source, prepared)
+        run.folder.check(base, concept, prepared)
         learner = prepared.learner
         if saved:
             restore_rows(learner, saved, steps_within_stage(self.settings, saved.step))
 
-        self._optimise(base, source, prepared, saved, run)
-        concept = keep(base, source, self.settings, learner, seed=run.seed)
-        named = signed(concept, source, prepared, run=run.folder.signature)
-        return Learned(named, source, prepared)
+        self._optimise(base, concept, prepared, saved, run)
+        tokens = keep(base, concept, self.settings, learner, seed=run.seed)
+        named = signed(tokens, concept, prepared, run=run.folder.signature)
+        return Learned(base, named, concept, prepared)
 
     def _optimise(
-        self, base: Base, source: Source, prepared: Prepared, saved: Checkpoint | None, run: Run
+        self, base: Base, concept: Concept, prepared: Prepared, saved: Checkpoint | None, run: Run
     ) -> None:
         """Every step that is left to do.
 
         Args:
             base: Frozen.
-            source: The concept.
+            concept: As its owner gives it.
             prepared: The same, made ready; its learner is moved.
             saved: Where the run was left.
             run: Seed, engine, progress, and where it is kept.
@@ -107,7 +117,7 @@ class OptimizeRows:
             engine=engines,
             first_step=first_step,
             share=run.share,
-            on_stage=reinit_of_stages(base, source, settings, seed=run.seed),
+            on_stage=reinit_of_stages(base, concept, settings, seed=run.seed),
         )
         for progress in steps:
             _check_loss(progress)
@@ -121,8 +131,8 @@ class OptimizeRows:
             if stopping:
                 raise Stopped(progress.step, settings.total_steps)
             if folder.draws_at(progress.step):
-                concept = keep(base, source, settings, learner, seed=run.seed)
-                folder.draw(base, concept, progress.step)
+                tokens = keep(base, concept, settings, learner, seed=run.seed)
+                folder.draw(base, tokens, progress.step)
             # Saving and drawing are not part of a step's time.
             began = time.time()
 

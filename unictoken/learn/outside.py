@@ -17,6 +17,7 @@ def round_trip_psnr(
     """Picture in, picture out, dB, of pictures of any size and their image ids."""
     side = base.model.model.vqmodel.config.resolution
     back = base.decode(image_ids_NK)
+    # Both prepared: only the middle square, which the image tokenizer saw, is compared.
     return psnr(
         *(torch.stack([to_pixels(prepare(p, side)) for p in shown]) for shown in (pictures, back))
     )
@@ -38,8 +39,8 @@ def say_decibels(decibels: Sequence[float]) -> str:
 
 
 def note_of(base: Base, decibels: Sequence[float]) -> str:
-    """What must be known of pictures that lie outside what the base knows (`Profile.least_psnr`);
-    '' of others.
+    """A warning where pictures lie outside what the base was trained on (`Profile.least_psnr`);
+    else ''.
     """
     least = base.profile.least_psnr
     if least is None or not decibels or min(decibels) >= least:

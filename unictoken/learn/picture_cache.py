@@ -36,6 +36,7 @@ class PictureCache:
         rows = [self._read_one(row) for row in ids_BT]
         layers = zip(*rows, strict=True)
         # A new one for every step: what follows the pictures is appended to it.
+        # Keys and values of each layer: B tensors [1, heads, T, d] become one [B, heads, T, d].
         return cache_of([tuple(map(torch.cat, zip(*layer, strict=True))) for layer in layers])
 
     def _read_one(self, ids_T: torch.Tensor) -> KeysAndValues:

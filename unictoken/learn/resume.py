@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from unictoken.core import config
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint
 from unictoken.learn.checkpoint import Checkpoint, CheckpointError, OtherRun
 from unictoken.learn.learner import Learner
@@ -23,7 +23,7 @@ from unictoken.tokens import file as concept_file
 LOG = logging.getLogger(__name__)
 
 
-def identity(settings: RunConfig, base: Base, source: Source) -> str:
+def identity(settings: RunConfig, base: Base, concept: Concept) -> str:
     """A digest of everything that decides what is learned, contents included; a checkpoint of
     another one is not resumed.
 
@@ -31,13 +31,19 @@ def identity(settings: RunConfig, base: Base, source: Source) -> str:
     """
     seen = hashlib.sha256(base.fingerprint.encode())
     for grade, pictures in (
-        ("own", source.pictures),
-        ("crop", source.crops),
-        *source.negatives.items(),
+        ("own", concept.pictures),
+        ("crop", concept.crops),
+        *concept.negatives.items(),
     ):
         for picture in pictures:
             seen.update(f"{grade} {picture.size}".encode() + picture.tobytes())
-    texts = [source.name, source.class_noun, source.facts, source.questions, source.about_pictures]
+    texts = [
+        concept.name,
+        concept.class_noun,
+        concept.facts,
+        concept.questions,
+        concept.about_pictures,
+    ]
     decoder = base.decoder_digest if settings.vq_decoder else None
     # They change what is computed, if only its last bits.
     how = [str(base.model.dtype), settings.gradient_checkpointing, decoder]

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import torch
 
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import RunFolder
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method as MethodSettings
 from unictoken.learn.optimize import Learned, OptimizeRows
-from unictoken.learn.settings import RunConfig, source_of
+from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import Progress
 from unictoken.model.base import Base, dtype_named, load_base
 
@@ -45,7 +45,7 @@ def run(
     base: Base,
     settings: RunConfig,
     *,
-    source: Source | None = None,
+    concept: Concept | None = None,
     engine: EngineOf = TorchEngine,
     share: slice = slice(None),
     first_process: bool = True,
@@ -59,7 +59,7 @@ def run(
     Args:
         base: What it is learned on.
         settings: The config.
-        source: The concept, where `source_of(settings)` was read already.
+        concept: The one that `concept_of(settings)` gives, where it was read already.
         engine: What makes a step of a stage.
         share: The examples of each batch that this process takes.
         first_process: Whether this process writes files and speaks; the others do neither.
@@ -84,5 +84,4 @@ def run(
         show=show,
         folder=folder,
     )
-    concept = source or source_of(settings)
-    return method_of(settings.method).fit(base, [concept], run=surroundings)
+    return method_of(settings.method).fit(base, [concept or concept_of(settings)], run=surroundings)

@@ -14,7 +14,8 @@ from unictoken.core.reading import check_file
 from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage
-from unictoken.data.source import Source, read_source
+from unictoken.data.concept import Concept
+from unictoken.data.source import read_concept
 from unictoken.learn.methods import Distractors, Method
 from unictoken.model.draw import Draw
 from unictoken.tokens import file as concept_file
@@ -24,7 +25,7 @@ OTHER = "mia"
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptConfig:
-    """What is learned."""
+    """Where the concept is that a run learns: what `read_concept` reads into a `Concept`."""
 
     name: str
     pictures: tuple[Place, ...]
@@ -126,20 +127,20 @@ class RunConfig:
         return text.replace("{name}", self.concept.name)
 
 
-def source_of(settings: RunConfig) -> Source:
+def concept_of(settings: RunConfig) -> Concept:
     """The concept as its owner gives it. Everything that would fail after learning is looked at
     here, before it.
     """
     c = settings.concept
-    source = read_source(
+    concept = read_concept(
         c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent
     )
-    check_written(settings, source)
-    check_used(settings, source)
-    return source
+    check_written(settings, concept)
+    check_used(settings, concept)
+    return concept
 
 
-def check_written(settings: RunConfig, source: Source) -> None:
+def check_written(settings: RunConfig, concept: Concept) -> None:
     """Refuse a run whose folder or concept file could not be written, or would lose another
     concept.
     """
@@ -151,9 +152,9 @@ def check_written(settings: RunConfig, source: Source) -> None:
                 f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose"
                 " another folder."
             )
-    path = concept_file.path_of(source.name, settings.concepts)
+    path = concept_file.path_of(concept.name, settings.concepts)
     if path.is_file() and not settings.replace:
-        _check_same_concept(path, source)
+        _check_same_concept(path, concept)
     start = settings.method.start_file
     if start and real_path(start) == real_path(path):
         raise ConfigError(
@@ -162,13 +163,13 @@ def check_written(settings: RunConfig, source: Source) -> None:
         )
 
 
-def check_used(settings: RunConfig, source: Source) -> None:
+def check_used(settings: RunConfig, concept: Concept) -> None:
     """Refuse what a run reads beside its pictures, where it cannot be used."""
     for text in (*settings.prompts, *settings.questions):
-        mark(settings.named(text), source.name, where=f"'{settings.named(text)}'")
+        mark(settings.named(text), concept.name, where=f"'{settings.named(text)}'")
     if start := settings.method.start_file:
         concept_file.check_counts(start, settings.method.tokens.counts, where="method.start")
-    if source.truth is not None and settings.judge:
+    if concept.truth is not None and settings.judge:
         check_judge_file(settings.judge)
     if settings.other not in (None, OTHER):
         concept_file.read_header(shipped.find_concept(settings.other))
@@ -183,19 +184,17 @@ def check_judge_file(path: Place) -> None:
     )
 
 
-def _check_same_concept(path: Path, source: Source) -> None:
+def _check_same_concept(path: Path, concept: Concept) -> None:
     """Refuse to lose a concept that this run would not make again: one from other pictures, or from
     elsewhere.
     """
     header = concept_file.read_header(path)
-    if header.get("source") == concept_file.digest_of_source(
-        source.name, source.class_noun, source.pictures
-    ):
+    if header.get("source") == concept.digest():
         return
 
     if header.get("origin"):
         found = "imported"
-    elif header["class_noun"] != source.class_noun:
+    elif header["class_noun"] != concept.class_noun:
         found = f"learned as '{header['class_noun']}'"
     else:
         found = (
@@ -205,6 +204,6 @@ def _check_same_concept(path: Path, source: Source) -> None:
         )
     raise ConfigError(
         f"{path}: holds a concept <{header['name']}> ({found}), and this run would put another one,"
-        f" <{source.name}> ({source.class_noun}), in its place. Choose another name or another"
+        f" <{concept.name}> ({concept.class_noun}), in its place. Choose another name or another"
         " folder (`concepts`), or let it go with `--replace` (in a config `replace: true`)."
     )

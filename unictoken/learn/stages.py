@@ -1,6 +1,4 @@
-"""One loop for all stages of all methods. What a step means (DeepSpeed, plain torch) is the
-engine's business.
-"""
+"""One loop for all stages of all methods. The engine makes a step: DeepSpeed, or plain torch."""
 
 from __future__ import annotations
 
@@ -26,6 +24,7 @@ class Progress:
 
 def learning_rate(stage: Stage, step: int) -> float:
     """Linear from the stage's rate to its `final_lr_ratio`; `step` counts from 0 within the stage."""
+    # A stage of one step has the rate `lr`.
     return stage.lr * (1 - (1 - stage.final_lr_ratio) * step / max(stage.steps - 1, 1))
 
 
@@ -48,15 +47,16 @@ def learn(
         engine: What makes a step.
         first_step: Steps that are done already, over all stages.
         share: The examples of each batch that this process takes.
-        on_stage: Called before a stage that begins in this run, where rows may be started anew.
+        on_stage: Called before a stage that begins in this run; it may reinitialise rows.
     """
     roles = named_rows(method.tokens.counts)
     before = 0
     for stage in method.stages:
         after = before + stage.steps
+        # A stage without steps is left out whole: its rows are not reinitialised either.
         if stage.steps and first_step < after:
-            # A run that goes on within a stage has its rows, and what is trainable, from the
-            # checkpoint.
+            # A run that is resumed within a stage has its rows, and which of them are trained, from
+            # the checkpoint.
             if first_step <= before:
                 on_stage(stage, learner)
                 learner.begin_stage([role in stage.trainable for role in roles])

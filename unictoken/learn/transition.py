@@ -1,10 +1,10 @@
-"""Between two stages: rows that begin from what the concept's own tokens draw (UniCTokens, stage 2
-to 3).
+"""Between two stages: rows are reinitialised from drawings made with the concept's own tokens
+(UniCTokens, stage 2 to 3).
 
-UniCTokens looks for the positions that make the concept in the order in which masked diffusion
-settles them. An autoregressive base has no such order. Here a position counts by how much likelier
-its image id is with the concept's tokens than with the class noun alone; the codes at the positions
-that gain most are clustered, and the centres start the rows.
+UniCTokens finds the positions that show the concept by the order in which masked diffusion decides
+them. An autoregressive base has no such order. Here a position counts by how much likelier its
+image id is with the concept's tokens than with the class noun alone. The codes at the positions
+that gain most are clustered, and the centres become the rows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def drawn_rows(
     Args:
         base: What the concept is learned on.
         concept: The concept as it is so far.
-        said: The roles that prompts say by now.
+        said: The roles that prompts hold by this stage.
         k: How many rows.
         seed: Of the drawing, and of k-means.
     """
@@ -47,6 +47,7 @@ def drawn_rows(
     asked = drawing_prompt(vocab, prompts, slots, templates.with_scene(templates.GENERATE[0], ""))
     own = user_turn(asked, vocab) + vocab.encode(prompts.generation_answer, slots)
     plain = noun_prompt(vocab, concept.class_noun)
+    # One prompt many times: every row of a batch has a generator of its own.
     drawn_NK = sample_pictures(speaker, [own] * DRAWINGS, base.codes_per_picture, Draw(seed=seed))
     gain_NK = torch.cat(
         [
@@ -54,9 +55,11 @@ def drawn_rows(
             for part in drawn_NK.split(AT_ONCE)
         ]
     )
+    # At least k positions, else some of the k centres would be copies, and equal rows stay equal.
     kept = gain_NK.flatten().argsort(descending=True, stable=True)[
         : max(k, int(SALIENT * gain_NK.numel()))
     ]
+    # Ids repeat: one that stands at many of the positions pulls a centre more.
     return centres_of_ids(base, drawn_NK.flatten()[kept], k, torch.Generator().manual_seed(seed))
 
 
@@ -68,10 +71,12 @@ def picture_scores(
     ids only.
     """
     vocab, device = speaker.vocab, speaker.device
+    # [N, T + 1]; with the image ids [N, T + 1 + K].
     first = torch.tensor([*prompt, vocab.begin_image]).repeat(len(image_ids_NK), 1)
     ids = torch.cat([first, image_ids_NK], 1).to(device)
     # An id is scored by the state before it: from begin_image on, and without the last id's.
     hidden = speaker.hidden(speaker.embed(ids))[:, first.shape[1] - 1 : -1]
     # Among image ids only, as `sample_pictures` draws.
     scores = speaker.logits(hidden, ids).float()[..., vocab.image_ids.to(device)].log_softmax(-1)
+    # [N, K, C] to [N, K]: at each position the score of the code that was drawn.
     return scores.gather(-1, vocab.code_of_id[image_ids_NK].to(device)[..., None]).squeeze(-1).cpu()

@@ -16,33 +16,40 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
-from unictoken.conditioning import MOST_BEST_OF, Conditioning, with_tokens
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import check_folder, make_folder, write_aside
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import read_image, read_picture
+from unictoken.data.concept import Concept
 from unictoken.data.readers import read
-from unictoken.data.records import Concept, Dataset
-from unictoken.data.source import Source
+from unictoken.data.records import Dataset
+from unictoken.data.source import check_learnable
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Distractors, Method, MethodFile
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.metrics import constant_answers
-from unictoken.measure.predictions import Prediction, Predictions
-from unictoken.measure.protocols import Subject, Trial, make_ready, shuffled, without_name
+from unictoken.measure.predictions import Predictions
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
-from unictoken.measure.verdict import AnyJudge, judged_world
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import Base, load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.personalize.condition import MOST_BEST_OF, Condition
+from unictoken.personalize.tokens import with_tokens
+from unictoken.scoring.metrics import constant_answers
+from unictoken.scoring.verdict import AnyJudge, judged_world
+from unictoken.tasks import USUAL, asked, predictions
+from unictoken.tasks.choice import shuffled
+from unictoken.tasks.generate import DRAWN, without_name
+from unictoken.tasks.task import Prediction
+from unictoken.tasks.trial import Subject, Trial, make_ready
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -82,6 +89,8 @@ class BenchmarkConfig:
     """Of a concept's pictures, the first so many are learned from and shown (toy concepts have as
     many as are asked for); null: all.
     """
+    tasks: tuple[str, ...] = USUAL
+    """What is asked (unictoken/tasks)."""
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
@@ -131,6 +140,7 @@ class BenchmarkConfig:
         for name, given, known in (
             ("controls", self.controls, CONTROLS),
             ("similarity", self.similarity, PRESETS),
+            ("tasks", self.tasks, asked()),
         ):
             if unknown := sorted(set(given) - set(known)):
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
@@ -183,10 +193,8 @@ class Benchmark:
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
         self.judge = self._judge()
-        self.dataset = self._dataset()
-        self.concepts = [self._as_asked(concept) for concept in self.dataset.concepts.values()][
-            : settings.num_concepts
-        ]
+        self.dataset = self._as_asked(self._dataset())
+        self.concepts = list(self.dataset.concepts.values())
         if not self.concepts:
             raise ConfigError(f"{self.dataset.root}: found no concepts, expected 1 or more.")
         # with one concept, no other's tokens can be the wrong ones
@@ -194,7 +202,7 @@ class Benchmark:
         self.controls = tuple(
             name for name in settings.controls if not (alone and name == WRONG_CONCEPT)
         )
-        self._made_ready: dict[str, tuple[dict[str, Conditioning], Subject]] = {}
+        self._made_ready: dict[str, tuple[dict[str, Condition], Subject]] = {}
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -203,11 +211,14 @@ class Benchmark:
         """
         first, *_ = self.methods.values()
         chosen = f"-best-of-{self.settings.best_of}" if self.settings.best_of > 1 else ""
+        tasks = tuple(name for name in asked() if name in self.settings.tasks)
+        measured = "" if tasks == USUAL else "-" + "-".join(tasks)
         keys = {name: _keyed(name, method) + chosen for name, method in self.methods.items()}
         keys |= {
             name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else name
             for name in self.controls
         }
+        keys = {name: key + measured for name, key in keys.items()}
         return {
             name: Predictions(self.folder / "predictions" / f"{key}.jsonl", run=f"{self.run}-{key}")
             for name, key in keys.items()
@@ -216,8 +227,8 @@ class Benchmark:
     # ---- what it is made of ----------------------------------------------------------------------
 
     def _digest(self) -> str:
-        # Not here: methods and best_of, which the names of the kept files say, and what changes no
-        # prediction (workers, similarity, out, page).
+        # Not here: methods, best_of and tasks, which the names of the kept files say, and what
+        # changes no prediction (workers, similarity, out, page).
         s = self.settings
         asked = [
             s.layout,
@@ -263,17 +274,20 @@ class Benchmark:
             )
         return read(root, "unifybench")
 
-    def _as_asked(self, concept: Concept) -> Concept:
-        """The concept with its first references only, and with the class noun that the settings
-        give it.
+    def _as_asked(self, dataset: Dataset) -> Dataset:
+        """The dataset's first concepts, each with its first references only, and with the class
+        noun and the consent that the settings give it.
         """
-        first, noun = (
-            self.settings.references,
-            self.settings.class_nouns.get(concept.name) or concept.class_noun,
-        )
-        return replace(
-            concept, class_noun=noun, pictures=concept.pictures[:first], crops=concept.crops[:first]
-        )
+        s = self.settings
+        concepts = {
+            name: replace(
+                concept.with_first(s.references),
+                class_noun=s.class_nouns.get(name) or concept.class_noun,
+                consent=s.consent,
+            )
+            for name, concept in islice(dataset.concepts.items(), s.num_concepts)
+        }
+        return replace(dataset, concepts=concepts)
 
     def _judge(self) -> AnyJudge | None:
         if self.settings.endpoint:
@@ -294,17 +308,18 @@ class Benchmark:
             for m in self.methods
             if not self._file(c, self.methods[m]).is_file()
         ]
-        for concept in dict.fromkeys(concept for concept, _ in todo):
-            self._source(self._as_asked(self.dataset.concepts[concept]))
+        for name in dict.fromkeys(concept for concept, _ in todo):
+            # Read and let go: pictures of one concept at a time are in memory.
+            check_learnable(self.dataset.concepts[name]).read()
         # noted after each: a run may go on with newer code
         for _ in self._done("learn_one", todo, "learning"):
             self._record_commit()
 
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
-        own, way, s = self._concept(concept), self.methods[method], self.settings
+        own, way, s = self.dataset.concepts[concept], self.methods[method], self.settings
         learned = method_of(way).fit(
-            self.base, [self._source(own)], run=Run(seed=s.seed, distractors=s.distractors)
+            self.base, [own], run=Run(seed=s.seed, distractors=s.distractors)
         )
         learned.save(self._file(own, way))
 
@@ -318,12 +333,6 @@ class Benchmark:
         else:
             done = (getattr(self, work)(*arguments) for arguments in todo)
         return iter(tqdm(done, total=len(todo), desc=told))
-
-    def _concept(self, name: str) -> Concept:
-        return next(concept for concept in self.concepts if concept.name == name)
-
-    def _source(self, concept: Concept) -> Source:
-        return concept.source(consent=self.settings.consent)
 
     def _file(self, concept: Concept, method: Method) -> Path:
         return (
@@ -353,27 +362,28 @@ class Benchmark:
         their files.
         """
         conditioning, subject = self._ready(concept)
-        return name, self._trial(name, conditioning[name], subject).predictions()
+        trial = self._trial(name, conditioning[name], subject)
+        return name, predictions(trial, self.settings.tasks)
 
-    def _ready(self, concept: str) -> tuple[dict[str, Conditioning], Subject]:
+    def _ready(self, concept: str) -> tuple[dict[str, Condition], Subject]:
         """A concept made ready to be measured; the last one is kept, as its conditionings follow
         each other.
         """
         if concept not in self._made_ready:
-            own = self._concept(concept)
+            own = self.dataset.concepts[concept]
             conditioning = self.conditionings(
                 own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
             )
             subject = make_ready(
                 self.base,
-                own,
-                self.dataset.root,
+                self.dataset,
+                concept,
                 judged_world().read_truth(self.dataset.root, concept),
             )
             self._made_ready = {concept: (conditioning, subject)}
         return self._made_ready[concept]
 
-    def conditionings(self, concept: Concept, other: Concept) -> dict[str, Conditioning]:
+    def conditionings(self, concept: Concept, other: Concept) -> dict[str, Condition]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {
             name: with_tokens(self.base, self.tokens(concept, method))
@@ -386,7 +396,7 @@ class Benchmark:
         )
         return own | controls_of(self.base, concept, wrong=wrong)
 
-    def _trial(self, name: str, conditioning: Conditioning, subject: Subject) -> Trial:
+    def _trial(self, name: str, conditioning: Condition, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
         how = {
             "drawings": drawings,
@@ -451,7 +461,7 @@ class Benchmark:
         """Scores of the drawings by the encoders: against the references, or against the prompt
         with the class noun for the name.
         """
-        drawn = [p for p in made if p.task == "drawn"]
+        drawn = [p for p in made if p.task == DRAWN]
         numbers: dict[str, float] = {}
         for preset in self.settings.similarity if drawn else ():
             # an encoder was never told the name
@@ -459,7 +469,7 @@ class Benchmark:
             compared = (
                 prompts
                 if PRESETS[preset].compare == "prompts"
-                else [read_picture(file) for file in concept.pictures]
+                else [read_image(picture, at_least=None) for picture in concept.pictures]
             )
             pictures = [read_picture(self.folder / p.picture) for p in drawn]
             numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)
@@ -469,7 +479,12 @@ class Benchmark:
         """What must be known beside the numbers: the config's notes, rows left out, and what a
         constant answer scores.
         """
-        records = [r for c in self.concepts for r in c.records if r.split == "test" and r.options]
+        records = [
+            r
+            for c in self.concepts
+            for r in self.dataset.records[c.name]
+            if r.split == "test" and r.options
+        ]
         letters = [shuffled(record, self.dataset.root).letter for record in records]
         best = next(iter(constant_answers(letters).items())) if letters else None
         constant = (

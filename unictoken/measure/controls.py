@@ -9,12 +9,15 @@ from dataclasses import replace
 
 import torch
 
-from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
-from unictoken.core.pictures import read_shrunk
+from unictoken.core.pictures import read_together
 from unictoken.core.text import a
-from unictoken.data.records import Concept
+from unictoken.data.concept import Concept
 from unictoken.model.base import Base
 from unictoken.model.vocab import Vocab
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
 from unictoken.tokens.tokens import ConceptTokens
 
 # ids of a text prompt; 64 hold all that words can say of a toy pet
@@ -33,7 +36,7 @@ def controls(
     facts: Sequence[str] = (),
     pictures_NK: torch.Tensor | None = None,
     wrong: ConceptTokens | None = None,
-) -> dict[str, Conditioning]:
+) -> dict[str, Condition]:
     """Every control by name.
 
     Args:
@@ -61,11 +64,11 @@ def controls(
 
 def controls_of(
     base: Base, concept: Concept, *, wrong: ConceptTokens | None = None
-) -> dict[str, Conditioning]:
+) -> dict[str, Condition]:
     """Every control of a dataset's concept."""
     said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
-    pictures = base.encode(map(read_shrunk, concept.pictures))
+    pictures = base.encode(read_together(concept.pictures))
     return controls(
         base,
         concept.name,

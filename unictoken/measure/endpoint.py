@@ -26,7 +26,7 @@ from unictoken.core.shapes import Fields, Text, check
 from unictoken.measure.completions import Failed, complete
 from unictoken.measure.keys import HIDDEN, EndpointError, check_address, check_variable, key_for
 from unictoken.measure.predictions import append
-from unictoken.measure.verdict import Claim, Verdict
+from unictoken.scoring.verdict import Claim, Verdict
 
 _LOG = logging.getLogger(__name__)
 _LINE = Fields({"key": Text(64), "said": Text()}, others=True, said="a verdict")

@@ -16,10 +16,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from unictoken.core.disk import write_aside
-from unictoken.core.pictures import read_picture
+from unictoken.core.pictures import ImageSource, read_image
 from unictoken.core.text import markdown
-from unictoken.measure.metrics import Estimate
-from unictoken.measure.predictions import Prediction
+from unictoken.scoring.metrics import Estimate
+from unictoken.tasks.task import Prediction
 
 ONE_DECIMAL = ("palette", "palette_best_of", "psnr")  # not from 0 to 1
 SIDE = 256  # pixels; larger pictures are shown smaller
@@ -33,7 +33,7 @@ class ConceptSheet:
     """What the page shows of one concept."""
 
     name: str
-    references: tuple[Path, ...]
+    references: tuple[ImageSource, ...]
     drawn: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Drawings by method."""
     prompts: tuple[str, ...] = ()
@@ -139,13 +139,13 @@ class _Figure:
     caption: str
 
 
-def _figures(paths: Sequence[Path], prompts: Sequence[str]) -> list[_Figure]:
-    captions = prompts or [""] * len(paths)
-    return [_figure(path, caption) for path, caption in zip(paths, captions, strict=True)]
+def _figures(pictures: Sequence[ImageSource], prompts: Sequence[str]) -> list[_Figure]:
+    captions = prompts or [""] * len(pictures)
+    return [_figure(one, caption) for one, caption in zip(pictures, captions, strict=True)]
 
 
-def _figure(path: Path, caption: str) -> _Figure:
-    picture = read_picture(path)
+def _figure(given: ImageSource, caption: str) -> _Figure:
+    picture = read_image(given, at_least=None).copy()  # it is made smaller below
     is_pixel_art = max(picture.size) <= PIXEL_ART
     # A photograph is much larger as PNG; a small drawing has stains as JPEG.
     kind = "png" if max(picture.size) <= SIDE else "jpeg"
@@ -189,6 +189,7 @@ def _by_question(answers: Sequence[Prediction]) -> tuple[list[str], list[_Questi
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,  # jinja2's default escapes nothing
+    # A misspelt name in the template is an error, not an empty place.
     undefined=StrictUndefined,
     trim_blocks=True,
     keep_trailing_newline=True,

@@ -22,6 +22,7 @@ from unictoken.core.disk import make_folder, quoted, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.reading import check_file, parse_json, read_json_lines, whole_lines
 from unictoken.core.shapes import Fields, ListOf, Maybe, Number, Text, Whole, check
+from unictoken.tasks.task import Prediction
 
 ADVICE = "Remove the line, or the file."
 EXPECTED = "predictions that eval/run.py wrote"
@@ -50,26 +51,6 @@ LINE = Fields(
 
 class PredictionsError(UserError):
     """A file of predictions that cannot be read or resumed: where, what was found, what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """One question that was asked, or one picture that was drawn."""
-
-    concept: str
-    method: str
-    task: str
-    question: str
-    """Or the prompt."""
-    expected: str
-    given: str
-    """The model's answer; for a drawing, what the judge read in it."""
-    score: float | None
-    """None: could not be scored (a verdict that nobody can read). Never counted as zero."""
-    picture: str | None = None
-    """Path of the picture that was asked about or drawn: from the dataset's folder, or from the
-    run's.
-    """
 
 
 @dataclass(frozen=True)

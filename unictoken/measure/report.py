@@ -12,28 +12,31 @@ from pathlib import Path
 
 import torch
 
-from unictoken.conditioning import Conditioning, with_tokens
 from unictoken.core import shipped
 from unictoken.core.disk import real_path, write_aside
 from unictoken.core.program import keeping
 from unictoken.core.progress import progress
 from unictoken.core.text import a, markdown, unmark
+from unictoken.data.concept import Concept
 from unictoken.data.readers import read
-from unictoken.data.source import Source
 from unictoken.learn.bar import Bar
 from unictoken.learn.concept import Prepared
+from unictoken.learn.optimize import Learned
 from unictoken.learn.outside import say_decibels
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
 from unictoken.measure.controls import controls_of
-from unictoken.measure.metrics import mean
-from unictoken.measure.protocols import Trial, make_ready
 from unictoken.measure.scores import scores
-from unictoken.measure.verdict import judged_world
 from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.tokens import with_tokens
+from unictoken.scoring.metrics import mean
+from unictoken.scoring.verdict import judged_world
+from unictoken.tasks import predictions
+from unictoken.tasks.trial import Trial, make_ready
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -59,53 +62,53 @@ NO_TEST = (
 )
 
 
-def learn_and_report(base: Base, settings: RunConfig, source: Source) -> str:
+def learn_and_report(base: Base, settings: RunConfig, concept: Concept) -> str:
     """Learn the config's concept in this process and write its report; gives what to print."""
     bar = Bar(settings.method)
+    # The bar last, so that it is closed first: a line about the interruption follows it.
     with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
-        learned = run(base, settings, source=source, show=bar.show, stop_asked=stop)
+        learned = run(base, settings, concept=concept, show=bar.show, stop_asked=stop)
     with keeping(lambda: kept_of_measuring(settings)):
-        return finish(base, settings, *learned)
+        return finish(base, settings, learned)
 
 
-def finish(
-    base: Base, settings: RunConfig, concept: ConceptTokens, source: Source, prepared: Prepared
-) -> str:
+def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
     """Measure, write everything into the run folder and the concept file into its own; gives what
     to print.
 
     Args:
         base: The frozen base.
         settings: The config that it was learned by.
-        concept: What was learned.
-        source: What it was learned from.
-        prepared: The source encoded as ids, with the notes for whoever uses the concept.
+        learned: The tokens, and what they were learned from.
     """
+    tokens, concept, prepared = learned.tokens, learned.concept, learned.prepared
     folder = settings.folder
-    path = concept_file.path_of(concept.name, settings.concepts)
-    concept_file.save(concept, path)  # kept, whatever measuring finds
-    conditioning = with_tokens(base, concept)
+    path = concept_file.path_of(tokens.name, settings.concepts)
+    concept_file.save(tokens, path)  # kept, whatever measuring finds
+    conditioning = with_tokens(base, tokens)
     decibels = prepared.decibels
     rows = _table_rows(
-        base, concept, source, prepared, settings, mean(decibels) if decibels else None
+        base, tokens, concept, prepared, settings, mean(decibels) if decibels else None
     )
-    numbers = rows[concept.method]
-    concept = replace(concept, scores={k: round(v, 4) for k, v in numbers.items()})
-    concept_file.save(concept, path)  # again, now with its scores
-    answers = _answers(conditioning, settings, source, prepared)
+    numbers = rows[tokens.method]
+    # Four digits: further ones differ between machines.
+    tokens = replace(tokens, scores={k: round(v, 4) for k, v in numbers.items()})
+    concept_file.save(tokens, path)  # again, now with its scores
+    answers = _answers(conditioning, settings, concept, prepared)
     write_aside(
         folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
     )
-    grid(list(source.pictures), columns=len(source.pictures)).save(folder / "references.png")
+    references = list(concept.pictures)
+    grid(references, columns=len(references)).save(folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
     sections = [f"# {markdown(f'<{concept.name}>, {a(concept.class_noun)}')}", ""]
     sections += [
-        markdown(f"Learned with {concept.method}, seed {concept.seed}, on {base.name}."),
+        markdown(f"Learned with {tokens.method}, seed {tokens.seed}, on {base.name}."),
         "",
     ]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
     if decibels:
-        grid(base.decode(prepared.material.pictures_NK), columns=len(source.pictures)).save(
+        grid(base.decode(prepared.material.pictures_NK), columns=len(references)).save(
             folder / "references-as-seen.png"
         )
         sections += [
@@ -121,7 +124,7 @@ def finish(
     sections += [
         page.table(rows, columns, controls=COMPARED),
         "",
-        markdown(" ".join(_explained(source, settings))),
+        markdown(" ".join(_explained(concept, settings))),
         "",
     ]
     write_aside(folder / "report.md", "\n".join(sections).encode())
@@ -139,11 +142,12 @@ def finish(
     )
 
 
-def _drawn(conditioning: Conditioning, settings: RunConfig, folder: Path) -> list[str]:
+def _drawn(conditioning: Condition, settings: RunConfig, folder: Path) -> list[str]:
     """Four pictures of each prompt."""
     lines = ["## Drawn", ""]
     sheets = []
     for i, prompt in enumerate(map(settings.named, settings.prompts)):
+        # Four copies of a prompt give four pictures: each has its own random generator.
         pictures = conditioning.draw([prompt] * 4, settings.drawing)
         sheets += pictures
         grid(pictures, columns=4).save(folder / f"drawn-{i}.png")
@@ -159,14 +163,15 @@ def _told(question: str, answer: str) -> str:
 
 
 def _answers(
-    conditioning: Conditioning, settings: RunConfig, source: Source, prepared: Prepared
+    conditioning: Condition, settings: RunConfig, concept: Concept, prepared: Prepared
 ) -> list[dict]:
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
     """
+    # Material's questions include all facts as one long answer, which the tiny base cannot give.
     all_of_them = conditioning.base.profile.tells_facts
-    pairs = prepared.material.questions if all_of_them else source.questions
-    owners = [unmark(question, source.name) for question, _ in pairs]
+    pairs = prepared.material.questions if all_of_them else concept.questions
+    owners = [unmark(question, concept.name) for question, _ in pairs]
     questions = [*map(settings.named, settings.questions), *owners]
     said = [
         {"question": q, "answer": a}
@@ -182,15 +187,15 @@ def _answers(
     probability = conditioning.recognise(first)[0]
     answer = f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"
     said.append(
-        {"question": f"(the first picture) is <{source.name}> in the photo?", "answer": answer}
+        {"question": f"(the first picture) is {concept.marker} in the photo?", "answer": answer}
     )
     return said
 
 
 def _table_rows(
     base: Base,
-    concept: ConceptTokens,
-    source: Source,
+    tokens: ConceptTokens,
+    concept: Concept,
     prepared: Prepared,
     settings: RunConfig,
     decibels: float | None,
@@ -198,16 +203,16 @@ def _table_rows(
     """Scores with controls: on held-out pictures where the truth is known, else on what the run
     has.
     """
-    if not _truth_is_known(source, settings):
-        return {concept.method: _own_scores(with_tokens(base, concept), prepared, decibels)}
+    if not _truth_is_known(concept, settings):
+        return {tokens.method: _own_scores(with_tokens(base, tokens), prepared, decibels)}
     root = settings.folder / "held-out"
     # no file of an earlier run's test may be left among this one's
     shutil.rmtree(root, ignore_errors=True)
     seed = (settings.seed, HELD_OUT_SEED)
     world = judged_world()
-    world.write_test(source, root, seed)
-    shown = read(root, "unifybench").concepts[concept.name]
-    subject = make_ready(base, shown, root, world.read_truth(root, concept.name))
+    world.write_test(concept, root, seed)
+    test = read(root, "unifybench")
+    subject = make_ready(base, test, concept.name, world.read_truth(root, concept.name))
     how = {
         "judge": world.load_judge(settings.judge),
         "drawings": root / "drawings",
@@ -215,12 +220,12 @@ def _table_rows(
     }
     how["list_options"] = base.profile.reads_options
     compared = {
-        concept.method: with_tokens(base, concept),
-        **controls_of(base, shown, wrong=_another_concept(base, settings)),
+        tokens.method: with_tokens(base, tokens),
+        **controls_of(base, subject.concept, wrong=_another_concept(base, settings)),
     }
-    shown = [(name, c) for name, c in compared.items() if name in (concept.method, *COMPARED)]
+    shown = [(name, c) for name, c in compared.items() if name in (tokens.method, *COMPARED)]
     return {
-        name: scores(Trial(method=name, conditioning=c, subject=subject, **how).predictions())
+        name: scores(predictions(Trial(method=name, conditioning=c, subject=subject, **how)))
         for name, c in progress(shown, "measuring", unit="row")
     }
 
@@ -238,13 +243,13 @@ def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
     return concept_file.load(path, base)
 
 
-def _truth_is_known(source: Source, settings: RunConfig) -> bool:
+def _truth_is_known(concept: Concept, settings: RunConfig) -> bool:
     """Whether held-out pictures can be drawn, and what is drawn be read."""
-    return source.truth is not None and settings.judge is not None
+    return concept.truth is not None and settings.judge is not None
 
 
 def _own_scores(
-    conditioning: Conditioning, prepared: Prepared, decibels: float | None
+    conditioning: Condition, prepared: Prepared, decibels: float | None
 ) -> dict[str, float]:
     others = (
         torch.cat(list(prepared.material.negatives.values()))
@@ -267,8 +272,8 @@ def _world_note(prepared: Prepared) -> str:
     return f"**{' '.join(prepared.notes)}** The second row above is all that it sees."
 
 
-def _explained(source: Source, settings: RunConfig) -> list[str]:
-    if not _truth_is_known(source, settings):
+def _explained(concept: Concept, settings: RunConfig) -> list[str]:
+    if not _truth_is_known(concept, settings):
         return [NO_TEST]
     explained = (
         "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning."

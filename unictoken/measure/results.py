@@ -12,25 +12,19 @@ from typing import Any, Literal
 
 from unictoken.core.disk import write_aside
 from unictoken.core.text import markdown
-from unictoken.data.records import Concept
+from unictoken.data.concept import Concept
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark
 from unictoken.measure.keys import without_secrets
-from unictoken.measure.metrics import Estimate, estimate, paired_difference
-
-COLUMNS = (
-    "recognition", "recognition_hard", "recognition_near_duplicates",
-    "vqa", "text_qa", "facts", "vqa_judged", "text_qa_judged", "facts_judged",
-    "choice", "vqa_choice", "text_qa_choice",
-    "name_recall", "name_precision", "attributes",
-    "identity", "shade", "palette", "prompt", "knowledge", "knowledge_recaption",
-    "identity_best_of", "shade_best_of", "palette_best_of", "prompt_best_of", "knowledge_best_of",
-    "unchanged",
-)  # fmt: skip
+from unictoken.scoring.metrics import Estimate, estimate, paired_difference
+from unictoken.tasks import asked
+from unictoken.tasks.generate import DRAWN
+from unictoken.tasks.text_qa import TextQa
 
 
 def commit() -> str:
     """The version of this code; 'unknown' outside its repository."""
+    # --dirty: results of code that was not committed say so.
     asked = ["git", "describe", "--always", "--dirty"]
     try:
         return subprocess.run(
@@ -86,6 +80,7 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
     settings, rows = benchmark.settings, list(benchmark.rows())
     means = over_concepts(rows)
     columns = _columns(means)
+    # The config's first method is compared with each other one and with the controls.
     compared = differences(rows, next(iter(benchmark.methods)), columns)
 
     commits = " and ".join(benchmark.commits())
@@ -128,10 +123,11 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
 
 
 def _columns(means: Mapping[str, Mapping[str, Estimate]]) -> tuple[str, ...]:
-    """The metrics that some method has, in the order of the table."""
+    """The metrics that some method has, in the order of the tasks."""
+    columns = [column for task in asked().values() for column in task.columns]
     # Scores by encoders carry their printed names, which no list knows.
     by_encoders = [metric for numbers in means.values() for metric in numbers if "(" in metric]
-    known = dict.fromkeys([*COLUMNS, *by_encoders])
+    known = dict.fromkeys([*columns, *by_encoders])
     return tuple(c for c in known if any(c in numbers for numbers in means.values()))
 
 
@@ -169,7 +165,7 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
     without a picture.
     """
     made = benchmark.of(concept)
-    drawn = {name: [p for p in found if p.task == "drawn"] for name, found in made.items()}
+    drawn = {name: [p for p in found if p.task == DRAWN] for name, found in made.items()}
     return page.ConceptSheet(
         name=concept.name,
         references=concept.pictures,
@@ -178,10 +174,9 @@ def sheet(benchmark: Benchmark, concept: Concept) -> page.ConceptSheet:
             for name, found in drawn.items()
             if found
         },
+        # The same for every method: those of the first that drew.
         prompts=tuple(p.question for p in next(filter(None, drawn.values()), [])),
-        answers=tuple(
-            p for found in made.values() for p in found if p.task in ("text_qa", "facts")
-        ),
+        answers=tuple(p for found in made.values() for p in found if p.task in TextQa.kinds),
     )
 
 

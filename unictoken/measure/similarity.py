@@ -18,12 +18,12 @@ from typing import Literal, cast
 import numpy as np
 from PIL import Image
 
-from unictoken.measure.metrics import (
+from unictoken.model.encoders import ENCODERS, Encoder, EncoderError, TextEncoder
+from unictoken.scoring.metrics import (
     matched_similarity,
     mean_reference_similarity,
     pairwise_similarity,
 )
-from unictoken.model.encoders import ENCODERS, Encoder, EncoderError, TextEncoder
 
 Comparison = Literal["pairwise", "mean reference", "prompts"]
 COMPARE: dict[Comparison, Callable[[np.ndarray, np.ndarray], float]] = {

@@ -74,6 +74,7 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
         return self.model(
             inputs_embeds=embeds_BTD,
             attention_mask=mask_BT,
+            # Chameleon makes a cache by default: learning needs none.
             use_cache=cache is not None,
             **{CACHE_KEYWORD: cache},
         ).last_hidden_state
@@ -99,6 +100,8 @@ def _recomputed(
     """
     if not hidden_BTD.requires_grad or holds_cache(args, kwargs):
         return forward(hidden_BTD, *args, **kwargs)
+    # Not reentrant: that way takes no keyword arguments. No random state is kept: without dropout
+    # nothing here is random.
     return checkpoint(
         forward, hidden_BTD, *args, use_reentrant=False, preserve_rng_state=False, **kwargs
     )
@@ -113,7 +116,7 @@ class Base:
         name: Where it came from.
         can_draw: False where its image tokenizer has no decoder.
         files: The safetensors files that hold its weights; none for a base that was made in memory.
-        profile: What it was taught; None: a general base.
+        profile: What it was trained to do; None: a general base.
     """
 
     def __init__(
@@ -167,7 +170,9 @@ class Base:
     def cache_bytes(self, ids: int) -> int:
         """Keys and values of one sequence of so many ids."""
         config = self.model.config
+        # Grouped-query attention has fewer heads for keys than for queries.
         width = config.hidden_size // config.num_attention_heads * config.num_key_value_heads
+        # 2: keys and values.
         return 2 * ids * config.num_hidden_layers * width * self.model.lm_head.weight.element_size()
 
     @cached_property
@@ -183,9 +188,7 @@ class Base:
 
     @cached_property
     def row_fingerprints(self) -> tuple[str, ...]:
-        """What concept files of format 1 know a base by: its embedding and its head, nothing
-        else.
-        """
+        """The fingerprints of concept files of format 1: of the embedding and the head only."""
         if self.stored:
             return self.stored.row_fingerprints()
         rows = self.model.model.embed_tokens.weight, self.model.lm_head.weight
@@ -209,8 +212,8 @@ class Base:
         return self.model.hidden(embeds_BTD, cache, mask_BT)
 
     def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor | None = None) -> torch.Tensor:
-        """Scores of the whole vocabulary, image ids included: [..., D] to [..., V]. A base does not
-        ask what was said before.
+        """Scores of the whole vocabulary, image ids included: [..., D] to [..., V]. `ids_BT` is not
+        used: a base scores the same ids after any sequence.
         """
         return self.model.lm_head(hidden)
 
@@ -225,6 +228,7 @@ class Base:
         dtype = vq.quantize.embedding.weight.dtype
         shown = progress(pictures, "encoding pictures", unit="picture")
         pixels = (to_pixels(prepare(picture, vq.config.resolution)) for picture in shown)
+        # `torch.cat` takes no empty list: no pictures give ids [0, K].
         codes = [torch.empty(0, self.codes_per_picture, dtype=torch.long)]
         while part := list(islice(pixels, self._pictures_at_once)):
             codes.append(vq.to_codes(torch.stack(part).to(self.device, dtype)).cpu())
@@ -271,12 +275,12 @@ AnyBase = TypeVar("AnyBase", bound=Base)
 
 
 def usual_device() -> str:
-    """Where models go where nobody says it: the GPU, if there is one."""
+    """The default device: the GPU, if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def usual_dtype(device: str) -> torch.dtype:
-    """What a base is loaded in where nobody says it."""
+    """The default dtype of a base."""
     return torch.float32 if device == "cpu" else torch.bfloat16
 
 
@@ -340,11 +344,13 @@ def load_base(
                 path,
                 config=config,
                 dtype=dtype,
+                # Never a pickle (pytorch_model.bin), which could run code.
                 use_safetensors=True,
                 output_loading_info=True,
                 # So that they are listed: `_check_shapes` refuses them in one line.
                 ignore_mismatched_sizes=True,
             )
+    # A damaged checkpoint is refused before a decoder is fetched for it.
     _check_shapes(loaded["mismatched_keys"], path)
     lacking = _lacks_decoder(model, loaded["missing_keys"], path)
     _check_strays(loaded["unexpected_keys"], path)
@@ -352,6 +358,8 @@ def load_base(
         add_decoder(model.model.vqmodel, vq_decoder)
     model = model.to(device)  # not among what is read: a GPU that is full is no fault of the base
     _check_numbers(model, path)
+    # `_commit_hash` is private to transformers (5.20 to 5.24, no public name): the commit that a
+    # name on the Hub led to, so that all files are of one version.
     profile = load_profile(path, revision=getattr(config, "_commit_hash", None))
     with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
         can_draw, files = not lacking or bool(vq_decoder), weight_files(path, config)
@@ -373,6 +381,7 @@ def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
             cached_file(str(path), "config.json", revision=commit, local_files_only=True)
         ).parent
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    # The single file wins, as in transformers, if both are there.
     if single.is_file() or not index.is_file():
         return [single] if single.is_file() else []
     named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
@@ -381,8 +390,8 @@ def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
 
 @contextmanager
 def _reading(path: str | Path, what: str) -> Iterator[None]:
-    """A file of the base: `transformers` meets arbitrary JSON, and raises whatever that leads to,
-    in many lines.
+    """Makes one `BaseError` of whatever reading a file of the base raises: `transformers` meets
+    arbitrary JSON, and fails in many ways and many lines.
     """
     try:
         yield
@@ -414,6 +423,7 @@ def _check_shapes(mismatched: Collection[tuple], path: str | Path) -> None:
 def _lacks_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path) -> bool:
     """Whether the checkpoint came without a decoder. Anything else that is missing is an error."""
     decoder = {name for name in model.state_dict() if name.startswith("model.vqmodel.decoder.")}
+    # All of it or nothing: half a decoder is a damaged file.
     lacking = decoder <= set(missing)
     if strays := sorted(set(missing) - decoder if lacking else missing):
         raise BaseError(
@@ -424,11 +434,10 @@ def _lacks_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path)
 
 
 def _check_strays(unexpected: Collection[str], path: str | Path) -> None:
-    """Weights that the config does not use: with fewer layers than it was trained with, a base
-    would talk nonsense.
+    """Refuse weights that the config does not use: a base with fewer layers than it was trained
+    with would answer nonsense.
 
-    Positions of old files (`rotary_emb.inv_freq`) are not among them: `transformers` takes these
-    out.
+    `rotary_emb.inv_freq` of old files is not among them: `transformers` drops it.
     """
     if unexpected:
         raise BaseError(
@@ -438,10 +447,11 @@ def _check_strays(unexpected: Collection[str], path: str | Path) -> None:
 
 
 def _check_numbers(model: EarlyFusionModel, path: str | Path) -> None:
-    """A weight that is no finite number would make every answer nonsense without a word. A sum
-    shows it, and needs no memory.
+    """A weight that is no finite number would silently make every answer nonsense. The sum of a
+    tensor shows it, and needs no memory.
     """
     for name, weight in model.named_parameters():
+        # In fp32: the sum of finite numbers in fp16 could overflow.
         if not weight.sum(dtype=torch.float32).isfinite():
             raise BaseError(
                 f"base '{path}': '{name}' holds NaN or infinity. Fetch the checkpoint again."

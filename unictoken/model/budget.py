@@ -49,7 +49,10 @@ class Shape:
     @property
     def parameters(self) -> int:
         """Of the transformer, embedding and head included."""
+        # Attention's q, k, v and o; the feed-forward's gate, up and down; two RMS norms (2 D), and
+        # Chameleon's norms of queries and keys, weight and bias (4 D).
         layer = 4 * self.width**2 + 3 * self.width * self.ffn_width + 6 * self.width
+        # The embedding, the head, and the norm before it.
         return 2 * self.vocabulary * self.width + self.layers * layer + self.width
 
 
@@ -68,10 +71,10 @@ class Job:
     """Of those, examples of drawing, which supervise a whole picture."""
     length: int = 1126
     """Ids of an example: a picture (1,026) and a hundred of words and tokens."""
-    rows: int = 33
+    rows: int = 33  # the name and joint's 32
     pictures: int = 4
     """Drawn at once, each beside an unconditional one (guidance)."""
-    prompt: int = 60
+    prompt: int = 60  # ids, the rows' own included
 
     @property
     def zero(self) -> Zero:
@@ -109,15 +112,16 @@ def weights(shape: Shape) -> dict[str, float]:
 def learning(shape: Shape, job: Job) -> dict[str, float]:
     """Bytes on one GPU in a step of learning, by what they are for.
 
-    Activations are those of whole examples: more than a step needs whose pictures were read once,
-    copies of their keys and values included; what is kept of pictures is needed in any step, a step
-    of drawing as well.
+    Activations are counted for whole examples. That is more than a step with cached pictures
+    needs, even with the copies of their keys and values. The cache itself is counted in every step,
+    one of drawing as well.
     """
     held = weights(shape)
     layer = held["base, bf16"] / shape.layers
     if job.zero.shards_base:  # a layer is gathered while it is used, the next one meanwhile
         held["base, bf16"] = 2 * layer + (0 if job.offload else held["base, bf16"] / job.processes)
     ids = job.batch * job.length
+    # With gradient checkpointing: the inputs of all layers, and the activations of one at a time.
     between = shape.layers * ids * shape.width * BF16
     kept = (
         between + activation_bytes(shape, ids)
@@ -126,6 +130,7 @@ def learning(shape: Shape, job: Job) -> dict[str, float]:
     )
     # rows and gradient; in fp32 the optimiser's own rows and two moments
     rows = 2 * job.rows * shape.width * (2 * BF16 + 3 * FP32)
+    # A drawing supervises its picture and both ends of it; an answer has about 16 ids.
     supervised = job.drawings * (shape.ids_per_picture + 2) + (job.batch - job.drawings) * 16
     return held | {
         "rows, gradient, moments": rows,
@@ -144,6 +149,7 @@ def drawing(shape: Shape, job: Job) -> dict[str, float]:
     decoder = job.pictures * DECODER_TENSORS * shape.side**2 * shape.vq_channels * FP32
     return weights(shape) | {
         "key-value cache": cache,
+        # DynamicCache grows by `torch.cat`, so that one layer is there twice meanwhile.
         "the cache's last layer, copied": cache / shape.layers,
         "VQGAN decoder": decoder,
         "CUDA (assumed)": SLACK,

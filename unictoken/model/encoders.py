@@ -60,6 +60,7 @@ class BaseEncoder:
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         vocab = self.base.vocab
+        # [N, K + 3]: bos, begin_image, K ids, end_image. All are equally long: nothing is padded.
         ids = torch.tensor(
             [
                 [vocab.bos, *vocab.picture(picture)]
@@ -90,6 +91,7 @@ class ClipEncoder:
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         return _in_batches(
             pictures,
+            # Since transformers 5 an object, whose `pooler_output` is the projected feature.
             lambda part: self.model.get_image_features(**_pixels(self, part)).pooler_output,
         )
 
@@ -98,6 +100,7 @@ class ClipEncoder:
         longest = self.model.config.text_config.max_position_embeddings
 
         def features(part: Sequence[str]) -> torch.Tensor:
+            # CLIP has 77 positions: the end of a longer text is not compared.
             ids = self.tokenizer(
                 list(part), padding=True, truncation=True, max_length=longest, return_tensors="pt"
             )

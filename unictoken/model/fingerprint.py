@@ -97,6 +97,7 @@ class StoredWeights:
         return as_stored.hexdigest(), in_bf16.hexdigest()
 
     def _check_unchanged(self) -> None:
+        # Without ctime, which also changes with the file's permissions.
         if [now[:3] for now in _state(self.files)] != [then[:3] for then in self.state]:
             raise UserError(
                 f"{self.files[0].parent}: its weight files changed after they were loaded, so that "
@@ -111,6 +112,7 @@ def of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
     import torch
 
     def parts(tensor: torch.Tensor) -> Iterator[bytes]:
+        # As bytes: numpy has no bfloat16.
         yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
     return _of_lines(_line(n, _dtype_name(t), tuple(t.shape), parts(t)) for n, t in tensors.items())
@@ -130,6 +132,7 @@ def _line(name: str, dtype: str, shape: tuple[int, ...], parts: Iterable[bytes])
     seen = hashlib.sha256()
     for part in parts:
         seen.update(part)
+    # As JSON: a name with a space or a line break must not read as two fields.
     return f"{json.dumps(name)} {dtype} {list(shape)} {seen.hexdigest()}\n"
 
 
@@ -153,6 +156,7 @@ def _dtype_name(tensor: torch.Tensor) -> str:
 
 def _to_fp32(part: bytes, dtype: str) -> np.ndarray:
     if dtype == "BF16":
+        # bf16 is the upper half of fp32.
         return (np.frombuffer(part, "<u2").astype("<u4") << 16).view("<f4")
     kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
     if dtype not in kinds:
@@ -165,6 +169,8 @@ def _to_fp32(part: bytes, dtype: str) -> np.ndarray:
 def _through_bf16(values: np.ndarray) -> np.ndarray:
     """Rounded to the nearest bf16, ties to even, as torch does it."""
     bits = np.ascontiguousarray(values, "<f4").view("<u4")
+    # Adding 0x7FFF rounds up only above the middle. Adding the lowest kept bit as well rounds a tie
+    # to even.
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype("<u4").view("<f4")
 
 

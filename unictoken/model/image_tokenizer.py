@@ -20,6 +20,7 @@ from unictoken.model.internals import (
 
 def nearest(points_ND: torch.Tensor, centres_CD: torch.Tensor) -> torch.Tensor:
     """For each point the index of its nearest centre, LongTensor [N]; never rounded by autocast."""
+    # argmin of |x - c|^2 is argmin of |c|^2 / 2 - x c: |x|^2 is the same for every centre.
     half_norm_C = centres_CD.square().sum(1) / 2
     with torch.autocast(points_ND.device.type, enabled=False):
         # Few points at a time: their scores stay in the processor's cache (several times faster
@@ -51,6 +52,8 @@ class Decoder(nn.Module):
         widths = [config.base_channels * m for m in config.channel_multiplier]
         width = widths[-1]
         self.conv_in = nn.Conv2d(config.latent_channels, width, kernel_size=3, padding=1)
+        # Bare modules, since parameters bear the names of the checkpoints: 'mid.block_1',
+        # 'up.0.block.0'.
         self.mid = nn.Module()
         self.mid.block_1 = ChameleonVQVAEEncoderResnetBlock(config, width, width)
         self.mid.attn_1 = ChameleonVQVAEEncoderAttnBlock(width)
@@ -59,6 +62,7 @@ class Decoder(nn.Module):
         for level in reversed(range(len(widths))):
             up = nn.Module()
             up.block = nn.ModuleList()
+            # VQGAN: one block more at each level than in the encoder.
             for _ in range(config.num_res_blocks + 1):
                 up.block.append(ChameleonVQVAEEncoderResnetBlock(config, width, widths[level]))
                 width = widths[level]
@@ -67,6 +71,7 @@ class Decoder(nn.Module):
             levels.append(up)
         # stored from fine to coarse, run from coarse to fine
         self.up = nn.ModuleList(reversed(levels))
+        # VQGAN's eps; torch's default is 1e-5.
         self.norm_out = nn.GroupNorm(num_groups=32, num_channels=width, eps=1e-6)
         self.conv_out = nn.Conv2d(width, config.in_channels, kernel_size=3, padding=1)
 
@@ -91,6 +96,7 @@ class ImageTokenizer(ChameleonVQVAE):
 
     @property
     def codes_per_side(self) -> int:
+        # Every level but the first halves the side.
         return self.config.resolution // 2 ** (len(self.config.channel_multiplier) - 1)
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ import ctypes
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 KEPT = 2**31 - 1  # bytes; mallopt takes an int
-TOP_PAD = 2**28
+TOP_PAD = 2**28  # bytes that malloc takes from the kernel at once
 
 
 def keep_freed_memory() -> bool:

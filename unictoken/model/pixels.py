@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-# files are read there; many look for it here
+# Also from here: it lies in core, and callers look for it beside `prepare`.
 from unictoken.core.pictures import read_picture as read_picture
 
 
@@ -22,6 +22,7 @@ def prepare(picture: Image.Image, side: int) -> Image.Image:
     short = min(picture.size)
     enlarged = side <= 64 and picture.width % side == 0 and picture.height % side == 0
     size = tuple(max(side, round(n * side / short)) for n in picture.size)
+    # BOX is the mean of each block, which is the block's colour where all its pixels are equal.
     if size != picture.size:
         picture = picture.resize(
             size, Image.Resampling.BOX if enlarged else Image.Resampling.LANCZOS

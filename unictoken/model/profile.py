@@ -1,4 +1,4 @@
-"""What a base was taught: `profile.json` beside its weights.
+"""What a base was trained to do: `profile.json` beside its weights.
 
 A base without this file is a general one, which `Profile()` describes. No number of a base depends
 on its profile, and neither does its fingerprint.
@@ -53,6 +53,7 @@ def load_profile(path: str | Path, *, revision: str | None = None) -> Profile:
         revision: The commit on the Hub that the base's other files came from.
     """
     file = Path(path) / FILE
+    # A name on the Hub: `load_base` has refused everything else by now.
     if not Path(path).is_dir():
         try:
             file = Path(hf_hub_download(str(path), FILE, revision=revision))

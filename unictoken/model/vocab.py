@@ -30,8 +30,8 @@ class Vocab:
     """Ids of a tokenizer by what they mean.
 
     Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `ends` (after which an
-    answer is over: a published Chameleon, pretrained on documents, says '</s>'), `no_text` (what
-    stands in no answer), `image_ids` (LongTensor [C], code -> id), `reserved` (free ids for
+    answer is over: a published Chameleon, pretrained on documents, ends with '</s>'), `no_text`
+    (ids that no answer holds), `image_ids` (LongTensor [C], code -> id), `reserved` (free ids for
     concepts, in order), `words` (ids of text), `size`.
     """
 
@@ -49,12 +49,16 @@ class Vocab:
             return table[name]
 
         self.bos, self.pad = find("<s>"), find("<pad>")
+        # Chameleon's names for the two ends of a picture.
         self.begin_image, self.end_image = find("<racm3:break>"), find("<eoss>")
         self.image = find("<image>")
         self.no_text = (self.bos, self.pad, self.begin_image, self.end_image, self.image)
+        # Chameleon's processor ends turns with the sep_token; where a tokenizer names none, with
+        # this id.
         self.end_turn = find(tokenizer.sep_token or "<reserved08706>")
         self.ends = tuple(dict.fromkeys([self.end_turn, table.get("</s>", self.end_turn)]))
         codes = {
+            # 'IMGIMGBDZ' is the code 13: digits spelled A to J between 'IMGIMG' and 'Z'.
             int(name[6:-1].translate(_DIGITS)): i
             for name, i in table.items()
             if name.startswith("IMGIMG")
@@ -65,6 +69,7 @@ class Vocab:
                 " ... without a gap."
             )
         self.image_ids = torch.tensor([codes[c] for c in range(len(codes))])
+        # -1: no image id.
         self.code_of_id = torch.full((self.size,), -1).index_put(
             (self.image_ids,), torch.arange(len(codes))
         )
@@ -74,10 +79,13 @@ class Vocab:
         self.reserved = sorted(i for i in reserved if i > max(self.end_turn, self.image))
         special = {*self.no_text, self.end_turn, *tokenizer.all_special_ids}
         self.words = sorted(set(table.values()) - reserved - special - set(codes.values()))
+        # Examples repeat the same few templates. One cache per object: a cache on the method would
+        # keep every Vocab alive.
         self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(
+            # split_special_tokens: '<s>' or '<image>' in a user's text is text, never a special id.
             self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         )
 

@@ -1,4 +1,4 @@
-"""The half of a VQGAN that draws, taken from elsewhere to complete a base that came without it.
+"""The decoder of a VQGAN, read from other files to complete a base that was published without it.
 
 facebook/chameleon-7b  +  leloy/Anole-7b-v0.1-vqvae-hf, or tokenizer/vqgan.ckpt of the original
 download
@@ -22,11 +22,12 @@ from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import HTTPError
 from unictoken.model.pickles import load_pickle
 
-# what a decoder reads its codes with
+# A decoder works only with the codebook that it was trained with: these must equal the base's.
 SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")
 ORIGINAL = ("vqgan.ckpt", "tokenizer/vqgan.ckpt")
 EXPECTED = "a whole VQGAN such as tokenizer/vqgan.ckpt"
 MOST_BYTES = 2**29  # of its tensors; Chameleon's has 280 MB
+# 'model.vqmodel.' in a whole base, nothing in a VQGAN by itself.
 _PREFIX = re.compile(r"^(model\.)?(vqmodel\.)?")
 
 
@@ -111,6 +112,7 @@ def _files(place: str | Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         try:
+            # Never a pickle from the Hub: vqgan.ckpt is read from a local path only.
             path = Path(snapshot_download(str(place), allow_patterns="*.safetensors"))
         except (OSError, ValueError, HTTPError) as error:
             reason = " ".join(str(error).split())[:120]
@@ -138,6 +140,7 @@ def _read(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
             yield from ((_wanted(key), opened.get_tensor(key)) for key in wanted)
         return
     tensors = load_pickle(file, DecoderError, EXPECTED, most=MOST_BYTES)
+    # The original download keeps the weights under 'state_dict'.
     tensors = tensors.get("state_dict", tensors) if isinstance(tensors, dict) else tensors
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
         raise DecoderError(

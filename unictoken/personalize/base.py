@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 
-from unictoken.conditioning import Conditioning, in_pictures, in_words, with_tokens
-from unictoken.core import shipped
-from unictoken.core.text import ConceptError, mark
-from unictoken.data.source import Given, named_pictures
+from unictoken.data.source import Some
 from unictoken.model.base import Base
+from unictoken.personalize.pictures import shown
+from unictoken.personalize.query import Personalization
+from unictoken.personalize.sentences import sentences_by_name
 from unictoken.personalize.session import Session
-from unictoken.personalize.words import sentences_by_name
-from unictoken.tokens import file as concept_file
+from unictoken.personalize.several import Several
+from unictoken.personalize.tokens import learned
+from unictoken.personalize.words import described
 from unictoken.tokens.tokens import ConceptTokens
 
 
@@ -23,17 +24,24 @@ class PersonalBase(Base):
     <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on ...>
     """
 
-    def with_concepts(self, *concepts: str | PathLike | ConceptTokens) -> Session:
+    def with_concepts(
+        self, *concepts: str | PathLike[str] | ConceptTokens | Personalization
+    ) -> Session:
         """A session with learned concepts, one or several.
 
         Args:
             *concepts: Each a concept file, the name of one that ships ('mia') or was learned here,
-                or what `unictoken.learn` gave. Each must have been learned on this base.
+                what `unictoken.learn` gave, or any other `Personalization` of this base. Each must
+                have been learned on it.
 
         >>> base.with_concepts("mia").ask("what animal is <mia>?")
         'a fox'
         """
-        return Session(self, [learned(self, concept) for concept in concepts])
+        members = [
+            concept if isinstance(concept, Personalization) else learned(self, concept)
+            for concept in concepts
+        ]
+        return Session(self, Several(self, members))
 
     def with_words(self, *texts: str) -> Session:
         """A session with concepts that were not learned, only described.
@@ -44,11 +52,9 @@ class PersonalBase(Base):
         >>> base.with_words("<bo> is a brown dog.").ask("what animal is <bo>?")
         'a dog'
         """
-        return Session(self, described(self, sentences_by_name(texts)))
+        return self.with_concepts(*described(self, sentences_by_name(texts)))
 
-    def with_pictures(
-        self, name: str, pictures: Given | Sequence[Given], *, facts: Sequence[str] = ()
-    ) -> Session:
+    def with_pictures(self, name: str, pictures: Some, *, facts: Sequence[str] = ()) -> Session:
         """A session with a concept that was not learned: its pictures stand before each prompt.
 
         Args:
@@ -57,41 +63,4 @@ class PersonalBase(Base):
                 length that the base can read.
             facts: Sentences about `<name>`, which stand before questions.
         """
-        return Session(self, [shown(self, name, pictures, facts)])
-
-
-def learned(base: Base, concept: str | PathLike | ConceptTokens) -> Conditioning:
-    """A learned concept on its base."""
-    if isinstance(concept, ConceptTokens):
-        concept_file.check_base(concept, base)
-        return with_tokens(base, concept)
-    if not isinstance(concept, str | PathLike):
-        found = type(concept).__name__
-        raise ConceptError(
-            f"concept: found {found}, expected a concept file, its name, or a learned concept."
-        )
-    return with_tokens(base, concept_file.load(shipped.find_concept(concept), base))
-
-
-def described(base: Base, sentences: Mapping[str, Sequence[str]]) -> list[Conditioning]:
-    """Concepts that are told in words: sentences about '{name}', by name."""
-    return [in_words(base, name, " ".join(said)) for name, said in sentences.items()]
-
-
-def shown(
-    base: Base, name: str, pictures: Given | Sequence[Given], facts: Sequence[str] = ()
-) -> Conditioning:
-    """A concept that is shown in context.
-
-    Args:
-        base: What reads its pictures.
-        name: What people then write as `<name>`.
-        pictures: A folder, a picture, or a list of them; one picture or more.
-        facts: Sentences about `<name>`, which stand before questions.
-    """
-    concept_file.check_name(name)
-    seen_NK = base.encode(picture for _, picture in named_pictures(pictures, "picture"))
-    if not len(seen_NK):
-        raise ConceptError(f"'{name}': no pictures. Expected one or more.")
-    told = [mark(fact, name, where="facts") for fact in facts]
-    return in_pictures(base, name, seen_NK, facts=" ".join(told))
+        return self.with_concepts(shown(self, name, pictures, facts))

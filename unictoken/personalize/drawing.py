@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -35,18 +35,18 @@ class Drawing(Image.Image):
         return drawing
 
     # What PIL copies and pickles an image by.
-    def __getstate__(self) -> list:
+    def __getstate__(self) -> list[Any]:
         return [super().__getstate__(), self.original, self.prompt]
 
-    def __setstate__(self, state: list) -> None:
+    def __setstate__(self, state: list[Any]) -> None:
         pixels, self.original, self.prompt = state
         super().__setstate__(pixels)
 
     def __repr__(self) -> str:
         return f"<Drawing {self.prompt!r}, {self.width} x {self.height}>"
 
-    def save(
-        self, fp: str | bytes | PathLike | IO[bytes], format: str | None = None, **params: Any
+    def save(  # type: ignore[override]  # PIL's gives nothing
+        self, fp: str | bytes | PathLike[str] | IO[bytes], format: str | None = None, **params: Any
     ) -> Path | None:
         """Save it into a file, or into a folder under the next number that is free; gives the file.
 
@@ -62,6 +62,10 @@ class Drawing(Image.Image):
         path = Path(os.path.expanduser(os.fsdecode(fp)))
         if path.is_dir() or not path.suffix:
             path = _free(path)
+        return self._write(path, format, params)
+
+    def _write(self, path: Path, format: str | None, params: Mapping[str, Any]) -> Path:
+        """Save it into this file, as `save` does."""
         # This also fills Image.SAVE, which is empty until PIL has loaded its formats.
         kind_of_ending = Image.registered_extensions()
         kind = format.upper() if format else kind_of_ending.get(path.suffix.lower())
@@ -83,7 +87,7 @@ class Drawings(list[Drawing]):
         """Save each under the next number that is free; what is in the folder stays."""
         folder = Path(os.path.expanduser(folder))
         check_folder(folder, UserError)
-        return [drawing.save(_free(folder)) for drawing in self]
+        return [drawing._write(_free(folder), None, {}) for drawing in self]
 
     def _repr_html_(self) -> str:
         return "".join(map(_shown, self))

@@ -7,15 +7,15 @@ uint8, [height, width, 3].
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from os import PathLike
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.conditioning import Conditioning
 from unictoken.core import config
 from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
@@ -25,17 +25,18 @@ from unictoken.data import templates
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import ANSWER_IDS
+from unictoken.personalize.condition import Condition, answer_each
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
-from unictoken.personalize.several import together
+from unictoken.personalize.query import Personalization, Query, queries_of
 
+Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
 Texts = str | Sequence[str]
-Picture = str | PathLike | Image.Image | np.ndarray
+Picture = str | PathLike[str] | Image.Image | np.ndarray[Any, Any]
 Pictures = Picture | Sequence[Picture] | torch.Tensor
 """One picture or a list; or image ids [N, K] of `base.encode`, which count as a list."""
 _WHO = re.compile(r"\s*who\b", re.IGNORECASE)
 NOBODY = "nobody that I know"
-RECOGNISED = 0.5  # probability from which on a concept counts as seen
 
 
 class Session:
@@ -54,35 +55,20 @@ class Session:
     >>> chat.recognise(hat, "mia") > 0.5
     True
 
-    Of several concepts a prompt introduces those that its text names, so that what is said of one
-    is what is said with it alone. A text that names none:
-
-    - with a picture: those are introduced that the base recognises in it
-    - a question without a picture: all of them
-    - a prompt for a drawing: none, as the base alone draws it
-
-    A session of one concept introduces it always. 'who is in the photo?' is answered by the names
-    of those that the base recognises, of one concept too: the tiny base was taught no such question.
+    Who is introduced to the base is chosen by the personalization: of several concepts as `Several`
+    says. 'who is in the photo?' is answered by the names of those that are recognised, of one
+    concept too: the tiny base was taught no such question.
 
     It was never taught two concepts in one prompt either: about two at once its answers are poor,
     and of two names in a prompt it mostly draws one.
     """
 
-    def __init__(self, base: Base, members: Sequence[Conditioning]):
-        self.base = base
-        self.members: dict[str, Conditioning] = {}
-        for member in members:
-            if member.name in self.members:
-                raise ConceptError(
-                    f"two concepts are named '{member.name}'. Give each its own name."
-                )
-            self.members[member.name] = member
-        if not self.members:
-            raise ConceptError("no concept is given. Expected at least one.")
+    def __init__(self, base: Base, personalization: Personalization):
+        self.base, self.personalization = base, personalization
 
     @property
     def names(self) -> list[str]:
-        return list(self.members)
+        return list(self.personalization.names)
 
     def __repr__(self) -> str:
         marked = ", ".join(f"<{name}>" for name in self.names)
@@ -142,9 +128,14 @@ class Session:
         Returns:
             A number from 0 to 1; a list of them where a list was given.
         """
-        member = self._member(name)
+        marker = f"<{self._known(name)}>"
         seen_NK, many = self._seen(image)
-        found = member.recognise(seen_NK) if len(seen_NK) else []
+        queries = queries_of([marker] * len(seen_NK), seen_NK, "probability")
+
+        def recognise(condition: Condition, places: list[int]) -> list[float]:
+            return condition.recognise(seen_NK[places])
+
+        found = _by_key(self.personalization.conditions(queries), recognise)
         return found if many else found[0]
 
     def draw(
@@ -184,79 +175,59 @@ class Session:
             config.check_count("num_images", num_images)
             prompts, many = [text for text in prompts for _ in range(num_images)], True
         config.check_count("best_of", best_of)
-        introduced = {i: self._named(text) for i, text in enumerate(prompts)}
+        conditions = self._to_draw(prompts)
 
-        def draw(names: tuple[str, ...], places: list[int]) -> Sequence[Image.Image]:
+        def draw(condition: Condition, places: list[int]) -> list[Image.Image]:
             texts = [prompts[i] for i in places]
-            if not names:  # nobody to ask about, or to recognise
-                return self._together(names).draw(texts, how)
-            return self._together(names).draw(texts, how, recaption=recaption, best_of=best_of)
+            if not condition.names:  # nobody to ask about, or to recognise
+                return condition.draw(texts, how)
+            return condition.draw(texts, how, recaption=recaption, best_of=best_of)
 
-        drawn = drawings_of(_by_key(introduced, draw), prompts)
+        drawn = drawings_of(_by_key(conditions, draw), prompts)
         return drawn if many else drawn[0]
 
     def recaption(self, prompt: str) -> str:
         """The prompt with what the model answers in the place of 'its hat' and the like."""
-        named = self._named(prompt)
-        return self._together(named).recaption(prompt) if named else prompt
+        return self._to_draw([prompt])[0].recaption(prompt)
 
-    def _named(self, prompt: str) -> tuple[str, ...]:
-        """The concepts to introduce before a prompt for a picture."""
-        named = check_markers(prompt, self.names, where="prompt")
-        return tuple(self.names) if len(self.names) == 1 else named
+    def _to_draw(self, prompts: Sequence[str]) -> Sequence[Condition]:
+        """The condition of each prompt for a drawing."""
+        names = self.names
+        for prompt in prompts:
+            check_markers(prompt, names, where="prompt")
+        return self.personalization.conditions(queries_of(prompts, wanted="picture"))
 
-    def _together(self, names: Sequence[str]) -> Conditioning:
-        return together(self.base, [self.members[name] for name in names])
-
-    def _member(self, name: str | None) -> Conditioning:
-        known = ", ".join(self.names)
-        if name is None and len(self.names) > 1:
+    def _known(self, name: str | None) -> str:
+        """The concept to recognise."""
+        names = self.names
+        known = ", ".join(names)
+        if name is None and len(names) > 1:
             raise ConceptError(f"recognise: which concept? Give the name of one: {known}.")
-        if name is not None and name not in self.members:
+        if name is not None and name not in names:
             raise ConceptError(
                 f"recognise: {quoted(name)} is not a concept that is loaded. Loaded: {known}."
             )
-        return self.members[name or self.names[0]]
+        return name or names[0]
 
     def _answers(
         self, questions: Sequence[str], seen_NK: torch.Tensor | None, max_ids: int
     ) -> list[str]:
         """An answer to each question, each about its own picture or all about none."""
-        named = [check_markers(text, self.names, where="question") for text in questions]
-        who = [
-            not names and bool(_WHO.match(text))
-            for names, text in zip(named, questions, strict=True)
-        ]
-        by_sight: dict[int, tuple[str, ...]] = {}
-        if seen_NK is not None:
-            # One concept is introduced always, so it is looked for only where a text asks 'who'.
-            alone = len(self.names) == 1
-            unnamed = [i for i, names in enumerate(named) if not names and (who[i] or not alone)]
-            by_sight = dict(zip(unnamed, self._recognised(seen_NK[unnamed]), strict=True))
-        answers = {i: _listed(names) for i, names in by_sight.items() if who[i]}
-        introduced = {
-            i: names or by_sight.get(i, tuple(self.names))
-            for i, names in enumerate(named)
-            if i not in answers
-        }
-
-        def answer(names: tuple[str, ...], places: list[int]) -> Sequence[str]:
-            seen = None if seen_NK is None else seen_NK[places]
-            asked = [questions[i] for i in places]
-            return self._together(names).ask(asked, seen, max_ids=max_ids)
-
-        answers |= dict(zip(introduced, _by_key(introduced, answer), strict=True))
-        return [answers[i] for i in range(len(questions))]
-
-    def _recognised(self, seen_NK: torch.Tensor) -> list[tuple[str, ...]]:
-        """The concepts that each picture shows."""
-        if not len(seen_NK):
-            return []
-        found = [member.recognise(seen_NK) for member in self.members.values()]
+        queries = [self._understood(query) for query in queries_of(questions, seen_NK)]
+        pairs = list(zip(queries, self.personalization.conditions(queries), strict=True))
+        asked = [pair for pair in pairs if pair[0].wanted == "answer"]
+        answers = iter(answer_each(asked, max_ids=max_ids))
         return [
-            tuple(name for name, p in zip(self.names, each, strict=True) if p > RECOGNISED)
-            for each in zip(*found, strict=True)
+            next(answers) if query.wanted == "answer" else _listed(condition.names)
+            for query, condition in pairs
         ]
+
+    def _understood(self, query: Query) -> Query:
+        """A question as it is meant: that of who is in a picture wants names."""
+        named = check_markers(query.text, self.names, where="question")
+        if named or query.image_ids is None or not _WHO.match(query.text):
+            return query
+        return replace(query, wanted="names")
 
     def _seen(self, image: Pictures) -> tuple[torch.Tensor, bool]:
         """Image ids [N, K], and whether a list was given."""
@@ -268,7 +239,7 @@ class Session:
                 )
             return image, True
         many = isinstance(image, list | tuple)
-        given = image if many else [image]
+        given: Sequence[Any] = image if isinstance(image, list | tuple) else [image]
         where = (f"image {i}" if many else "image" for i in range(len(given)))
         return self.base.encode(
             as_picture(one, where=said) for one, said in zip(given, where, strict=True)
@@ -278,7 +249,7 @@ class Session:
 def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
     """Texts, and whether a list was given."""
     many = isinstance(given, list | tuple)
-    texts = list(given) if many else [given]
+    texts: list[Any] = list(given) if many else [given]
     for i, text in enumerate(texts):
         where = f"{what} {i}" if many else what
         if not isinstance(text, str):
@@ -289,20 +260,19 @@ def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
     return texts, many
 
 
-def _by_key(
-    key_of: Mapping[int, tuple[str, ...]],
-    make: Callable[[tuple[str, ...], list[int]], Sequence[Found]],
-) -> list[Found]:
-    """What `make(key, places)` gives for all places of each key, in the order of `key_of`.
+def _by_key(keys: Sequence[Key], make: Callable[[Key, list[int]], Sequence[Found]]) -> list[Found]:
+    """What `make(key, places)` gives for all places of each key, in the order of `keys`.
 
-    >>> _by_key({0: ("bo",), 1: (), 2: ("bo",)}, lambda key, places: [(key, i) for i in places])
-    [(('bo',), 0), ((), 1), (('bo',), 2)]
+    >>> _by_key(["bo", "", "bo"], lambda key, places: [(key, i) for i in places])
+    [('bo', 0), ('', 1), ('bo', 2)]
     """
+    places_of: dict[Key, list[int]] = {}
+    for i, key in enumerate(keys):
+        places_of.setdefault(key, []).append(i)
     made: dict[int, Found] = {}
-    for key in dict.fromkeys(key_of.values()):
-        places = [i for i in key_of if key_of[i] == key]
+    for key, places in places_of.items():
         made |= zip(places, make(key, places), strict=True)
-    return [made[i] for i in key_of]
+    return [made[i] for i in range(len(keys))]
 
 
 def _listed(names: Sequence[str]) -> str:

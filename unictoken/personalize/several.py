@@ -1,111 +1,61 @@
-"""Several concepts in one prompt: each is introduced, and each keeps its own ids."""
+"""Several concepts on one base: who is introduced is chosen for each query, by name or by sight."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 
-import torch
-
-from unictoken.conditioning import Conditioning
-from unictoken.core.text import ConceptError, check_markers
+from unictoken.core.text import ConceptError
 from unictoken.model.base import Base
-from unictoken.tokens.speaker import Speaker
-from unictoken.tokens.tokens import Prompts
-
-_SLOT = re.compile(r"{(\w+)}")
-_FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")
+from unictoken.personalize.condition import Condition, together
+from unictoken.personalize.query import Personalization, Query
 
 
-@dataclass(frozen=True)
-class Several(Conditioning):
-    """Concepts that are spoken of together.
+class Several:
+    """Everything that is put on a base together.
 
-    A prompt begins with the introduction of each. A member's slot `{name}` is called `{bo:name}`
-    here, so that `<bo>` and `<mia>` in one text become different ids.
+    One alone answers every query as it does. Of several a query introduces those that its text
+    names, so that what is said of one is what is said with it alone. Where the text names none:
+
+    - a question about a picture introduces those that are recognised in it
+    - a question without a picture: all of them
+    - a prompt for a drawing: none, as the base alone draws it
+
+    Args:
+        base: What they are put on.
+        members: Concepts, memories and so on; a name belongs to one of them.
     """
 
-    members: tuple[Conditioning, ...] = ()
+    def __init__(self, base: Base, members: Sequence[Personalization]):
+        self.base, self.members = base, tuple(members)
+        names = self.names
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConceptError(f"two concepts are named '{twice}'. Give each its own name.")
+        if not members:
+            raise ConceptError("no concept is given. Expected at least one.")
 
-    @cached_property
-    def speaker(self) -> Speaker:
-        return Speaker(self.base, [member.concept for member in self.members if member.concept])
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for member in self.members for name in member.names)
 
-    def slots_on(self, speaker: Speaker) -> dict[str, list[int]]:
-        slots: dict[str, list[int]] = {}
+    def conditions(self, queries: Sequence[Query]) -> Sequence[Condition]:
+        if len(self.members) == 1:
+            return self.members[0].conditions(queries)
+        passed = [self._passed_on(query) for query in queries]
+        found: list[list[Condition]] = [[] for _ in queries]
         for member in self.members:
-            own = member.slots_on(speaker)
-            own["{subject}"] = self.base.vocab.encode(member.prompts.subject, own)
-            slots |= {_owned(slot, member.name): ids for slot, ids in own.items()}
-        return slots
+            own = set(member.names)
+            places = [i for i, (_, names) in enumerate(passed) if own.intersection(names)]
+            given = member.conditions([passed[i][0] for i in places]) if places else ()
+            for i, condition in zip(places, given, strict=True):
+                found[i].append(condition)
+        return [together(self.base, each) for each in found]
 
-    def marked(self, text: str) -> str:
-        return self._with_slots(text, "name")
-
-    def _drawing(self, text: str) -> list[int]:
-        asked = f"{self.prompts.generation} {self._with_slots(text, 'subject')}"
-        return self.base.vocab.encode(asked, self.slots)
-
-    def _with_slots(self, text: str, role: str) -> str:
-        check_markers(text, [member.name for member in self.members], where="prompt")
-        # Written by the user, it would become learned tokens.
-        if stray := next((slot for slot in self.slots if slot in text), None):
-            raise ConceptError(f"prompt: '{stray}' is a slot of a method's prompts.")
-        for member in self.members:
-            text = text.replace(f"<{member.name}>", f"{{{member.name}:{role}}}")
-        return text
-
-    def need_drawing(self) -> None:
-        for member in self.members:
-            member.need_drawing()
-
-    def recognise(self, images_NK: torch.Tensor) -> list[float]:
-        """For each picture, the probability of the member that is least likely to be in it."""
-        return [
-            min(each) for each in zip(*(m.recognise(images_NK) for m in self.members), strict=True)
-        ]
-
-    def recaption(self, prompt: str) -> str:
-        """The prompt in which 'its hat' is what the concept named last before it has."""
-        parts = _FROM_A_MARKER.split(prompt)
-        return "".join(self._recaption_part(part) for part in parts)
-
-    def _recaption_part(self, part: str) -> str:
-        owner = next((m for m in self.members if part.startswith(f"<{m.name}>")), None)
-        return owner.recaption(part) if owner else part
-
-
-def together(base: Base, members: Sequence[Conditioning]) -> Conditioning:
-    """What speaks of all these concepts: of one, that one as it is; of none, the base alone."""
-    if not members:
-        return Conditioning(
-            base, "", Prompts(understanding="", generation=""), words={"{name}": ""}
-        )
-    if len(members) == 1:
-        return members[0]
-    can_draw = all(member.prompts.generation is not None for member in members)
-    prompts = Prompts(
-        understanding=_joined((m.prompts.understanding, m.name) for m in members),
-        generation=_joined((m.prompts.generation, m.name) for m in members) if can_draw else None,
-        understanding_answer=_joined((m.prompts.understanding_answer, m.name) for m in members),
-        generation_answer=_joined((m.prompts.generation_answer, m.name) for m in members),
-    )
-    shown = tuple(i for member in members for i in member.shown)
-    name = " and ".join(member.name for member in members)
-    return Several(base, name, prompts, shown=shown, members=tuple(members))
-
-
-def _joined(prompts: Iterable[tuple[str, str]]) -> str:
-    """(prompt, name) of each member as one text."""
-    return " ".join(_owned(prompt, name) for prompt, name in prompts if prompt)
-
-
-def _owned(prompt: str, name: str) -> str:
-    """A member's prompt with its slots called by its name.
-
-    >>> _owned("{name} is {shared}.", "bo")
-    '{bo:name} is {bo:shared}.'
-    """
-    return _SLOT.sub(rf"{{{name}:\1}}", prompt)
+    def _passed_on(self, query: Query) -> tuple[Query, tuple[str, ...]]:
+        """A query as members get it, and the names of those whose members do."""
+        names = self.names
+        if named := query.named(names):
+            return query, named
+        if query.wanted in ("answer", "names") and query.image_ids:
+            return replace(query, wanted="names"), names
+        return query, names if query.wanted == "answer" else ()

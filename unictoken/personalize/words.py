@@ -1,30 +1,27 @@
-"""Sentences about concepts that were not learned."""
+"""A concept that is described: sentences about it stand before each prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
-from unictoken.core.disk import quoted
-from unictoken.core.text import ConceptError, mark, markers
-from unictoken.tokens.file import check_name
+from unictoken.model.base import Base
+from unictoken.personalize.condition import Condition
+from unictoken.tokens.tokens import Prompts
 
 
-def sentences_by_name(texts: Iterable[str]) -> dict[str, list[str]]:
-    """The texts about each concept, with '{name}' where its marker stands.
+def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Condition:
+    """No tokens: an introduction in words stands before each prompt.
 
-    >>> sentences_by_name(["<bo> is a dog.", "<mia> is a fox.", "<bo> has a hat"])
-    {'bo': ['{name} is a dog.', '{name} has a hat.'], 'mia': ['{name} is a fox.']}
+    Args:
+        base: What reads it.
+        name: What stands for the concept in a prompt.
+        introduction: '{name} is a brown dog.', or ''.
+        facts: Sentences that stand before questions only.
     """
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        names = markers(text) if isinstance(text, str) else ()
-        if len(names) != 1:
-            raise ConceptError(
-                f"words: found {quoted(text)}, expected a text about one concept that names it, "
-                "such as '<bo> is a brown dog.'"
-            )
-        said = mark(text, check_name(names[0]), where="words").strip()
-        found.setdefault(names[0], []).append(
-            said if said.endswith((".", "!", "?")) else f"{said}."
-        )
-    return found
+    prompts = Prompts(understanding=f"{introduction} {facts}".strip(), generation=introduction)
+    return Condition(base, name, prompts, word=name)
+
+
+def described(base: Base, sentences: Mapping[str, Sequence[str]]) -> list[Condition]:
+    """Concepts that are told in words: sentences about '{name}', by name."""
+    return [in_words(base, name, " ".join(said)) for name, said in sentences.items()]

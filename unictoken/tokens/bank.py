@@ -1,4 +1,4 @@
-"""Rows of one or many concepts on one base: where they stand, and what they say.
+"""Rows of one or many concepts on one base: their ids, and how they enter embeddings and logits.
 
 Sequences stay sequences of ids. Each row of a concept gets an id that the base does not use: first
 the vocabulary's reserved ids and, when they run out, virtual ids beyond the vocabulary, which exist
@@ -21,6 +21,7 @@ def give_ids(base: Base, count: int, *, taken: int = 0) -> list[int]:
     ones.
     """
     reserved = base.vocab.reserved[taken : taken + count]
+    # After the virtual ids of the first `taken` rows.
     first = base.vocabulary_size + max(0, taken - len(base.vocab.reserved))
     return [*reserved, *range(first, first + count - len(reserved))]
 
@@ -28,10 +29,10 @@ def give_ids(base: Base, count: int, *, taken: int = 0) -> list[int]:
 class RowBank(nn.Module):
     """Rows of C concepts, R in all: `rows` [2, R, D], input rows and head rows, in fp32.
 
-    A row is called by its number in the bank, 0 to R - 1; -1 is none of them: the base's own row.
+    A row is named by its number in the bank, 0 to R - 1; -1 is none of them: the base's own row.
 
     Args:
-        base: What the rows stand on.
+        base: The base that the rows are used on.
         ids: The ids of each concept's rows; an id belongs to one row.
         rows_in: Input rows of all concepts, [R, D], in the order of `ids`.
         rows_out: Head rows, likewise.
@@ -46,6 +47,7 @@ class RowBank(nn.Module):
     ):
         super().__init__()
         device = base.device
+        # fp32, whatever the base is in: an optimiser's small steps would be lost in bf16.
         self.rows = nn.Parameter(torch.stack([rows_in, rows_out]).float().to(device))
 
         id_of_row = torch.tensor([i for own in ids for i in own], dtype=torch.long, device=device)
@@ -53,6 +55,7 @@ class RowBank(nn.Module):
         last = int(id_of_row.max()) if len(id_of_row) else 0
         self.virtual_ids = max(0, last + 1 - self.vocabulary_size)
 
+        # Both ways: [R] gives each row's id, [V + virtual ids] each id's row.
         row_of_id = torch.full((self.vocabulary_size + self.virtual_ids,), -1, device=device)
         row_of_id[id_of_row] = torch.arange(len(id_of_row), device=device)
         self.register_buffer("id_of_row", id_of_row)
@@ -83,6 +86,7 @@ class RowBank(nn.Module):
     def named(self, row_BT: torch.Tensor) -> torch.Tensor:
         """Which concepts each sequence names, by any of their rows, [B, C]."""
         concept_BT = self.concept_of_row[row_BT]
+        # One extra column for positions without a concept; it is cut off below.
         named = torch.zeros(
             len(row_BT), len(self.parts) + 1, dtype=torch.bool, device=row_BT.device
         )
@@ -98,6 +102,7 @@ class RowBank(nn.Module):
 
         # Not `rows_in[...]`: the gradients of an indexed row are added up in whatever order several
         # threads come along.
+        # [B, T, D]. Where there is no row (-1), row 0 is looked up, and `where` does not use it.
         rows = nn.functional.embedding(row_BT.clamp_min(0), rows_in.to(embeds_BTD.dtype))
         return torch.where((row_BT >= 0)[..., None], rows, embeds_BTD)
 
@@ -125,6 +130,7 @@ class RowBank(nn.Module):
 
         _, rows_out = self.current()
         flat_NC = named_NC.flatten(0, -2)
+        # One transfer from the GPU, not one for every concept.
         by_some, by_all = flat_NC.any(0).tolist(), flat_NC.all(0).tolist()
         columns, scores = [], []
         for c, part in enumerate(self.parts):
@@ -134,6 +140,7 @@ class RowBank(nn.Module):
             # concept must score the same whatever else is in the bank.
             own = (hidden_ND @ rows_out[part].to(hidden_ND.dtype).T).to(logits.dtype)
             ids = self.id_of_row[part]
+            # Where every sequence names the concept, none needs the base's own scores of its ids.
             if not by_all[c]:
                 own = torch.where(named_NC[..., c, None], own, logits.index_select(-1, ids))
             columns.append(ids)
@@ -141,4 +148,5 @@ class RowBank(nn.Module):
 
         if not columns:
             return logits
+        # Out of place: `logits_NV` is the caller's.
         return logits.index_copy(-1, torch.cat(columns), torch.cat(scores, -1))

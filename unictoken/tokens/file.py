@@ -52,7 +52,6 @@ from unictoken.tokens.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
 
 if TYPE_CHECKING:
     import torch
-    from PIL.Image import Image
 
     from unictoken.model.base import Base
 
@@ -135,14 +134,6 @@ def check_free(paths: Iterable[Path]) -> None:
             raise ConceptError(
                 f"{path}: is there already. Choose another name or folder, or remove it."
             )
-
-
-def digest_of_source(name: str, class_noun: str, pictures: Iterable[Image]) -> str:
-    """Says what a concept is learned from; in whatever order its pictures are given."""
-    own = sorted(
-        hashlib.sha256(f"{p.mode} {p.size}".encode() + p.tobytes()).hexdigest() for p in pictures
-    )
-    return hashlib.sha256(json.dumps([name, class_noun, own]).encode()).hexdigest()[:16]
 
 
 def digest(tensors: Mapping[str, np.ndarray | torch.Tensor]) -> str:

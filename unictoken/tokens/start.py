@@ -1,4 +1,4 @@
-"""Where the rows of a concept begin."""
+"""How the rows of a concept are initialised."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def start_rows(
     """Initial rows of a concept: (rows_in, rows_out), both [P, D] in fp32.
 
     The name begins as the mean of the class noun's input rows, and every head row as the mean of
-    its head rows. Where the soft tokens begin, `start` says.
+    its head rows. `start` says how the soft tokens begin.
 
     Args:
         base: what the concept is learned on.
@@ -50,6 +50,7 @@ def start_rows(
         raise UserError(
             "class_noun: found nothing. Give an ordinary word for the concept, such as 'dog'."
         )
+    # A noun may take several ids: the mean of their rows stands for it.
     noun_ids = torch.tensor(base.vocab.inside(class_noun), device=base.device)
     noun = base.embed(noun_ids).float().mean(0).cpu()
     head = base.model.lm_head.weight[noun_ids].float().mean(0).cpu()
@@ -77,8 +78,11 @@ def _soft_rows(
     """The k rows [k, D] of one role (`start_rows`)."""
     if start == "noun":
         # Equal rows would get equal gradients and stay equal.
+        # A tenth of the noun's standard deviation: rows differ, and still mean the noun.
         return noun_D + 0.1 * noun_D.std() * torch.randn(k, len(noun_D), generator=generator)
     if start in ("described", "frequent"):
+        # The description's words first, and codes for what is left of the k rows; never more than
+        # k.
         words = torch.tensor(
             base.vocab.inside(description)[:k] if start == "described" else [], dtype=torch.long
         )
@@ -120,6 +124,7 @@ def frequent_ids(image_ids_NK: torch.Tensor, k: int) -> torch.Tensor:
     times = torch.stack([(image_ids_NK == i).sum() for i in distinct])
     # No id stands more often than there are places, so this sorts by pictures, then by times.
     order = (pictures * image_ids_NK.numel() + times).argsort(descending=True, stable=True)
+    # Where there are fewer distinct ids than rows, they are repeated in the same order.
     return distinct[order].repeat(-(-k // len(distinct)))[:k]
 
 
@@ -143,11 +148,13 @@ def k_means(
         centres: the first centres [k, D], which stay as they are; None: k random points.
     """
     if centres is None:
+        # -(-k // n) is k / n rounded up: the order is repeated where k is above n.
         order = torch.randperm(len(points_ND), generator=generator)
         centres = points_ND[order.repeat(-(-k // len(order)))[:k]]
     centres = centres.clone()
     for _ in range(rounds):
         own = nearest(points_ND, centres)
+        # [k] and [k, D]: size and sum of each cluster.
         count = torch.bincount(own, minlength=k)
         total = torch.zeros_like(centres).index_add_(0, own, points_ND)
         filled = count > 0

@@ -1,6 +1,6 @@
-"""The state that is learned: rows that stand in a sequence, and rows of the head that can say them.
+"""The state that is learned: input rows of the concept's tokens, and their rows in the output head.
 
-Rows are kept by role. Ids are given out when a concept is put on a base (tokens/bank.py), so that
+Rows are stored by role. Ids are given out when a concept is put on a base (tokens/bank.py), so that
 several concepts can be used together.
 """
 
@@ -24,7 +24,9 @@ Start = Literal["described", "frequent", "k_means", "noun"]
 
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
-    """How a method says its tokens. Slots: {name}, {shared}, {generation}, {understanding}."""
+    """Where a method's prompts hold its tokens. Slots: {name}, {shared}, {generation},
+    {understanding}.
+    """
 
     understanding: str = "{name} is {shared}."
     """Stands before every question about the concept."""
@@ -35,18 +37,18 @@ class Prompts:
     '{shared}{generation}{name}').
     """
     understanding_answer: str = ""
-    """What the model says first when it answers (Yo'Chameleon's self-prompting: '{understanding}').
-    """
+    """What an answer begins with (Yo'Chameleon's self-prompting: '{understanding}')."""
     generation_answer: str = ""
-    """What the model says first when it draws (Yo'Chameleon: '{generation}')."""
+    """What the model's output begins with when it draws (Yo'Chameleon: '{generation}')."""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+# eq=False: tensors have no one answer to `==`. A concept equals itself.
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class ConceptTokens:
     """A learned concept: name, rows by role, and where they come from.
 
     `rows_in` and `rows_out` are [P, D], in the order of ROLES; `counts` gives the rows of each
-    role. A base that is UNKNOWN cannot be spoken with: see `exchange.adopt`.
+    role. Rows of an UNKNOWN base cannot be used before `exchange.adopt` names their base.
     """
 
     name: str
@@ -55,8 +57,8 @@ class ConceptTokens:
     rows_in: torch.Tensor
     rows_out: torch.Tensor
     bias_out: torch.Tensor | None = None
-    """[P], of rows learned under a head that has a bias. Kept to be given back; no base here has
-    one, so no logit ever sees it.
+    """[P], of rows learned under a head that has a bias. Stored for exports only: no base here has
+    one, so it enters no logit.
     """
     prompts: Prompts = field(default_factory=Prompts)
     method: str = "joint"
@@ -69,7 +71,8 @@ class ConceptTokens:
     consent: bool = False
     """Of a person: whether whoever learned it declared that the person agreed."""
     notes: tuple[str, ...] = ()
-    """What whoever uses it must know, each a line: pictures that its base cannot show, for example.
+    """Warnings for whoever uses it, each a line: that its base cannot show the pictures, for
+    example.
     """
     run: str = ""
     """A digest of the run that learned it: base, pictures, method, steps, seed."""
@@ -106,6 +109,7 @@ def role_slices(counts: Mapping[str, int]) -> dict[str, slice]:
     """
     slices, start = {}, 0
     for role in ROLES:
+        # slice(old start, new start): arguments are evaluated from left to right.
         slices[role] = slice(start, start := start + counts.get(role, 0))
     return slices
 

@@ -1,5 +1,4 @@
-"""What a base can do in context, before any concept is learned, on pets and scenes that it never
-saw.
+"""The abilities of a base before any concept is learned, on pets and scenes that it never saw.
 
 Pets are of combinations that were held out of its training. Each ability is named as in
 checkpoints/tiny-chameleon/README.md.
@@ -12,13 +11,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from unictoken.conditioning import Conditioning, in_pictures, in_words, yes_probability
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.learn.outside import round_trip_psnr
-from unictoken.measure.metrics import mean
 from unictoken.model.base import Base
 from unictoken.model.draw import Draw
+from unictoken.personalize.condition import Condition, yes_probability
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.words import in_words
+from unictoken.scoring.metrics import mean
 from unictoken.tokens.start import frequent_ids
 from unictoken.toy.judge import Judge
 from unictoken.toy.world import language
@@ -71,7 +72,7 @@ def measure_base(
 
 
 def _questions(
-    plain: Conditioning, pets: Sequence[Pet], scenes: Sequence[Scene], ids: torch.Tensor
+    plain: Condition, pets: Sequence[Pet], scenes: Sequence[Scene], ids: torch.Tensor
 ) -> dict[str, float]:
     """Every question about every picture, exact."""
     forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
@@ -117,6 +118,7 @@ def _introductions(
     for pet, picture in zip(pets, ids, strict=True):
         others = (pet, hard_negative(pet, rng), near_duplicate(pet, rng))
         for key, other in zip(right, others, strict=True):
+            # As many as a family of the training sequences has (`SHOTS`).
             shown = base.encode([draw(other, sample_scene(rng)) for _ in range(3)])
             right[key].append((recognised(base, shown, picture) > 0.5) == (key == f"{kind}_yes"))
     return {key: mean(flags) for key, flags in right.items()}
@@ -127,6 +129,7 @@ def _recognised_by_codes(base: Base, shown_NK: torch.Tensor, picture_K: torch.Te
     pictures share.
     """
     vocab = base.vocab
+    # 16 codes: the training sequences introduce with 8 to 20.
     slots = {"{tokens}": frequent_ids(shown_NK, 16).tolist(), "{name}": vocab.encode("tom")}
     asked = [vocab.encode(f"{templates.INTRODUCTION} {q}", slots) for q in templates.RECOGNISE]
     return (
@@ -140,6 +143,7 @@ def _recognised_by_codes(base: Base, shown_NK: torch.Tensor, picture_K: torch.Te
 
 def _recognised_by_picture(base: Base, shown_NK: torch.Tensor, picture_K: torch.Tensor) -> float:
     """P(yes) where 'tom is <picture>.' comes first."""
+    # One picture: the training sequences introduce with one.
     return in_pictures(base, "tom", shown_NK[:1]).recognise(picture_K[None])[0]
 
 
@@ -153,6 +157,7 @@ def _named_questions(
     asked = [form.replace("{it}", "<tom>") for form, *_ in forms.values()]
     right: dict[str, list[bool]] = {attribute: [] for attribute in forms}
     for pet, scene, picture in zip(pets, scenes, ids, strict=True):
+        # [K] to [Q, K], without copies: every question is about the same picture.
         said = in_words(base, "tom", f"{{name}} is {language.describe(pet)}.").ask(
             asked, picture.expand(len(asked), -1)
         )
@@ -224,6 +229,6 @@ def _introduced_drawings(base: Base, judge: Judge, count: int, seed: int) -> dic
                 told.draw([f"{prompt} {language.WHERE[scene.place]}"], Draw(seed=seed))
             )
             same = [read.values[name] == value for name, value in wanted.items()]
-            # 'its hat' is right whole or not at all; an identity by its share of attributes
+            # 'its hat' needs both kind and colour; an identity counts each attribute that is right
             right.append(all(same) if right is hats else mean(same))
     return {"drawn_its_hat": mean(hats), "drawn_from_picture": mean(identities)}

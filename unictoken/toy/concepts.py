@@ -8,16 +8,18 @@ never seen while learning.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from unictoken.core.disk import make_folder
+from unictoken.core.pictures import read_image
 from unictoken.core.text import unmark
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.toy.world import language
 from unictoken.toy.world.attributes import BRIGHT_COLOURS, PLACES
 from unictoken.toy.world.drawing import draw
@@ -40,25 +42,52 @@ NEGATIVES = {"easy": easy_negative, "hard": hard_negative, "near_duplicate": nea
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToyConcept:
-    """A pet of the world as a concept: its truth, its facts (None: only sentences are known), and
-    what it is learned from.
-    """
+class ToyTruth:
+    """What is exactly true of a pet of this world: the `truth` of its `Concept`."""
 
     pet: Pet
-    facts: language.Facts | None
-    source: Source
-    seed: tuple[int, ...]
+    """How it looks."""
+    facts: language.Facts | None = None
+    """What no picture shows; None: only the concept's sentences are known."""
 
 
-def toy_source(
-    pet: Pet,
-    facts: language.Facts,
-    name: str,
-    rng: np.random.Generator,
-    *,
-    references: int = REFERENCES,
-) -> Source:
+def truth_of(concept: Concept) -> ToyTruth:
+    """The truth of a concept of this world."""
+    assert isinstance(concept.truth, ToyTruth)
+    return concept.truth
+
+
+def name_of(index: int) -> str:
+    """A name that the tiny base knows as one word, for the first sixteen: words about 'tom' are
+    then what words can do.
+    """
+    again, first = divmod(index, len(language.NAMES))
+    return language.NAMES[first] + (str(again + 1) if again else "")
+
+
+def toy_concept(
+    seed: int, index: int, name: str | None = None, *, references: int = REFERENCES
+) -> Concept:
+    """The index-th concept of a seed; its combination of attributes was held out of the base's
+    training.
+
+    With more or fewer references it is the same concept, and those that both have are the same
+    pictures.
+
+    Args:
+        seed: Of the benchmark.
+        index: Which of its concepts, from 0.
+        name: What it is called; None: `name_of(index)`.
+        references: How many pictures it is learned from.
+    """
+    rng = np.random.default_rng([seed, index, 1])
+    pet, facts = sample_pet_where(rng, unseen=True), language.sample_facts(rng)
+    return _concept(pet, facts, name or name_of(index), rng, references=references)
+
+
+def _concept(
+    pet: Pet, facts: language.Facts, name: str, rng: np.random.Generator, *, references: int
+) -> Concept:
     """Pictures (of every five, two wear something), facts with their questions, and negatives of
     every grade.
 
@@ -77,74 +106,38 @@ def toy_source(
         for grade, other in NEGATIVES.items()
     }
     scenes += [sample_scene(rng, accessory=i % 5 >= 3) for i in range(REFERENCES, references)]
-    return Source(
+    return Concept(
         name=name,
         class_noun=pet.species,
+        kind="animal",
         pictures=tuple(draw(pet, scene) for scene in scenes[:references]),
         facts=tuple(
-            language.fact_sentence(key, facts).format(name="{name}")
+            language.fact_sentence(key, facts).format(name=f"<{name}>")
             for key in language.FACT_SENTENCES
         ),
         questions=tuple(
-            (language.FACT_QUESTIONS[key], language.fact_answer(key, facts))
+            (unmark(language.FACT_QUESTIONS[key], name), language.fact_answer(key, facts))
             for key in language.FACT_SENTENCES
         ),
         negatives=negatives,
-        truth=pet,
+        truth=ToyTruth(pet=pet, facts=facts),
     )
 
 
-def name_of(index: int) -> str:
-    """A name that the tiny base knows as one word, for the first sixteen: words about 'tom' are
-    then what words can do.
-    """
-    again, first = divmod(index, len(language.NAMES))
-    return language.NAMES[first] + (str(again + 1) if again else "")
-
-
-def toy_concept(
-    seed: int, index: int, name: str | None = None, *, references: int = REFERENCES
-) -> ToyConcept:
-    """The index-th concept of a seed; its combination of attributes was held out of the base's
-    training.
-
-    With more or fewer references it is the same concept, and those that both have are the same
-    pictures.
-
-    Args:
-        seed: Of the benchmark.
-        index: Which of its concepts, from 0.
-        name: What it is called; None: `name_of(index)`.
-        references: How many pictures it is learned from.
-    """
-    rng = np.random.default_rng([seed, index, 1])
-    pet, facts = sample_pet_where(rng, unseen=True), language.sample_facts(rng)
-    return ToyConcept(
-        pet=pet,
-        facts=facts,
-        source=toy_source(pet, facts, name or name_of(index), rng, references=references),
-        seed=(seed, index),
-    )
-
-
-def write_toy_folder(concept: ToyConcept, folder: Path) -> None:
+def write_toy_folder(concept: Concept, folder: Path) -> None:
     """The concept as a user's folder, as `data/source.py` reads it."""
-    source = concept.source
-    make_folder(folder / "negative_example" if source.negatives else folder)
-    for i, picture in enumerate(source.pictures):
+    make_folder(folder / "negative_example" if concept.negatives else folder)
+    for i, picture in enumerate(map(read_image, concept.pictures)):
         picture.save(folder / f"{i}.png")
-    for grade, pictures in source.negatives.items():
-        for i, picture in enumerate(pictures):
+    for grade, pictures in concept.negatives.items():
+        for i, picture in enumerate(map(read_image, pictures)):
             picture.save(folder / "negative_example" / f"{grade}_{i:02d}.png")
 
     info = {
-        "class": source.class_noun,
-        "extra_info": [unmark(fact, source.name) for fact in source.facts],
-        "questions": [
-            {"question": unmark(q, source.name), "answer": unmark(a, source.name)}
-            for q, a in source.questions
-        ],
-        "world": asdict(concept.pet),
+        "class": concept.class_noun,
+        "extra_info": list(concept.facts),
+        "questions": [{"question": q, "answer": a} for q, a in concept.questions],
+        "world": asdict(truth_of(concept).pet),
     }
     (folder / "info.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
 
@@ -162,14 +155,14 @@ class HeldOut:
     """(hat, its colour, place) of each drawing."""
 
 
-def held_out_of(concept: ToyConcept) -> HeldOut:
+def held_out_of(concept: Concept, seed: Sequence[int]) -> HeldOut:
     """Drawn from a stream of the seed that learning never touches; no picture is one that is
     learned from.
     """
-    rng, source = np.random.default_rng([*concept.seed, 2]), concept.source
+    rng, own = np.random.default_rng([*seed, 2]), truth_of(concept).pet
     learned = {
-        picture.tobytes()
-        for part in (source.pictures, *source.negatives.values())
+        read_image(picture).tobytes()
+        for part in (concept.pictures, *concept.negatives.values())
         for picture in part
     }
 
@@ -179,9 +172,9 @@ def held_out_of(concept: ToyConcept) -> HeldOut:
             if (picture := draw(pet, scene)).tobytes() not in learned:
                 return scene, picture
 
-    positives = [anew(lambda: concept.pet) for _ in range(TEST_PICTURES)]
+    positives = [anew(lambda: own) for _ in range(TEST_PICTURES)]
     negatives = {
-        grade: [anew(lambda other=other: other(concept.pet, rng))[1] for _ in range(TEST_PICTURES)]
+        grade: [anew(partial(other, own, rng))[1] for _ in range(TEST_PICTURES)]
         for grade, other in NEGATIVES.items()
     }
     wishes = [

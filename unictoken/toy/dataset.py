@@ -11,7 +11,7 @@ facts.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -24,15 +24,16 @@ from unictoken.core.reading import read_json
 from unictoken.core.shapes import Fields, MapOf, Maybe, OneOf, Text, Whole, check
 from unictoken.core.text import unmark
 from unictoken.data import templates
+from unictoken.data.concept import Concept
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
 from unictoken.toy.concepts import (
     PROMPTED,
     REFERENCES,
     HeldOut,
-    ToyConcept,
     held_out_of,
     toy_concept,
+    truth_of,
     write_toy_folder,
 )
 from unictoken.toy.world import language
@@ -123,18 +124,27 @@ def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:
         draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)
     ]
     _save(distractors, root / "random_images")
-    _json(root / "concepts_list.json", [concept.source.name for concept in concepts])
-    for concept in concepts:
-        write_concept(concept, root, rng)
-        _random_rows(concept, root / "concept" / "train" / concept.source.name)
+    _json(root / "concepts_list.json", [concept.name for concept in concepts])
+    for i, concept in enumerate(concepts):
+        write_concept(concept, root, rng, seed=(seed, i))
+        _random_rows(concept, root / "concept" / "train" / concept.name)
 
 
-def write_concept(concept: ToyConcept, root: Path, rng: np.random.Generator) -> None:
-    """The two folders of one concept; `rng` decides what multiple choice offers."""
-    name = concept.source.name
-    write_toy_folder(concept, root / "concept" / "train" / name)
-    _training_rows(concept, root / "concept" / "train" / name)
-    _test_folder(concept, root / "concept" / "test" / name, rng)
+def write_concept(
+    concept: Concept, root: Path, rng: np.random.Generator, *, seed: Sequence[int]
+) -> None:
+    """The two folders of one concept.
+
+    Args:
+        concept: One of this world.
+        root: Of the dataset.
+        rng: Decides what multiple choice offers.
+        seed: Of what it is tested on.
+    """
+    train, test = (root / "concept" / part / concept.name for part in ("train", "test"))
+    write_toy_folder(concept, train)
+    _training_rows(concept, train)
+    _test_folder(concept, test, rng, held_out_of(concept, seed))
 
 
 def _save(pictures: list[Image.Image], folder: Path, prefix: str = "") -> list[str]:
@@ -157,29 +167,28 @@ def _row(image: str, kind: str, question: str, answer: str) -> dict:
     return {**({"image": image} if image else {}), "type": kind, "conversations": turns}
 
 
-def _training_rows(concept: ToyConcept, folder: Path) -> None:
+def _training_rows(concept: Concept, folder: Path) -> None:
     """What UnifyBench's folders hold beside ours: a description and recognition rows. Not its
     conversations about the pictures: an owner writes none, so that a method has the base's own
     answers."""
-    marker = f"<{concept.source.name}>"
     info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
     info |= {
-        "info": f"{marker} is {language.describe(concept.pet)}.",
+        "info": f"{concept.marker} is {language.describe(truth_of(concept).pet)}.",
         "conversation_type": "animal",
         "generation_type": "live_subject",
     }
     _json(folder / "info.json", info)
     own = sorted(p.name for p in folder.glob("*.png"))
-    recognise = [unmark(question, concept.source.name) for question in templates.RECOGNISE]
+    recognise = [unmark(question, concept.name) for question in templates.RECOGNISE]
     _json(
         folder / "positive_recognitions.json",
         [_row(image, "rec", q, templates.YES) for image in own for q in recognise],
     )
 
 
-def _random_rows(concept: ToyConcept, folder: Path) -> None:
+def _random_rows(concept: Concept, folder: Path) -> None:
     """Recognition rows about distractors."""
-    asked = [unmark(question, concept.source.name) for question in templates.RECOGNISE]
+    asked = [unmark(question, concept.name) for question in templates.RECOGNISE]
     rows = [
         _row(f"random_images/{i}.png", "rec", asked[i % len(asked)], templates.NO)
         for i in range(RANDOM_IMAGES)
@@ -187,14 +196,22 @@ def _random_rows(concept: ToyConcept, folder: Path) -> None:
     _json(folder / "random_recognitions.json", rows)
 
 
-def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) -> None:
-    shown, marker, pet = held_out_of(concept), f"<{concept.source.name}>", concept.pet
+def _test_folder(concept: Concept, folder: Path, rng: np.random.Generator, shown: HeldOut) -> None:
+    """What a concept is tested on.
+
+    Args:
+        concept: One of this world.
+        folder: Its test folder.
+        rng: Decides what multiple choice offers.
+        shown: Pictures of it and of others, and what drawings are asked for.
+    """
+    marker, pet, facts = concept.marker, truth_of(concept).pet, truth_of(concept).facts
     images = _save(shown.positives, folder)
     others = {
         grade: _save(pictures, folder / "negative_example", f"{grade}_")
         for grade, pictures in shown.negatives.items()
     }
-    recognise = unmark(templates.RECOGNISE[0], concept.source.name)
+    recognise = unmark(templates.RECOGNISE[0], concept.name)
     rows = [_row(image, "rec", recognise, templates.YES) for image in images]
     rows += [
         _row(f"negative_example/{name}", "rec", recognise, templates.NO)
@@ -211,8 +228,8 @@ def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) ->
         ],
     )
     _json(folder / "choice.json", [_choice(image, marker, pet, rng) for image in images])
-    _json(folder / "text_only.json", _text_only(concept, marker))
-    prompts = _prompts(shown, marker, knows=concept.facts is not None)
+    _json(folder / "text_only.json", _text_only(concept))
+    prompts = _prompts(shown, marker, knows=facts is not None)
     _json(folder / "t2i_conditions.json", {kind: list(wished) for kind, wished in prompts.items()})
     _json(
         folder / "truth.json",
@@ -221,7 +238,7 @@ def _test_folder(concept: ToyConcept, folder: Path, rng: np.random.Generator) ->
             "prompts": {
                 prompt: wish for wished in prompts.values() for prompt, wish in wished.items()
             },
-            "facts": concept.facts and asdict(concept.facts),
+            "facts": facts and asdict(facts),
         },
     )
 
@@ -252,19 +269,14 @@ def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict
     return _row(image, "choice", f"{question} {listed}", "ABCD"[options.index(right)])
 
 
-def _text_only(concept: ToyConcept, marker: str) -> list[dict]:
+def _text_only(concept: Concept) -> list[dict]:
     """What the pictures show, and what only the facts say, asked without a picture."""
     seen = {
-        form.replace("{it}", marker): language.answer(key, concept.pet)
+        form.replace("{it}", concept.marker): language.answer(key, truth_of(concept).pet)
         for key, (form, *_) in language.PET_QUESTIONS.items()
     }
-    told = {
-        unmark(question, concept.source.name): unmark(answer, concept.source.name)
-        for question, answer in concept.source.questions
-    }
-    return [
-        _row("", "text_only", question, answer) for question, answer in {**seen, **told}.items()
-    ]
+    asked = seen | dict(concept.questions)
+    return [_row("", "text_only", question, answer) for question, answer in asked.items()]
 
 
 def _prompts(shown: HeldOut, marker: str, *, knows: bool) -> dict[str, dict[str, dict]]:

@@ -1,4 +1,5 @@
-"""The toy world as generic code asks it: `data/worlds.py: World`, `measure/verdict.py: JudgedWorld`.
+"""The toy world as generic code asks it: `data/worlds.py: World`,
+`scoring/verdict.py: JudgedWorld`.
 
 What needs torch is imported where it is used: a folder of a concept is read without it.
 """
@@ -8,19 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from unictoken.core.config import MANY
 from unictoken.core.disk import quoted
-from unictoken.data.source import Source, SourceError, check_keys
-from unictoken.toy.concepts import ToyConcept
+from unictoken.data.concept import Concept
+from unictoken.data.source import SourceError, check_keys
+from unictoken.toy.concepts import ToyTruth
 from unictoken.toy.dataset import read_truth, write_concept, write_dataset
 from unictoken.toy.interview import TOY as interview
 from unictoken.toy.world.attributes import IDENTITY, PET_ATTRIBUTES
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.things import Pet, nearest_shade, sample_pet_where, sample_scene
+
+if TYPE_CHECKING:
+    from unictoken.toy.judge import WorldJudge
 
 __all__ = [
     "distractors",
@@ -36,16 +42,17 @@ __all__ = [
     "write_test",
 ]
 
-distractors = 400
+distractors = 400  # pictures of others for a concept without any; HARD_SHARE makes 60 of them hard
 
 
 def draw_others(count: int, seed: int) -> list[Image.Image]:
     """Pictures of random pets of the combinations that the tiny base knows."""
+    # The count is part of the seed: 500 distractors do not begin with those of 400.
     rng = np.random.default_rng([seed, count])
     return [draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(count)]
 
 
-def read_truth_of(said: object, where: str) -> Pet:
+def read_truth_of(said: object, where: str) -> ToyTruth:
     """The pet that the key `world` of an info.json describes; one that nobody could draw is
     refused.
     """
@@ -66,22 +73,20 @@ def read_truth_of(said: object, where: str) -> Pet:
             raise SourceError(
                 f"{where}: '{name}' of 'world' is {quoted(value)}, expected {expected}."
             )
-    return Pet(**said)
+    return ToyTruth(pet=Pet(**said))
 
 
-def identity(truth: Pet) -> dict[str, str]:
+def identity(truth: ToyTruth) -> dict[str, str]:
     """The attributes that a drawing of the pet must have."""
-    return {name: getattr(truth, name) for name in IDENTITY}
+    return {name: getattr(truth.pet, name) for name in IDENTITY}
 
 
-def write_test(source: Source, root: Path, seed: Sequence[int]) -> None:
+def write_test(concept: Concept, root: Path, seed: Sequence[int]) -> None:
     """A test of the concept, drawn anew, as a dataset of UnifyBench's layout at `root`."""
-    # facts=None: of a user's folder only sentences are known
-    concept = ToyConcept(pet=source.truth, facts=None, source=source, seed=tuple(seed))
-    write_concept(concept, root, np.random.default_rng(seed))
+    write_concept(concept, root, np.random.default_rng(seed), seed=seed)
 
 
-def load_judge(path: str | Path):
+def load_judge(path: str | Path) -> WorldJudge:
     """The judge of this name or in this file, as `measure` asks it."""
     from unictoken.toy.judge import WorldJudge
     from unictoken.toy.judge import load_judge as load
@@ -90,7 +95,7 @@ def load_judge(path: str | Path):
 
 
 def judge_accuracy(path: str | Path) -> list[str]:
-    """What that judge gets right itself, as sentences to stand beside its scores."""
+    """How often that judge is right itself, as sentences to print beside its scores."""
     from unictoken.toy.judge import own_accuracy
 
     return own_accuracy(path)

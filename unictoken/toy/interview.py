@@ -1,4 +1,4 @@
-"""What a base of the toy world is asked about reference pictures: what it was taught."""
+"""The questions that a base of the toy world is asked about reference pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from unictoken.data.interviews import Interview
 from unictoken.toy.world import language
 
-NOT_SAID = ("wearing nothing", "at day")  # left out of a prompt: what goes without saying
+NOT_SAID = ("wearing nothing", "at day")  # the usual case, which prompts leave out
+# In the order of `language.say_scene`'s parameters: `toy_caption` fills them by their places. An
+# empty form leaves the answer out of a prompt.
 IN_A_PROMPT = {
     "what is {it} wearing?": "wearing {answer}",
     "what is {it} doing?": "",
@@ -36,6 +38,7 @@ def toy_description(answers: Sequence[str]) -> str:
     said = dict(zip(language.PET_QUESTIONS, answers, strict=True))
     # `describe` begins with an article of its own
     said["species"] = said["species"].removeprefix("a ").removeprefix("an ")
+    # Not a Pet: no answer gives shade and proportions, and `describe` reads only what has a name.
     return language.describe(SimpleNamespace(**said))
 
 

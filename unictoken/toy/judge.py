@@ -23,12 +23,12 @@ from unictoken.core.errors import UserError
 from unictoken.core.reading import read_json, read_safetensors_header
 from unictoken.core.shapes import Fields, Number, check
 from unictoken.learn.settings import check_judge_file
-from unictoken.measure.metrics import mean
-from unictoken.measure.verdict import Claim, ColourReading, Verdict
 from unictoken.model.pixels import prepare, to_pixels
+from unictoken.scoring.metrics import mean
+from unictoken.scoring.verdict import Claim, ColourReading, Verdict
+from unictoken.toy.concepts import ToyTruth
 from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.toy.world.drawing import SIDE
-from unictoken.toy.world.things import Pet
 
 ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
 _SHARE = Number(0, 1)
@@ -62,6 +62,7 @@ class Judge(nn.Module):
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.SiLU())
 
         w = width
+        # Three strides of 2: 32 x 32 pixels become 4 x 4 places of 4 w features.
         self.features = nn.Sequential(
             layer(3, w, 1),
             layer(w, 2 * w, 2),
@@ -87,6 +88,7 @@ class Judge(nn.Module):
         pixels = torch.stack([to_pixels(prepare(picture, SIDE)) for picture in pictures])
         scores, palette = self(pixels)
         chosen = {name: s.argmax(-1).tolist() for name, s in scores.items()}
+        # The palette is learned in [-1, 1], like pixels.
         colours = ((palette + 1) * 127.5).tolist()
         return [
             Reading(
@@ -115,8 +117,8 @@ def load_judge(path: str | Path) -> Judge:
 
 
 def own_accuracy(path: str | Path) -> list[str]:
-    """What the judge at `path` gets right itself, as a sentence to stand beside its scores; nothing
-    where `make base` wrote no accuracy.json.
+    """How often the judge at `path` is right itself, as a sentence to print beside its scores;
+    nothing where `make base` wrote no accuracy.json.
     """
     file = shipped.find_judge(path).with_name("accuracy.json")
     if not file.is_file():
@@ -146,15 +148,13 @@ class WorldJudge:
             for reading, claim in zip(self.judge.read(pictures), claims, strict=True)
         ]
 
-    def read_colour(self, picture: Image.Image, truth: Pet) -> ColourReading:
+    def read_colour(self, picture: Image.Image, truth: ToyTruth) -> ColourReading:
         """The fur's colour, and the pet's own."""
-        return ColourReading(self.judge.read([picture])[0].fur_rgb, truth.fur_rgb)
+        return ColourReading(self.judge.read([picture])[0].fur_rgb, truth.pet.fur_rgb)
 
 
 def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:
-    """The share of the sought attributes that are seen; no score where nothing is known to be
-    sought.
-    """
+    """The share of the sought attributes that are seen; no score where none is sought."""
     own = {name: seen[name] for name in sought}
     return Verdict(
         mean([own[name] == value for name, value in sought.items()]) if sought else None, str(own)

@@ -1,4 +1,4 @@
-"""What the tiny base was taught, as generic code asks it (`model/profile.py`)."""
+"""What the tiny base was trained to do, for generic code (`model/profile.py`)."""
 
 from __future__ import annotations
 

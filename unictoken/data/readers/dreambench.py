@@ -15,9 +15,10 @@ from pathlib import Path
 
 from unictoken.core.disk import is_there
 from unictoken.core.reading import read_text
+from unictoken.data.concept import Concept
 from unictoken.data.readers.files import folders_of, pictures_of
 from unictoken.data.readers.names import Names
-from unictoken.data.records import Concept, DataError, Dataset, Record
+from unictoken.data.records import DataError, Dataset, Record
 
 LOOKS_FOR = "prompts_and_classes.txt beside <subject>/*.jpg"
 LIST = "prompts_and_classes.txt"
@@ -50,21 +51,23 @@ def read(root: Path) -> Dataset:
             f" {', '.join(list(nouns)[:3])}, ..."
         )
     names = Names.of(folders, root)
-    concepts = {}
+    concepts, records = {}, {}
     for folder in folders:
-        live = nouns[folder] in LIVE
-        concepts[names[folder]] = Concept(
-            name=names[folder],
+        live, name = nouns[folder] in LIVE, names[folder]
+        concepts[name] = Concept(
+            name=name,
             class_noun=nouns[folder],
             kind="animal" if live else "object",
             pictures=pictures_of(root / folder),
-            records=tuple(_records(names, folder, prompts[live], f"{path}[{SECTIONS[1 + live]}]")),
         )
+        where = f"{path}[{SECTIONS[1 + live]}]"
+        records[name] = tuple(_records(names, folder, prompts[live], where))
     missing = len(set(nouns) - set(folders))
     return Dataset(
         layout="dreambench",
         root=root,
         concepts=concepts,
+        records=records,
         notes=(f"{path}: {missing} subjects have no folder.",) if missing else (),
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from unictoken.core.disk import is_there
 from unictoken.core.pictures import check_picture
 from unictoken.data import templates
+from unictoken.data.concept import Concept
 from unictoken.data.readers.files import find_picture, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_in
@@ -49,6 +51,28 @@ class Place:
 
     def mark(self, text: str, where: str) -> str:
         return self.names.mark(text, self.name, where, words=self.words)
+
+    def concept(
+        self, records: Iterable[Record], *, pictures: tuple[Path, ...], **given: Any
+    ) -> Concept:
+        """The concept, with what its training records ask about it alone.
+
+        Args:
+            records: All that are about it.
+            pictures: Its reference pictures.
+            **given: Other fields of a `Concept`.
+        """
+        own = [r for r in records if r.split == "train" and r.concepts == (self.name,)]
+        shown = [r for r in own if r.task in ("vqa", "caption") and r.pictures[0] in pictures]
+        return Concept(
+            name=self.name,
+            pictures=pictures,
+            questions=tuple((r.question, r.answer) for r in own if r.task == "text_qa"),
+            about_pictures=tuple(
+                (pictures.index(r.pictures[0]), r.question, r.answer) for r in shown
+            ),
+            **given,
+        )
 
     def records(
         self, path: Path, task: Task, split: Split, *, label: str | None = None

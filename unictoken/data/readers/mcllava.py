@@ -19,7 +19,7 @@ from unictoken.core.disk import is_there
 from unictoken.data.readers.examples import Place, notes
 from unictoken.data.readers.files import checked, has_pictures, pictures_of
 from unictoken.data.readers.names import Names
-from unictoken.data.records import Concept, DataError, Dataset, Record
+from unictoken.data.records import DataError, Dataset, Record
 from unictoken.data.source import picture_files
 
 LOOKS_FOR = "{two,three}_concept/concept/train/<name>/*.png"
@@ -36,18 +36,24 @@ def read(root: Path) -> Dataset:
     tests = {name: pictures_of(_test(folder)) for name, folder in folders.items()}
     distractors = pictures_of(root / DISTRACTORS) if is_there(root / DISTRACTORS) else ()
     left_out: Counter[str] = Counter()
-    concepts = {}
+    concepts, records = {}, {}
     for name, folder in folders.items():
         place = Place(
             root=root, folder=name, names=names, own=(folder, _test(folder)), left_out=left_out
         )
-        concepts[place.name] = Concept(
-            name=place.name,
+        records[place.name] = tuple(_records(place, tests))
+        concepts[place.name] = place.concept(
+            records[place.name],
             pictures=_without_masks(folder),
             negatives={"easy": distractors} if distractors else {},
-            records=tuple(_records(place, tests)),
         )
-    return Dataset(layout="mcllava", root=root, concepts=concepts, notes=notes(left_out))
+    return Dataset(
+        layout="mcllava",
+        root=root,
+        concepts=concepts,
+        records=records,
+        notes=notes(left_out),
+    )
 
 
 def _folders(root: Path) -> list[Path]:

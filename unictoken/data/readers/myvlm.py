@@ -19,7 +19,7 @@ from unictoken.data import templates
 from unictoken.data.readers.examples import Place
 from unictoken.data.readers.files import expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
-from unictoken.data.records import Concept, DataError, Dataset, Record
+from unictoken.data.records import DataError, Dataset, Record
 
 LOOKS_FOR = "<name>/captions.json"
 CAPTIONS = ("captions_augmented.json", "captions.json")
@@ -43,15 +43,15 @@ def read(root: Path) -> Dataset:
                 " which are learned from."
             )
     tests = {folder: files[REFERENCES:] for folder, files in pictures.items()}
-    concepts = {}
+    concepts, records = {}, {}
     for folder, files in pictures.items():
         words = (folder, folder.replace("_", " "))
         place = Place(root=root, folder=folder, names=names, own=(root / folder,), words=words)
-        records = tuple(_records(place, files[:REFERENCES], tests))
-        concepts[place.name] = Concept(
-            name=place.name, kind="object", pictures=files[:REFERENCES], records=records
+        records[place.name] = tuple(_records(place, files[:REFERENCES], tests))
+        concepts[place.name] = place.concept(
+            records[place.name], pictures=files[:REFERENCES], kind="object"
         )
-    return Dataset(layout="myvlm", root=root, concepts=concepts)
+    return Dataset(layout="myvlm", root=root, concepts=concepts, records=records)
 
 
 def _records(

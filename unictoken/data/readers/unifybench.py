@@ -16,20 +16,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from unictoken.core.disk import is_there
+from unictoken.data.concept import Concept, Kind
 from unictoken.data.readers.examples import TYPES, Place, notes
 from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
-from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN, Concept, DataError, Dataset, Record
+from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN, DataError, Dataset, Record
 from unictoken.data.source import negative_files, read_info
 from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "concept/train/<name>/info.json"
 # UnifyBench++'s, as we read them
 KINDS = {"personalized_driven_generation": KNOWLEDGE, "explicit_prompt_generation": EXPLICIT}
+
+CONCEPT_KINDS: dict[str, Kind] = {
+    "live_subject": "animal",
+    "object": "object",
+}  # by `generation_type`
 
 
 def fits(root: Path) -> bool:
@@ -45,7 +51,7 @@ def read(root: Path) -> Dataset:
     )
     distractors = pictures_of(root / "random_images") if is_there(root / "random_images") else ()
     left_out: Counter[str] = Counter()
-    concepts = {}
+    concepts, records = {}, {}
     for folder, info in infos.items():
         place = Place(
             root=root,
@@ -55,8 +61,18 @@ def read(root: Path) -> Dataset:
             nouns={other: said["class"] for other, said in infos.items()},
             left_out=left_out,
         )
-        concepts[place.name] = _concept(place, info, tests, distractors)
-    return Dataset(layout="unifybench", root=root, concepts=concepts, notes=notes(left_out))
+        records[place.name] = (
+            *_training_records(place, train / folder, info),
+            *_test_records(place, tests),
+        )
+        concepts[place.name] = _concept(place, info, records[place.name], distractors)
+    return Dataset(
+        layout="unifybench",
+        root=root,
+        concepts=concepts,
+        records=records,
+        notes=notes(left_out),
+    )
 
 
 def _folders(root: Path) -> list[str]:
@@ -99,32 +115,38 @@ def _info(folder: Path) -> dict:
 
 
 def _concept(
-    place: Place, info: dict, tests: Mapping[str, tuple[Path, ...]], distractors: tuple[Path, ...]
+    place: Place, info: dict, records: Sequence[Record], distractors: tuple[Path, ...]
 ) -> Concept:
+    """What is learned from.
+
+    Args:
+        place: The concept's folders and name.
+        info: Its `info.json`.
+        records: All that are about it.
+        distractors: Easy negatives of every concept.
+    """
     train = place.root / "concept" / "train" / place.folder
     where = str(train / "info.json")
-    records = [*_training_records(place, train, info), *_test_records(place, tests)]
     negatives = {
         grade: checked(files) for grade, files in negative_files(train / "negative_example").items()
     }
-    return Concept(
-        name=place.name,
+    return place.concept(
+        records,
+        pictures=pictures_of(train),
         class_noun=info["class"],
         kind=_kind(info),
-        pictures=pictures_of(train),
         crops=pictures_of(train / "cropped") if is_there(train / "cropped") else (),
         description=place.mark(info.get("info", ""), where),
         facts=tuple(place.mark(fact, where) for fact in info.get("extra_info", ())),
         negatives=negatives | {"easy": (*negatives.get("easy", ()), *distractors)},
-        records=tuple(records),
         truth=info.get("world"),
     )
 
 
-def _kind(info: dict) -> str:
+def _kind(info: dict) -> Kind | None:
     if info.get("conversation_type") == "human":
         return "person"
-    return {"live_subject": "animal", "object": "object"}.get(info.get("generation_type"), "")
+    return CONCEPT_KINDS.get(info.get("generation_type", ""))
 
 
 def _training_records(place: Place, train: Path, info: dict) -> Iterator[Record]:

@@ -6,17 +6,18 @@
     *visual*qa*.json           {<c>: {picture: {"question", "options", "correct_answer"}}}, or without the names
     *text*qa*.json             {<c>: {"0": {"question", "option", "correct_answer"}}}
 
-Only the two picture folders must be there. No file says what a concept is: give its class noun to
-`Concept.source`. Recognition is asked of every concept's test pictures, as published: its own, and
-all the others'.
+Only the two picture folders must be there. No file says what a concept is: give each its class
+noun (`class_nouns` of a benchmark). Recognition is asked of every concept's test pictures, as
+published: its own, and all the others'.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from unictoken.data.concept import Concept
 from unictoken.data.readers.examples import Place, notes
 from unictoken.data.readers.files import (
     checked,
@@ -28,7 +29,7 @@ from unictoken.data.readers.files import (
 )
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import is_picture
-from unictoken.data.records import Concept, Dataset, Record, Task
+from unictoken.data.records import Dataset, Record, Task
 from unictoken.data.source import negative_files
 from unictoken.data.templates import NO, YES
 
@@ -60,12 +61,19 @@ def read(root: Path) -> Dataset:
         task: {file: _by_concept(file, names, left_out) for file in sorted(root.glob(pattern))}
         for task, pattern in QUESTIONS.items()
     }
-    concepts = {}
+    concepts, records = {}, {}
     for folder in names.folders:
         own = (root / "train" / folder, root / "test" / folder)
         place = Place(root=root, folder=folder, names=names, own=own, left_out=left_out)
-        concepts[place.name] = _concept(place, tests, asked)
-    return Dataset(layout="yollava", root=root, concepts=concepts, notes=notes(left_out))
+        records[place.name] = tuple(_records(place, tests, asked))
+        concepts[place.name] = _concept(place, records[place.name])
+    return Dataset(
+        layout="yollava",
+        root=root,
+        concepts=concepts,
+        records=records,
+        notes=notes(left_out),
+    )
 
 
 def _by_concept(file: Path, names: Names, left_out: Counter[str]) -> dict[str, dict]:
@@ -87,25 +95,26 @@ def _by_concept(file: Path, names: Names, left_out: Counter[str]) -> dict[str, d
     return parts
 
 
-def _concept(
-    place: Place,
-    tests: Mapping[str, tuple[Path, ...]],
-    asked: Mapping[Task, dict[Path, dict[str, dict]]],
-) -> Concept:
+def _concept(place: Place, records: Sequence[Record]) -> Concept:
     train, _ = place.own
-    return Concept(
-        name=place.name,
+    return place.concept(
+        records,
         pictures=pictures_of(train),
         negatives={
             grade: checked(files)
             for grade, files in negative_files(train / "negative_example").items()
         },
-        records=(
-            *_training_records(place, train),
-            *_test_records(place, asked),
-            *place.recognition_test(tests),
-        ),
     )
+
+
+def _records(
+    place: Place,
+    tests: Mapping[str, tuple[Path, ...]],
+    asked: Mapping[Task, dict[Path, dict[str, dict]]],
+) -> Iterator[Record]:
+    yield from _training_records(place, place.own[0])
+    yield from _test_records(place, asked)
+    yield from place.recognition_test(tests)
 
 
 def _test_records(

@@ -47,7 +47,7 @@ def import_concept(
         class_noun: An ordinary word for the concept.
         base: What the rows were learned on, on the caller's word. Or only its name, where it is not
             at hand: such a concept can be kept, shown and exported, but not used.
-        counts: Rows by role, where their number does not tell.
+        counts: Rows by role, where their number alone does not decide it.
     """
     kept = form_of(form)
     check_name(name)
@@ -83,7 +83,7 @@ def check_files(files: Sequence[str | Path], *, form: str) -> None:
 def _read(places: Mapping[str, Path]) -> dict[str, torch.Tensor]:
     """[R, D] in and out, [R] of a bias."""
     rows = {kind: read_rows(path) for kind, path in places.items()}
-    # diffusers reads one vector without its brackets, too
+    # One vector of shape [D]: diffusers reads such a file too.
     if "out" not in rows and rows["in"].ndim == 1:
         rows["in"] = rows["in"][None]
     shape = rows["in"].shape
@@ -108,6 +108,7 @@ def _head_of_noun(
             f"{where}: holds no head rows, so no model could say the concept. Give the base: they"
             f" begin as its '{class_noun}'."
         )
+    # Without pictures: 'noun' looks at none.
     return start_rows(base, class_noun, torch.empty(0), counts, start="noun", seed=0)[1].cpu()
 
 
@@ -161,6 +162,7 @@ def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exp
         )
         for kind, ending in kept.endings.items()
     }
+    # Before any is written: all files or none.
     check_free(data)
     for path, written in data.items():
         write_aside(path, written)
@@ -171,6 +173,7 @@ def _left_out(concept: ConceptTokens, kept: Form) -> tuple[str, ...]:
     lost = {
         "head rows": "out" not in kept.endings,
         "head bias": "bias" not in kept.endings and concept.bias_out is not None,
+        # Without layouts every row after the name is read back as one role.
         "roles": not kept.layouts and sum(map(bool, concept.counts.values())) > 2,
         "prompts": concept.prompts != kept.prompts_for(concept.counts),
     }

@@ -58,6 +58,7 @@ def to_bytes(rows: torch.Tensor, token: str, ending: str) -> bytes:
 
 def _pickled(path: Path) -> torch.Tensor:
     found = load_pickle(path, ConceptError, EXPECTED, most=MOST_BYTES)
+    # Not isinstance: a subclass could bring methods of its own.
     if type(found) not in (torch.Tensor, torch.nn.Parameter):
         raise ConceptError(
             f"{path}: holds a {type(found).__name__}, expected one tensor. Give that file."

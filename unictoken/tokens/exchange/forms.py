@@ -1,5 +1,5 @@
-"""What other projects' files are called, in what order their rows stand, and how their methods say
-them.
+"""The file names of other projects, the order of rows in their files, and the prompts of their
+methods.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from unictoken.tokens.tokens import Prompts
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """How a project keeps its tokens, and how its method says them."""
+    """A project's files of tokens, and the prompts of its method."""
 
     name: str
     endings: Mapping[str, str]
@@ -75,6 +75,7 @@ class Form:
                 f"counts: '{self.name}' has no role '{strays[0]}'. Its roles:"
                 f" {', '.join(self.roles)}."
             )
+        # A caller may give name=1 too, and no other number.
         counts = {"name": 1, **said}
         if (
             not all(type(n) is int and n >= 0 for n in counts.values())
@@ -150,6 +151,7 @@ FORMS = {
             endings={"in": "_embed.pt", "out": "_lm_head_weight.pt", "bias": "_lm_head_bias.pt"},
             stem="epoch_0",
             roles=("shared", "generation", "understanding"),
+            # With the name: 17, 25 or 33 rows.
             layouts=(
                 {"shared": 16},
                 {"shared": 16, "generation": 8},
@@ -157,6 +159,7 @@ FORMS = {
             ),
             prompts=Prompts(
                 understanding="{name} is {shared}{understanding}.",
+                # No introduction: the tokens stand inside the prompt.
                 generation="",
                 subject="{shared}{generation} {name}",
             ),

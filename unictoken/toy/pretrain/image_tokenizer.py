@@ -2,10 +2,10 @@
 
 A code is the k-means centre of a raw 4 x 4 patch, in which colour counts more than brightness: else
 half of a patch's colour is lost before a shade of its outline is (dev/LOG.md). First the encoder
-learns to say its patch (so that the same patch is the same code wherever it stands); from then on
-codes are fixed. Then the decoder learns to draw from codes and their neighbours, which gives back
-more than the patches alone: what a code leaves open, the codes around it say. A latent space that
-was learned first and quantized afterwards took longer and lost the colours (dev/LOG.md).
+learns to output its patch (so that the same patch has the same code at every place); from then on
+codes are fixed. Then the decoder learns to draw from codes and their neighbours, which restores
+more than the patches alone: neighbours hold what a code lost. A latent space that was learned first
+and quantized afterwards took longer and lost the colours (dev/LOG.md).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from unictoken.toy.world.things import sample_pet_where, sample_scene
 
 PATCH = 4  # pixels of a code, each way
 CHROMA = 1.5  # what a difference of colour counts beside one of brightness
-K_MEANS_PICTURES, K_MEANS_PATCHES = 20_000, 250_000
+K_MEANS_PICTURES, K_MEANS_PATCHES = 20_000, 250_000  # of 40,000 pictures; of 1.28 million
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +56,16 @@ class TokenizerSettings:
 def build(settings: TokenizerSettings) -> ImageTokenizer:
     return ImageTokenizer(
         ChameleonVQVAEConfig(
+            # A latent vector is one raw patch: 4 x 4 pixels, 3 channels.
             embed_dim=3 * PATCH**2,
             latent_channels=3 * PATCH**2,
             num_embeddings=settings.num_codes,
             resolution=SIDE,
             base_channels=settings.width,
+            # Two halvings: 32 pixels give 8 x 8 codes.
             channel_multiplier=[1, 1, 1],
+            # One block a level in the decoder and none in the encoder: 17.8 dB in 40 s, where one
+            # block more gave 15.1 (dev/LOG.md).
             num_res_blocks=0,
             attn_resolutions=[],
         )
@@ -101,7 +105,7 @@ def draws_from_codes(tokenizer: ImageTokenizer, pixels_B3HW: torch.Tensor) -> to
 
 @dataclass(frozen=True)
 class Half:
-    """One half of the training: what moves, how long, and by which loss."""
+    """One half of the training: which modules are trained, how long, and by which loss."""
 
     name: str
     modules: tuple[str, ...]
@@ -112,17 +116,18 @@ class Half:
 def train(
     settings: TokenizerSettings, *, seed: int, device: str, work: Path, log: Log
 ) -> ImageTokenizer:
-    """Train (or go on training) the tokenizer.
+    """Train the tokenizer, or resume its training.
 
     Args:
         settings: Shapes, steps and learning rates.
         seed: Decides the first weights, the pictures and the batches.
         device: 'cpu' or 'cuda'.
         work: The folder of the progress files, one for each half.
-        log: Is given the loss and the PSNR (dB) on held-out pictures, every 200 steps.
+        log: Called with the loss and the PSNR (dB) on held-out pictures, every 200 steps.
     """
     torch.manual_seed(seed)
     tokenizer = build(settings).to(device)
+    # Another seed, so that the held-out pictures are not those of training.
     pictures, held_out = (
         draw_pictures(settings.pictures, seed=seed),
         from_bytes(draw_pictures(512, seed=seed + 1)),
@@ -156,7 +161,7 @@ def train_half(
     progress: Path,
     log: Log,
 ) -> None:
-    """One half, resumed from its progress file; afterwards nothing of it moves.
+    """Train one half, resumed from its progress file; all parameters are frozen afterwards.
 
     Args:
         tokenizer: Changed in place; only `half.modules` are trained.
@@ -165,7 +170,7 @@ def train_half(
         pictures: Training pictures, uint8 [N, 3, 32, 32].
         held_out: Pictures that the PSNR is of, [M, 3, 32, 32] in [-1, 1].
         seed: Decides the batches, together with the step's number, and the codebook.
-        progress: The file that this half goes on from.
+        progress: The file that this half is resumed from.
         log: See `train`.
     """
     moving = {
@@ -192,17 +197,19 @@ def train_half(
     device = tokenizer.quantize.embedding.weight.device
     for step in range(first, half.steps):
         # from the step's number alone: a resumed run sees the batches that it would have seen
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
         pixels = from_bytes(
             pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(
                 device
             )
         )
+        # bf16 for the network only: the losses convert its output to fp32.
         with torch.autocast(device.type, torch.bfloat16):
             loss = half.loss(tokenizer, pixels)
         loss.backward()
         optimiser.step(step)
         if (step + 1) % 200 == 0 or step + 1 == half.steps:
+            # 64 at once: with blocks of changing size `keep_freed_memory` would keep all of them.
             back = torch.cat(
                 [
                     tokenizer.to_pixels(tokenizer.to_codes(part.to(device))).cpu()
@@ -237,6 +244,8 @@ def patch_codebook(pictures: torch.Tensor, num_codes: int, seed: int) -> torch.T
         times.sqrt().multinomial(K_MEANS_PATCHES, replacement=True, generator=generator)
     ]
     distinct, times = points.unique(dim=0, return_counts=True)
+    # A random choice of the first centres, weighted by frequency. The least factor, .05, keeps the
+    # most common patches from being lost by chance.
     order = (times * torch.rand(len(times), generator=generator).clamp_min(0.05)).argsort(
         descending=True
     )

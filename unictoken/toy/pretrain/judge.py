@@ -49,6 +49,7 @@ class Labelled:
 
 def draw_labelled(count: int, *, seed: int) -> Labelled:
     rng = np.random.default_rng(seed)
+    # Held-out combinations too: the judge has to read what the base was not trained on.
     pairs = [(sample_pet(rng), sample_scene(rng)) for _ in range(count)]
     pictures = torch.from_numpy(np.stack([np.asarray(draw(p, s)) for p, s in pairs])).permute(
         0, 3, 1, 2
@@ -79,7 +80,7 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log:
         settings: How many pictures and steps, the batch, the learning rates.
         tokenizer: The image tokenizer of the round trips, on the CPU.
         seed: Decides the first weights, the pictures and the batches.
-        log: Is given the last loss, every 500 steps.
+        log: Called with the last loss, every 500 steps.
     """
     torch.manual_seed(seed)
     judge = Judge().train()
@@ -88,6 +89,7 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log:
         muon_lr=settings.muon_lr,
         adamw_lr=settings.adamw_lr,
         steps=settings.steps,
+        # Muon is for hidden layers; its authors advise AdamW for the outputs.
         by_adamw=("heads", "palette"),
     )
     data = draw_labelled(settings.pictures, seed=seed)
@@ -95,10 +97,11 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log:
     seen_again = round_trip(tokenizer, data.pixels)
     keep_freed_memory()
     for step in range(settings.steps):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
         chosen = torch.randint(len(data.pixels), (settings.batch,), generator=generator)
         half = len(chosen) // 2
         pixels = torch.cat([data.pixels[chosen[:half]], seen_again[chosen[half:]]])
+        # bf16 for the network only: the losses below convert its output to fp32.
         with torch.autocast("cpu", torch.bfloat16):
             scores, palette = judge(pixels)
         loss = sum(
@@ -107,6 +110,7 @@ def train(settings: JudgeSettings, tokenizer: ImageTokenizer, *, seed: int, log:
         target = data.palette[chosen]
         # plain pets have no second colour: NaN, which would make the whole loss NaN
         known = ~target.isnan()
+        # Weight 5: this one loss stands beside the sum of 13 cross-entropies.
         loss = loss + 5 * F.smooth_l1_loss(palette.float()[known], target[known], beta=0.05)
         loss.backward()
         optimiser.step(step)
@@ -129,6 +133,7 @@ def accuracy(judge: Judge, pixels: torch.Tensor, truth: Labelled) -> dict[str, f
         for name in ATTRIBUTES
     }
     palette = torch.cat([p for _, p in parts])
+    # [:, :3] is the fur's colour, scaled back to the range of RGB.
     fur = ((palette - truth.palette)[:, :3] * 127.5).norm(dim=1).mean().item()
     return {**right, "mean": sum(right.values()) / len(right), "fur_rgb_distance": fur}
 

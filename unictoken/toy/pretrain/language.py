@@ -93,9 +93,11 @@ def build(
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
         num_key_value_heads=settings.heads,
+        # More than the 208 ids of training: facts, or several pictures, make longer prompts.
         max_position_embeddings=1024,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
+        # The end of a turn: `generate` of transformers stops there.
         eos_token_id=tokenizer.sep_token_id,
         vocabulary_map=tokenizer.get_vocab(),
         vq_config=image_tokenizer.config.to_dict(),
@@ -107,6 +109,7 @@ def build(
         start_image_rows(
             model, Vocab(tokenizer).image_ids, image_tokenizer.quantize.embedding.weight
         )
+    # Last: the weights in `start_from` include an image tokenizer, which may be older.
     model.model.vqmodel.load_state_dict(image_tokenizer.state_dict())
     model.model.vqmodel.requires_grad_(False)
     return model
@@ -116,8 +119,8 @@ def build(
 def start_image_rows(
     model: EarlyFusionModel, image_ids_C: torch.Tensor, codebook_CE: torch.Tensor
 ) -> None:
-    """Begin the rows of image ids, input and head, as a random projection of their codes, so that
-    alike patches begin alike.
+    """Initialise the rows of image ids, input and head, by a random projection of their codes, so
+    that similar patches begin with similar rows.
 
     Half-whitened first: raw distances between patches are mostly about brightness.
     """
@@ -125,15 +128,19 @@ def start_image_rows(
     directions_CE, lengths_E, _ = torch.linalg.svd(
         codebook_CE - codebook_CE.mean(0), full_matrices=False
     )
+    # U S V^T of the codebook: U would be white, U S the raw distances; U sqrt(S) is half-way.
     features_CE = directions_CE * lengths_E.sqrt()
+    # From torch's global generator, which train/base.py seeds: one more draw before this line would
+    # give another base.
     rows_CD = features_CE @ torch.randn(features_CE.shape[1], model.config.hidden_size)
+    # The same standard deviation as the random rows of words beside them.
     rows_CD *= model.config.initializer_range / rows_CD.std()
     model.model.embed_tokens.weight[image_ids_C] = rows_CD
     model.lm_head.weight[image_ids_C] = rows_CD
 
 
 def weights_of_ids(vocab: Vocab, settings: LanguageSettings) -> torch.Tensor:
-    """What each id weighs in the loss, [V]: answers are few beside picture codes, and yes/no the
+    """Weight of each id in the loss, [V]: picture codes are many, words few, and yes/no the
     fewest.
     """
     weights = torch.ones(vocab.size)
@@ -156,6 +163,7 @@ def supervised_loss(
     """
     hidden_BTD = model.hidden(model.model.embed_tokens(ids_BT))
     counted = labels_BT[:, 1:] != IGNORE
+    # The state at position t predicts the id at t + 1. [B, T - 1, D] to [N, D].
     logits = model.lm_head(hidden_BTD[:, :-1][counted])
     return torch.nn.functional.cross_entropy(
         logits.float(), labels_BT[:, 1:][counted], weight=weights_V
@@ -183,8 +191,8 @@ def digest_of(
     scenes: Sequence[Sequence[Sequence[Scene]]],
     image_tokenizer: ImageTokenizer,
 ) -> str:
-    """Names what image ids depend on: the pets and scenes, and the half of the image tokenizer that
-    encodes.
+    """A digest of all that image ids depend on: pets, scenes, and the image tokenizer's encoding
+    half.
     """
     # The decoder is left out: training it further changes no id.
     seen = hashlib.sha256(repr((pets, scenes)).encode())
@@ -218,6 +226,7 @@ def make_sequences(
     file = cache / f"families-{digest_of(pets, scenes, image_tokenizer)}.npy"
     if not file.is_file():
         made = io.BytesIO()
+        # In 16 bits, which the 9,035 ids fit: 108,000 pictures of 64 ids take 14 MB.
         np.save(
             made,
             encode_pictures(
@@ -232,8 +241,8 @@ def make_sequences(
 
 
 def without_image_tokenizer(model: EarlyFusionModel) -> dict[str, torch.Tensor]:
-    """What this training moves. The image tokenizer has its own progress, and may be trained on
-    meanwhile.
+    """The tensors that this training changes. The image tokenizer has its own progress file, and
+    may be trained further meanwhile.
     """
     return {name: tensor for name, tensor in model.state_dict().items() if ".vqmodel." not in name}
 
@@ -250,7 +259,7 @@ def train(
     watch: Callable[[int, EarlyFusionModel], Mapping[str, float]],
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train (or go on training) the transformer.
+    """Train the transformer, or resume its training.
 
     Raises `Stopped` after saving when `stop_asked()` says so.
 
@@ -260,14 +269,16 @@ def train(
         sequences: What the batches are made of.
         seed: Decides every batch, together with the step's number.
         device: 'cpu' or 'cuda'.
-        progress: The file that a stopped run goes on from; written at every save.
-        log: Is given the mean loss and seconds per step since the last save, and `watch`'s numbers.
+        progress: The file that a stopped run is resumed from; written at every save.
+        log: Called with the mean loss and seconds per step since the last save, and `watch`'s
+            numbers.
         watch: From the steps done and a copy of the model: more numbers to log, at every save.
         stop_asked: Asked after every step; True: save and stop.
     """
     model.to(device).train()
     # Copied before the layers are compiled: it runs on lengths that would be compiled anew.
     watched = copy.deepcopy(model)
+    # All batches have the same shape, so that each layer is compiled once.
     for layer in model.model.layers:
         layer.compile(dynamic=False)
     optimiser = MuonAdamW(
@@ -275,6 +286,8 @@ def train(
         muon_lr=settings.muon_lr,
         adamw_lr=settings.adamw_lr,
         steps=settings.steps,
+        # Muon's authors advise AdamW for embedding and head. The weights of q_norm and k_norm are
+        # 2-D, and still no matrices.
         by_adamw=("embed_tokens", "lm_head", "q_norm", "k_norm"),
     )
     first, saved = load_progress(progress)
@@ -301,6 +314,8 @@ def train(
         stopping = stop_asked()
         if stopping or (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
             watched.load_state_dict(model.state_dict())
+            # Not at a stop: `watch` takes long, and a launcher may kill a process that does not end
+            # soon.
             numbers = {} if stopping else watch(step + 1, watched)
             log(
                 step + 1,
@@ -316,6 +331,7 @@ def train(
             )
             if stopping:
                 raise Stopped(step + 1, settings.steps)
+            # From here, so that saving and watching are not part of a step's time.
             started, losses = time.time(), []
     model.eval()
 

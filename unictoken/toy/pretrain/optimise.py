@@ -67,6 +67,7 @@ class MuonAdamW:
 
     def step(self, step: int) -> None:
         """Apply the gradients of `step` (counted from 0) and clear them."""
+        # Both from the step's number alone, so that a resumed run needs no scheduler's state.
         factor = min(1.0, (step + 1) / self.warmup) * max(self.floor, 1 - step / self.steps)
         for name, view in self.views.items():
             # The views are not in the graph: backward fills the parameters' own gradients.
@@ -91,6 +92,8 @@ class MuonAdamW:
     def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
         for kind, optimiser in (("muon", self.muon), ("adamw", self.adamw)):
             state = optimiser.state_dict()
+            # Names are 'muon.0.momentum_buffer', with numbers as text; `state_dict` wants them
+            # back.
             for key, value in tensors.items():
                 if key.startswith(kind + "."):
                     _, i, name = key.split(".", 2)
@@ -102,6 +105,7 @@ class MuonAdamW:
 def save_progress(path: Path, step: int, **groups: dict[str, torch.Tensor]) -> None:
     """Everything that resumes a run, in one safetensors file written aside and renamed."""
     tensors = {
+        # A copy: safetensors refuses tensors that share memory.
         f"{group}/{name}": t.detach().contiguous().clone()
         for group, part in groups.items()
         for name, t in part.items()

@@ -1,8 +1,8 @@
-"""What the tiny base is taught: sequences whose answers the world knows.
+"""The training sequences of the tiny base, whose right answers are known exactly.
 
-Every family of sequences gives the base, in context, what concept tokens will later give it: a name
-that is introduced by words, by a handful of picture codes (the shape of soft tokens that start from
-image ids) or by a whole picture, and is then recognised, asked about, or drawn.
+Every kind of sequence gives the base, in context, what concept tokens will later give it: a name
+that is introduced by words, by a handful of picture codes (like soft tokens that start from image
+ids) or by a whole picture, and is then recognised, asked about, or drawn.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class Family:
 
 @dataclass(frozen=True)
 class Introduced:
-    """Somebody introduced after a picture: who it is, the ids that say so, whether the picture
-    shows them, and which of the ids can be read off the picture."""
+    """A pet that is introduced after a picture: its name, the ids of the introduction, whether the
+    picture shows it, and which of these ids can be read off the picture.
+    """
 
     name: list[int]
     pet: Pet
@@ -117,6 +118,7 @@ def codes_on_pet(shot: Shot, rng: np.random.Generator) -> list[int]:
     """The image ids where the pet stands (4 columns of codes, all rows but the top one), in random
     order.
     """
+    # From pixels to columns of codes. The pet is four codes wide, two on each side of its middle.
     left = max(int(COLUMN[shot.scene.position] + 0.5) // 4 - 2, 0)
     grid = shot.ids.reshape(CODES_PER_SIDE, CODES_PER_SIDE)
     return rng.permutation(grid[1:, left : left + 4].ravel()).tolist()
@@ -145,12 +147,14 @@ class TrainingSequences:
         self.vocab, self.families, self.length, self.mixture = vocab, families, length, mixture
         self.names = [vocab.encode(name) for name in language.NAMES]
         # Reserved ids are names too: concepts are later learned on them.
+        # Of one id only: a concept's name is one row as well.
         self.names = [ids for ids in self.names if len(ids) == 1] + [[i] for i in vocab.reserved]
         self.ordinary = len(self.names) - len(vocab.reserved)
 
     # ---- parts -----------------------------------------------------------------------------------
 
     def name(self, rng: np.random.Generator) -> list[int]:
+        # Half of the names are ordinary ones, although there are 16 of them and 254 reserved ids.
         half = rng.random() < 0.5
         return self.names[
             int(
@@ -168,6 +172,8 @@ class TrainingSequences:
 
     def snippet(self, shots: Sequence[Shot], rng: np.random.Generator) -> list[int]:
         """8 to 20 image ids of a pet, out of one to three of its pictures."""
+        # Ten of each, so that a snippet of 8 to 20 holds codes of several pictures where there are
+        # some.
         codes = [code for shot in shots for code in codes_on_pet(shot, rng)[:10]]
         return rng.permutation(codes).tolist()[: int(rng.integers(8, 21))]
 
@@ -191,6 +197,7 @@ class TrainingSequences:
             how: 'words', 'codes' or 'picture'.
         """
         words = self.vocab.encode(language.describe(pet))
+        # Lambdas, so that only the chosen one runs: the others would draw from `rng` too.
         tokens = {
             "words": lambda: words,
             "codes": lambda: words * (rng.random() < 1 / 3) + self.snippet(shots, rng),
@@ -255,6 +262,7 @@ class TrainingSequences:
             intro = self.say(templates.INTRODUCTION, name=name, tokens=self.vocab.encode(described))
             # true and whole: learned word by word off the picture, as a caption is
             if described == language.describe(pet):
+                # After the name and 'is'.
                 read_off = range(len(name) + 1, len(intro))
         else:
             who = shown if yes else self.choose([i for i in range(3) if i != shown], rng)
@@ -282,9 +290,12 @@ class TrainingSequences:
         """
         who, turns, lot = self.introduced(family, shown, shot, rng, how), [], rng.random()
         about = who.shown or how != "words"  # of a wrong description nothing can be asked
+        # One random number decides both: below .1 only the question, below .25 both, else only yes
+        # or no.
         if not (about and lot < 0.1):
             turns += self.is_it(who.name, who.shown, rng)
         if about and lot < 0.25:
+            # A pet that the picture does not show has no scene to ask about.
             scene = family.shots[shown][shot].scene if who.shown else None
             attributes = (*language.PET_QUESTIONS, *(language.SCENE_QUESTIONS if scene else ()))
             turns += self.question(who.pet, scene, who.name, rng, self.choose(attributes, rng))
@@ -386,6 +397,7 @@ class TrainingSequences:
             return [Turn(self.prompt(self.snippet(others, rng) + name, target.scene, rng)), picture]
         intro = self.introduce(name, pet, others, rng, how=how)
         wearing = ""
+        # Prompts for learned concepts say 'its hat' too, which only a fact describes.
         if target.scene.accessory in language.HATS and rng.random() < 0.4:
             intro += self.say(f"{{name}} has {language.worn(target.scene)}.", name=name)
             wearing = f"wearing {self.choose(('its', 'his', 'her'), rng)} hat"
@@ -421,6 +433,8 @@ class TrainingSequences:
         turns: list[Turn] = []
         if rng.random() < 0.6:
             turns += self.caption(pet, scene, rng)
+        # 24 ids hold a question with its answer, or somebody named with a yes or no; what is longer
+        # is cut off in `example`.
         while self.room(turns, len(picture)) > 24:
             kind = rng.random()
             how = "words" if rng.random() < 0.6 else "codes"
@@ -454,6 +468,7 @@ class TrainingSequences:
         family, who, shot = self.pick(rng)
         turns = self.drawing(family, who, shot, rng)
         while self.room(turns) > 24:
+            # A prompt, 64 codes and their two ends.
             if self.room(turns) > 110:
                 turns += self.drawing(*self.pick(rng), rng)
             elif rng.random() < 0.5:
@@ -478,12 +493,14 @@ class TrainingSequences:
         both.
         """
         turns: list[Turn] = []
+        # 60: an introduction by up to 20 codes, facts, and a question about each.
         while self.room(turns) > 60:
             family, who, _ = self.pick(rng)
             pet, name, facts = family.pets[who], self.name(rng), language.sample_facts(rng)
             how = "words" if rng.random() < 0.35 else "codes"
             intro = self.introduce(name, pet, family.shots[who], rng, how=how)
             told = [key for key in language.FACT_SENTENCES if rng.random() < 0.5]
+            # Shuffled, so that no order of facts is learned.
             for key in rng.permutation(told):
                 intro += self.say(language.fact_sentence(key, facts), name=name)
             asked = [(key, True) for key in told] + [
@@ -491,6 +508,7 @@ class TrainingSequences:
             ]
             # The introduction stands in the first question's own turn; later ones look back to it.
             first = True
+            # Indices: numpy would turn the pairs themselves into an array of strings.
             for i in rng.permutation(len(asked)):
                 key, is_fact = asked[int(i)]
                 if is_fact:
@@ -514,6 +532,7 @@ class TrainingSequences:
         )
         yes = rng.random() < 0.5
         shown = who if yes else self.choose([i for i in range(3) if i != who], rng)
+        # Another picture than the introduction's: equal codes alone would give the answer.
         seen = family.shots[shown][(shot + 1) % SHOTS]
         turns = self.after(intro + self.vocab.picture(seen.ids), self.is_it(name, yes, rng))
         while self.room(turns) > 12:
@@ -540,6 +559,7 @@ class TrainingSequences:
 
     def room(self, turns: Sequence[Turn], reserved: int = 0) -> int:
         """How many more ids fit, beside `reserved` ones that are added later."""
+        # 1 for bos, and 1 for the end_turn after each turn.
         return self.length - 1 - reserved - sum(len(t.ids) + 1 for t in turns)
 
     def example(self, rng: np.random.Generator) -> Example:

@@ -22,10 +22,12 @@ RESERVED_TOKENS = 256
 
 def build(num_codes: int) -> PreTrainedTokenizerFast:
     """The tokenizer for `num_codes` image tokens; deterministic."""
+    # 4 special tokens, the codes, <eoss> and <racm3:break>.
     first_reserved = num_codes + 6
     names = [
         f"<reserved{i - 4:05d}>" for i in range(first_reserved, first_reserved + RESERVED_TOKENS)
     ]
+    # As in Chameleon: <reserved08706> ends turns, and <image> has the place of the next one.
     end_turn, names[1] = names[0], "<image>"
     special = [
         "<s>",
@@ -38,7 +40,9 @@ def build(num_codes: int) -> PreTrainedTokenizerFast:
         *names,
     ]
     tokenizer = Tokenizer(models.BPE())
+    # Lower case: users write 'What' and 'Bo', the corpus has neither.
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    # With the prefix, 'dog' at the beginning is the same token as ' dog' inside a sentence.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -90,6 +94,7 @@ def _corpus() -> list[str]:
         templates.YES,
         templates.NO,
     )
+    # Repeated: merges go to frequent pairs first, and TEXT_TOKENS leaves no room for rare words.
     lines += [form.format(name="", scene="") for form in forms] * 200
     # names stand in no sentence above: without these lines they would be split
     return lines + [f"{name} is" for name in language.NAMES] * 20

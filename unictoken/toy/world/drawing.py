@@ -58,10 +58,12 @@ def _disc(canvas: Canvas, x: float, y: float, radius: float, colour: Colour) -> 
 
 def _night_sky(canvas: Canvas, detail: int) -> None:
     x = 4 + 8 * detail
+    # The colour of the sky beside the moon, to cut a crescent out of it.
     sky = canvas[4, (x + 12) % SIDE].copy()
     _disc(canvas, x, 4, 2.4, (244, 244, 216))
     _disc(canvas, x + 1.3, 3.2, 1.9, sky)
     for star_x, star_y in ((2, 2), (9, 6), (14, 1), (21, 5), (26, 2), (30, 7)):
+        # No star inside the moon.
         if abs(star_x - x) > 3:
             canvas[star_y, star_x] = (235, 235, 250)
 
@@ -85,6 +87,7 @@ def _beach(canvas: Canvas, detail: int) -> None:
 
 def _snow(canvas: Canvas, detail: int) -> None:
     _sky(canvas, (176, 196, 222), (200, 214, 234), 20)
+    # Two mountains of rock, each with a white top.
     for middle in (6 + 4 * detail, 26 - 4 * detail):
         canvas[(Y < 20) & (Y >= 8 + abs(X - middle))] = (150, 164, 192)
         canvas[(Y < 12) & (Y >= 8 + abs(X - middle))] = (250, 252, 255)
@@ -193,6 +196,7 @@ class _Figure:
 
     def __init__(self, pet: Pet, scene: Scene):
         self.pet, self.scene = pet, scene
+        # 4 pixels: one row of codes.
         self.lift = 4 if scene.pose == "jumping" else 0
         self.column = COLUMN[scene.position]
         self.head_y = -10 if scene.pose == "sitting" else -14
@@ -213,6 +217,7 @@ class _Figure:
             ry: Half its height, in pixels.
         """
         cx, cy = self.at(x, y)
+        # 1.02: pixels on the edge itself count, however fp32 rounds.
         return ((X - cx) / (rx)) ** 2 + ((Y - cy) / (ry)) ** 2 <= 1.02
 
     def box(self, x0: float, y0: float, x1: float, y1: float) -> Mask:
@@ -245,10 +250,12 @@ class _Figure:
         _, base = self.at(x, base_y)
         down = (Y - tip) / (base - tip)
         middle = cx + lean * (1 - down)
+        # 0.3: the tip is one pixel wide, not none.
         return (down >= -0.01) & (down <= 1.01) & (abs(X - middle) <= half_width * down + 0.3)
 
     def paint(self, canvas: np.ndarray) -> None:
         pet = self.pet
+        # From back to front: each part covers those before it.
         tail, body, ears, head = self._tail(), self._body(), self._ears(), self._head()
         for part in (tail, body, ears, head):
             self._outlined(canvas, part, pet.fur_rgb)
@@ -310,6 +317,7 @@ class _Figure:
         return ears
 
     def _ear(self, side: int, down: bool) -> Mask:
+        # Ears are a pixel shorter or a pixel longer.
         y, rx, longer = self.head_y, self.head_rx, 2 * self.pet.ear_length - 1
         match self.pet.species:
             case "rabbit" if down:
@@ -356,6 +364,7 @@ class _Figure:
                     )
                 canvas[spots] = second
             case "striped":
+                # Two rows in four; in which of them they begin is the pet's own.
                 rows = (Y - self.at(0, y)[1]).astype(int) + rng.integers(4)
                 canvas[(rows % 4 < 2) & (body | tail)] = second
                 for x in (-4, 0, 4):
@@ -365,6 +374,7 @@ class _Figure:
                 canvas[self.ellipse(side * 3.4, y - 1.2, 3.1, 3.4) & head] = second
                 height = (-2.5 if sitting else -6) + rng.uniform(-1, 1)
                 canvas[self.ellipse(-side * self.body_rx * 0.7, height, 3.2, 3) & body] = second
+                # The ear on the patch's side; -30 to 0 covers every height that an ear can have.
                 canvas[ears & self.box(side * 1, -30, side * 14, 0)] = second
             case "bellied":
                 canvas[
@@ -380,6 +390,7 @@ class _Figure:
             case "socked":
                 height = 2 + rng.integers(2)
                 canvas[body & self.box(-12, -height, 12, 1)] = second
+                # The tips of the ears: of pricked ones the top, of hanging ones the lower end.
                 canvas[ears & (Y < self.at(0, y - 5)[1])] = second
                 canvas[
                     ears & (abs(X - self.column) > (self.head_rx + 0.4)) & (Y > self.at(0, y)[1])
@@ -388,6 +399,7 @@ class _Figure:
 
     def _face(self, canvas: Canvas, head: Mask) -> None:
         pet, y = self.pet, self.head_y
+        # Whole pixels on the code grid, so that the same eyes are the same codes in every picture.
         x_left, top = int(self.column - 3.5), int(self.at(0, y)[1]) - 2
         for x in (x_left, x_left + 5):
             _box(canvas, x, top, x + 3, top + 1, (150, 150, 160) if pet.fur == "black" else OUTLINE)

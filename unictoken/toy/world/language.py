@@ -12,6 +12,8 @@ from unictoken.core.text import a
 from unictoken.toy.world.attributes import ACCESSORIES, BRIGHT_COLOURS, NONE, PLACES
 from unictoken.toy.world.things import Pet, Scene, choice
 
+# The tiny base was trained on the sentences that this file makes: another wording, or another order
+# of the attributes, is new to it, and needs a new base.
 WHERE = {
     "beach": "on the beach",
     "snow": "in the snow",
@@ -25,6 +27,7 @@ WHEN = {"day": "by day", "night": "at night"}
 HATS = tuple(kind for kind in ACCESSORIES if kind != "bow")
 TOYS = ("ball", "bone", "kite", "drum", "boat", "train")
 FOODS = ("fish", "carrots", "apples", "cheese", "soup", "cake")
+# Each is one id of the tiny base's vocabulary.
 NAMES = (
     "tom",
     "mia",
@@ -76,6 +79,8 @@ def describe_briefly(pet: Pet, rng: np.random.Generator) -> str:
     """Some of what has a name, the way people ask for a picture: the species always, the rest now
     and then.
     """
+    # list * bool is the list or nothing. The order of these draws is part of every seed: another
+    # one gives other training sequences.
     words = [pet.pattern] * (rng.random() < 0.6) + [
         colours_of(pet) if rng.random() < 0.7 else pet.fur
     ] * (rng.random() < 0.8)
@@ -225,6 +230,7 @@ def sample_facts(rng: np.random.Generator) -> Facts:
 
 # Facts by key: the sentence, the question and the answer. {name} is the concept's.
 FACT_SENTENCES = {
+    # Double brackets: '{name}' is still there after `format`, for the concept.
     "hat": "{{name}} has {its_hat}.",
     "toy": "{{name}} likes to play with the {toy}.",
     "food": "{{name}} likes to eat {food}.",

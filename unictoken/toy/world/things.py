@@ -27,9 +27,7 @@ from unictoken.toy.world.attributes import (
 
 SHADE_STEPS = 3  # exact shades of fur within one colour name
 MARKINGS = 4  # layouts of spots, stripes and patches
-MIN_SHADE_GAP = (
-    0.5  # of the fur's segment: two near-duplicates are always this far apart in their fur
-)
+MIN_SHADE_GAP = 0.5  # of the fur's segment: near-duplicates differ by at least this much
 EXACT_SHADES = tuple(
     shade(name, i / (SHADE_STEPS - 1)) for name in FUR_SHADES for i in range(SHADE_STEPS)
 )
@@ -89,6 +87,7 @@ def held_out(pet: Pet) -> bool:
     """True for the combinations of species, fur and pattern that the base never sees (about 1 in
     8).
     """
+    # A rule about three attributes together: no value of any of them is always or never held out.
     return (
         SPECIES.index(pet.species)
         + 3 * tuple(FUR_SHADES).index(pet.fur)
@@ -155,7 +154,10 @@ def hard_negative(pet: Pet, rng: np.random.Generator) -> Pet:
         ["second", "pattern"] if pet.pattern != "plain" else []
     )
     name = choice(rng, changeable)
+    # Not its own value; nor 'none' or 'plain', each of which would change second colour and pattern
+    # together.
     taken = {getattr(pet, name), NONE if name == "second" else "plain"}
+    # Two equal colours would be a plain pet.
     if name in ("fur", "second"):
         taken |= {pet.fur, pet.second}
     value = choice(rng, [v for v in PET_ATTRIBUTES[name] if v not in taken])

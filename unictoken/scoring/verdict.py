@@ -11,7 +11,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from PIL import Image
 
-from unictoken.data.source import Source
+from unictoken.data.concept import Concept
 from unictoken.data.worlds import World, world
 
 
@@ -62,8 +62,16 @@ class ColourJudge(AnyJudge, Protocol):
         """The colour of the concept in a picture."""
 
 
+@runtime_checkable
+class AnswerJudge(AnyJudge, Protocol):
+    """A judge that can also compare answers in words."""
+
+    def compare(self, question: str, expected: str, given: str) -> Verdict:
+        """How far a given answer says what was expected."""
+
+
 class Truth(Protocol):
-    """What a drawn world knows of one concept's test."""
+    """The truth about one concept's test in a drawn world."""
 
     prompts: Mapping[str, Mapping[str, str]]
     """What each prompt asks to see beside the concept, as attributes."""
@@ -73,17 +81,17 @@ class Truth(Protocol):
 
     @property
     def hat(self) -> dict[str, str]:
-        """What only the facts tell and a drawing can show, as attributes."""
+        """What only the facts state and a drawing can show, as attributes."""
 
 
 class JudgedWorld(World, Protocol):
-    """What a drawn world's module gives to whoever measures."""
+    """A drawn world's module, as the code that measures uses it."""
 
     def load_judge(self, path: str | Path) -> ColourJudge:
         """The judge that ships under this name, or in this file."""
 
     def judge_accuracy(self, path: str | Path) -> list[str]:
-        """What that judge gets right itself, as sentences to stand beside its scores."""
+        """How often that judge is right itself, as sentences to print beside its scores."""
 
     def read_truth(self, root: Path, name: str) -> Truth | None:
         """The truth of a concept's test in a dataset; None for other people's datasets."""
@@ -103,7 +111,7 @@ class JudgedWorld(World, Protocol):
             references: Pictures of each concept to learn from; None: as many as usual.
         """
 
-    def write_test(self, source: Source, root: Path, seed: Sequence[int]) -> None:
+    def write_test(self, concept: Concept, root: Path, seed: Sequence[int]) -> None:
         """Write a test of one concept whose truth is known, as a dataset."""
 
 

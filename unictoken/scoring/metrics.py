@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from unictoken.core.errors import UserError
-from unictoken.measure.choices import LETTERS, is_denied, letters_meant, unformatted
+from unictoken.scoring.choices import LETTERS, is_denied, letters_meant, unformatted
 
 CONFIDENCE = 0.95
 BLEU_WEIGHTS = (0.7, 0.3)
@@ -26,6 +26,7 @@ BLEU_EPSILON = 0.1  # stands for a count of zero; smoothing method 1 of Chen and
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters: each is a word of its own
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:[-'][^\W{_UNSPACED}]+)*")
 _MARKER = re.compile(r"<([^<>\s]+)>")
+# Curly apostrophes and the other hyphen as the plain ones.
 _PLAIN = str.maketrans("\u2018\u2019\u02bc\u2010", "'''-")
 
 
@@ -100,6 +101,7 @@ def char_bleu(answer: str, expected: str, weights: Sequence[float] = BLEU_WEIGHT
     from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
     smoothing = SmoothingFunction(epsilon=BLEU_EPSILON).method1
+    # NLTK takes a list of words; of a text it takes the characters one by one.
     return float(sentence_bleu([expected], answer, weights, smoothing))
 
 
@@ -330,6 +332,7 @@ def same_logits(before: ArrayLike, after: ArrayLike) -> tuple[bool, float]:
             " vocabulary."
         )
     differing = a != b
+    # Only where they differ: -inf minus -inf is nan.
     differences = np.abs(a[differing].astype(np.float64) - b[differing])
     return not differing.any(), float(differences.max(initial=0.0))
 

@@ -4,20 +4,17 @@ import pytest
 import torch
 from PIL import Image
 
-from unictoken.conditioning import (
-    Conditioning,
-    certainty,
-    in_pictures,
-    in_words,
-    of_each,
-    with_tokens,
-)
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
 from unictoken.model.base import Base, BaseError
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
+from unictoken.personalize.album import of_each
+from unictoken.personalize.condition import Condition, certainty
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
 from unictoken.tokens.tokens import Prompts
 
 QUICK = Draw(temperature=0)
@@ -30,7 +27,7 @@ def spoken(base, bo):
 
 @pytest.fixture(scope="module")
 def pictures(base, toy) -> torch.Tensor:
-    return base.encode(toy.source.pictures[:2])
+    return base.encode(toy.pictures[:2])
 
 
 def test_a_question_begins_with_the_concepts_introduction(base, spoken):
@@ -96,7 +93,7 @@ def test_what_a_user_writes_never_becomes_a_special_token(base, text):
 def test_an_answer_has_the_marker_where_the_model_said_the_name(base, spoken):
     name, first, *_ = spoken.speaker.ids["bo"]
     assert (
-        spoken._read([*base.vocab.encode("this is"), name, first, *base.vocab.encode("at home")])
+        spoken.read([*base.vocab.encode("this is"), name, first, *base.vocab.encode("at home")])
         == "this is <bo> at home"
     )
 
@@ -187,9 +184,7 @@ def test_reference_pictures_stand_before_what_is_asked(base, pictures):
 def recaptioned(spoken, monkeypatch, prompt: str, known: str | None) -> tuple[str, list[str]]:
     """A prompt where the model knows one answer to everything, and what it is asked."""
     asked = []
-    monkeypatch.setattr(
-        Conditioning, "known", lambda self, question: asked.append(question) or known
-    )
+    monkeypatch.setattr(Condition, "known", lambda self, question: asked.append(question) or known)
     return spoken.recaption(prompt), asked
 
 
@@ -227,9 +222,9 @@ def test_an_answer_is_known_where_it_is_likelier_than_all_others(base, spoken, m
             next_logits(spoken.speaker, [[*prompt, *answer[:said]]]).softmax(-1)[0, following]
         )
     assert certainty(spoken.speaker, prompt, answer) == pytest.approx(by_hand, rel=1e-3)
-    monkeypatch.setattr("unictoken.conditioning.sample_text", lambda *_, **__: [answer])
+    monkeypatch.setattr("unictoken.personalize.condition.sample_text", lambda *_, **__: [answer])
     for sure, known in ((0.51, "a red cap"), (0.49, None)):
-        monkeypatch.setattr("unictoken.conditioning.certainty", lambda *_, sure=sure: sure)
+        monkeypatch.setattr("unictoken.personalize.condition.certainty", lambda *_, sure=sure: sure)
         assert spoken.known("what hat does <bo> have?") == known
 
 
@@ -240,7 +235,7 @@ def test_the_prompts_that_are_drawn_can_be_seen(spoken, monkeypatch):
         "a photo of <bo> in grey.",
         "A photo of <bo>.",
     ]
-    monkeypatch.setattr(Conditioning, "known", lambda self, question: "a red cap")
+    monkeypatch.setattr(Condition, "known", lambda self, question: "a red cap")
     drawn = spoken.prompts_to_draw(prompts, recaption=True)
     assert (
         drawn[0] == "a photo of <bo> wearing a red cap." and spoken.prompts_to_draw(drawn) == drawn
@@ -289,7 +284,7 @@ def test_of_several_drawings_the_best_recognised_is_kept(base, bo, monkeypatch):
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Seven pictures, answered three at a time, of which the third and the seventh are broken."""
-    monkeypatch.setattr("unictoken.conditioning.ANSWERED_AT_ONCE", 3)
+    monkeypatch.setattr("unictoken.personalize.album.ANSWERED_AT_ONCE", 3)
     made = [tmp_path / f"{i}.png" for i in range(7)]
     for i, file in enumerate(made):
         Image.new("RGB", (32, 32), (30 * i, 90, 200)).save(file)
@@ -315,7 +310,7 @@ def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeyp
     read = []
     whole = Image.new("RGB", (32, 32))
     monkeypatch.setattr(
-        "unictoken.conditioning.read_shrunk", lambda file: read.append(file) or whole
+        "unictoken.personalize.album.read_shrunk", lambda file: read.append(file) or whole
     )
     next(of_each(base, files, lambda seen_NK: [0] * len(seen_NK)))
     assert read == files[:3]

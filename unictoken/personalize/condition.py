@@ -1,6 +1,6 @@
 """Talking with a base about a concept: with its tokens, or with what the tokens are compared to.
 
-A conditioning says what stands for the concept in a prompt: its learned tokens, its bare name, its
+A condition says what stands for the concept in a prompt: its learned tokens, its bare name, its
 class noun, or a description in words. Everything that is asked, recognised, captioned or drawn goes
 through one.
 """
@@ -8,18 +8,15 @@ through one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TypeVar
 
 import torch
 from PIL import Image
 
 from unictoken.core.config import within
-from unictoken.core.pictures import PictureError, read_shrunk
-from unictoken.core.text import ConceptError, british, mark, picture_prompt
+from unictoken.core.text import ConceptError, british, check_markers, mark, picture_prompt
 from unictoken.data import templates
 from unictoken.data.pointing import pointings
 from unictoken.data.prompts import drawing_prompt
@@ -33,42 +30,77 @@ from unictoken.model.sampling import (
     sample_pictures,
     sample_text,
 )
+from unictoken.personalize.query import Query, queries_of
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import ConceptTokens, Prompts
 
 MOST_BEST_OF = 1000  # of one picture
-ANSWERED_AT_ONCE = 16  # pictures
+RECOGNISED = 0.5  # probability from which on a concept counts as seen
 SURE = 0.5  # an answer is known where the model finds it likelier than all others together
-Answer = TypeVar("Answer")
+_SLOT = re.compile(r"{(\w+)}")
+_FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")
 
 
 @dataclass(frozen=True)
-class Conditioning:
-    """A base, and what stands for one concept in its prompts."""
+class Condition:
+    """A base, and what stands for one concept in its prompts.
+
+    It is the simplest personalization, too: it answers every query itself. Conditions are equal
+    where the same stands before the same prompt.
+    """
 
     base: Base
     name: str
     prompts: Prompts = field(default_factory=Prompts)
     concept: ConceptTokens | None = None
-    words: dict[str, str] = field(default_factory=dict)
-    """Text for a slot, where no tokens were learned: {'{name}': 'the dog'}."""
+    word: str = ""
+    """What stands for the name where no tokens were learned."""
     shown: tuple[int, ...] = ()
     """Ids that stand before everything else: reference pictures in context."""
+    shared: Speaker | None = field(default=None, compare=False, repr=False, kw_only=True)
+    """The base with concepts of other conditions on it, too, so that their prompts can stand in one
+    batch; None: with its own only.
+    """
+
+    @property
+    def parts(self) -> tuple[Condition, ...]:
+        """The conditions that it is made of, one for each concept."""
+        return (self,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the concepts that it introduces."""
+        return (self.name,)
+
+    @property
+    def concepts(self) -> tuple[ConceptTokens, ...]:
+        """Those that were learned."""
+        return (self.concept,) if self.concept else ()
+
+    def conditions(self, queries: Sequence[Query]) -> list[Condition]:
+        """Itself for each query; of nobody, where names are wanted of a picture that does not show
+        it.
+        """
+        pictured = [i for i, q in enumerate(queries) if q.wanted == "names" and q.image_ids]
+        answers: list[Condition] = [self] * len(queries)
+        if pictured:
+            seen_NK = torch.tensor([queries[i].image_ids for i in pictured])
+            for i, probability in zip(pictured, self.recognise(seen_NK), strict=True):
+                if probability <= RECOGNISED:
+                    answers[i] = together(self.base, ())
+        return answers
 
     @cached_property
     def speaker(self) -> Speaker:
         """The base with the learned rows on it, if there are some; made once."""
-        return Speaker(self.base, [self.concept] if self.concept else [])
+        return self.shared or Speaker(self.base, self.concepts)
 
     @cached_property
     def slots(self) -> dict[str, list[int]]:
-        return self.slots_on(self.speaker)
-
-    def slots_on(self, speaker: Speaker) -> dict[str, list[int]]:
-        """The ids of each slot, where `speaker` may hold other concepts too."""
-        learned = speaker.slots(self.concept) if self.concept else {}
-        said = {slot: self.base.vocab.encode(text) for slot, text in self.words.items()}
-        return {**learned, **said}
+        """The ids of each slot of the prompts."""
+        if self.concept:
+            return self.speaker.slots(self.concept)
+        return {"{name}": self.base.vocab.encode(self.word)}
 
     def marked(self, text: str) -> str:
         """A user's text with a slot where the concept's marker stands."""
@@ -79,7 +111,7 @@ class Conditioning:
         """Whether the method learned to draw, and the base has a decoder."""
         return self.prompts.generation is not None and self.base.can_draw
 
-    def knowing(self) -> Conditioning:
+    def knowing(self) -> Condition:
         """The same, told before drawing too what it is told before questions; tokens know what they
         know.
         """
@@ -111,28 +143,25 @@ class Conditioning:
         """Answers to questions, each about its own picture (image ids [N, K]) or about none. The
         likeliest words are taken.
         """
-        ids = [None] * len(questions) if images_NK is None else images_NK.tolist()
-        prompts = [self.question(q, i) for q, i in zip(questions, ids, strict=True)]
-        return [
-            self._read(answer) for answer in sample_text(self.speaker, prompts, max_ids=max_ids)
-        ]
+        asked = [(query, self) for query in queries_of(questions, images_NK)]
+        return answer_each(asked, max_ids=max_ids)
 
-    def _read(self, ids: list[int]) -> str:
+    def read(self, ids: Sequence[int]) -> str:
         """An answer as text, with a concept's marker where the model said its name."""
-        speaker = self.speaker
-        if not speaker.concepts:
+        if not self.concepts:
             return self.base.vocab.decode(ids)
-        own = {i for given in speaker.ids.values() for i in given}
-        marker_of = {speaker.slots(c)["{name}"][0]: c.marker for c in speaker.concepts}
-        pieces, words = [], []
-        # None ends the last run of words.
-        for i in [*ids, None]:
-            if i is None or i in own:
-                pieces.append(self.base.vocab.decode(words))
-                pieces.append(marker_of.get(i, ""))
+        speaker = self.speaker
+        own = {i for concept in self.concepts for i in speaker.ids[concept.name]}
+        marker_of = {speaker.slots(c)["{name}"][0]: c.marker for c in self.concepts}
+        pieces: list[str] = []
+        words: list[int] = []
+        for i in ids:
+            if i in own:
+                pieces += [self.base.vocab.decode(words), marker_of.get(i, "")]
                 words = []
             else:
                 words.append(i)
+        pieces.append(self.base.vocab.decode(words))
         # Pieces are joined by spaces, and none stands before a comma or at a sentence's end.
         return re.sub(r" (?=[,.?])", "", " ".join(piece for piece in pieces if piece))
 
@@ -174,7 +203,7 @@ class Conditioning:
         ids_NK = self.draw_ids([text for text in texts for _ in range(best_of)], how)
         if best_of > 1:
             likeness = torch.tensor(self.recognise(ids_NK)).view(-1, best_of)
-            ids_NK = ids_NK.unflatten(0, (-1, best_of))[
+            ids_NK = ids_NK.view(len(texts), best_of, -1)[
                 torch.arange(len(texts)), likeness.argmax(1)
             ]
         return self.base.decode(ids_NK)
@@ -196,7 +225,7 @@ class Conditioning:
         """The answer to a question without a picture; None where the model is not sure of it."""
         prompt = self.question(question)
         answer = sample_text(self.speaker, [prompt], max_ids=16)[0]
-        return self._read(answer) if certainty(self.speaker, prompt, answer) >= SURE else None
+        return self.read(answer) if certainty(self.speaker, prompt, answer) >= SURE else None
 
     def prompts_to_draw(self, prompts: Sequence[str], *, recaption: bool = False) -> list[str]:
         """Prompts as they are drawn: whole ('a photo of <bo>.') and in the spelling of the base.
@@ -225,8 +254,9 @@ class Conditioning:
     def need_drawing(self) -> None:
         """Nothing, where this can draw; else an error that says what cannot."""
         if self.prompts.generation is None:
+            method = self.concept.method if self.concept else ""
             raise ConceptError(
-                f"'{self.name}': method '{self.concept.method}' learns to understand, not to draw."
+                f"'{self.name}': method '{method}' learns to understand, not to draw."
                 " Learn it with 'joint'."
             )
         self.base.need_decoder()
@@ -236,79 +266,138 @@ class Conditioning:
         return drawing_prompt(self.base.vocab, self.prompts, self.slots, self.marked(text))
 
 
-def with_tokens(base: Base, concept: ConceptTokens) -> Conditioning:
-    """The learned concept."""
-    return Conditioning(base, concept.name, concept.prompts, concept)
+@dataclass(frozen=True)
+class Together(Condition):
+    """Concepts that are spoken of together; without any, the base alone.
+
+    A prompt begins with the introduction of each. A member's slot `{name}` is called `{bo:name}`
+    here, so that `<bo>` and `<mia>` in one text become different ids.
+    """
+
+    members: tuple[Condition, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Condition, ...]:
+        return self.members
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(member.name for member in self.members)
+
+    @property
+    def concepts(self) -> tuple[ConceptTokens, ...]:
+        return tuple(concept for member in self.members for concept in member.concepts)
+
+    @cached_property
+    def slots(self) -> dict[str, list[int]]:
+        slots: dict[str, list[int]] = {}
+        for member in self.members:
+            own = dict(replace(member, shared=self.speaker).slots)
+            own["{subject}"] = self.base.vocab.encode(member.prompts.subject, own)
+            slots |= {_owned(slot, member.name): ids for slot, ids in own.items()}
+        return slots
+
+    def marked(self, text: str) -> str:
+        return self._with_slots(text, "name")
+
+    def _drawing(self, text: str) -> list[int]:
+        asked = f"{self.prompts.generation} {self._with_slots(text, 'subject')}"
+        return self.base.vocab.encode(asked, self.slots)
+
+    def _with_slots(self, text: str, role: str) -> str:
+        check_markers(text, self.names, where="prompt")
+        # Written by the user, it would become learned tokens.
+        if stray := next((slot for slot in self.slots if slot in text), None):
+            raise ConceptError(f"prompt: '{stray}' is a slot of a method's prompts.")
+        for member in self.members:
+            text = text.replace(f"<{member.name}>", f"{{{member.name}:{role}}}")
+        return text
+
+    def need_drawing(self) -> None:
+        for member in self.members:
+            member.need_drawing()
+        self.base.need_decoder()
+
+    def recognise(self, images_NK: torch.Tensor) -> list[float]:
+        """For each picture, the probability of the member that is least likely to be in it."""
+        return [
+            min(each) for each in zip(*(m.recognise(images_NK) for m in self.members), strict=True)
+        ]
+
+    def recaption(self, prompt: str) -> str:
+        """The prompt in which 'its hat' is what the concept named last before it has."""
+        parts = _FROM_A_MARKER.split(prompt)
+        return "".join(self._recaption_part(part) for part in parts)
+
+    def _recaption_part(self, part: str) -> str:
+        owner = next((m for m in self.members if part.startswith(f"<{m.name}>")), None)
+        return owner.recaption(part) if owner else part
 
 
-def in_words(base: Base, name: str, introduction: str, *, facts: str = "") -> Conditioning:
-    """No tokens: an introduction in words stands before each prompt.
+def together(base: Base, conditions: Iterable[Condition]) -> Condition:
+    """What speaks of all their concepts: of one, that one as it is; of none, the base alone.
 
     Args:
-        base: What reads it.
-        name: What stands for the concept in a prompt.
-        introduction: '{name} is a brown dog.', or ''.
-        facts: Sentences that stand before questions only.
+        base: That of the conditions.
+        conditions: Of one concept or several; each concept's name is its own.
     """
-    prompts = Prompts(understanding=f"{introduction} {facts}".strip(), generation=introduction)
-    return Conditioning(base, name, prompts, words={"{name}": name})
+    members = tuple(part for condition in conditions for part in condition.parts)
+    if len(members) == 1:
+        return members[0]
 
+    def joined(prompt_of: Callable[[Prompts], str | None]) -> str:
+        owned = ((prompt_of(member.prompts), member.name) for member in members)
+        return " ".join(_owned(prompt, name) for prompt, name in owned if prompt)
 
-def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = "") -> Conditioning:
-    """No tokens: reference pictures in context, '<bo> is <picture> <picture>.', stand before each
-    prompt.
-
-    Args:
-        base: What reads them.
-        name: What stands for the concept in a prompt.
-        images_NK: Their image ids.
-        facts: Sentences that stand before questions only.
-    """
-    pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
-    shown = base.vocab.encode(
-        templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures}
+    draws = all(member.prompts.generation is not None for member in members)
+    prompts = Prompts(
+        understanding=joined(lambda prompts: prompts.understanding),
+        generation=joined(lambda prompts: prompts.generation) if draws else None,
+        understanding_answer=joined(lambda prompts: prompts.understanding_answer),
+        generation_answer=joined(lambda prompts: prompts.generation_answer),
     )
-    return Conditioning(
-        base,
-        name,
-        Prompts(understanding=facts, generation=""),
-        words={"{name}": name},
-        shown=tuple(shown),
-    )
+    shown = tuple(i for member in members for i in member.shown)
+    name = " and ".join(member.name for member in members)
+    return Together(base, name, prompts, shown=shown, members=members)
 
 
-def of_each(
-    base: Base, files: Sequence[Path], answer: Callable[[torch.Tensor], Sequence[Answer]]
-) -> Iterator[tuple[Path, Answer | PictureError]]:
-    """Each picture file with its answer, or with the error of one that cannot be read, in order.
+def _owned(prompt: str, name: str) -> str:
+    """A member's prompt with its slots called by its name.
 
-    However many there are, one at a time is in memory at its full size, and the first answers are
-    there before the last picture is read.
+    >>> _owned("{name} is {shared}.", "bo")
+    '{bo:name} is {bo:shared}.'
+    """
+    return _SLOT.sub(rf"{{{name}:\1}}", prompt)
+
+
+def answer_each(asked: Sequence[tuple[Query, Condition]], *, max_ids: int) -> list[str]:
+    """The answer to each question under its own condition. All stand in one batch, whatever concepts
+    they are about; the likeliest words are taken.
 
     Args:
-        base: What encodes the pictures.
-        files: Picture files.
-        answer: One answer for each row of image ids [N, K], such as `Conditioning.recognise`.
+        asked: Questions, and conditions on one base.
+        max_ids: Ids that an answer may have.
     """
-    for start in range(0, len(files), ANSWERED_AT_ONCE):
-        part = files[start : start + ANSWERED_AT_ONCE]
-        refused: dict[int, PictureError] = {}
-        # `encode` reads the pictures one by one; `refused` is whole when it returns.
-        seen_NK = base.encode(_readable(part, refused))
-        answers = iter(answer(seen_NK) if len(seen_NK) else ())
-        for i, file in enumerate(part):
-            yield file, refused[i] if i in refused else next(answers)
+    if not asked:
+        return []
+    conditions = _in_one_batch([condition for _, condition in asked])
+    prompts = [
+        condition.question(query.text, query.image_ids)
+        for condition, (query, _) in zip(conditions, asked, strict=True)
+    ]
+    answers = sample_text(conditions[0].speaker, prompts, max_ids=max_ids)
+    return [condition.read(ids) for condition, ids in zip(conditions, answers, strict=True)]
 
 
-def _readable(files: Sequence[Path], refused: dict[int, PictureError]) -> Iterator[Image.Image]:
-    """The pictures that can be read; `refused` gets the errors of the others, by their number."""
-    for i, file in enumerate(files):
-        try:
-            picture = read_shrunk(file)
-        except PictureError as error:
-            refused[i] = error
-        else:
-            yield picture
+def _in_one_batch(conditions: Sequence[Condition]) -> list[Condition]:
+    """The same conditions, all with one speaker; equal ones are one object."""
+    first, *others = dict.fromkeys(conditions)
+    if not others:
+        return [first] * len(conditions)
+    concepts = dict.fromkeys(c for condition in (first, *others) for c in condition.concepts)
+    speaker = Speaker(first.base, tuple(concepts))
+    placed = {condition: replace(condition, shared=speaker) for condition in (first, *others)}
+    return [placed[condition] for condition in conditions]
 
 
 def certainty(speaker: LanguageModel, prompt: Sequence[int], answer: Sequence[int]) -> float:

@@ -140,6 +140,7 @@ _KINDS = (
 
 def unformatted(answer: str) -> str:
     """An answer without what formats it: Markdown, LaTeX, tags, a reasoning model's thoughts."""
+    # Full-width letters, which Chinese models write, become ordinary ones.
     text = unicodedata.normalize("NFKC", answer)
     for pattern, put in _FORMATTING:
         text = pattern.sub(put, text)

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from unictoken.measure import metrics
-from unictoken.measure.metrics import Choice, Estimate, MetricError
+from unictoken.scoring import metrics
+from unictoken.scoring.metrics import Choice, Estimate, MetricError
 
 COLOURS = Choice(("red", "blue", "green", "white"), 0)
 
@@ -232,7 +232,7 @@ def test_an_interval_is_as_wide_as_the_tables_of_students_t_say(freedom, point):
 
 def test_importing_the_metrics_loads_no_library_of_statistics_or_language():
     """They take a second, and the command line imports the metrics without measuring."""
-    loaded = "import sys, unictoken.measure.metrics; print({'scipy', 'nltk'} & {*sys.modules})"
+    loaded = "import sys, unictoken.scoring.metrics; print({'scipy', 'nltk'} & {*sys.modules})"
     run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, encoding="utf-8")
     assert run.stdout == "set()\n", run.stderr
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unictoken.measure.metrics import chosen
+from unictoken.scoring.metrics import chosen
 
 COLOURS = ("red", "blue", "green", "grey")
 # fmt: off

@@ -1,0 +1,37 @@
+"""A learned concept: its tokens stand for it."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from unictoken.core import shipped
+from unictoken.core.text import ConceptError
+from unictoken.model.base import Base
+from unictoken.personalize.condition import Condition
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
+
+
+def with_tokens(base: Base, concept: ConceptTokens) -> Condition:
+    """The learned concept."""
+    return Condition(base, concept.name, concept.prompts, concept)
+
+
+def learned(base: Base, concept: str | PathLike[str] | ConceptTokens) -> Condition:
+    """A concept that was learned on this base.
+
+    Args:
+        base: Another one's concepts are refused.
+        concept: A concept file, the name of one that ships or was learned here, or its tokens.
+    """
+    if isinstance(concept, ConceptTokens):
+        concept_file.check_base(concept, base)
+        return with_tokens(base, concept)
+    if not isinstance(concept, str | PathLike):
+        found = type(concept).__name__
+        raise ConceptError(
+            f"concept: found {found}, expected a concept file, its name, or a learned concept."
+        )
+    place = concept if isinstance(concept, str) else Path(concept)
+    return with_tokens(base, concept_file.load(shipped.find_concept(place), base))

@@ -1,0 +1,257 @@
+"""Pictures of the concept that are drawn from prompts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from unictoken.core.disk import make_folder
+from unictoken.core.text import a
+from unictoken.data import templates
+from unictoken.data.records import KNOWLEDGE, Record
+from unictoken.data.sequence import Turn
+from unictoken.data.worlds import world
+from unictoken.model.draw import Draw
+from unictoken.scoring import metrics
+from unictoken.scoring.verdict import Claim, ColourJudge, judged_world
+from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
+from unictoken.tasks.teaching import Teaching, a_picture, one_of
+from unictoken.tasks.trial import Trial
+
+if TYPE_CHECKING:
+    import torch
+
+    from unictoken.personalize.condition import Condition
+
+DRAWN = "drawn"  # a prediction that only keeps a picture
+RECAPTION, BEST_OF = "_recaption", "_best_of"  # how else a picture was drawn
+Drawings = list[tuple[Record, Image.Image]]
+
+
+class Generate(Asked, Taught):
+    """One picture for each prompt, and what a judge says of it. Prompts that only point at a fact
+    ('its hat') are `knowledge`; they are drawn again where the model is first asked what they point
+    at (`knowledge_recaption`). With `best_of` every prompt is drawn again, and of several pictures
+    the one judged that the tokens recognise best.
+    """
+
+    name = "generate"
+    draws = True
+    columns = (
+        "identity",
+        "shade",
+        "palette",
+        "prompt",
+        "knowledge",
+        "knowledge_recaption",
+        "identity_best_of",
+        "shade_best_of",
+        "palette_best_of",
+        "prompt_best_of",
+        "knowledge_best_of",
+    )
+
+    def teach(self, teaching: Teaching, rng: np.random.Generator) -> list[Turn]:
+        soft, material = teaching.soft_positives, teaching.material
+        alike_MK = material.look_alikes_MK
+        if soft.groups and alike_MK is not None and rng.random() < soft.share:
+            return _soft_positive(teaching, alike_MK, rng)
+        form = one_of(templates.GENERATE, rng)
+        if teaching.targets == "crops":
+            assert material.crops_NK is not None  # a concept without them was refused
+            whole = templates.with_scene(form, "")
+            return teaching.phrasing.draw(whole, a_picture(material.crops_NK, rng))
+        i = int(rng.integers(len(material.pictures_NK)))
+        prompt = templates.with_scene(form, material.observations.phrases[i])
+        return teaching.phrasing.draw(prompt, material.pictures_NK[i].tolist())
+
+    def ask(self, trial: Trial) -> list[Prediction]:
+        asked = trial.records("generate")
+        if not asked or not trial.conditioning.can_draw:
+            return []
+        knowledge = [record for record in asked if record.kind == KNOWLEDGE]
+        pictures = _drawn(trial, [r for r in asked if r.kind != KNOWLEDGE], trial.conditioning)
+        # 'its hat' can be drawn only by who knows the facts
+        pictures += _drawn(trial, knowledge, trial.conditioning.knowing())
+        made = []
+        for i, (record, picture) in enumerate(pictures):
+            kept = _kept(trial, picture, f"{i:02d}")
+            made.append(
+                trial.prediction(DRAWN, record, given=record.kind, score=None, picture=kept)
+            )
+            made += _judged(trial, record, picture, file=kept)
+        if trial.judge is None:  # the further drawings are made to be judged only
+            return made
+        return [*made, *_recaptioned(trial, knowledge), *_best_of(trial, asked)]
+
+    def score(self, made: Predicted) -> dict[str, float]:
+        """knowledge: the fraction of drawings that show all that the fact tells. shade: whether the
+        drawn fur is nearer to its own exact shade than to any other of the world's.
+        """
+        numbers = {}
+        # A drawing that shows a part of the fact does not know it: a partial score counts as zero.
+        for kind in ("knowledge", f"knowledge{RECAPTION}", f"knowledge{BEST_OF}"):
+            if known := [p.score == 1 for p in made.get(kind, ()) if p.score is not None]:
+                numbers[kind] = metrics.mean(known)
+        for option in ("", BEST_OF):
+            if palettes := made.get(f"palette{option}"):
+                numbers[f"shade{option}"] = metrics.mean(map(_has_exact_shade, palettes))
+        return numbers
+
+
+def _soft_positive(
+    teaching: Teaching, alike_MK: torch.Tensor, rng: np.random.Generator
+) -> list[Turn]:
+    """The k-th most alike group is described with all but the last k generation tokens, and by
+    nothing else.
+    """
+    phrasing, groups = teaching.phrasing, teaching.soft_positives.groups
+    k = int(rng.integers(groups))
+    # At least one picture, where there are more groups than look-alikes.
+    low = k * len(alike_MK) // groups
+    high = max((k + 1) * len(alike_MK) // groups, low + 1)
+    role = "{generation}" if phrasing.slots["{generation}"] else "{shared}"
+    block = phrasing.slots[role][: max(len(phrasing.slots[role]) - k - 1, 1)]
+    prompt = phrasing.vocab.encode(f"a photo of {role}.", {role: block})
+    picture = phrasing.vocab.picture(a_picture(alike_MK[low:high], rng))
+    return [Turn(prompt), Turn(picture, learned=True)]
+
+
+def _drawn(
+    trial: Trial, records: Sequence[Record], conditioning: Condition, **options: Any
+) -> Drawings:
+    """A picture for each record's prompt.
+
+    Args:
+        trial: Says the seed.
+        records: Of prompts.
+        conditioning: The trial's, or the same with more knowledge.
+        **options: As `Condition.draw` takes them.
+    """
+    if not records:
+        return []
+    prompts = [record.question for record in records]
+    pictures = conditioning.draw(prompts, Draw(seed=trial.seed), **options)
+    return list(zip(records, pictures, strict=True))
+
+
+def _kept(trial: Trial, picture: Image.Image, name: str) -> str:
+    """The path of a drawing, now that it is a file, as predictions say it."""
+    file = trial.drawings / trial.subject.concept.name / trial.method / f"{name}.png"
+    make_folder(file.parent)
+    picture.save(file)
+    return str(file.relative_to(trial.drawings.parent))
+
+
+def _recaptioned(trial: Trial, asked: Sequence[Record]) -> list[Prediction]:
+    """Knowledge-driven prompts again, where the model is first asked what they only point at
+    (`Condition.recaption`).
+    """
+    drawn = _drawn(trial, asked, trial.conditioning.knowing(), recaption=True)
+    return [p for own in drawn for p in _judged(trial, *own, option=RECAPTION)]
+
+
+def _best_of(trial: Trial, asked: Sequence[Record]) -> list[Prediction]:
+    """Every prompt again, where of several drawings the one is kept that the tokens recognise
+    best.
+    """
+    if trial.best_of == 1 or trial.conditioning.concept is None:
+        return []
+    drawn = _drawn(trial, asked, trial.conditioning, best_of=trial.best_of)
+    made = []
+    for i, (record, picture) in enumerate(drawn):
+        kept = _kept(trial, picture, f"{i:02d}-of-{trial.best_of}")
+        made += _judged(trial, record, picture, file=kept, option=BEST_OF)
+    return made
+
+
+def _judged(
+    trial: Trial,
+    record: Record,
+    picture: Image.Image,
+    *,
+    file: str | None = None,
+    option: str = "",
+) -> list[Prediction]:
+    """What a drawing shows: who it is, what the prompt asked for, or the hat that only a fact
+    tells.
+
+    Args:
+        trial: Has the judge; without one nothing is said.
+        record: Of the prompt.
+        picture: The drawing.
+        file: Where it is kept, as predictions say it.
+        option: How it was drawn.
+    """
+    if trial.judge is None:
+        return []
+    claims = _claims(trial, record)
+    verdicts = trial.judge.check([picture] * len(claims), list(claims.values()))
+    made = [
+        trial.prediction(
+            kind + option,
+            record,
+            given=verdict.said,
+            score=verdict.score,
+            expected=claims[kind].text,
+            picture=file,
+        )
+        for kind, verdict in zip(claims, verdicts, strict=True)
+    ]
+    truth = trial.subject.concept.truth
+    if record.kind == KNOWLEDGE or truth is None or not isinstance(trial.judge, ColourJudge):
+        return made
+    colour = trial.judge.read_colour(picture, truth)
+    palette = trial.prediction(
+        "palette" + option,
+        record,
+        given=str([round(v) for v in colour.seen]),
+        score=float(np.linalg.norm(np.subtract(colour.seen, colour.exact))),
+        expected=str(list(colour.exact)),
+        picture=file,
+    )
+    return [*made, palette]
+
+
+def _claims(trial: Trial, record: Record) -> dict[str, Claim]:
+    """What is to be checked of a drawing, by what its prediction is called."""
+    concept, truth = trial.subject.concept, trial.subject.truth
+    references = trial.subject.references
+
+    def shows(what: str) -> str:
+        shown = f"The picture shows '{record.question}'{what}"
+        return without_name(shown, concept.name, concept.class_noun)
+
+    if record.kind == KNOWLEDGE:
+        text = shows(f", where {' '.join(concept.facts)}")
+        hat = truth.hat if truth else {}
+        return {"knowledge": Claim(text=text, attributes=hat, references=references)}
+    who = {} if concept.truth is None else world().identity(concept.truth)
+    text = f"It is the {concept.class_noun} of the reference pictures."
+    claims = {"identity": Claim(text=text, attributes=who, references=references)}
+    wished: Mapping[str, str] = truth.prompts.get(record.question, {}) if truth else {}
+    # 'a photo of <bo>' asks a drawn world for nothing beside the concept
+    if wished or not truth:
+        claims["prompt"] = Claim(text=shows("."), attributes=wished)
+    return claims
+
+
+def without_name(text: str, name: str, noun: str) -> str:
+    """A text for who was never told of the concept: 'a <bo> by <bo>' becomes 'a dog by the dog'."""
+    with_article = re.sub(
+        rf"\b(a|an|the) <{re.escape(name)}>",
+        lambda found: f"the {noun}" if found[1] == "the" else a(noun),
+        text,
+    )
+    return with_article.replace(f"<{name}>", f"the {noun}")
+
+
+def _has_exact_shade(palette: Prediction) -> bool:
+    """Whether the drawn fur is nearer to its own exact shade than to any other of the world's."""
+    nearest = judged_world().nearest_shade(json.loads(palette.given))
+    return nearest == tuple(json.loads(palette.expected))
