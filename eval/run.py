@@ -11,10 +11,12 @@ several machines that share the folder `work`.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 
 from unictoken.core import config
 from unictoken.core.launch import leave_with_launcher, says
+from unictoken.core.printing import say
 from unictoken.core.program import interruptible, keeping, run_program
 
 if __name__ == "__main__":
@@ -81,7 +83,7 @@ def measure(arguments: Sequence[str]) -> None:
             benchmark.measure()
             if processes.first:
                 own = [word for word in arguments if not word.startswith(LOCAL_RANK)]
-                print(write_results(benchmark, command=" ".join(["python", PROGRAM, *own])))
+                say(write_results(benchmark, command=shlex.join(["python", PROGRAM, *own])))
         processes.leave()
 
 

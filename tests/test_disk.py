@@ -37,23 +37,6 @@ def aside(folder):
         raise AssertionError("not reached")
 
 
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda p: None, "no such file. Expected a letter"),
-        (lambda p: p.mkdir(), "found a folder, expected a letter"),
-        (lambda p: p.symlink_to("nowhere"), "found a link that leads nowhere, expected a letter"),
-        (os.mkfifo, "found no plain file, expected a letter"),
-        (lambda p: p.write_bytes(b"\xff\xfe\xfa"), "cannot be read .* Expected a letter"),
-    ],
-    ids=["nothing", "folder", "link", "fifo", "bytes"],
-)
-def test_what_is_no_text_file_is_named_for_what_it_is(make, said, tmp_path):
-    make(tmp_path / "it")
-    with pytest.raises(ValueError, match=said):
-        disk.read_text(tmp_path / "it", ValueError, "a letter")
-
-
 def test_a_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     disk.write_aside(tmp_path / "a" / "it", b"one")
 

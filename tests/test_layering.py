@@ -14,11 +14,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "unictoken"
 LAYERS = (
     "unictoken.core",
+    "unictoken.core.printing",
     "unictoken.core.errors",
     "unictoken.core.program",
     "unictoken.core.progress",
     "unictoken.core.disk",
     "unictoken.core.lock",
+    "unictoken.core.reading",
+    "unictoken.core.shapes",
     "unictoken.core.shipped",
     "unictoken.core.config",
     "unictoken.core.zero",

@@ -34,8 +34,8 @@ def _is_text(call: ast.Call) -> bool:
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     owner = getattr(getattr(call.func, "value", None), "id", "")
     if name in ("read_text", "write_text"):
-        # disk.read_text names it itself
-        return owner != "disk" and isinstance(call.func, ast.Attribute)
+        # reading.read_text names it itself
+        return owner != "reading" and isinstance(call.func, ast.Attribute)
     if name == "open" and owner in ("", "io", "codecs"):
         mode = next(
             (
@@ -54,7 +54,7 @@ def _is_text(call: ast.Call) -> bool:
 def test_what_leaves_the_encoding_to_the_machine_is_found():
     source = (
         "open(p)\nopen(p, 'rb')\np.read_text()\np.write_text(x,"
-        " encoding='utf-8')\nsubprocess.run(c, text=True)\ndisk.read_text(p, E)\n"
+        " encoding='utf-8')\nsubprocess.run(c, text=True)\nreading.read_text(p, E)\n"
     )
     assert without_encoding(source) == [1, 3, 5]
 

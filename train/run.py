@@ -30,6 +30,7 @@ from engine import (
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
 from unictoken.core.launch import launch, says
+from unictoken.core.printing import say
 from unictoken.data.concept import Concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
@@ -91,7 +92,7 @@ def learn_from(settings: RunConfig) -> None:
     with held(settings, concept) if rank == 0 else nullcontext():
         base = base_of(settings)
         if rank == 0:
-            print(config.to_yaml(settings), flush=True)
+            say(config.to_yaml(settings))
         with keeping(lambda: kept_of_learning(settings)):
             check_report(base, settings, concept)
             learned = learn_together(base, settings, concept, rank)
@@ -141,7 +142,7 @@ def report(base: Base, settings: RunConfig, learned: Learned) -> None:
         drop_shards(base)
         base = base_of(settings)
     with keeping(lambda: kept_of_measuring(settings)):
-        print(finish(base, settings, learned), flush=True)
+        say(finish(base, settings, learned))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -126,7 +127,7 @@ def learn(
     with bars(shown=verbose):
         if out is None:
             return _learn_in_memory(base, asked, concept)
-        return _learn_into(Path(out).expanduser(), base, asked, concept)
+        return _learn_into(Path(os.path.expanduser(out)), base, asked, concept)
 
 
 def _learn_in_memory(base: Base, asked: dict, concept: Concept) -> ConceptTokens:

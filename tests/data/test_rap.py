@@ -241,7 +241,7 @@ BROKEN = {
     "no picture": (memory(image=None), "'image' is None, expected str or list"),
     "an unknown key": (memory(colour="brown"), "unknown key 'colour'"),
     "a number for words": (memory(info=7), "'info' is 7, expected str or dict"),
-    "nan for words": (memory(info=float("nan")), "'info' is nan"),
+    "nan for words": (memory(info=float("nan")), "NaN is no number of JSON"),
     "no category": (memory(category=" "), "class noun ' '"),
     "a number among attributes": (
         memory(info={"general": [7]}),

@@ -71,7 +71,9 @@ def test_only_one_whole_concept_and_method_is_added_and_only_once(path, rows):
 def test_a_line_of_something_else_is_named(path):
     Predictions(path, run="a").add(OF_BO)
     path.write_bytes(path.read_bytes() + b'{"concept": "bo"}\n')
-    with pytest.raises(PredictionsError, match=r"toy.jsonl:4: not a prediction \(KeyError"):
+    with pytest.raises(
+        PredictionsError, match=r"toy.jsonl:4: not a prediction: run: found nothing"
+    ):
         predictions.read(path)
 
 

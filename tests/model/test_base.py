@@ -13,6 +13,7 @@ from transformers import AutoProcessor, ChameleonForConditionalGeneration
 from unictoken.core.shipped import PlaceError
 from unictoken.model.base import DTYPES, Base, BaseError, dtype_named, load_base
 from unictoken.model.vocab import VocabError
+from unictoken.personalize.words import in_words
 
 pytestmark = pytest.mark.real
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "tiny-chameleon"
@@ -230,11 +231,14 @@ def with_another_image_token(folder):
 MALFORMED = {
     "an empty config": (with_text("config.json", "{}"), "config.json has no 'vocabulary_map'"),
     "no vocabulary": (with_config(vocabulary_map=None), "config.json has no 'vocabulary_map'"),
-    "a list for a config": (with_text("config.json", "[]"), "config.json is not Chameleon's"),
-    "a config cut short": (with_text("config.json", "{"), "config.json' is not a valid JSON file"),
+    "a list for a config": (
+        with_text("config.json", "[]"),
+        r"config.json: found \[\], expected the config of",
+    ),
+    "a config cut short": (with_text("config.json", "{"), "config.json: cannot be read"),
     "a word for a number": (
         with_config(hidden_size="big"),
-        "config.json is not Chameleon's .*'hidden_size' expected int, got str",
+        "config.json: hidden_size: found 'big', expected a whole number",
     ),
     "no kind of attention": (
         with_config(vq={"attn_type": None}),
@@ -246,13 +250,25 @@ MALFORMED = {
     ),
     "no heads": (
         with_config(num_attention_heads=0),
-        "do not go with its config.json .*ZeroDivisionError",
+        "config.json: num_attention_heads: found 0, expected a whole number from 1",
     ),
     "fewer layers": (
         with_config(num_hidden_layers=1),
         "13 weights are not used by its config.json, 'model.layers.1.input_layernorm.weight' first",
     ),
-    "no layers": (with_config(num_hidden_layers=-1), "26 weights are not used by its config.json"),
+    "no layers": (
+        with_config(num_hidden_layers=-1),
+        "num_hidden_layers: found -1, expected a whole",
+    ),
+    "a hundred million layers": (
+        with_config(num_hidden_layers=10**8),
+        "num_hidden_layers: found 100000000, expected a whole number from 1 to 512",
+    ),
+    "more weights than its files hold": (
+        with_config(hidden_size=32768, num_hidden_layers=512),
+        "config.json makes [0-9,]{16,} parameters or more, its weight files have [0-9,]+ bytes",
+    ),
+    "codes without end": (with_config(vq={"num_embeddings": 10**9}), "vq_config.num_embeddings"),
     "a weight of something else": (
         with_tensors(stray=torch.zeros(3)),
         "1 weights are not used by its config.json, 'stray' first",
@@ -265,7 +281,7 @@ MALFORMED = {
         with_one_number("model.vqmodel.quantize.embedding.weight", torch.inf),
         "quantize.embedding.weight' holds NaN",
     ),
-    "pictures of no pixels": (with_config(vq={"resolution": 0}), "pictures of 0 pixels"),
+    "pictures of no pixels": (with_config(vq={"resolution": 0}), "vq_config.resolution: found 0"),
     "an empty tokenizer": (
         with_text("tokenizer.json", "{}"),
         "its tokenizer.json or tokenizer_config.json cannot be used",
@@ -292,6 +308,26 @@ MALFORMED = {
     ),
     "only a pickle": (with_pickle, "no file named model.safetensors"),
 }
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"return_dict": False},
+        {"output_hidden_states": True, "output_attentions": True},
+        {"torchscript": True, "chunk_size_feed_forward": 3},
+        {"attn_implementation": "somebody/kernel", "_attn_implementation": "somebody/kernel"},
+        {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}},
+        {"auto_map": {"AutoConfig": "evil.Config"}},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_what_a_config_says_beside_its_shape_changes_nothing(copy, base, more):
+    with_config(**more)(copy)
+    loaded = load_base(copy, device="cpu")
+    asked = ["what colour is bo?"]
+    assert in_words(loaded, "bo", "").ask(asked) == in_words(base, "bo", "").ask(asked)
+    assert loaded.model.config._attn_implementation == base.model.config._attn_implementation
 
 
 @pytest.mark.parametrize("case", MALFORMED)

@@ -151,7 +151,7 @@ class Unpickled:
 
 def test_a_checkpoint_with_code_inside_is_not_opened(theirs, tmp_path):
     torch.save({"state_dict": {}, "callbacks": Unpickled()}, tmp_path / "vqgan.ckpt")
-    with pytest.raises(DecoderError, match=r"vqgan\.ckpt: not a file of plain tensors"):
+    with pytest.raises(DecoderError, match=r"vqgan\.ckpt: not a whole file of plain tensors"):
         load_base(theirs, vq_decoder=tmp_path / "vqgan.ckpt", device="cpu")
 
 
@@ -172,20 +172,18 @@ def test_a_torch_file_of_something_else_is_said(theirs, tmp_path, other):
     [
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n",
-            "a pointer of Git LFS; `git lfs pull` fetches it",
+            "a pointer of Git LFS, .* `git lfs pull` fetches it",
         ),
-        (b"<!DOCTYPE html><html>", "Unsupported operand 60"),
-        (b"\x80\x02h\x00.", "KeyError"),
-        (b"G123", "unpack requires"),
-        (b"PK\x03\x04aaaa", "not a ZIP archive"),
-        (b"", "EOFError"),
+        (b"<!DOCTYPE html><html>", "does not begin as a zip"),
+        (b"\x80\x02h\x00.", "does not begin as a zip"),
+        (b"G123", "does not begin as a zip"),
+        (b"PK\x03\x04aaaa", "File is not a zip file"),
+        (b"", "does not begin as a zip"),
     ],
 )
 def test_a_checkpoint_of_junk_is_refused_in_one_line(theirs, tmp_path, junk, said):
     (tmp_path / "vqgan.ckpt").write_bytes(junk)
-    with pytest.raises(
-        DecoderError, match=rf"vqgan\.ckpt: not a file of plain tensors \(.*{said}"
-    ) as refused:
+    with pytest.raises(DecoderError, match=rf"vqgan\.ckpt: .*{said}") as refused:
         load_base(theirs, vq_decoder=tmp_path / "vqgan.ckpt", device="cpu")
     assert "\n" not in str(refused.value)
 

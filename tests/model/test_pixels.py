@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin, features
 
+from unictoken.core import pictures
 from unictoken.core.pictures import (
     LFS,
     MIN_SIDE,
@@ -347,6 +348,48 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
     Image.new("1", (10_001, 10_000)).save(tmp_path / "huge.png")
     with pytest.raises(PictureError, match="10001 x 10000 pixels, expected at most 100,000,000"):
         read_picture(tmp_path / "huge.png")
+
+
+def test_a_large_webp_is_refused_before_its_decoder_fills_the_memory(tmp_path):
+    Image.new("L", (6000, 5001)).save(tmp_path / "huge.webp")
+    with pytest.raises(PictureError, match="6000 x 5001 pixels, expected at most 30,000,000"):
+        read_picture(tmp_path / "huge.webp")
+
+
+def test_many_pixels_in_few_bytes_are_refused_before_they_are_all_decoded(tmp_path):
+    for i in range(4):
+        Image.new("1", (9000, 9000)).save(tmp_path / f"{i}.png")
+    read = pictures.read_together(tmp_path / f"{i}.png" for i in range(4))
+    assert next(read).size == next(read).size == (1125, 1125)
+    with pytest.raises(
+        PictureError, match=r"2.png: with those before it 243,000,000 pixels, expected at most"
+    ):
+        next(read)
+
+
+def test_many_honest_photos_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "FREE_PIXELS", 10_000)
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    for i in range(20):
+        Image.fromarray(noise + np.uint8(i)).save(tmp_path / f"{i}.jpg")
+    assert len(list(pictures.read_together(tmp_path / f"{i}.jpg" for i in range(20)))) == 20
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "1", "CMYK", "I;16", "F"])
+def test_a_picture_that_is_converted_in_strips_is_the_same(mode, monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    drawn = Image.fromarray(rng.integers(0, 256, (130, 70, 3), dtype=np.uint8))
+    if mode == "F":
+        given = Image.fromarray(rng.random((130, 70)).astype(np.float32))
+    elif mode == "I;16":
+        given = Image.fromarray(rng.integers(0, 65536, (130, 70)).astype(np.uint16))
+    else:
+        given = drawn.convert(mode)
+    whole = {times: pictures.to_rgb(given, times) for times in (1, 2, 3)}
+    monkeypatch.setattr(pictures, "STRIP", 70 * 20)
+    for times, expected in whole.items():
+        found = pictures.to_rgb(given, times)
+        assert found.size == expected.size and found.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("factor", [1, 2, 8, 16])

@@ -19,7 +19,7 @@ from unictoken.core.text import ConceptError
 from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.exchange.convert import adopt, export_concept, import_concept, save_new
-from unictoken.tokens.exchange.files import MAX_BYTES
+from unictoken.tokens.exchange.files import MOST_BYTES
 from unictoken.tokens.exchange.forms import FORMS, said_counts
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.start import start_rows
@@ -375,7 +375,10 @@ def with_nan(rows: torch.Tensor) -> torch.Tensor:
 BROKEN_PICKLES = {
     "not there": (lambda p: p.unlink(), "no such file"),
     "a folder": (lambda p: (p.unlink(), p.mkdir()), "a folder"),
-    "a link to nowhere": (lambda p: (p.unlink(), p.symlink_to("nowhere")), "no such file"),
+    "a link to nowhere": (
+        lambda p: (p.unlink(), p.symlink_to("nowhere")),
+        "found a link that leads nowhere",
+    ),
     "empty": (lambda p: p.write_bytes(b""), "not a whole file"),
     "cut early": (lambda p: p.write_bytes(p.read_bytes()[:100]), "not a whole file"),
     "cut late": (lambda p: p.write_bytes(p.read_bytes()[:-30]), "not a whole file"),
@@ -403,7 +406,7 @@ BROKEN_PICKLES = {
     ),
     "entries twice": (lambda p: p.write_bytes(doubled(p.read_bytes())), "two entries of one name"),
     "a bomb": (
-        lambda p: p.write_bytes(zipped(("archive/data.pkl", bytes(MAX_BYTES + 1)))),
+        lambda p: p.write_bytes(zipped(("archive/data.pkl", bytes(MOST_BYTES + 1)))),
         "expected at most",
     ),
     "a bomb of strides": (
@@ -482,45 +485,54 @@ ONE = '"<a>": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}'
 BROKEN_EMBEDS = {
     "not there": (lambda p: p.unlink(), "no such file"),
     "a folder": (lambda p: (p.unlink(), p.mkdir()), "a folder"),
-    "empty": (lambda p: p.write_bytes(b""), "not a whole file"),
-    "cut": (lambda p: p.write_bytes(p.read_bytes()[:-1]), "not a whole file"),
-    "longer than it says": (lambda p: p.write_bytes(p.read_bytes() + b"\0"), "not a whole file"),
+    "empty": (lambda p: p.write_bytes(b""), "not a whole safetensors file"),
+    "cut": (lambda p: p.write_bytes(p.read_bytes()[:-1]), "not a whole safetensors file"),
+    "longer than it says": (
+        lambda p: p.write_bytes(p.read_bytes() + b"\0"),
+        "not a whole safetensors file",
+    ),
     "a header of 8 exabytes": (
         lambda p: p.write_bytes(struct.pack("<Q", 2**63) + b"{}"),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
     "a header longer than the file": (
         lambda p: p.write_bytes(struct.pack("<Q", 10**6) + b"{}"),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
     "wrong brackets": (
         lambda p: p.write_bytes(header_of("{" + ONE + "]", bytes(8))),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
-    "no json": (lambda p: p.write_bytes(header_of("rows    ", bytes(8))), "not a whole file"),
-    "brackets without end": (lambda p: p.write_bytes(header_of("[" * 100_000)), "not a whole file"),
+    "no json": (
+        lambda p: p.write_bytes(header_of("rows    ", bytes(8))),
+        "not a whole safetensors file",
+    ),
+    "brackets without end": (
+        lambda p: p.write_bytes(header_of("[" * 100_000)),
+        "not a whole safetensors file",
+    ),
     "a key twice": (
         lambda p: p.write_bytes(
             header_of("{" + ONE + ", " + ONE.replace("[0, 8]", "[8, 16]") + "}", bytes(16))
         ),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
     "offsets outside": (
         lambda p: p.write_bytes(header_of("{" + ONE.replace("8", "800") + "}", bytes(8))),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
     "a shape of another size": (
         lambda p: p.write_bytes(header_of("{" + ONE.replace("[1, 2]", "[1, 3]") + "}", bytes(8))),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
     "a dtype that is none": (
         lambda p: p.write_bytes(header_of("{" + ONE.replace("F32", "F31") + "}", bytes(8))),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
-    "a pickle": (lambda p: torch.save(torch.zeros(3, WIDTH), p), "not a whole file"),
+    "a pickle": (lambda p: torch.save(torch.zeros(3, WIDTH), p), "not a whole safetensors file"),
     "a zip": (
         lambda p: p.write_bytes(zipped(("learned_embeds.safetensors", p.read_bytes()))),
-        "not a whole file",
+        "not a whole safetensors file",
     ),
     "no key": (lambda p: save_file({}, p), "holds 0 keys"),
     "two keys": (
@@ -600,8 +612,8 @@ def test_the_command_refuses_it_in_one_line_with_status_2_before_it_reads_a_base
 def test_a_large_file_is_refused_before_it_is_read(base, tmp_path):
     path = tmp_path / "a.safetensors"
     with open(path, "wb") as file:
-        file.truncate(MAX_BYTES + 1)  # sparse: no room on the disk
-    refused("expected at most", bo_from, [path], "textual_inversion", base=base)
+        file.truncate(MOST_BYTES + 1)  # sparse: no room on the disk
+    refused("of at most", bo_from, [path], "textual_inversion", base=base)
 
 
 # Mistakes of the caller

@@ -214,7 +214,7 @@ def test_a_header_that_only_looks_like_json_is_refused(path, base, text):
 )
 def test_a_prompt_that_is_no_text_is_refused(path, base, prompt):
     rewrite(path, lambda header: header["prompts"].update(prompt))
-    refused(path, base, f"prompt '{next(iter(prompt))}' in its header is .*, expected a text")
+    refused(path, base, f"header: prompts.{next(iter(prompt))}: found .*, expected a text")
 
 
 def test_a_prompt_with_a_slot_of_no_role_is_refused(path, base):
@@ -274,7 +274,7 @@ def test_a_bias_belongs_to_every_role_or_to_none(path):
 
 def test_an_origin_that_is_no_text_is_refused(path):
     rewrite(path, lambda header: header.update(origin=["yollava"]))
-    refused(path, None, "'origin' in its header")
+    refused(path, None, "header: origin: found .*, expected a text")
 
 
 def test_a_concept_that_was_learned_here_says_no_origin(path):
@@ -399,7 +399,7 @@ def test_a_file_of_format_1_of_other_rows_is_refused(base, path, fingerprint):
 @pytest.mark.parametrize("key", ["notes", "sections", "run", "source"])
 def test_a_file_of_format_1_has_no_key_of_format_2(base, path, key):
     as_format_1(path, base, **{key: {"notes": [], "sections": {}}.get(key, "ab")})
-    refused(path, base, f"unknown key '{key}'")
+    refused(path, base, f"header: found '{key}', expected one of the keys")
 
 
 def test_imported_rows_of_an_unknown_base_stay_unknown_in_both_formats(base, path):

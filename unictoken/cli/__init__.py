@@ -57,7 +57,6 @@ def run(arguments: Sequence[str]) -> None:
     options = made.parse_args(arguments)
     if options.quiet:
         hide_bars()
-    logging.basicConfig(format="%(message)s")
     logging.getLogger("unictoken").setLevel(_log_level(options))
     options.action(options)
 

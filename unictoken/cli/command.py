@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -44,8 +43,3 @@ def command(
 def add_json(made: argparse.ArgumentParser) -> None:
     """The flag of commands whose answers other programs read."""
     made.add_argument("--json", action="store_true", help="print JSON, one object a line")
-
-
-def print_json(**values: Any) -> None:
-    """One object of JSON on a line of its own."""
-    print(json.dumps(values, ensure_ascii=False), flush=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from unictoken.cli.command import Commands, add_json, command, print_json
+from unictoken.cli.command import Commands, add_json, command
 from unictoken.core import shipped
 from unictoken.core.config import ConfigError
+from unictoken.core.printing import one_line, say, say_json
 from unictoken.data.source import check_consent
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.exchange.forms import FORMS, said_counts
@@ -15,17 +16,17 @@ from unictoken.tokens.exchange.forms import FORMS, said_counts
 
 def show(options: argparse.Namespace) -> None:
     path = shipped.find_concept(options.file)
-    header, shapes = concept_file.check(path)
+    header, shapes = concept_file.check_whole(path)
     shown = {"file": str(path), **header, "bytes": path.stat().st_size, "shapes": shapes}
     if options.json:
-        print_json(**shown)
+        say_json(**shown)
         return
     counts = ", ".join(f"{n} {role}" for role, n in header["counts"].items() if n)
     shown["counts"] = f"{counts}; each [{shapes['in.name'][1]}] in and out"
     del shown["shapes"]
     for key, value in shown.items():
         if value not in ({}, []):
-            print(f"{key + ':':18}{_plain(value)}")
+            say(f"{key + ':':18}{one_line(_plain(value))}")
 
 
 def _plain(value: object) -> str:
@@ -57,7 +58,7 @@ def import_(options: argparse.Namespace) -> None:
         base=load_base(options.base) if options.base else options.base_name,
         counts=counts,
     )
-    print(exchange.save_new(replace(concept, consent=options.consent), options.out))
+    say(exchange.save_new(replace(concept, consent=options.consent), options.out))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -68,9 +69,9 @@ def export(options: argparse.Namespace) -> None:
     from unictoken.tokens.exchange import convert as exchange
 
     exported = exchange.export_concept(concept_file.load(path), options.form, options.out)
-    print(*exported.paths, sep="\n")
+    say(*exported.paths, sep="\n")
     if exported.left_out:
-        print(f"not in these files: {', '.join(exported.left_out)}")
+        say(f"not in these files: {', '.join(exported.left_out)}")
 
 
 def publish(options: argparse.Namespace) -> None:
@@ -86,9 +87,9 @@ def publish(options: argparse.Namespace) -> None:
         "licence": options.licence,
     }
     if options.folder:
-        print(hub.save_card_folder(path, options.folder, **told))
+        say(hub.save_card_folder(path, options.folder, **told))
     else:
-        print(hub.push_to_hub(path, options.repo, private=options.private, **told))
+        say(hub.push_to_hub(path, options.repo, private=options.private, **told))
 
 
 def add(commands: Commands) -> None:

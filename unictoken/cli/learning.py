@@ -10,6 +10,7 @@ from pathlib import Path
 
 from unictoken.cli.command import Commands, command
 from unictoken.core import config, shipped
+from unictoken.core.printing import say
 from unictoken.data.concept import Concept
 from unictoken.learn.methods import MethodFile
 from unictoken.learn.settings import RunConfig, concept_of
@@ -78,7 +79,7 @@ def _learn(settings: RunConfig, concept: Concept) -> None:
 
     keep_freed_memory()
     with held(settings, concept):
-        print(learn_and_report(base_of(settings), settings, concept))
+        say(learn_and_report(base_of(settings), settings, concept))
 
 
 def _learn_each(runs: Sequence[RunConfig]) -> None:
@@ -92,7 +93,7 @@ def _learn_each(runs: Sequence[RunConfig]) -> None:
     base = base_of(runs[0])  # they differ in name, pictures and folder alone
     table = learn_each(base, runs, processes)
     if processes.first:
-        print(table)
+        say(table)
     processes.leave()
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from unictoken.cli.command import Commands, command
+from unictoken.core.disk import real_path
 from unictoken.core.errors import UserError
+from unictoken.core.printing import one_line, say
 from unictoken.data.concept import Concept
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
@@ -17,18 +19,18 @@ from unictoken.data.source import check_learnable
 def memory(options: argparse.Namespace) -> None:
     concepts = _concepts(Path(options.place), options)
     if options.out:
-        if Path(options.out).resolve().is_relative_to(Path(options.place).resolve()):
+        if real_path(options.out).is_relative_to(real_path(options.place)):
             raise UserError(
                 f"--out {options.out}: lies in {options.place}, which is read. Choose another"
                 " folder."
             )
-        print(write_memory(concepts, options.out, form=options.form))
+        say(write_memory(concepts, options.out, form=options.form))
         return
     # A concept is one line, whatever line breaks its facts hold.
     for concept in concepts:
         said = "; ".join(concept.facts) or "nothing is said"
         line = f"{concept.marker} {concept.class_noun}, {len(concept.pictures)} pictures: {said}"
-        print(" ".join(line.split()))
+        say(one_line(line))
 
 
 def _concepts(place: Path, options: argparse.Namespace) -> list[Concept]:

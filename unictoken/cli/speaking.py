@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unictoken.cli.command import Commands, add_json, command, print_json
+from unictoken.cli.command import Commands, add_json, command
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MANY, within
-from unictoken.core.disk import check_folder
+from unictoken.core.disk import check_folder, real_path
 from unictoken.core.errors import REFUSED, UserError
 from unictoken.core.pictures import PictureError, check_picture, read_shrunk
+from unictoken.core.printing import one_line, say, say_json, warn
 from unictoken.core.text import check_markers, markers
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
@@ -81,7 +82,7 @@ def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path
     # All of them, before a base is loaded.
     for file in files:
         check_picture(file)
-    name = options.name or next(iter(names), place.resolve().name.lower())
+    name = options.name or next(iter(names), real_path(place).name.lower())
     return {concept_file.check_name(name): files}
 
 
@@ -131,14 +132,14 @@ def draw(options: argparse.Namespace) -> None:
     if not named and not options.quiet:
         known = _marked(given.names)
         does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
-        print(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.", file=sys.stderr)
+        warn(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.")
     who = session(options, given)
     # Not left to `who.draw`: the new prompt is printed before drawing begins, which takes long.
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
-        print(f"unictoken draw: drawing '{prompt}'", file=sys.stderr)
+        warn(f"unictoken draw: drawing '{prompt}'")
     pictures = who.draw([prompt] * options.num_images, **asdict(how), best_of=options.best_of)
-    print(*pictures.save(options.out), sep="\n")
+    say(*pictures.save(options.out), sep="\n")
 
 
 def _marked(names: list[str]) -> str:
@@ -152,9 +153,9 @@ def ask(options: argparse.Namespace) -> None:
     answer = session(options, given).ask(options.question, picture)
     if options.json:
         asked = {"question": options.question, "image": options.image}
-        print_json(concept=_one_or_all(given.names), **asked, answer=answer)
+        say_json(concept=_one_or_all(given.names), **asked, answer=answer)
     else:
-        print(answer)
+        say(answer)
 
 
 def _one_or_all(names: list[str]) -> str | list[str]:
@@ -211,15 +212,15 @@ def _answer_each(
         # The other pictures are still answered; the exit status says that one was not.
         if isinstance(lines, PictureError):
             broken += 1
-            print(f"unictoken {name}: {lines}", file=sys.stderr, flush=True)
+            warn(f"unictoken {name}: {lines}")
             continue
         for values in lines:
             if options.json:
                 about = {"concept": values.pop("concept"), "image": str(file)}
-                print_json(**about, **values)
+                say_json(**about, **values)
             else:
                 which = f"<{values['concept']}> " if len(lines) > 1 else ""
-                print(f"{file}: {which}{form.format(**values)}", flush=True)
+                say(one_line(f"{file}: {which}{form.format(**values)}"))
     if broken:
         sys.exit(REFUSED)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from unictoken.cli.command import Commands, command
 from unictoken.core.config import check_seed
 from unictoken.core.disk import folder_aside
+from unictoken.core.printing import say
 from unictoken.tokens import file as concept_file
 from unictoken.toy import concepts
 from unictoken.toy.dataset import write_dataset
@@ -21,7 +22,7 @@ def pet(options: argparse.Namespace) -> None:
     )
     with folder_aside(Path(options.out)) as aside:
         concepts.write_toy_folder(concept, aside)
-    print(f"{options.out}: {language.describe(concepts.truth_of(concept).pet)}")
+    say(f"{options.out}: {language.describe(concepts.truth_of(concept).pet)}")
 
 
 def benchmark(options: argparse.Namespace) -> None:
@@ -30,7 +31,7 @@ def benchmark(options: argparse.Namespace) -> None:
         seed=check_seed(options.seed, "--seed"),
         num_concepts=options.num_concepts,
     )
-    print(options.out)
+    say(options.out)
 
 
 def add(commands: Commands) -> None:

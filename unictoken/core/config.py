@@ -21,17 +21,23 @@ from typing import Any
 
 import yaml
 
-from unictoken.core import disk, shipped
+from unictoken.core import disk, reading, shipped
+from unictoken.core.disk import real_path
 from unictoken.core.errors import UsageError, UserError
+from unictoken.core.printing import one_line
 
 if typing.TYPE_CHECKING:
     from _typeshed import DataclassInstance  # what dataclasses.fields takes; no module of its own
 
 Settings = typing.TypeVar("Settings", bound="DataclassInstance")
 
+LONGEST_KEY = 100  # letters of a key that is compared with the known ones
 LARGEST_SEED = LARGEST_INT = 2**63 - 1  # what numpy and torch hold in an int64
 DTYPES = ("auto", "fp32", "bf16")  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
+MOST_YAML = 2**18  # bytes of a config; the longest of ours has 2,000
+MOST_DEPTH = 32  # groups within each other; a config has five
+EXPECTED = "a YAML configuration such as configs/bo.yaml"
 # A '#' that begins a comment in YAML; and texts in quotes, in which it does not.
 _COMMENT, _QUOTED = re.compile(r"(^|\s)#"), re.compile(r"""'[^']*'|"[^"]*\"""")
 
@@ -105,14 +111,19 @@ def within(
         least = f"above {low}" if above else f"{low} or more" if high == math.inf else f"{low}"
         most = "" if high == math.inf else f" {'up ' if above else ''}to {high}"
         finite = " and finite" if value == math.inf and not most else ""
-        raise ConfigError(f"{where}: found {value}, expected {least}{most}{finite}.")
+        raise ConfigError(
+            f"{where}: found {disk.quoted(value)}, expected {least}{most}{finite}. Give such a"
+            " number."
+        )
 
 
 def check_count(where: str, count: int) -> None:
     """Refuse what is no whole number from 1 to MANY."""
     # Not isinstance: True is an int too.
     if type(count) is not int:
-        raise ConfigError(f"{where}: found {disk.quoted(count)}, expected a whole number.")
+        raise ConfigError(
+            f"{where}: found {disk.quoted(count)}, expected a whole number. Give one."
+        )
     within(where, count, 1, MANY)
 
 
@@ -138,9 +149,30 @@ PlaceAndMore = typing.Annotated[str, "place and more"]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which every scalar is text or None (types come from the fields) and a key given twice
-    is an error.
+    """YAML in which every scalar is text or None: types come from the fields.
+
+    A key given twice, an alias (a few lines of them say more than memory holds), a tag, and groups
+    within more than MOST_DEPTH others are errors.
     """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise self._refused(event, f"the alias '*{event.anchor}'. Write out what it stands for")
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise self._refused(event, f"the tag {disk.quoted(event.tag)}. Write the value alone")
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            raise self._refused(event, f"more than {MOST_DEPTH} groups within each other")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def _refused(self, event: yaml.Event, found: str) -> yaml.YAMLError:
+        mark = typing.cast(yaml.Mark, event.start_mark)
+        return yaml.composer.ComposerError(None, None, f"found {found}", mark)
 
 
 # PyYAML would read 'no' as False, and 1e-4 as text. A new dict: SafeLoader's own serves everybody
@@ -149,6 +181,10 @@ _Loader.yaml_implicit_resolvers = {}
 
 
 def _scalar_or_none(loader: _Loader, node: yaml.ScalarNode) -> str | None:
+    if "\0" in node.value:
+        raise yaml.constructor.ConstructorError(
+            None, None, "found the letter of number 0, which no text has", node.start_mark
+        )
     # style None: written without quotes.
     return None if node.style is None and node.value in NULLS else node.value
 
@@ -157,21 +193,17 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG, _scalar_o
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
-    if complex_keys := [key for key, _ in node.value if not isinstance(key, yaml.ScalarNode)]:
-        raise yaml.constructor.ConstructorError(
-            None, None, "a key must be one word", complex_keys[0].start_mark
-        )
-    keys = [key.value for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ConfigError(f"{node.start_mark.name}: key '{key}' is given twice. Keep one.")
-    return dict(
-        zip(
-            keys,
-            (loader.construct_object(value, deep=True) for _, value in node.value),
-            strict=True,
-        )
-    )
+    made: dict[str, Any] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be one word", key.start_mark
+            )
+        if key.value in made:
+            twice = f"key {disk.quoted(key.value)} is given twice. Keep one"
+            raise yaml.constructor.ConstructorError(None, None, twice, key.start_mark)
+        made[key.value] = loader.construct_object(value, deep=True)
+    return made
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -179,21 +211,25 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 def read_yaml(path: str | Path) -> Any:
     """What a YAML file holds, scalars as text: a mapping, unless somebody wrote something else."""
-    text = disk.read_text(Path(path), ConfigError, "a YAML configuration such as configs/bo.yaml")
+    text = reading.read_text(Path(path), ConfigError, EXPECTED, most=MOST_YAML)
     return {} if (value := _parse(text, str(path))) is None else value
 
 
 def _parse(text: str, where: str) -> Any:
     """The value in a YAML text; None for nothing."""
     try:
-        loader = _Loader(text)
-        # Messages of PyYAML then name the file.
-        loader.name = where
-        value = loader.get_single_data()
-    # RecursionError: hundreds of nested brackets.
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    return value
+        return _Loader(text).get_single_data()
+    # IndexError: PyYAML at the end of some texts that break off
+    except (yaml.YAMLError, ValueError, IndexError) as error:
+        raise ConfigError(f"{where}{_reason(error)} Mend that line.") from None
+
+
+def _reason(error: Exception) -> str:
+    """Where and why PyYAML refuses a text: ':3: not valid YAML (...).'"""
+    mark = getattr(error, "problem_mark", None)
+    line = f":{mark.line + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return f"{line}: not valid YAML ({one_line(str(problem), 200)})."
 
 
 def load(kind: type[Settings], path: str | Path, overrides: typing.Sequence[str] = ()) -> Settings:
@@ -224,22 +260,25 @@ def lay(
 
 def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     # `below`: the files that led here, which a circle comes back to.
-    if path.resolve() in below:
-        chain = " extends ".join(map(str, [path, *reversed(below[below.index(path.resolve()) :])]))
+    if real_path(path) in below:
+        chain = " extends ".join(map(str, [path, *reversed(below[below.index(real_path(path)) :])]))
         raise ConfigError(f"{chain}, in a circle. Remove `extends:` from one of the files.")
     if below and not path.is_file():
         raise ConfigError(
-            f"{below[-1]}: extends '{path}', and there is no such file. Expected a YAML file,"
+            f"{below[-1]}: extends '{path}', and there is no such file. Expected a YAML file; name it"
             " relative to the one that says it."
         )
     settings = read_yaml(path)
     if not isinstance(settings, dict):
         raise ConfigError(
-            f"{path}: expected a mapping of keys to values, found {type(settings).__name__}."
+            f"{path}: found {type(settings).__name__}, expected a mapping of keys to values. Write"
+            " KEY: VALUE."
         )
     parent = settings.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
-        raise ConfigError(f"{path}: extends: found {disk.quoted(parent)}, expected one file name.")
+        raise ConfigError(
+            f"{path}: extends: found {disk.quoted(parent)}, expected a file. Name one."
+        )
     # Before files are merged: the places of each are relative to itself.
     settings = typing.cast(dict[str, Any], _settled(kind, settings, path.parent))
     if not parent:
@@ -248,7 +287,7 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[
     # A file beside this one wins over the method of that name that ships.
     if not above.is_file() and parent in shipped.methods():
         above = shipped.find_method(parent)
-    return _merge(_with_parents(kind, above, (*below, path.resolve())), settings)
+    return _merge(_with_parents(kind, above, (*below, real_path(path))), settings)
 
 
 def _settled(kind: Any, value: Any, folder: Path) -> Any:
@@ -289,11 +328,13 @@ def _from_here(place: str, folder: Path) -> str:
     """
     if shipped.is_name(place) or Path(place).is_absolute() or not place:
         return place
-    path = folder / Path(place).expanduser()
+    path = folder / os.path.expanduser(place)
     if not disk.is_there(path):
         return place
     return (
-        os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd()) else str(path.resolve())
+        os.path.relpath(path)
+        if real_path(path).is_relative_to(Path.cwd())
+        else str(real_path(path))
     )
 
 
@@ -309,7 +350,9 @@ def _set(kind: Any, settings: dict[str, Any], override: str) -> None:
     """Lay one `a.b=c` on top; a number picks an item of a list: `method.stages.0.steps=0`."""
     key, equals, value = override.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set seed=1.")
+        raise ConfigError(
+            f"--set {override}: expected KEY=VALUE. Write it so, for example --set seed=1."
+        )
     *parents, last = key.split(".")
     group: Any = settings
     of = kind
@@ -320,7 +363,9 @@ def _set(kind: Any, settings: dict[str, Any], override: str) -> None:
         # One key down, in the settings and in their types: the type says how the value is read.
         group, of = group[_index(group, parent, override)], _field_type(of, parent)
         if not isinstance(group, dict | list):
-            raise ConfigError(f"--set {override}: '{parent}' is a value, not a group of keys.")
+            raise ConfigError(
+                f"--set {override}: '{parent}' is a value, expected a group of keys. Leave out what follows it."
+            )
     group[_index(group, last, override)] = _said(_field_type(of, last), value, f"--set {override}")
 
 
@@ -366,15 +411,15 @@ def _index(group: dict[str, Any] | list[Any], key: str, override: str) -> str | 
 
 
 def _place(items: list[Any], number: str, override: str) -> int:
-    if not number.isdigit():
+    if not number.isascii() or not number.isdecimal():
         raise ConfigError(
             f"--set {override}: '{number}' is no place in a list of {len(items)}. Expected a number"
-            " from 0, or keys in the file there."
+            " from 0; give one, or say the keys in the file."
         )
-    if int(number) >= len(items):
+    if len(number) > len(str(len(items))) or int(number) >= len(items):
         raise ConfigError(
-            f"--set {override}: '{number}' picks nothing out of a list of {len(items)}. Places"
-            " begin at 0."
+            f"--set {override}: '{number}' picks nothing out of a list of {len(items)}. Expected a"
+            " place; give one, from 0."
         )
     return int(number)
 
@@ -382,17 +427,24 @@ def _place(items: list[Any], number: str, override: str) -> int:
 def build(kind: type[Settings], settings: Any, where: str) -> Settings:
     """An instance of the dataclass `kind`; every key must be a field, every value of its type."""
     if not isinstance(settings, dict):
-        raise ConfigError(f"{where}: expected keys of {kind.__name__}, found {settings!r}.")
+        raise ConfigError(
+            f"{where}: expected keys of {kind.__name__}, found"
+            f" {disk.quoted(settings)}. Write them below it."
+        )
     # Here a `Place` is a text like any other: only a file's are relative to it (`_settled`).
     hints = typing.get_type_hints(kind)
     for key in settings:
         if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(hints)}."
-            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
+            near = difflib.get_close_matches(str(key)[:LONGEST_KEY], hints, n=1)
+            hint = (
+                f"did you mean '{near[0]}'?"
+                if near
+                else f"known keys: {', '.join(hints)}. Remove it."
+            )
+            raise ConfigError(f"{where}: unknown key {disk.quoted(key)}; {hint}")
     missing = [f.name for f in dataclasses.fields(kind) if f.name not in settings and _required(f)]
     if missing:
-        raise ConfigError(f"{where}: missing key '{missing[0]}' of {kind.__name__}.")
+        raise ConfigError(f"{where}: missing key '{missing[0]}' of {kind.__name__}. Add it.")
     return kind(
         **{key: _convert(hints[key], value, f"{where}: {key}") for key, value in settings.items()}
     )
@@ -418,7 +470,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         chosen = next((choice for choice in inner if str(choice) == str(value)), None)
         if chosen is None:
             raise ConfigError(
-                f"{where}: found {_found(value)}, expected one of {', '.join(map(str, inner))}."
+                f"{where}: found {_found(value)}, expected one of {', '.join(map(str, inner))}. Choose"
+                " one."
             )
         return chosen
     if origin is tuple:
@@ -427,7 +480,9 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(items))
     if origin in (dict, collections.abc.Mapping):
         if not isinstance(value, dict | None):
-            raise ConfigError(f"{where}: expected a mapping, found {value!r}.")
+            raise ConfigError(
+                f"{where}: expected a mapping, found {disk.quoted(value)}. Write KEY: VALUE below it."
+            )
         return {
             key: _convert(inner[1], item, f"{where}.{key}") for key, item in (value or {}).items()
         }
@@ -435,12 +490,14 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
 
 
 def _found(value: object) -> str:
-    return "nothing" if value is None else f"'{value}'"
+    return "nothing" if value is None else disk.quoted(value)
 
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, dict | list):
-        raise ConfigError(f"{where}: expected one {kind.__name__}, found {value!r}.")
+        raise ConfigError(
+            f"{where}: expected one {kind.__name__}, found {disk.quoted(value)}. Write one."
+        )
     if value is None:
         raise ConfigError(
             f"{where}: found nothing, expected {kind.__name__}. Give a value, or remove the key."
@@ -448,17 +505,24 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     # Not bool(value): bool('false') is True.
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
-            raise ConfigError(f"{where}: found '{value}', expected true or false.")
+            raise ConfigError(
+                f"{where}: found {disk.quoted(value)}, expected true or false. Write one of them."
+            )
         return str(value).lower() == "true"
     try:
         converted = kind(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"{where}: found '{value}', expected {kind.__name__}.") from None
+        raise ConfigError(
+            f"{where}: found {disk.quoted(value)}, expected {kind.__name__}. Write one."
+        ) from None
     if kind is float and not math.isfinite(converted):
-        raise ConfigError(f"{where}: found '{value}', expected a finite number.")
+        raise ConfigError(
+            f"{where}: found {disk.quoted(value)}, expected a finite number. Write one."
+        )
     if kind is int and abs(converted) > LARGEST_INT:
         raise ConfigError(
-            f"{where}: found {disk.quoted(converted)}, expected a whole number of at most 64 bits."
+            f"{where}: found {disk.quoted(converted)}, expected a whole number of at most 64"
+            " bits. Write a smaller one."
         )
     return converted
 

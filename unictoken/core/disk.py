@@ -1,12 +1,9 @@
-"""Files and folders: what others wrote is read whole, or refused in one line; what we write is
-there whole, or not at all.
-"""
+"""Files and folders: what we write is there whole, or not at all."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import re
 import reprlib
@@ -16,7 +13,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from unictoken.core.errors import UserError
 
@@ -243,7 +239,7 @@ def check_folder(folder: str | Path, refusal: type[UserError], *, where: str = "
         nearest = nearest.parent
     if not nearest.is_dir():
         raise refusal(
-            f"{said}: {nearest} is {_what(nearest)}, expected a folder. Choose another place."
+            f"{said}: {nearest} is {kind_of(nearest)}, expected a folder. Choose another place."
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise refusal(f"{said}: {nearest} may not be written into. Choose another place.")
@@ -256,41 +252,11 @@ def is_there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def check_file(path: Path, refusal: type[UserError], expected: str) -> None:
-    """Refuse what is no plain file: a FIFO would wait for a writer."""
-    if not is_there(path):
-        raise refusal(f"{path}: no such file. Expected {expected}.")
-    if not path.is_file():
-        raise refusal(
-            f"{path}: found {_what(path)}, expected {expected}. Put one there, or remove what is"
-            " named so."
-        )
-
-
-def read_text(path: Path, refusal: type[UserError], expected: str = "a text file") -> str:
-    """The text of a plain file."""
-    check_file(path, refusal, expected)
-    try:
-        # Editors on Windows begin a file with a byte order mark, which `json` refuses.
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error, refusal, expected) from None
-
-
-def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a file, without a last one that has no end; [] where there is no file."""
-    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-
-
-def read_json(path: Path, refusal: type[UserError]) -> Any:
-    """The value in a JSON file, however its file or its text is broken a `refusal` of one line; a
-    key that is given twice is an error.
+def real_path(place: str | Path) -> Path:
+    """Where a place really is, links followed; a circle of links is no error here, as it is for
+    `Path.resolve`.
     """
-    text = read_text(path, refusal, "a JSON file")
-    try:
-        return json.loads(text, object_pairs_hook=each_once)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
-        raise _unreadable(path, error, refusal, "a JSON file") from None
+    return Path(os.path.realpath(place))
 
 
 def check_component(name: object, refusal: type[UserError], where: str) -> None:
@@ -307,7 +273,8 @@ def quoted(value: object) -> str:
     return _SHOWN.repr(value)
 
 
-def _what(path: Path) -> str:
+def kind_of(path: Path) -> str:
+    """What bears this name, in words."""
     if path.is_dir():
         return "a folder"
     if path.is_symlink() and not path.exists():
@@ -315,22 +282,3 @@ def _what(path: Path) -> str:
     if path.is_file():
         return "a file"
     return "no plain file"
-
-
-def _unreadable(
-    path: Path, error: Exception, refusal: type[UserError], expected: str
-) -> ValueError:
-    return refusal(
-        f"{path}: cannot be read ({' '.join(str(error).split())[:200]}). Expected {expected}; mend"
-        " it, or fetch it again."
-    )
-
-
-def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """For `json.loads(object_pairs_hook=)`: raises `ValueError` for a key that is given twice."""
-    whole: dict[str, object] = {}
-    for key, value in pairs:
-        if key in whole:
-            raise ValueError(f"{quoted(key)} is given twice")
-        whole[key] = value
-    return whole

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from unictoken.core.printing import one_line
+
 REFUSED = 2  # exit status after a mistake of the user's, as argparse has it
 STOPPED = 75  # EX_TEMPFAIL: the run can go on, and what stands after it in a script is not begun
 
@@ -13,8 +15,11 @@ class UserError(ValueError):
 
     The message is one line: where, what was found, what was expected, what to do. Programs print
     that line and end with exit status 2. Every other exception is a bug of ours and keeps its
-    traceback.
+    traceback. What the message quotes of a file is printable in it, and not long.
     """
+
+    def __init__(self, message: str):
+        super().__init__(one_line(message))
 
 
 class UsageError(UserError):

@@ -6,17 +6,23 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 
-MAX_PIXELS = 100_000_000  # 300 MB as RGB; Pillow warns at 89 million, refuses at 179 million
+MAX_PIXELS = 100_000_000  # of one picture
+MAX_WEBP = 30_000_000  # its decoder holds a picture four times
+# Pictures that are read together may have so many pixels, and so many more for each byte of their
+# files: a photo has 4 to 40 for a byte, and a file that is made to fill the memory thousands.
+FREE_PIXELS, PIXELS_PER_BYTE = 200_000_000, 64
+STRIP = 4_000_000  # pixels of a large picture that are converted at once
 MIN_SIDE = 16  # pixels; nothing can be learned of less
 # A base reads the middle square: of a longer strip it would see less than an eighth.
 MAX_ASPECT = 8
@@ -100,9 +106,10 @@ def read_picture(path: str | Path, *, at_least: int | None = None) -> Image.Imag
 
 def _as_viewed(picture: Image.Image, at_least: int | None) -> Image.Image:
     picture.load()
-    picture = to_rgb(ImageOps.exif_transpose(picture))
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would only be copied
+        picture = ImageOps.exif_transpose(picture)
     times = min(picture.size) // at_least if at_least else 1
-    return _shrunk(picture, times) if times > 1 else picture
+    return to_rgb(picture, _times(picture, times) if times > 1 else 1)
 
 
 def read_shrunk(path: str | Path) -> Image.Image:
@@ -163,6 +170,34 @@ def large_enough(picture: Image.Image) -> Image.Image:
     """The picture, enlarged if its short side has less than SHOWN_SIDE pixels."""
     # Rounded up: the short side may become larger than SHOWN_SIDE, never smaller.
     return enlarge(picture, -(-SHOWN_SIDE // min(picture.size)))
+
+
+class Allowance:
+    """How many pixels the pictures that are read together may have."""
+
+    def __init__(self) -> None:
+        self.pixels = 0
+        self.allowed = FREE_PIXELS
+
+    def take(self, path: Path) -> None:
+        """Count a picture; refuse it where all of them become too many."""
+        with _opened(path) as file:
+            self.pixels += file.width * file.height
+        self.allowed += PIXELS_PER_BYTE * path.stat().st_size
+        if self.pixels > self.allowed:
+            raise PictureError(
+                f"{shown_path(path)}: with those before it {self.pixels:,} pixels, expected at most"
+                f" {self.allowed:,} of files that are so small. Make the pictures smaller."
+            )
+
+
+def read_together(given: Iterable[ImageSource]) -> Iterator[Image.Image]:
+    """Several pictures as `read_image` reads each, of a bounded number of pixels in all."""
+    allowance = Allowance()
+    for one in given:
+        if isinstance(one, Path):
+            allowance.take(one)
+        yield read_image(one)
 
 
 def check_picture(path: str | Path) -> None:
@@ -264,7 +299,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             # demand otherwise.
             Image.init()
             with Image.open(path, formats=_formats(path, name)) as file:
-                _check_size(name, *file.size)
+                _check_size(name, *file.size, MAX_WEBP if file.format == "WEBP" else MAX_PIXELS)
                 yield file
     except PictureError:
         raise
@@ -321,10 +356,10 @@ def is_pointer(path: Path) -> bool:
         return file.read(len(LFS)) == LFS
 
 
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+def _check_size(name: str, width: int, height: int, most: int = MAX_PIXELS) -> None:
+    if width * height > most:
         raise PictureError(
-            f"{name}: {width} x {height} pixels, expected at most {MAX_PIXELS:,}. Make it smaller."
+            f"{name}: {width} x {height} pixels, expected at most {most:,}. Make it smaller."
         )
     if min(width, height) < MIN_SIDE:
         raise PictureError(
@@ -349,14 +384,41 @@ def _read_heic(name: str) -> None:
     pillow_heif.register_heif_opener()
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB of any mode, in sRGB.
+def to_rgb(picture: Image.Image, times: int = 1) -> Image.Image:
+    """RGB of any mode, in sRGB, shrunk so many times.
 
     16-bit and floating grey are scaled to 8 bits, transparency is blended on white.
     """
+    strips = _strips(picture, times)
+    first = next(strips)
+    if first.height == picture.height:
+        return first.reduce(times) if times > 1 else first
+    made = Image.new("RGB", (-(-picture.width // times), -(-picture.height // times)))
+    top = 0
+    for strip in chain([first], strips):
+        made.paste(strip.reduce(times), (0, top))
+        top += -(-strip.height // times)
+    return made
+
+
+def _strips(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
+    """A picture in RGB from top to bottom, in strips of a multiple of so many rows, so that a large
+    one is in memory once only.
+    """
+    largest = _largest(picture) if picture.mode[0] in "IF" else 0
+    height = max(rows, STRIP // picture.width // rows * rows)
+    if height >= picture.height:
+        yield _strip_to_rgb(picture, largest)
+        return
+    for top in range(0, picture.height, height):
+        below = min(top + height, picture.height)
+        yield _strip_to_rgb(picture.crop((0, top, picture.width, below)), largest)
+
+
+def _strip_to_rgb(picture: Image.Image, largest: float) -> Image.Image:
     icc = picture.info.get("icc_profile")
     colours, alpha = _parted(picture)
-    shown = (_to_srgb(colours, icc) if icc else None) or _plain_rgb(colours)
+    shown = (_to_srgb(colours, icc, largest) if icc else None) or _plain_rgb(colours, largest)
     if alpha is not None:
         shown.putalpha(alpha)
         shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
@@ -381,28 +443,35 @@ def _parted(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return rgba.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"), rgba.getchannel("A")
 
 
-def _plain_rgb(colours: Image.Image) -> Image.Image:
+def _plain_rgb(colours: Image.Image, largest: float = 0) -> Image.Image:
     """RGB of numbers that are in sRGB."""
     if colours.mode[0] in "IF":
-        colours = Image.fromarray(_scaled(colours).round().clip(0, 255).astype(np.uint8))
+        scaled = _scaled(colours, largest)
+        colours = Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
     return colours.convert("RGB")
 
 
-def _scaled(grey: Image.Image) -> np.ndarray:
+def _largest(grey: Image.Image) -> float:
+    """The largest value of a whole picture: of one strip it may be another."""
+    return float(np.nan_to_num(np.asarray(grey)).max())
+
+
+def _scaled(grey: Image.Image, largest: float) -> np.ndarray:
     """Grey of 16 or 32 bits from 0 to 255.
 
-    A mode of 16 bits is scaled by its full range. For other modes the largest value decides.
+    A mode of 16 bits is scaled by its full range. For other modes the picture's largest value
+    decides.
     """
     # A floating-point TIFF may hold NaN (no data), which becomes black.
     values = np.nan_to_num(np.asarray(grey, np.float64))
-    if grey.mode.startswith("I;16") or values.max() > 255:
+    if grey.mode.startswith("I;16") or largest > 255:
         # The whole range of 16 bits: 65,535 / 257 = 255.
         return values / 257
     # Floats are from 0 to 1 by convention; larger ones are taken as values of 8 bits.
-    return values * 255 if grey.mode == "F" and values.max() <= 1 else values
+    return values * 255 if grey.mode == "F" and largest <= 1 else values
 
 
-def _to_srgb(colours: Image.Image, icc: bytes) -> Image.Image | None:
+def _to_srgb(colours: Image.Image, icc: bytes, largest: float) -> Image.Image | None:
     """The picture converted from the colours of its ICC profile to sRGB.
 
     None where its numbers stay as they are: the profile is sRGB's own (pixel art keeps its colours
@@ -410,7 +479,7 @@ def _to_srgb(colours: Image.Image, icc: bytes) -> Image.Image | None:
     """
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        meant = _as_meant(colours, profile.profile.xcolor_space.strip())
+        meant = _as_meant(colours, profile.profile.xcolor_space.strip(), largest)
         if meant is None:
             return None
         to_srgb = ImageCms.buildTransform(
@@ -422,7 +491,7 @@ def _to_srgb(colours: Image.Image, icc: bytes) -> Image.Image | None:
         return None
 
 
-def _as_meant(colours: Image.Image, space: str) -> Image.Image | None:
+def _as_meant(colours: Image.Image, space: str, largest: float) -> Image.Image | None:
     """The picture in the mode that a profile of `space` is for; None where it has other colours."""
     if space == "CMYK":
         return colours if colours.mode == "CMYK" else None
@@ -432,7 +501,8 @@ def _as_meant(colours: Image.Image, space: str) -> Image.Image | None:
         return None
     # In 16 bits: of linear grey most dark tones lie between two tones of 8 bits.
     if colours.mode[0] in "IF":
-        return Image.fromarray((_scaled(colours) * 257).round().clip(0, 65535).astype(np.uint16))
+        scaled = (_scaled(colours, largest) * 257).round().clip(0, 65535)
+        return Image.fromarray(scaled.astype(np.uint16))
     return colours.convert("L") if colours.mode in ("1", "L") else None
 
 
@@ -456,8 +526,8 @@ def _changes_nothing(to_srgb: ImageCms.ImageCmsTransform, mode: str) -> bool:
     return bool(differences.max() <= SAME_COLOUR)
 
 
-def _shrunk(picture: Image.Image, times: int) -> Image.Image:
-    """The picture with each side divided by `times`.
+def _times(picture: Image.Image, times: int) -> int:
+    """How many times a picture is shrunk, of at most so many.
 
     Enlarged pixel art is divided by a divisor of its blocks' side, so that `prepare` gives it back
     exactly.
@@ -467,17 +537,20 @@ def _shrunk(picture: Image.Image, times: int) -> Image.Image:
     for side in (64, 32):
         block, rest = divmod(min(picture.size), side)
         if not rest and not max(picture.size) % side and _is_of_blocks(picture, block):
-            times = max(n for n in range(1, times + 1) if block % n == 0)
-            break
-    return picture.reduce(times)
+            return max(n for n in range(1, times + 1) if block % n == 0)
+    return times
 
 
 def _is_of_blocks(picture: Image.Image, block: int) -> bool:
     """Whether it is pixel art, each pixel shown as a square of `block` pixels."""
-    width, height = picture.size
-    if width % block or height % block:
+    if picture.width % block or picture.height % block:
         return False
-    # One pixel of each block. Enlarged again, it equals the picture only if each block has one
+    return all(_strip_is_of_blocks(strip, block) for strip in _strips(picture, block))
+
+
+def _strip_is_of_blocks(strip: Image.Image, block: int) -> bool:
+    # One pixel of each block. Enlarged again, it equals the strip only if each block has one
     # colour.
-    small = picture.resize((width // block, height // block), Image.Resampling.NEAREST)
-    return small.resize(picture.size, Image.Resampling.NEAREST).tobytes() == picture.tobytes()
+    width, height = strip.size
+    small = strip.resize((width // block, height // block), Image.Resampling.NEAREST)
+    return small.resize(strip.size, Image.Resampling.NEAREST).tobytes() == strip.tobytes()

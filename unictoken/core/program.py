@@ -24,6 +24,7 @@ from unictoken.core.errors import (
     UsageError,
     UserError,
 )
+from unictoken.core.printing import log_to_terminal, one_line, say
 
 DEBUG = "UNICTOKEN_DEBUG"
 SIGNALLED = 128  # a shell adds the number of the signal: 130 after Ctrl-C
@@ -54,6 +55,7 @@ def run_program(
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get(DEBUG, "0") not in ("", "0")
     print_any_letter()
+    log_to_terminal()
     # With `arguments` this was called from Python, and that process goes on afterwards.
     with _signals_interrupt(for_good=arguments is None):
         try:
@@ -67,7 +69,7 @@ def run_program(
             if status is None or (debug and not isinstance(reason, Stopped)):
                 raise
             if line and says(line):
-                print(line, file=sys.stderr, flush=True)
+                say(line, stream=sys.stderr)
             raise (Refused(line) if status == REFUSED else SystemExit(status)) from None
 
 
@@ -92,7 +94,7 @@ def _end(name: str, reason: BaseException) -> tuple[int | None, str]:
         status, line = REFUSED, f"{name}: {_refusal(reason)}"
     else:
         status = None  # an OSError of a library's, which says nothing of the machine
-    return status, " ".join(line.split())
+    return status, one_line(line)
 
 
 @contextmanager

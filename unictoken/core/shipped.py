@@ -10,10 +10,11 @@ folder.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
-from unictoken.core.disk import quoted
+from unictoken.core.disk import quoted, real_path
 from unictoken.core.errors import UserError
 
 BASES = {"tiny": "checkpoints/tiny-chameleon"}
@@ -58,7 +59,7 @@ def here_or_on_hub(name: str | Path, what: str, expected: str = "a folder") -> s
     Raises `PlaceError` for everything else, so that the Hub is never asked for a local path.
     """
     said = str(name)
-    place = Path(said).expanduser()
+    place = Path(os.path.expanduser(said))
     if _is_there(place):
         return place
     is_hub_name = _HUB_NAME.fullmatch(said) and len(said) <= LONGEST_HUB_NAME
@@ -77,23 +78,23 @@ def name_of_base(place: str | Path) -> str:
     """
     if str(place) in BASES:
         return str(place)
-    path = Path(place).expanduser()
+    path = Path(os.path.expanduser(place))
     for name, inside in BASES.items():
-        if _is_there(path) and path.resolve() == (root() / inside).resolve():
+        if _is_there(path) and real_path(path) == real_path(root() / inside):
             return name
     return str(place)
 
 
 def find_judge(name: str) -> Path:
     """The weights of a judge: a shipped one by name, or a file."""
-    return _shipped(name, JUDGES) or Path(name).expanduser()
+    return _shipped(name, JUDGES) or Path(os.path.expanduser(name))
 
 
 def find_concept(name: str | Path) -> Path:
     """A concept file: the file itself, a shipped one by name, or one that was learned here by
     name.
     """
-    place = Path(name).expanduser()
+    place = Path(os.path.expanduser(name))
     if (shipped := _shipped(str(name), CONCEPTS)) is not None:
         return shipped
     learned = LEARNED / f"{name}.safetensors"
@@ -104,7 +105,7 @@ def find_concept(name: str | Path) -> Path:
 
 def find_method(name: str) -> Path:
     """The YAML file of a method: a file, or a shipped one by name."""
-    place = Path(name).expanduser()
+    place = Path(os.path.expanduser(name))
     shipped = root() / METHODS / f"{name}.yaml"
     if place.name == name and shipped.is_file():
         return shipped

@@ -12,17 +12,32 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from unictoken.core.errors import UserError
+from unictoken.core.printing import one_line
+from unictoken.core.shapes import LONGEST_TEXT
 
 # Concept files hold rows in this order: another order would give old rows other roles.
 ROLES = ("name", "shared", "generation", "understanding")
 _MARKER = re.compile(r"<[A-Za-z0-9_-]+>")
-# not '5>3', 'a<b' or 'left->right'
-_HALF_MARKER = re.compile(r"(?<!\w)<[A-Za-z][\w-]*|[A-Za-z][\w-]*(?<!-)>(?!\w)")
+# not '5>3', 'a<b' or 'left->right'. Each run of letters is looked at from its beginning only, so
+# that a long one takes no longer than its length.
+_HALF_MARKER = re.compile(
+    r"(?<!\w)<[A-Za-z][\w-]*+|(?<![\w-])(?=[\w-]*?[A-Za-z])[\w-]++(?<!-)>(?!\w)"
+)
 _ROWS = re.compile("{(?:" + "|".join(ROLES[1:]) + ")}")
 
 
 class ConceptError(UserError):
     """A concept that cannot be used: where, what was found, what was expected."""
+
+
+def check_length(
+    text: str, where: str, refusal: type[UserError] = ConceptError, *, most: int = LONGEST_TEXT
+) -> None:
+    """Refuse a text that is too long, before anything is looked for in it."""
+    if len(text) > most:
+        raise refusal(
+            f"{where}: found a text of {len(text):,} letters, expected at most {most:,}. Say less."
+        )
 
 
 def mark(text: str, name: str, *, where: str) -> str:
@@ -39,14 +54,19 @@ def check_markers(text: str, names: Sequence[str], *, where: str) -> tuple[str, 
     """Those of `names` that a user's text names, in the order of `names`; any other marker is a
     mistake.
     """
+    check_length(text, where)
     named = markers(text)
     known = ", ".join(f"'<{name}>'" for name in names)
     if stray := next((name for name in named if name not in names), None):
         raise ConceptError(
             f"{where}: '<{stray}>' is not a concept that is loaded. Loaded: {known or 'none'}."
+            " Expected one of them; write it, or load the other, too."
         )
     if wrong := misspelt(_MARKER.sub("{name}", text), names):
-        raise ConceptError(f"{where}: {wrong}. Expected {known or 'a text without markers'}.")
+        raise ConceptError(
+            f"{where}: {wrong}. Expected {known or 'a text without markers'}; write that, or leave"
+            " the bracket out."
+        )
     return tuple(name for name in names if name in named)
 
 
@@ -94,14 +114,14 @@ _LIST_MARKER = re.compile(r"^(\d*)([-+=.)])")
 def markdown(text: str) -> str:
     """A text as Markdown that shows it literally, on one line.
 
-    Nothing in it is a tag, a link, a heading, a list or the border of a table.
+    Nothing in it is a tag, a link, a heading, a list or the border of a table, and nothing turns
+    the letters around.
 
     '<s> *is* [a](b)'   ->   &lt;s&gt; \\*is\\* \\[a\\](b)
     '1. red'            ->   1\\. red
     'text_prompt'       ->   text_prompt
     """
-    # Bytes of a file name that are no text arrive as lone surrogates, which UTF-8 cannot write.
-    line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    line = one_line(text, LONGEST_TEXT)
     escaped = _MARKUP.sub(lambda found: _ENTITIES.get(found[0]) or "\\" + found[0], line)
     return _LIST_MARKER.sub(r"\1\\\2", escaped)
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from unictoken.core.pictures import ImageSource, read_image
+from unictoken.core.pictures import ImageSource, read_together
 from unictoken.tokens.file import check_name, check_noun
 
 Kind = Literal["object", "animal", "person", "style", "user"]
@@ -84,12 +84,12 @@ class Concept:
         Raises `PictureError` for a file that cannot be read.
         """
         negatives = {
-            grade: tuple(map(read_image, pictures)) for grade, pictures in self.negatives.items()
+            grade: tuple(read_together(pictures)) for grade, pictures in self.negatives.items()
         }
         return replace(
             self,
-            pictures=tuple(map(read_image, self.pictures)),
-            crops=tuple(map(read_image, self.crops)),
+            pictures=tuple(read_together(self.pictures)),
+            crops=tuple(read_together(self.crops)),
             negatives=negatives,
         )
 
@@ -99,7 +99,7 @@ class Concept:
         """
         own = sorted(
             hashlib.sha256(f"{p.mode} {p.size}".encode() + p.tobytes()).hexdigest()
-            for p in map(read_image, self.pictures)
+            for p in read_together(self.pictures)
         )
         told = json.dumps([self.name, self.class_noun, own])
         return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -21,6 +21,7 @@ KINDS = {
     "scarf": {"bandana", "shawl", "neckerchief"},
     "bed": {"basket", "cushion", "blanket", "crib"},
 }  # fmt: skip
+NEAR = 500  # letters between a marker and what surely means it
 GENERAL = {kind: noun for noun, kinds in KINDS.items() for kind in kinds}
 
 # Beings that a possessive can mean, beside people (`is_person`); their plurals, too.
@@ -121,7 +122,13 @@ def _noun_phrase(prompt: str, owner: re.Match) -> Pointing | None:
 def _means(before: str, marker: str, possessive: str) -> bool:
     """Whether a possessive after this text refers to the concept: nobody else is named between."""
     _, there, between = before.rpartition(marker)
-    if not there or "<" in between or re.match(r"['\u2019]s\b", between) or is_person(between):
+    if (
+        not there
+        or len(between) > NEAR
+        or "<" in between
+        or re.match(r"['\u2019]s\b", between)
+        or is_person(between)
+    ):
         return False
     if possessive != "its" and re.search(r"\s[A-Z][a-z]", between):  # a name: 'and Tom in his hat'
         return False

@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from unictoken.core.disk import folder_aside, quoted, read_json, write_aside
-from unictoken.core.pictures import check_picture, read_image, write_picture
+from unictoken.core.disk import folder_aside, quoted, real_path, write_aside
+from unictoken.core.pictures import check_picture, read_together, write_picture
+from unictoken.core.reading import read_json
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data.concept import Concept
 from unictoken.data.source import SourceError, check_consent, check_keys
@@ -49,7 +50,7 @@ def read_memory(
             f"{path}: path_to_concept names {quoted(strays[0])}, concept_dict does not. Add it"
             " there, or remove the picture."
         )
-    folder = Path(pictures or path.parent).resolve()
+    folder = real_path(pictures or path.parent)
     return [
         _concept(key, entry, owners, folder, f"{path}: {quoted(key)}", consent)
         for key, entry in concepts.items()
@@ -65,7 +66,7 @@ def write_memory(
     The folder is new or empty; it is written aside and renamed, whole or not at all. RAP shows one
     picture of a concept; the others are found by likeness through `path_to_concept`.
     """
-    folder = Path(folder).resolve()
+    folder = real_path(folder)
     _check_writable(concepts, folder)
     with folder_aside(folder) as aside:
         _write_into(aside, concepts, folder.name, form)
@@ -80,7 +81,7 @@ def _write_into(
     for concept in given:
         # Paths begin with the memory's own folder: RAP's programs are started above it.
         files = [f"{called}/{concept.name}/{i}.png" for i in range(len(concept.pictures))]
-        for i, picture in enumerate(map(read_image, concept.pictures)):
+        for i, picture in enumerate(read_together(concept.pictures)):
             write_picture(picture, aside / concept.name / f"{i}.png")
         concepts[concept.marker] = {
             "name": concept.name,
@@ -222,7 +223,7 @@ def _picture_file(file: str, folder: Path, where: str) -> Path:
     for start in (folder, *folder.parents):
         try:
             # Resolved before it is compared: '..' and links may lead out of the folder.
-            path = (start / file).resolve()
+            path = real_path(start / file)
             if path.is_relative_to(folder) and path.is_file():
                 return path
         except (OSError, ValueError):  # a name that no file can have

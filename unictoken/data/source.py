@@ -23,9 +23,18 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from unictoken.core.disk import is_there, quoted, read_json
+from unictoken.core.disk import is_there, quoted
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import FORMATS, as_picture, looks_like, read_shrunk, shown_path
+from unictoken.core.pictures import (
+    FORMATS,
+    Allowance,
+    as_picture,
+    looks_like,
+    read_shrunk,
+    shown_path,
+)
+from unictoken.core.reading import read_json
+from unictoken.core.shapes import Anything, Fields, ListOf, Text, check
 from unictoken.core.text import check_markers
 from unictoken.data.concept import Concept
 from unictoken.data.worlds import world
@@ -40,6 +49,21 @@ NAMED = 5  # files that a message names; of more it says how many
 INFO_KEYS = ("class", "extra_info", "questions", "world")
 INFO_KEYS_OF_OTHERS = ("info", "conversation_type", "generation_type")
 QUESTION_KEYS = ("question", "answer")
+MOST_FACTS = 1000
+INFO = Fields(
+    {},
+    {
+        "class": Text(said="a word such as 'dog'"),
+        "extra_info": ListOf(Text(said="a sentence"), MOST_FACTS),
+        "questions": ListOf(
+            Fields(dict.fromkeys(QUESTION_KEYS, Text()), said="{'question': ..., 'answer': ...}"),
+            MOST_FACTS,
+        ),
+        "world": Anything(),
+    },
+    others=True,
+    said="a mapping with 'class' and 'extra_info'",
+)
 # What people write in their place: the config's and the command line's words, and plain synonyms.
 MEANT = {
     **dict.fromkeys(("class_noun", "noun", "category", "kind", "type"), "class"),
@@ -375,9 +399,12 @@ def _inside(folder: Path | None, name: str) -> list[Path]:
 
 def named_pictures(given: Some, what: str) -> Iterator[tuple[Path, Image.Image]]:
     """Each picture, those of folders too, with its file or with what messages call it."""
+    allowance = Allowance()
     for i, one in enumerate(_listed(given)):
         if isinstance(one, str | PathLike):
-            yield from ((file, read_shrunk(file)) for file in picture_files(Path(one)))
+            for file in picture_files(Path(one)):
+                allowance.take(file)
+                yield file, read_shrunk(file)
         else:
             name = f"{what} {i}"
             yield Path(name), as_picture(one, where=name)
@@ -455,38 +482,22 @@ def read_info(path: Path) -> dict[str, Any]:
     """
     if not is_there(path):
         return {}
-    info = read_json(path, SourceError)
-    if not isinstance(info, dict):
-        raise SourceError(
-            f"{path}: found a {type(info).__name__}, expected a mapping with 'class' and"
-            " 'extra_info'."
-        )
-    check_keys([key for key in info if key not in INFO_KEYS_OF_OTHERS], INFO_KEYS, str(path))
-    if not isinstance(info.get("class", ""), str):
-        raise SourceError(
-            f"{path}: 'class' is {quoted(info['class'])}, expected a word such as 'dog'."
-        )
+    found = read_json(path, SourceError)
+    if isinstance(found, dict):
+        check_keys([key for key in found if key not in INFO_KEYS_OF_OTHERS], INFO_KEYS, str(path))
+        for i, question in enumerate(_listed_in(found, "questions")):
+            if isinstance(question, dict):
+                check_keys(question, QUESTION_KEYS, f"{path}: questions[{i}]")
+    info: dict[str, Any] = check(found, INFO, path, SourceError)
     if "class" in info:
         check_noun(info["class"], where=str(path))
-    for key in ("extra_info", "questions"):
-        if not isinstance(info.get(key, []), list):
-            raise SourceError(f"{path}: '{key}' is {quoted(info[key])}, expected a list.")
-    for i, fact in enumerate(info.get("extra_info", ())):
-        if not isinstance(fact, str):
-            raise SourceError(f"{path}: extra_info[{i}] is {quoted(fact)}, expected a sentence.")
     if "world" in info:
         info["world"] = world().read_truth_of(info["world"], str(path))
-    for i, question in enumerate(info.get("questions", ())):
-        where = f"{path}: questions[{i}]"
-        if isinstance(question, dict):
-            check_keys(question, QUESTION_KEYS, where)
-        if not isinstance(question, dict) or not all(
-            isinstance(question.get(key), str) for key in QUESTION_KEYS
-        ):
-            raise SourceError(
-                f"{where} is {quoted(question)}, expected {{'question': ..., 'answer': ...}}."
-            )
     return info
+
+
+def _listed_in(info: dict[str, Any], key: str) -> list[Any]:
+    return info[key] if isinstance(info.get(key), list) else []
 
 
 def negative_files(folder: Path) -> dict[str, tuple[Path, ...]]:

@@ -19,8 +19,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from unictoken.core.disk import check_file, each_once, write_aside
+from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
+from unictoken.core.reading import check_file, parse_json
 from unictoken.tokens import file as concept_file
 
 KEPT = 2  # newest checkpoints of a run
@@ -139,7 +140,7 @@ def _checkpoints(folder: Path) -> dict[int, Path]:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """A file's header and tensors, as they are."""
     with safe_open(path, "pt") as file:
-        header = json.loads((file.metadata() or {}).get(KEY, "{}"), object_pairs_hook=each_once)
+        header = parse_json((file.metadata() or {}).get(KEY, "{}"))
         return header, {key: file.get_tensor(key) for key in file.keys()}
 
 

@@ -18,9 +18,10 @@ import torch
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import quoted, sweep, whole_lines, write_aside
+from unictoken.core.disk import quoted, sweep, write_aside
 from unictoken.core.lock import hold
 from unictoken.core.pictures import write_picture
+from unictoken.core.reading import whole_lines
 from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint, manifest
 from unictoken.learn.checkpoint import Checkpoint
@@ -195,7 +196,7 @@ class RunFolder(NoFolder):
         self.board = Board(self.path / "tensorboard")
         write_aside(self.path / "config.yaml", config.to_yaml(self.settings).encode())
         log = self.path / "log.jsonl"
-        lines = whole_lines(log) if first_step else []
+        lines = whole_lines(log, ConfigError, "a log of steps") if first_step else []
         kept = [line for line in lines if 0 < _step_of(line) <= first_step]
         write_aside(log, b"".join(line + b"\n" for line in kept))
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import folder_aside, is_there, read_json, write_aside
+from unictoken.core.disk import folder_aside, is_there, write_aside
+from unictoken.core.reading import read_json
 
 FILE, FORMAT = ".unictoken-run.json", 1
 FILES = (

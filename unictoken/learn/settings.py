@@ -9,7 +9,8 @@ from typing import Literal
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place
-from unictoken.core.disk import check_file, check_folder, is_there
+from unictoken.core.disk import check_folder, is_there, real_path
+from unictoken.core.reading import check_file
 from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage
@@ -146,7 +147,7 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
     check_folder(settings.folder, ConfigError, where="out")
     check_folder(settings.concepts, ConfigError, where="concepts")
     for place in filter(os.path.isdir, settings.concept.pictures):
-        if settings.folder.resolve().is_relative_to(Path(place).resolve()):
+        if real_path(settings.folder).is_relative_to(real_path(place)):
             raise ConfigError(
                 f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose"
                 " another folder."
@@ -160,7 +161,7 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
     if path.is_file() and not settings.replace:
         _check_same_concept(path, concept)
     start = settings.method.start_file
-    if start and start.resolve() == path.resolve():
+    if start and real_path(start) == real_path(path):
         raise ConfigError(
             f"method.start: {start} is the file that this run writes. Copy it first and start from"
             " the copy, or give the run that learned it more steps."

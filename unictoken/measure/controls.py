@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from unictoken.core.pictures import read_image
+from unictoken.core.pictures import read_together
 from unictoken.core.text import a
 from unictoken.data.concept import Concept
 from unictoken.model.base import Base
@@ -80,7 +80,7 @@ def controls_of(
     said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
     if pictures_NK is None:
-        pictures_NK = base.encode(map(read_image, concept.pictures))
+        pictures_NK = base.encode(read_together(concept.pictures))
     return controls(
         base,
         concept.name,

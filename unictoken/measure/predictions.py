@@ -13,13 +13,41 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from unictoken.core.disk import check_file, make_folder, whole_lines, write_aside
+from unictoken.core.disk import make_folder, quoted, write_aside
 from unictoken.core.errors import UserError
+from unictoken.core.reading import check_file, parse_json, read_json_lines, whole_lines
+from unictoken.core.shapes import Fields, ListOf, Maybe, Number, Text, Whole, check
 from unictoken.tasks.task import Prediction
+
+ADVICE = "Remove the line, or the file."
+EXPECTED = "predictions that eval/run.py wrote"
+PALETTE = "palette"  # what the tasks begin with that keep a colour
+COLOUR = ListOf(Number(-(10**6), 10**6), length=3)
+_NAME = Text(200)
+_INSIDE = re.compile(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\0]*", re.DOTALL)
+LINE = Fields(
+    {
+        "run": _NAME,
+        "row": Whole(1),
+        "rows": Whole(1),
+        "concept": _NAME,
+        "method": _NAME,
+        "task": _NAME,
+        "question": Text(),
+        "expected": Text(),
+        "given": Text(),
+        "score": Maybe(Number(-(10**6), 10**6)),
+        "picture": Maybe(Text(1000, pattern=_INSIDE, said="a path inside its folder")),
+    },
+    others=True,
+    said="a prediction",
+)
 
 
 class PredictionsError(UserError):
@@ -71,7 +99,7 @@ class Predictions:
             line.to_json() for group in self._groups.values() for line in group
         ).encode()
         # Only a file that a crash cut short is written again.
-        if self.path.exists() and self.path.stat().st_size != len(whole):
+        if self.path.is_file() and self.path.stat().st_size != len(whole):
             write_aside(self.path, whole)
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -120,7 +148,7 @@ def append(path: Path, text: str) -> None:
     make_folder(path.parent)
     with open(path, "ab") as file:
         # a line that a crash cut short would swallow the first new one
-        file.truncate(sum(len(line) + 1 for line in whole_lines(path)))
+        file.truncate(sum(len(line) + 1 for line in whole_lines(path, PredictionsError)))
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())  # measuring a concept takes minutes: it must survive a power cut
@@ -128,26 +156,37 @@ def append(path: Path, text: str) -> None:
 
 def read(path: str | Path) -> list[Prediction]:
     """The predictions of a file of any run, for recounting; the file stays as it is."""
-    check_file(Path(path), PredictionsError, "predictions that eval/run.py wrote")
+    check_file(Path(path), PredictionsError, EXPECTED)
     return [
         line.prediction for group in _whole_groups(_parsed(Path(path))).values() for line in group
     ]
 
 
 def _parsed(path: Path) -> list[_Line]:
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(whole_lines(path), 1)]
+    return [
+        _line_of(value, where) for where, value in read_json_lines(path, PredictionsError, EXPECTED)
+    ]
 
 
-def _parse(line: bytes, where: str) -> _Line:
+def _line_of(value: Any, where: str) -> _Line:
+    check(value, LINE, f"{where}: not a prediction", PredictionsError, advice=ADVICE)
+    for key in ("given", "expected") if value["task"].startswith(PALETTE) else ():
+        if not is_colour(value[key]):
+            raise PredictionsError(
+                f"{where}: {key}: found {quoted(value[key])}, expected a colour such as [12, 200,"
+                f" 0]. {ADVICE}"
+            )
+    own = {field.name: value[field.name] for field in fields(Prediction)}
+    return _Line(Prediction(**own), value["run"], value["row"], value["rows"])
+
+
+def is_colour(said: str) -> bool:
+    """Whether a text is a colour as predictions keep it: red, green and blue in brackets."""
     try:
-        values = json.loads(line)
-        own = {field.name: values[field.name] for field in fields(Prediction)}
-        return _Line(Prediction(**own), values["run"], values["row"], values["rows"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise PredictionsError(
-            f"{where}: not a prediction ({type(error).__name__}: {error}). Remove the line, or the"
-            " file."
-        ) from None
+        check(parse_json(said), COLOUR, "", PredictionsError)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole_groups(lines: Iterable[_Line]) -> dict[tuple[str, str], list[_Line]]:
@@ -158,5 +197,6 @@ def _whole_groups(lines: Iterable[_Line]) -> dict[tuple[str, str], list[_Line]]:
     return {
         key: group
         for key, group in groups.items()
-        if [line.row for line in group] == list(range(1, group[0].rows + 1))
+        if len(group) == group[0].rows
+        and all(line.row == number for number, line in enumerate(group, 1))
     }

@@ -15,6 +15,7 @@ from unictoken.core.text import markdown
 from unictoken.data.concept import Concept
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark, table_file
+from unictoken.measure.keys import without_secrets
 from unictoken.scoring.metrics import Estimate, estimate, paired_difference
 from unictoken.tasks import asked
 from unictoken.tasks.generate import DRAWN
@@ -71,7 +72,11 @@ def differences(
 
 
 def write_results(benchmark: Benchmark, *, command: str) -> str:
-    """Write the numbers, the table and the page of what was measured; gives the table."""
+    """Write the numbers, the table and the page of what was measured; gives the table.
+
+    What is written is shared: of `command` it holds neither keys nor what an address keeps secret.
+    """
+    command = without_secrets(command)
     settings, rows = benchmark.settings, list(benchmark.rows())
     means = over_concepts(rows)
     columns = _columns(means)

@@ -29,16 +29,18 @@ from transformers import (
 
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
-from unictoken.core.disk import is_there, quoted, read_json
+from unictoken.core.disk import is_there, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
+from unictoken.core.reading import read_json
 from unictoken.model import fingerprint
+from unictoken.model.architecture import check_size, read_config
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, cached_file, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.profile import Profile, load_profile
 from unictoken.model.reading import Reading
-from unictoken.model.vocab import Vocab, VocabError
+from unictoken.model.vocab import Vocab
 from unictoken.model.vq_decoder import add_decoder
 
 # through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
@@ -366,7 +368,7 @@ def load_base(
     dtype = dtype or usual_dtype(device)
     with quiet_loading():
         with _reading(path, "its config.json is not Chameleon's"):
-            config = ChameleonConfig.from_pretrained(path)
+            config = read_config(path, BaseError)
         if config.vocabulary_map is None:
             raise BaseError(
                 f"base '{path}': its config.json has no 'vocabulary_map'. Expected the config of a"
@@ -379,6 +381,8 @@ def load_base(
         if isinstance(path, Path):
             _shards(path)
         with _reading(path, "its weights, or their index, do not go with its config.json"):
+            if isinstance(path, Path):  # of the Hub they are not fetched yet
+                check_size(config, weight_files(path, config), path, BaseError)
             model, loaded = EarlyFusionModel.from_pretrained(
                 path,
                 config=config,
@@ -458,8 +462,8 @@ def _reading(path: str | Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    # The first two say themselves what is wrong; the third is no fault of the base.
-    except (BaseError, VocabError, MemoryError):
+    # The first says itself what is wrong; the second is no fault of the base.
+    except (UserError, MemoryError):
         raise
     except (OSError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -21,6 +21,7 @@ import numpy as np
 
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
+from unictoken.core.reading import StoredTensor, read_json, read_safetensors_header
 
 if TYPE_CHECKING:
     import torch
@@ -35,18 +36,15 @@ INPUT_ROWS, HEAD_ROWS = "model.embed_tokens.weight", "lm_head.weight"
 
 @dataclass(frozen=True)
 class _Stored:
-    """One tensor in a file: where its bytes lie, and what they mean."""
+    """One tensor in a file: what its bytes mean, and where they lie."""
 
     file: Path
-    dtype: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
+    tensor: StoredTensor
 
     def slices(self) -> Iterator[bytes]:
         with open(self.file, "rb") as file:
-            file.seek(self.begin)
-            left = self.end - self.begin
+            file.seek(self.tensor.begin)
+            left = self.tensor.end - self.tensor.begin
             while left:
                 part = file.read(min(SLICE, left))
                 if not part:
@@ -71,7 +69,7 @@ class StoredWeights:
             return kept
 
         lines = (
-            _line(name, stored.dtype, stored.shape, stored.slices())
+            _line(name, stored.tensor.dtype, stored.tensor.shape, stored.slices())
             for file in self.files
             for name, stored in _tensors_of(file).items()
         )
@@ -93,7 +91,7 @@ class StoredWeights:
         as_stored, in_bf16 = hashlib.sha256(), hashlib.sha256()
         for rows in (found[INPUT_ROWS], tied):
             for part in rows.slices():
-                values = _to_fp32(part, rows.dtype)
+                values = _to_fp32(part, rows.tensor.dtype)
                 as_stored.update(values.tobytes())
                 in_bf16.update(_through_bf16(values).tobytes())
         return as_stored.hexdigest(), in_bf16.hexdigest()
@@ -143,19 +141,9 @@ def _of_lines(lines: Iterable[str]) -> str:
 
 
 def _tensors_of(file: Path) -> dict[str, _Stored]:
-    """The tensors of a safetensors file: a length (8 bytes), a JSON header, then their bytes."""
-    with open(file, "rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        header = json.loads(opened.read(length))
-    # Free text about the file, not a tensor.
-    header.pop("__metadata__", None)
-    first = 8 + length
-
-    def stored(said: dict) -> _Stored:
-        begin, end = said["data_offsets"]
-        return _Stored(file, said["dtype"], tuple(said["shape"]), first + begin, first + end)
-
-    return {name: stored(said) for name, said in header.items()}
+    """The tensors of a safetensors file."""
+    tensors = read_safetensors_header(file, UserError, "weights of a base").tensors
+    return {name: _Stored(file, tensor) for name, tensor in tensors.items()}
 
 
 def _dtype_name(tensor: torch.Tensor) -> str:
@@ -199,8 +187,8 @@ def _state(files: Sequence[Path]) -> list[list]:
 def _read_cache(cache: Path, state: list[list]) -> str | None:
     """The kept fingerprint, if it is of exactly these files."""
     try:
-        kept = json.loads(cache.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there, or no JSON: it is computed again
+        kept = read_json(cache, UserError)
+    except (OSError, UserError):  # not there, or no JSON: it is computed again
         return None
     if not isinstance(kept, dict) or kept.get("kind") != CACHE_KIND or kept.get("files") != state:
         return None

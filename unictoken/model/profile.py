@@ -14,7 +14,8 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from unictoken.core import config
-from unictoken.core.disk import read_json, write_aside
+from unictoken.core.disk import write_aside
+from unictoken.core.reading import read_json
 
 FILE = "profile.json"
 

@@ -12,17 +12,21 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import is_pointer
+from unictoken.core.reading import read_safetensors_header
 from unictoken.core.shipped import here_or_on_hub
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import HTTPError
+from unictoken.model.pickles import load_pickle
 
 # A decoder works only with the codebook that it was trained with: these must equal the base's.
 SHARED = ("quantize.embedding.weight", "post_quant_conv.weight", "post_quant_conv.bias")
 ORIGINAL = ("vqgan.ckpt", "tokenizer/vqgan.ckpt")
+EXPECTED = "a whole VQGAN such as tokenizer/vqgan.ckpt"
+MOST_BYTES = 2**29  # of its tensors; Chameleon's has 280 MB
 # 'model.vqmodel.' in a whole base, nothing in a VQGAN by itself.
 _PREFIX = re.compile(r"^(model\.)?(vqmodel\.)?")
 
@@ -77,6 +81,10 @@ def read_vqgan(place: str | Path) -> dict[str, torch.Tensor]:
     """
     found = {}
     for file in _files(place):
+        if file.is_file() and is_pointer(file):
+            raise DecoderError(
+                f"{file}: a pointer of Git LFS, expected {EXPECTED}. `git lfs pull` fetches it."
+            )
         try:
             for name, tensor in _read(file):
                 if name in found:
@@ -90,29 +98,11 @@ def read_vqgan(place: str | Path) -> dict[str, torch.Tensor]:
                         " floating numbers. Fetch it again."
                     )
                 found[name] = tensor
-        except (DecoderError, MemoryError):
-            raise
-        # unpickling meets arbitrary bytes, and raises whatever these lead to
-        except Exception as error:
+        except (SafetensorError, OSError) as error:
             raise DecoderError(
-                f"{file}: not a file of plain tensors ({_reason(file, error)}). Fetch it again."
+                f"{file}: not a whole file of plain tensors ({str(error)[:120]}). Fetch it again."
             ) from None
     return found
-
-
-def _reason(file: Path, error: Exception) -> str:
-    """In one line, without torch's advice to unpickle it all the same."""
-    if file.is_file() and is_pointer(file):
-        return "a pointer of Git LFS; `git lfs pull` fetches it"
-    # torch writes its advice around the reason: 'Weights only load failed. ... WeightsUnpickler
-    # error: REASON Please use ...'.
-    said = " ".join(str(error).split()).rpartition("WeightsUnpickler error: ")[2]
-    said = said.split(" Please use ")[0].split(" Check the documentation")[0]
-    return (
-        type(error).__name__
-        if said.startswith("Weights only load failed")
-        else f"{type(error).__name__}: {said[:120]}"
-    )
 
 
 def _files(place: str | Path) -> list[Path]:
@@ -143,15 +133,13 @@ def _files(place: str | Path) -> list[Path]:
 def _read(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
     """Wanted tensors of one file; of a large one nothing else is read."""
     if file.suffix == ".safetensors":
+        stored = read_safetensors_header(file, DecoderError, EXPECTED).tensors
+        wanted = {key: tensor for key, tensor in stored.items() if _wanted(key)}
+        _check_size(file, sum(tensor.end - tensor.begin for tensor in wanted.values()))
         with safe_open(file, "pt") as opened:
-            yield from (
-                (name, opened.get_tensor(key)) for key in opened.keys() if (name := _wanted(key))
-            )
+            yield from ((_wanted(key), opened.get_tensor(key)) for key in wanted)
         return
-    # Numbers and no code: ways around `weights_only` were closed in torch 2.6 and 2.10, and
-    # setup.py asks for a later one.
-    # On the CPU: a file that was saved on a GPU is read without one.
-    tensors = torch.load(file, map_location="cpu", weights_only=True)
+    tensors = load_pickle(file, DecoderError, EXPECTED, most=MOST_BYTES)
     # The original download keeps the weights under 'state_dict'.
     tensors = tensors.get("state_dict", tensors) if isinstance(tensors, dict) else tensors
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
@@ -159,11 +147,19 @@ def _read(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
             f"{file}: found {type(tensors).__name__}, expected a state dict of tensors. Give"
             " tokenizer/vqgan.ckpt."
         )
-    yield from (
-        (name, tensor)
-        for key, tensor in tensors.items()
-        if torch.is_tensor(tensor) and (name := _wanted(key))
-    )
+    wanted = {key: tensor for key, tensor in tensors.items() if _wanted(key)}
+    wanted = {key: tensor for key, tensor in wanted.items() if torch.is_tensor(tensor)}
+    # not of the file: a tensor with a stride of 0 is small there only
+    _check_size(file, sum(4 * tensor.numel() for tensor in wanted.values()))
+    yield from ((_wanted(key), tensor) for key, tensor in wanted.items())
+
+
+def _check_size(file: Path, size: int) -> None:
+    if size > MOST_BYTES:
+        raise DecoderError(
+            f"{file}: its tensors take {size:,} bytes, expected {EXPECTED} of at most"
+            f" {MOST_BYTES:,}. Fetch it again."
+        )
 
 
 def _wanted(key: str) -> str | None:

@@ -60,7 +60,7 @@ class Drawing(Image.Image):
         if not isinstance(fp, str | bytes | PathLike):
             super().save(fp, format, **params)
             return None
-        path = Path(os.fsdecode(fp)).expanduser()
+        path = Path(os.path.expanduser(os.fsdecode(fp)))
         folder = path if path.is_dir() or not path.suffix else None
         path = path / "0.png" if folder else path
         # This also fills Image.SAVE, which is empty until PIL has loaded its formats.
@@ -84,7 +84,7 @@ class Drawings(list[Drawing]):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Save each under the next number that is free; what is in the folder stays."""
-        folder = Path(folder).expanduser()
+        folder = Path(os.path.expanduser(folder))
         check_folder(folder, UserError)
         make_folder(folder)
         saved = (drawing.save(folder) for drawing in self)

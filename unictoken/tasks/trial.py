@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from unictoken.core.pictures import read_image, read_shrunk
+from unictoken.core.pictures import read_shrunk, read_together
 from unictoken.data.concept import Concept
 from unictoken.data.records import Dataset, Record
 from unictoken.data.records import Task as Rows
@@ -60,7 +60,7 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
     tested = [record for record in records if record.split == "test"]
     files = list(dict.fromkeys(file for record in tested for file in record.pictures))
     encoded = base.encode(map(read_shrunk, files))
-    references = tuple(map(read_image, concept.pictures))
+    references = tuple(read_together(concept.pictures))
     return Subject(
         concept=concept,
         records=records,

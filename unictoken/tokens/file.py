@@ -22,7 +22,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -32,8 +31,24 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from unictoken.core.disk import check_file, check_folder, each_once, quoted, write_aside
+from unictoken.core.config import LARGEST_SEED
+from unictoken.core.disk import check_folder, quoted, write_aside
 from unictoken.core.progress import bars_are_hidden
+from unictoken.core.reading import parse_json, read_safetensors_header
+from unictoken.core.shapes import (
+    Anything,
+    Fields,
+    Flag,
+    Line,
+    ListOf,
+    MapOf,
+    Maybe,
+    Number,
+    Shape,
+    Text,
+    Whole,
+    check,
+)
 from unictoken.core.text import ROLES, ConceptError, clean_noun
 from unictoken.tokens.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
 
@@ -46,28 +61,51 @@ FORMAT = 3
 READ = (1, 2, 3)
 WITH_HEADER = 3  # the first format whose sha256 is also that of the header
 ROWS_ONLY = "rows:"  # before a fingerprint of format 1
-HEADER = {
-    "name": str,
-    "class_noun": str,
-    "counts": dict,
-    "prompts": dict,
-    "method": str,
-    "base": str,
-    "base_fingerprint": str,
-    "seed": int,
-    "scores": dict,
-    "sha256": str,
-}
-SOMETIMES = {"origin": str, "consent": bool}  # in every format
-SINCE_2 = {"notes": list, "run": str, "source": str, "sections": dict}
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+LONGEST_NOUN = 100  # letters
+MOST_BYTES = 64 * 2**20  # of a file; a concept's rows take a few MB
+MOST_ROWS = 4096  # of one role
+MOST_NOTES, MOST_SCORES = 100, 1000
+_WORDS = Text(1000)
+_DIGEST = Text(200)
+_LINE = Line(2000)
+_SLOT = re.compile("{[^{}]*}")
+HEADER: dict[str, Shape] = {
+    "name": Text(64, pattern=NAME, said="1 to 64 of a-z, 0-9, '_' and '-'"),
+    "class_noun": Text(LONGEST_NOUN),
+    "counts": Fields(
+        {"name": Whole(1, 1)},
+        {role: Whole(0, MOST_ROWS) for role in ROLES[1:]},
+        said="whole numbers by role",
+    ),
+    "prompts": Fields(
+        {},
+        {f.name: _WORDS for f in dataclasses.fields(Prompts)} | {"generation": Maybe(_WORDS)},
+        said="prompts",
+    ),
+    "method": _WORDS,
+    "base": _WORDS,
+    "base_fingerprint": _DIGEST,
+    "seed": Whole(0, LARGEST_SEED),
+    "scores": MapOf(Number(), MOST_SCORES),
+    "sha256": _DIGEST,
+}
+SOMETIMES: dict[str, Shape] = {"origin": _WORDS, "consent": Flag()}  # in every format
+SINCE_2: dict[str, Shape] = {
+    "notes": ListOf(_LINE, MOST_NOTES),
+    "run": _DIGEST,
+    "source": _DIGEST,
+    "sections": MapOf(Anything()),
+}
+_FETCH = "Fetch or learn it again."
+EXPECTED = "a concept file such as checkpoints/concepts/bo.safetensors"
 
 
 def check_name(name: str) -> str:
     """The name itself, if it can be a concept's and a file's."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConceptError(
-            f"concept name {name!r}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a"
+            f"concept name {quoted(name)}: expected 1 to 64 of a-z, 0-9, '_' and '-', beginning with a"
             " letter or digit, such as 'bo'."
         )
     return name
@@ -77,11 +115,11 @@ def check_noun(class_noun: str, *, where: str) -> str:
     """The class noun as prompts say it ('a dog' gives 'dog'), if it is one line with a noun in
     it.
     """
-    noun = clean_noun(class_noun)
+    noun = clean_noun(class_noun) if len(class_noun) <= LONGEST_NOUN else ""
     if not noun or not class_noun.isprintable():
         raise ConceptError(
-            f"{where}: class noun {class_noun!r}. Expected an ordinary word for the concept, such"
-            " as 'dog'."
+            f"{where}: class noun {quoted(class_noun)}. Expected an ordinary word for the concept,"
+            f" such as 'dog', of at most {LONGEST_NOUN} letters. Give another one."
         )
     return noun
 
@@ -187,31 +225,38 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    check_file(path, ConceptError, "a concept file such as checkpoints/concepts/bo.safetensors")
+    stored = read_safetensors_header(path, ConceptError, EXPECTED, most=MOST_BYTES)
+    if "unictoken" not in stored.metadata:
+        raise ConceptError(
+            f"{path}: a safetensors file without a 'unictoken' header. Expected one that"
+            " train/run.py wrote."
+        )
+    for key, tensor in stored.tensors.items():  # numpy does not know every type
+        if tensor.dtype != "F32":
+            raise ConceptError(
+                f"{path}: '{key}' is of type {tensor.dtype}, expected F32 (float32). {_FETCH}"
+            )
+    header = _header(stored.metadata["unictoken"], path)
     try:
         with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
-            if "unictoken" not in metadata:
-                raise ConceptError(
-                    f"{path}: a safetensors file without a 'unictoken' header. Expected one that"
-                    " train/run.py wrote."
-                )
-            for key in file.keys():  # numpy does not know every type that safetensors does
-                if (kind := file.get_slice(key).get_dtype()) != "F32":
-                    raise ConceptError(
-                        f"{path}: '{key}' is of type {kind}, expected F32 (float32). Fetch or learn"
-                        " it again."
-                    )
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            tensors = {key: file.get_tensor(key) for key in stored.tensors}
     except (SafetensorError, OSError) as error:
         raise ConceptError(
-            f"{path}: not a whole safetensors file ({error}). Fetch or learn it again."
+            f"{path}: not a whole safetensors file ({error}). Expected {EXPECTED}. {_FETCH}"
         ) from None
+    _check_digest(header, tensors, path)
+    if header["format"] == 1 and header["base_fingerprint"] != UNKNOWN:
+        header["base_fingerprint"] = ROWS_ONLY + header["base_fingerprint"]
+    return header, tensors
+
+
+def _header(text: str, path: Path) -> dict[str, Any]:
+    """What a concept file says about itself, every key there, each of its type, and no other."""
     try:
-        header = json.loads(metadata["unictoken"], object_pairs_hook=each_once)
-    except (ValueError, RecursionError):
+        header = parse_json(text)
+    except ValueError as error:
         raise ConceptError(
-            f"{path}: its header is not JSON with every key once. Fetch or learn it again."
+            f"{path}: its header is not JSON with every key once ({error}). {_FETCH}"
         ) from None
     if not isinstance(header, dict) or "format" not in header:
         raise ConceptError(
@@ -223,77 +268,28 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"{path}: format {quoted(header['format'])}, this version reads formats "
             f"{READ[0]} to {READ[-1]}. Update unictoken."
         )
-    _check_header(header, path)
-    _check_digest(header, tensors, path)
-    if header["format"] == 1 and header["base_fingerprint"] != UNKNOWN:
-        header["base_fingerprint"] = ROWS_ONLY + header["base_fingerprint"]
-    return header, tensors
+    optional = SOMETIMES | (SINCE_2 if header["format"] > 1 else {})
+    shape = Fields({"format": Whole(), **HEADER}, optional)
+    check(
+        header,
+        shape,
+        f"{path}: header",
+        ConceptError,
+        advice=f"{_FETCH[:-1]}, or update unictoken.",
+    )
+    check_noun(header["class_noun"], where=str(path))
+    _check_prompts(header["prompts"], path)
+    return header
 
 
 def _check_digest(header: dict[str, Any], tensors: dict[str, np.ndarray], path: Path) -> None:
     """Refuse a file that is not as it was written."""
     with_header = header["format"] >= WITH_HEADER
-    try:
-        found = digest_with_header(header, tensors) if with_header else digest(tensors)
-    except RecursionError:  # deeper than what was read
-        found = "none"
+    found = digest_with_header(header, tensors) if with_header else digest(tensors)
     if found != header["sha256"]:
         what = "its rows or its header do" if with_header else "its rows do"
         raise ConceptError(
             f"{path}: {what} not match the sha256 in its header. Fetch or learn it again."
-        )
-
-
-def _check_header(header: dict[str, Any], path: Path) -> None:
-    """Every key there, each of its type, and no other."""
-    optional = SOMETIMES | (SINCE_2 if header["format"] > 1 else {})
-    for key, kind in (
-        HEADER | {key: kind for key, kind in optional.items() if key in header}
-    ).items():
-        # Not `isinstance`: true is an int in Python.
-        if type(header.get(key)) is not kind:
-            raise ConceptError(
-                f"{path}: '{key}' in its header is {quoted(header.get(key))}, expected"
-                f" {kind.__name__}. Fetch or learn it again."
-            )
-    if strays := sorted(header.keys() - HEADER.keys() - optional.keys() - {"format"}):
-        raise ConceptError(
-            f"{path}: unknown key {quoted(strays[0])} in its header. Update unictoken, or fetch or"
-            " learn the concept again."
-        )
-    if not NAME.fullmatch(header["name"]):
-        raise ConceptError(
-            f"{path}: the name in its header is {quoted(header['name'])}. Fetch or learn it again."
-        )
-    check_noun(header["class_noun"], where=str(path))
-    counts = header["counts"]
-    if (
-        not set(counts) <= set(ROLES)
-        or not all(type(n) is int and n >= 0 for n in counts.values())
-        or counts.get("name") != 1
-    ):
-        raise ConceptError(
-            f"{path}: 'counts' in its header is {quoted(counts)}, expected whole numbers by role,"
-            " one name. Fetch or learn it again."
-        )
-    for score, value in header["scores"].items():
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise ConceptError(
-                f"{path}: score {quoted(score)} in its header is {quoted(value)}, expected a"
-                " number. Fetch or learn it again."
-            )
-    for note in header.get("notes", ()):
-        if not isinstance(note, str) or not note.strip() or not note.isprintable():
-            raise ConceptError(
-                f"{path}: note {quoted(note)} in its header, expected one line of text. Fetch or"
-                " learn it again."
-            )
-    _check_prompts(header["prompts"], path)
-    known = {f.name for f in dataclasses.fields(Prompts)}
-    if strays := sorted(set(header["prompts"]) - known):
-        raise ConceptError(
-            f"{path}: unknown prompt {quoted(strays[0])} in its header; known:"
-            f" {', '.join(sorted(known))}. Update unictoken."
         )
 
 
@@ -378,22 +374,17 @@ def _check_rows(rows: np.ndarray, key: str, expected: tuple[int, ...], path: Pat
 
 
 def _check_prompts(prompts: dict[str, Any], path: Path) -> None:
-    """Each prompt a text, with slots of roles and no others; that for drawing may be null."""
+    """Each prompt with slots of roles and no others."""
     known = {"{" + role + "}" for role in ROLES}
     for key, value in prompts.items():
-        if not isinstance(value, str) and not (key == "generation" and value is None):
-            raise ConceptError(
-                f"{path}: prompt '{key}' in its header is {quoted(value)}, expected a text. Fetch"
-                " or learn it again."
-            )
-        if strays := sorted(set(re.findall("{[^{}]*}", value or "")) - known):
+        if strays := sorted(set(_SLOT.findall(value or "")) - known):
             raise ConceptError(
                 f"{path}: prompt '{key}' in its header says {quoted(strays[0])}; known:"
                 f" {', '.join(sorted(known))}. Update unictoken."
             )
 
 
-def check(path: str | Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
+def check_whole(path: str | Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
     """The header of a file that is whole, and the shape of each of its tensors; torch is not
     needed.
     """

@@ -6,6 +6,7 @@ several concepts can be used together.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +97,7 @@ class ConceptTokens:
         """Write the concept file; in a folder it is called after the concept."""
         from unictoken.tokens import file  # which imports this module
 
-        place = Path(path).expanduser()
+        place = Path(os.path.expanduser(path))
         return file.save(self, file.path_of(self.name, place) if place.is_dir() else place)
 
 

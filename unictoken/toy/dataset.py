@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from unictoken.core.config import MANY, within
-from unictoken.core.disk import folder_aside, make_folder
+from unictoken.core.disk import folder_aside, is_there, make_folder
+from unictoken.core.reading import read_json
+from unictoken.core.shapes import Fields, MapOf, Maybe, OneOf, Text, Whole, check
 from unictoken.core.text import unmark
 from unictoken.data import templates
 from unictoken.data.concept import Concept
@@ -35,10 +37,23 @@ from unictoken.toy.concepts import (
     write_toy_folder,
 )
 from unictoken.toy.world import language
-from unictoken.toy.world.attributes import NONE
+from unictoken.toy.world.attributes import NONE, SCENE_ATTRIBUTES
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.things import Pet, Scene, sample_pet_where, sample_scene
 
+_WORD = Text(100)
+SCENE = Fields(
+    {name: OneOf(tuple(values)) for name, values in SCENE_ATTRIBUTES.items()}
+    | {"detail": Whole(0, MANY)}
+)
+TRUTH = Fields(
+    {
+        "scenes": MapOf(SCENE),
+        "prompts": MapOf(MapOf(_WORD)),
+        "facts": Maybe(Fields({f.name: _WORD for f in fields(language.Facts)})),
+    },
+    said="the truth of a concept's test",
+)
 RANDOM_IMAGES = 100
 OPTIONS = 4  # of a multiple choice question
 
@@ -72,9 +87,9 @@ class Truth:
 def read_truth(root: Path, name: str) -> Truth | None:
     """The truth of a concept of the toy benchmark; None for other people's datasets."""
     path = root / "concept" / "test" / name / "truth.json"
-    if not path.is_file():
+    if not is_there(path):
         return None
-    value = json.loads(path.read_text(encoding="utf-8"))
+    value = check(read_json(path, SourceError), TRUTH, path, SourceError)
     scenes = {picture: Scene(**scene) for picture, scene in value["scenes"].items()}
     return Truth(
         scenes=scenes,

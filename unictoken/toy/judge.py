@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from unictoken.core import shipped
-from unictoken.core.disk import read_json
 from unictoken.core.errors import UserError
+from unictoken.core.reading import read_json, read_safetensors_header
+from unictoken.core.shapes import Fields, Number, check
 from unictoken.learn.settings import check_judge_file
 from unictoken.model.pixels import prepare, to_pixels
 from unictoken.scoring.metrics import mean
@@ -30,6 +31,13 @@ from unictoken.toy.world.attributes import PET_ATTRIBUTES, SCENE_ATTRIBUTES
 from unictoken.toy.world.drawing import SIDE
 
 ATTRIBUTES = {**PET_ATTRIBUTES, **SCENE_ATTRIBUTES}
+_SHARE = Number(0, 1)
+_ACCURACIES = Fields(
+    dict.fromkeys([*ATTRIBUTES, "mean"], _SHARE) | {"fur_rgb_distance": Number(0, 1000)}
+)
+ACCURACY = Fields({"drawn": _ACCURACIES, "round_trip": _ACCURACIES}, said="what `make base` wrote")
+EXPECTED = "the judge's weights"
+MOST_BYTES = 64 * 2**20  # of its file; ours has 6 MB
 PALETTE = 6  # fur RGB, second colour RGB, each in [-1, 1]
 
 
@@ -95,6 +103,7 @@ class Judge(nn.Module):
 def load_judge(path: str | Path) -> Judge:
     """The judge of this name (`toy` ships) or in this file."""
     check_judge_file(path)
+    read_safetensors_header(shipped.find_judge(path), UserError, EXPECTED, most=MOST_BYTES)
     judge = Judge()
     try:
         judge.load_state_dict(load_file(shipped.find_judge(path)))
@@ -114,7 +123,7 @@ def own_accuracy(path: str | Path) -> list[str]:
     file = shipped.find_judge(path).with_name("accuracy.json")
     if not file.is_file():
         return []
-    found = read_json(file, UserError)
+    found = check(read_json(file, UserError), ACCURACY, file, UserError)
     drawn, coded = found["drawn"], found["round_trip"]
     worst = min(ATTRIBUTES, key=coded.get)
     return [

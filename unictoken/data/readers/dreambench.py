@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from unictoken.core.disk import is_there, read_text
+from unictoken.core.disk import is_there
+from unictoken.core.reading import read_text
 from unictoken.data.concept import Concept
 from unictoken.data.readers.files import folders_of, pictures_of
 from unictoken.data.readers.names import Names

@@ -7,18 +7,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unictoken.core import disk
-from unictoken.core.disk import quoted
+from unictoken.core import reading
+from unictoken.core.disk import quoted, real_path
 from unictoken.core.pictures import check_picture, looks_like
+from unictoken.core.text import check_length
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
 
+LONGEST_PATH = 1000  # letters of a picture's path in a row
 Kind = TypeVar("Kind")
 
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file of a dataset."""
-    return disk.read_json(path, DataError)
+    return reading.read_json(path, DataError)
 
 
 def stay_inside(root: Path) -> None:
@@ -43,7 +45,9 @@ def expect(value: object, kind: type[Kind], where: str, expected: str) -> Kind:
         expected: What should stand there, in words.
     """
     if not isinstance(value, kind):
-        raise DataError(f"{where}: found {shortly(value)}, expected {expected}.")
+        raise DataError(f"{where}: found {shortly(value)}, expected {expected}. Mend it.")
+    if isinstance(value, str):
+        check_length(value, where, DataError)
     return value
 
 
@@ -91,6 +95,7 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
         beside: The folder of the file of rows; a relative path is tried from there first.
         where: The row's place, for the error where no such picture is found.
     """
+    check_length(image, where, DataError, most=LONGEST_PATH)
     parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
     candidates = (
         []
@@ -102,15 +107,17 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
     if ".." not in parts:
         # At least a folder and a name: a '0.png' lies in the folder of every concept.
         candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
-    inside = root.resolve()
+    inside = real_path(root)
     found = next(
         (
             file
             for file in candidates
-            if os.path.isfile(file) and file.resolve().is_relative_to(inside)
+            if os.path.isfile(file) and real_path(file).is_relative_to(inside)
         ),
         None,
     )
     if found is None:
-        raise DataError(f"{where}: no picture '{image}' inside {root}. Add it, or remove the row.")
+        raise DataError(
+            f"{where}: no picture {quoted(image)} inside {root}. Add it, or remove the row."
+        )
     return found

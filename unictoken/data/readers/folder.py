@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unictoken.core.disk import real_path
 from unictoken.data.readers.examples import Place
 from unictoken.data.readers.files import checked, has_pictures, pictures_of
 from unictoken.data.readers.names import Names
@@ -23,7 +24,7 @@ def fits(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    info, path, name = read_info(root / "info.json"), root / "info.json", root.resolve().name
+    info, path, name = read_info(root / "info.json"), root / "info.json", real_path(root).name
     place = Place(root=root, folder=name, names=Names.of([name], root), own=(root,))
     records = tuple(place.questions(info, path))
     concept = place.concept(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unictoken.core.text import misspelt
+from unictoken.core.text import check_length, misspelt
 from unictoken.data.records import DataError
 from unictoken.tokens.file import check_name
 
@@ -52,6 +52,7 @@ class Names:
             where: The text's place, for the error where it names no concept of this dataset.
             words: Other whole words that mean the concept itself; upper and lower case are alike.
         """
+        check_length(text, where, DataError)
         known = {folder.lower(): name for folder, name in self.by_folder.items()} | {
             PLACEHOLDER: own,
             own: own,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from unictoken.core.disk import quoted
 from unictoken.core.pictures import PICTURE_ENDINGS
 from unictoken.data.readers.files import expect, shortly
 from unictoken.data.records import DataError
@@ -120,16 +121,18 @@ def _pair(row: Any, where: str, *, image: str) -> Row:
 def _first(row: dict, keys: tuple[str, ...], where: str) -> str:
     key = next((key for key in keys if key in row), None)
     if key is None:
-        raise DataError(f"{where}: found keys {sorted(row)}, expected one of {', '.join(keys)}.")
+        raise DataError(
+            f"{where}: found keys {quoted(sorted(row))}, expected one of {', '.join(keys)}. Add one."
+        )
     return _text(row, key, where)
 
 
 def _text(row: object, key: str, where: str) -> str:
     if not isinstance(row, dict) or not isinstance(row.get(key), str):
         raise DataError(
-            f"{where}: found {shortly(row)}, expected a mapping with a text under '{key}'."
+            f"{where}: found {shortly(row)}, expected a mapping with a text under '{key}'. Add it."
         )
-    return row[key]
+    return expect(row[key], str, where, "a text")
 
 
 def _optional(row: object, key: str, where: str) -> str:
@@ -166,7 +169,7 @@ def chosen(answer: str, options: Mapping[str, str], where: str) -> str:
     letter = _LETTER.fullmatch(answer.strip())
     if letter is None or letter[1] not in options:
         raise DataError(
-            f"{where}: found the answer '{answer}', expected one of {', '.join(options)} or the"
+            f"{where}: found the answer {quoted(answer)}, expected one of {', '.join(options)} or the"
             " words of one."
         )
     return options[letter[1]]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import warnings
-import zipfile
-import zlib
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
+from unictoken.core.disk import quoted
+from unictoken.core.reading import read_safetensors_header
 from unictoken.core.text import ConceptError
+from unictoken.model.pickles import load_pickle
 
-MAX_BYTES = 64 * 2**20  # a concept's rows take a few MB; more is another thing, or a trap
+MOST_BYTES = 64 * 2**20  # a concept's rows take a few MB; more is another thing, or a trap
+EXPECTED = "a file of learned tokens"
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # what fp32 holds exactly
 
 
@@ -24,12 +25,6 @@ def read_rows(path: Path) -> torch.Tensor:
     `.pt`: what torch.save has written since 1.6, a tensor or a Parameter. `.safetensors`: one key,
     of any name.
     """
-    if not path.is_file():
-        raise ConceptError(
-            f"{path}: {'a folder' if path.is_dir() else 'no such file'}. Expected a file of learned"
-            " tokens."
-        )
-    _check_size(path, path.stat().st_size)
     rows = _embeds(path) if path.suffix == ".safetensors" else _pickled(path)
     if (
         rows.is_nested
@@ -41,8 +36,12 @@ def read_rows(path: Path) -> torch.Tensor:
         raise ConceptError(f"{path}: found {found}; expected plain float32, bfloat16 or float16.")
     if not rows.numel():
         raise ConceptError(f"{path}: found shape {tuple(rows.shape)}, expected (rows, width).")
-    # Again: a tensor with a stride of 0 is small in its file only.
-    _check_size(path, 4 * rows.numel())
+    # Of the tensor, too: one with a stride of 0 is small in its file only.
+    if (size := 4 * rows.numel()) > MOST_BYTES:
+        raise ConceptError(
+            f"{path}: {size:,} bytes of it, expected at most {MOST_BYTES:,}: a concept's rows take"
+            " a few MB. Look whether it is the file that you mean."
+        )
     if not rows.isfinite().all():
         raise ConceptError(f"{path}: holds values that are not finite. Fetch it again.")
     return rows.float().contiguous()
@@ -57,65 +56,28 @@ def to_bytes(rows: torch.Tensor, token: str, ending: str) -> bytes:
     return written.getvalue()
 
 
-def _check_size(path: Path, size: int) -> None:
-    if size > MAX_BYTES:
-        raise ConceptError(
-            f"{path}: {size:,} bytes of it, expected at most {MAX_BYTES:,}: a concept's rows take a"
-            " few MB."
-        )
-
-
 def _pickled(path: Path) -> torch.Tensor:
-    try:
-        with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
-            if file.read(4) != b"PK\x03\x04":  # torch would take it for a bare pickle
-                raise zipfile.BadZipFile("does not begin as a zip")
-            entries = archive.infolist()
-            # Before anything is unpacked: a small zip may hold gigabytes.
-            _check_size(path, sum(entry.file_size for entry in entries))
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"{broken} does not match its checksum")
-        # torch could read the other one of the two.
-        if len({entry.filename for entry in entries}) < len(entries):
-            raise zipfile.BadZipFile("two entries of one name")
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        EOFError,
-        ValueError,
-        NotImplementedError,
-    ) as error:
-        raise _unreadable(path, error) from None
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken or hostile pickle raises whatever it likes
-        raise _unreadable(path, error) from None
+    found = load_pickle(path, ConceptError, EXPECTED, most=MOST_BYTES)
     # Not isinstance: a subclass could bring methods of its own.
     if type(found) not in (torch.Tensor, torch.nn.Parameter):
-        raise ConceptError(f"{path}: holds a {type(found).__name__}, expected one tensor.")
+        raise ConceptError(
+            f"{path}: holds a {type(found).__name__}, expected one tensor. Give that file."
+        )
     return found.detach()
 
 
 def _embeds(path: Path) -> torch.Tensor:
+    keys = sorted(read_safetensors_header(path, ConceptError, EXPECTED, most=MOST_BYTES).tensors)
+    if len(keys) != 1:
+        raise ConceptError(
+            f"{path}: holds {len(keys)} keys {quoted(keys[:3])}, expected one, the token, such as"
+            " '<bo>'. Give such a file."
+        )
     try:
         with safe_open(path, "pt") as file:
-            keys = sorted(file.keys())
-            if len(keys) != 1:
-                raise ConceptError(
-                    f"{path}: holds {len(keys)} keys {keys[:3]}, expected one, the token, such as"
-                    " '<bo>'."
-                )
             return file.get_tensor(keys[0])
     except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> ConceptError:
-    # Only torch's first sentence: what follows advises to read the file with code all the same.
-    said = (str(error).splitlines() or [""])[0].split(". ")[0][:160]
-    return ConceptError(
-        f"{path}: not a whole file of plain tensors ({type(error).__name__}: {said}). Nothing in it"
-        " was run. Fetch it again."
-    )
+        raise ConceptError(
+            f"{path}: not a whole file of plain tensors ({type(error).__name__}:"
+            f" {str(error)[:160]}). Nothing in it was run. Fetch it again."
+        ) from None
