@@ -38,7 +38,7 @@ HELD_OUT = "held-out"
 FOLDERS = ("checkpoints", "pictures", "tensorboard", HELD_OUT)
 # The keys by which the config of a run is known that was written before there were manifests, and
 # the files that such a run held out.
-OLD_CONFIG = {"concept", "method", "resume", "save_every", "strangers"}
+OLD_CONFIG = {"concept", "method", "resume", "save_every"}
 OLD_HELD_OUT = re.compile(r"(concept/(train|test)|drawings)/[^/]+/.+\.(json|png)")
 
 
