@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 def modules_with_examples() -> list[str]:
     modules = pkgutil.walk_packages(unictoken.__path__, "unictoken.")
     files = {m.name: Path(importlib.util.find_spec(m.name).origin) for m in modules}
-    return sorted(name for name, file in files.items() if ">>>" in file.read_text("utf-8"))
+    return sorted(name for name, file in files.items() if ">>>" in file.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ class Session:
     'a fox'
     >>> chat.ask(["what colour is <mia>?", "what animal is <mia>?"])[1]
     'a fox'
-    >>> hat = chat.draw("<mia> wearing a hat", seed=3)
+    >>> hat = chat.draw("<mia> wearing a hat", seed=1)
     >>> hat
     <Drawing '<mia> wearing a hat', 256 x 256>
     >>> chat.recognise(hat, "mia") > 0.5
