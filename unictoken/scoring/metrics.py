@@ -149,6 +149,19 @@ def recognition(
     }
 
 
+def balanced_accuracy(said_yes: Sequence[bool], is_yes: Sequence[bool]) -> float:
+    """The mean of the accuracy where yes is right and where no is right.
+
+    A constant answer scores .5, whatever the counts. Where only one of the two is ever right, that
+    one's accuracy.
+
+        said yes yes no, right is yes no no   ->   yes 1 of 1, no 1 of 2   ->   .75
+    """
+    pairs = list(zip(said_yes, is_yes, strict=True))
+    kinds = [[said == true for said, true in pairs if true == kind] for kind in (True, False)]
+    return mean(mean(kind) for kind in kinds if kind)
+
+
 @dataclass(frozen=True)
 class Choice:
     """The options of a question, and the number of the right one."""

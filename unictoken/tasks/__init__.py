@@ -43,6 +43,7 @@ from unictoken.tasks.task import Asked, Prediction, Task, Taught
 from unictoken.tasks.text_qa import TextQa
 from unictoken.tasks.trial import Trial
 from unictoken.tasks.unchanged import Unchanged
+from unictoken.tasks.verify import Verify
 from unictoken.tasks.vqa import Vqa
 
 
@@ -61,6 +62,7 @@ TASKS: dict[str, Task] = {
         CaptionOthers(),
         Generate(),
         Unchanged(),
+        Verify(),
     )
 }
 """Every task by name, in the order in which a benchmark asks and tables show them."""
