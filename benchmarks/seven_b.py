@@ -42,9 +42,10 @@ from unictoken.learn.methods import Stage
 from unictoken.learn.objective import cross_entropy
 from unictoken.measure.results import commit
 from unictoken.model import budget
-from unictoken.model.base import Base, EarlyFusionModel, usual_device
+from unictoken.model.base import Chameleon, EarlyFusionModel, usual_device
 from unictoken.model.budget import GIB, Job, Shape
 from unictoken.model.draw import Draw
+from unictoken.model.protocol import Base
 from unictoken.model.sampling import CACHE_BYTES, sample_pictures
 from unictoken.model.vocab import image_token_name
 from unictoken.tokens.speaker import Speaker
@@ -128,7 +129,7 @@ def random_base(shape: Shape, device: str) -> Base:
     # As in `load_base`: the image tokenizer stays in fp32, or the measured memory would be too
     # small.
     model.model.vqmodel.float()
-    return Base(model, tokenizer, "random")
+    return Chameleon(model, tokenizer, "random")
 
 
 def random_concept(base: Base, rows: int) -> ConceptTokens:
@@ -342,7 +343,7 @@ def measure(arguments: Sequence[str]) -> None:
     learning = [measure_learning(base, shape, job, options.steps)]
     # Only now, since it cannot be undone. Drawing uses a cache, with which nothing is computed
     # again.
-    base.model.recompute_activations()
+    base.recompute_activations()
     learning.append(measure_learning(base, shape, replace(job, recompute=True), options.steps))
     bandwidth = measure_bandwidth(device)
     drawing = [

@@ -49,11 +49,11 @@ from unictoken.learn.concept import prepare
 from unictoken.learn.run import base_of
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import learn, learning_rate
-from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import prepare as cut
 from unictoken.model.pixels import to_pixels
+from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import learned
@@ -106,7 +106,7 @@ def learning(device: str) -> list[Row]:
     batches = [make(step) for step in range(WARM_UP + UNTIMED + MOST_REPEATS)]
 
     ids = give_ids(base, sum(method.tokens.counts.values()))
-    side = base.model.model.vqmodel.config.resolution
+    side = base.picture_side
     pixels = [to_pixels(cut(picture, side)) for picture in concept.pictures]
     recipe = Recipe(
         load_model(settings.base, ids, lesson.learner.current(), device=device),

@@ -14,7 +14,8 @@ import torch
 
 from unictoken.data.concept import Concept
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.model.base import Base, EarlyFusionModel
+from unictoken.model.base import Chameleon, EarlyFusionModel
+from unictoken.model.protocol import Base
 from unictoken.tokens.tokens import ConceptTokens
 from unictoken.toy import concepts
 from unictoken.toy import dataset as toy_dataset
@@ -37,7 +38,7 @@ def model(tokenizer) -> EarlyFusionModel:
 
 @pytest.fixture(scope="session")
 def base(model, tokenizer) -> Base:
-    return Base(model, tokenizer, "tiny", profile=PROFILE)
+    return Chameleon(model, tokenizer, "tiny", profile=PROFILE)
 
 
 @pytest.fixture(scope="session")

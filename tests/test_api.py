@@ -25,6 +25,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ConceptError
 from unictoken.learn.methods import Method, Stage, Tokens
+from unictoken.model.base import Chameleon, with_methods
 from unictoken.model.draw import Draw
 from unictoken.personalize import session
 from unictoken.personalize.base import PersonalBase
@@ -47,7 +48,7 @@ SHORT = Method(tokens=Tokens(shared=2), stages=(Stage(steps=2, batch=2),))
 
 @pytest.fixture(scope="session")  # as conftest's, in whose place it stands
 def base(model, tokenizer) -> PersonalBase:
-    return PersonalBase(model, tokenizer, "tiny", profile=PROFILE)
+    return with_methods(Chameleon, PersonalBase)(model, tokenizer, "tiny", profile=PROFILE)
 
 
 @pytest.fixture(scope="module")

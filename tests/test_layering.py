@@ -128,3 +128,19 @@ def test_readme_lists_the_parts_in_this_order():
     assert [part.replace("/", ".") for part in listed] == [
         name for name in LAYERS if name.count(".") == 1
     ]
+
+
+INTO_A_FAMILY = re.compile(r"\bbase\.model\.|\.model\.model\b")
+# Benchmarks measure one family's layers beside other code.
+ANY_FAMILY = [
+    path
+    for path in sorted({*MODULES, *PROGRAMS})
+    if not name_of(path).startswith(("unictoken.model.", "benchmarks."))
+    and name_of(path) != "train.engine"
+]
+
+
+@pytest.mark.parametrize("path", ANY_FAMILY, ids=name_of)
+def test_only_families_know_what_a_base_is_made_of(path):
+    """All else asks through `Base` (model/protocol.py)."""
+    assert not INTO_A_FAMILY.findall(path.read_text(encoding="utf-8"))

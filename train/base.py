@@ -27,7 +27,7 @@ from unictoken.core.disk import files_aside, make_folder
 from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.learn.stop import StopSignal
-from unictoken.model.base import Base, load_base, usual_device
+from unictoken.model.base import Chameleon, load_base, usual_device
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.vocab import Vocab
@@ -131,7 +131,7 @@ def make_language(settings: BaseConfig, device: str) -> None:
     def watch(step: int, model: EarlyFusionModel) -> dict[str, float]:
         if (step // settings.language.save_every) % 5:
             return {}
-        return measure_base(Base(model, words, "watched"), None, count=32, seed=settings.seed)
+        return measure_base(Chameleon(model, words, "watched"), None, count=32, seed=settings.seed)
 
     with StopSignal() as stop:
         language.train(

@@ -30,8 +30,8 @@ from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
 from unictoken.learn.run import base_dtype
 from unictoken.learn.settings import RunConfig
-from unictoken.model.base import Base
 from unictoken.model.processes import meeting, take_share_of_machine
+from unictoken.model.protocol import Base
 
 
 def start_processes() -> int:
@@ -90,7 +90,7 @@ class DeepSpeedEngine(TorchEngine):
         super().__init__(learner, stage)
         # else DeepSpeed steps the optimiser as it is
         self.sharded = settings.zero.shards_optimiser
-        set_image_tokenizer_apart(learner)
+        learner.base.set_image_tokenizer_apart()
         self.engine, *_ = deepspeed.initialize(
             model=learner,
             model_parameters=[learner.rows],
@@ -168,16 +168,6 @@ class OneEngine:
         else:
             self.engine = DeepSpeedEngine(learner, stage, self.settings)
         return self.engine
-
-
-def set_image_tokenizer_apart(learner: Learner) -> None:
-    """Make the image tokenizer a plain attribute of the model, not a submodule: learning does not
-    use it, and an engine would round it to bf16 and shard it.
-    """
-    model = learner.model.model
-    if "vqmodel" in model._modules:
-        # Not by nn.Module's `__setattr__`, which would register it as a submodule again.
-        object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
 
 
 def drop_shards(base: Base) -> None:

@@ -22,8 +22,9 @@ from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig, check_used, check_written
 from unictoken.measure.report import learn_and_report
-from unictoken.model.base import Base, dtype_named, load_base
+from unictoken.model.base import dtype_named, load_base
 from unictoken.model.memory import keep_freed_memory
+from unictoken.model.protocol import Base
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.session import texts_of
 from unictoken.tokens import file as concept_file
@@ -59,7 +60,7 @@ def load(
 
 
 def learn(
-    base: Base,
+    base: PersonalBase,
     pictures: Some,
     *,
     name: str,
@@ -102,7 +103,7 @@ def learn(
     >>> bo
     <Concept <bo> (dog): 1 name, 32 shared; learned by 'joint' on 'tiny'>
     """
-    if not isinstance(base, Base):
+    if not isinstance(base, PersonalBase):
         found = quoted(base)
         raise UserError(f"learn: found {found} as the base, expected what unictoken.load gives.")
     facts, _ = texts_of(facts, "fact")

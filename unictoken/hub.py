@@ -23,8 +23,8 @@ from unictoken.core.pictures import read_picture
 from unictoken.core.text import a, markdown, python_literal
 from unictoken.data.source import is_person
 from unictoken.measure.report import NO_TEST
-from unictoken.model.base import Base
 from unictoken.model.internals import HTTPError
+from unictoken.model.protocol import Base
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 

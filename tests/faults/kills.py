@@ -37,7 +37,8 @@ from unictoken.learn.methods import Distractors, Method, Stage, Tokens
 from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
 from unictoken.measure import report
 from unictoken.model import sampling
-from unictoken.model.base import Base
+from unictoken.model.base import Chameleon
+from unictoken.model.protocol import Base
 from unictoken.toy.concepts import toy_concept, write_toy_folder
 from unictoken.toy.profile import PROFILE
 
@@ -209,7 +210,7 @@ class Schedule:
         # Answers of a base that was never trained do not end by themselves.
         sampling.sample_text.__wrapped__.__kwdefaults__["max_ids"] = 4
         words = small.tokenizer()
-        self.base = Base(small.model(words), words, "tiny", profile=PROFILE)
+        self.base = Chameleon(small.model(words), words, "tiny", profile=PROFILE)
         write_toy_folder(toy_concept(0, 0), work / "pictures")
         straight, moments = self.trial("straight"), work / "moments"
 

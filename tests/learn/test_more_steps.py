@@ -16,7 +16,7 @@ from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.resume import identity
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
-from unictoken.model.base import Base
+from unictoken.model.base import Chameleon
 from unictoken.tokens import file as concept_file
 
 STAGE = Stage(steps=4, batch=3, final_lr_ratio=1.0)
@@ -118,12 +118,12 @@ def test_other_steps_of_an_earlier_stage_are_another_run(base, settings):
 def test_a_run_over_a_base_of_other_layers_is_another_run(base, model, tokenizer, settings):
     concept = concept_of(settings)
     own = identity(settings, base, concept)
-    assert identity(settings, Base(model, tokenizer, "by another name"), concept) == own
+    assert identity(settings, Chameleon(model, tokenizer, "by another name"), concept) == own
     weight = model.model.layers[0].mlp.up_proj.weight
     kept = weight.detach().clone()
     with torch.no_grad():
         weight.mul_(1.5)
-        changed = identity(settings, Base(model, tokenizer, "changed"), concept)
+        changed = identity(settings, Chameleon(model, tokenizer, "changed"), concept)
         weight.copy_(kept)
     assert changed != own
 

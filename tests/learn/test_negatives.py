@@ -7,7 +7,7 @@ from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Distractors, Method, Stage, Tokens
 from unictoken.learn.negatives import by_likeness, drawn_distractors, gather
-from unictoken.model.base import Base, BaseError
+from unictoken.model.base import BaseError, Chameleon
 from unictoken.model.encoders import BaseEncoder
 from unictoken.model.profile import Profile
 from unictoken.tasks.teaching import SoftPositives
@@ -59,7 +59,7 @@ def test_the_base_can_draw_distractors_itself(base, alone, short_method):
 
 
 def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):
-    blind = Base(model, tokenizer, "no-decoder", can_draw=False)
+    blind = Chameleon(model, tokenizer, "no-decoder", can_draw=False)
     with pytest.raises(BaseError, match="no decoder"):
         gather(blind, alone, short_method, Distractors(world=0, drawn=4), seed=0)
 

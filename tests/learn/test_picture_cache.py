@@ -33,10 +33,10 @@ def test_pictures_that_were_read_once_give_the_same_loss_and_gradient(prepared):
 def test_a_picture_is_read_once_and_the_same_in_any_batch(base, toy):
     pictures = base.encode(toy.pictures[:2])
     ids = torch.tensor([[base.vocab.bos, *base.vocab.picture(picture)] for picture in pictures])
-    cache = PictureCache(base.model)
+    cache = PictureCache(base)
     both = cache.read(ids)
     assert len(cache.kept) == 2
-    cache.model = None  # nothing more may be read
+    cache.base = None  # nothing more may be read
     alone = cache.read(ids[1:])
     assert all(
         torch.equal(a.keys[1:], b.keys) and torch.equal(a.values[1:], b.values)
@@ -51,9 +51,9 @@ def test_the_picture_that_was_not_used_longest_is_forgotten_first(base, toy):
             for picture in base.encode(toy.pictures[:3])
         ]
     )
-    size = PictureCache(base.model)
+    size = PictureCache(base)
     size.read(ids[:1])
-    cache = PictureCache(base.model, limit=2 * size.bytes)
+    cache = PictureCache(base, limit=2 * size.bytes)
     for row in (0, 1, 0, 2):
         cache.read(ids[row : row + 1])
     assert (

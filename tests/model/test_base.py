@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, ChameleonForConditionalGeneration
 
 from unictoken.core.shipped import PlaceError
-from unictoken.model.base import DTYPES, Base, BaseError, dtype_named, load_base
+from unictoken.model.base import DTYPES, BaseError, Chameleon, dtype_named, load_base
 from unictoken.model.vocab import VocabError
 from unictoken.personalize.words import in_words
 
@@ -172,7 +172,7 @@ def test_a_tokenizer_of_another_family_is_refused(model):
             return {"<bos>": 0, "hello": 1}
 
     with pytest.raises(VocabError, match="no token '<s>'"):
-        Base(model, OfAnotherFamily(), "other")
+        Chameleon(model, OfAnotherFamily(), "other")
 
 
 @pytest.fixture
@@ -229,7 +229,11 @@ def with_another_image_token(folder):
 
 
 MALFORMED = {
-    "an empty config": (with_text("config.json", "{}"), "config.json has no 'vocabulary_map'"),
+    "an empty config": (with_text("config.json", "{}"), "says model_type None, expected one of"),
+    "an unknown family": (
+        with_config(model_type="llama"),
+        "config.json says model_type 'llama', expected one of chameleon. Name a base of such",
+    ),
     "no vocabulary": (with_config(vocabulary_map=None), "config.json has no 'vocabulary_map'"),
     "a list for a config": (
         with_text("config.json", "[]"),

@@ -288,5 +288,5 @@ def test_recomputing_keeps_less(base_folder):
         return sum(sizes)
 
     everything = kept()
-    base.model.recompute_activations()
+    base.recompute_activations()
     assert kept() < everything / 4

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from unictoken.core.errors import UserError
 from unictoken.model import fingerprint
-from unictoken.model.base import Base, load_base
+from unictoken.model.base import Chameleon, load_base
 
 pytestmark = pytest.mark.real
 
@@ -98,9 +98,9 @@ def test_a_base_in_memory_has_the_fingerprint_that_its_files_will_have(
 ):
     exact, halved = model.model.vqmodel, copy.deepcopy(model).bfloat16()
     halved.model.vqmodel = exact
-    assert Base(halved, tokenizer, "any name").fingerprint == seen(base_folder)
+    assert Chameleon(halved, tokenizer, "any name").fingerprint == seen(base_folder)
     # fp32 would be stored
-    assert Base(model, tokenizer, "any name").fingerprint != seen(base_folder)
+    assert Chameleon(model, tokenizer, "any name").fingerprint != seen(base_folder)
 
 
 def test_a_decoder_that_was_given_apart_is_no_part_of_it_but_has_a_digest(

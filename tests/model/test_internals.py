@@ -13,7 +13,7 @@ from huggingface_hub.utils import logging as hub_logging
 from transformers import DynamicCache
 from transformers.utils import logging as transformers_logging
 
-from unictoken.model.base import _recomputed, load_base
+from unictoken.model.base import load_base, recomputed
 from unictoken.model.internals import (
     CACHE_KEYWORD,
     HTTPError,
@@ -70,7 +70,7 @@ def test_a_layer_with_a_cache_is_computed_once_however_the_cache_is_handed_over(
     assert not any(WAYS[way][0]) and not any(kwargs.values())  # an empty cache is false
     layer = FakeLayer()
     rows = torch.ones(1, 2, 3, requires_grad=True)
-    _recomputed(layer.forward, rows, *args, **kwargs).sum().backward()
+    recomputed(layer.forward, rows, *args, **kwargs).sum().backward()
     assert layer.calls == 1 and holds_cache(args, kwargs)
 
 
@@ -80,7 +80,7 @@ def test_a_layer_with_a_cache_is_computed_once_however_the_cache_is_handed_over(
 def test_a_layer_without_a_cache_is_computed_again(more):
     layer = FakeLayer()
     rows = torch.ones(1, 2, 3, requires_grad=True)
-    _recomputed(layer.forward, rows, None, **more).sum().backward()
+    recomputed(layer.forward, rows, None, **more).sum().backward()
     assert layer.calls == 2 and torch.equal(rows.grad, torch.full_like(rows, 2))
 
 
@@ -94,7 +94,7 @@ def test_recomputing_adds_nothing_twice_to_a_cache_of_the_installed_transformers
     for recompute in (False, True):
         base = load_base(base_folder, device="cpu")
         if recompute:
-            base.model.recompute_activations()
+            base.recompute_activations()
         if way == "place":
             for layer in base.model.model.layers:
                 layer.forward = partial(by_place, layer.forward)

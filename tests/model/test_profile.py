@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unictoken.core.config import ConfigError
-from unictoken.model.base import Base, load_base
+from unictoken.model.base import Chameleon, load_base
 from unictoken.model.profile import FILE, Profile, load_profile, save_profile
 from unictoken.toy.profile import PROFILE
 
@@ -21,7 +21,7 @@ def test_a_base_says_what_was_written_beside_its_weights(base_folder):
 
 
 def test_a_base_without_a_profile_is_a_general_one(base_folder, tmp_path, model, tokenizer):
-    assert Base(model, tokenizer, "made in memory").profile == Profile()
+    assert Chameleon(model, tokenizer, "made in memory").profile == Profile()
     folder = shutil.copytree(base_folder, tmp_path / "base")
     (folder / FILE).unlink()
     assert load_base(folder).profile == Profile(

@@ -7,7 +7,7 @@ from PIL import Image
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
-from unictoken.model.base import Base, BaseError
+from unictoken.model.base import BaseError, Chameleon
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
 from unictoken.personalize.album import of_each
@@ -141,7 +141,7 @@ def test_a_method_that_does_not_draw_says_so(base, bo):
 
 
 def test_a_base_without_a_decoder_says_so(model, tokenizer, bo):
-    blind = Base(model, tokenizer, "no-decoder", can_draw=False)
+    blind = Chameleon(model, tokenizer, "no-decoder", can_draw=False)
     with pytest.raises(BaseError, match="no decoder.*Complete it with `vq_decoder`"):
         with_tokens(blind, bo).draw(["<bo>"])
 

@@ -14,6 +14,7 @@ import unictoken
 from unictoken.data.sequence import user_turn
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
+from unictoken.model.base import Chameleon, with_methods
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
 from unictoken.personalize import condition as conditions
@@ -178,7 +179,7 @@ def test_pictures_are_looked_at_once_by_each_member(several, monkeypatch):
 
 
 def test_what_was_learned_is_put_on_its_base_as_it_is(model, tokenizer, toy, short_method):
-    base = PersonalBase(model, tokenizer, "tiny", profile=PROFILE)
+    base = with_methods(Chameleon, PersonalBase)(model, tokenizer, "tiny", profile=PROFILE)
     found = OptimizeRows(short_method).fit(base, [toy], run=Run())
     assert isinstance(found, Personalization)
     chat = base.with_concepts(found)

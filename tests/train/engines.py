@@ -24,7 +24,7 @@ from unictoken.learn.methods import Stage
 from unictoken.learn.objective import cross_entropy
 from unictoken.learn.run import base_of
 from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 
 WAYS = {
     "zero 0": {"zero_stage": 0},

@@ -19,7 +19,7 @@ from unictoken.learn.objective import CrossEntropy, Objective, ObjectiveOf
 from unictoken.learn.observe import captions, observe
 from unictoken.learn.outside import decibels_of, note_of
 from unictoken.learn.transition import drawn_rows
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.tasks.material import Material
 from unictoken.tasks.teaching import Phrasing
 from unictoken.tokens import file as concept_file

@@ -29,8 +29,8 @@ from unictoken.learn.concept import Prepared
 from unictoken.learn.resume import find_checkpoint, identity, signature
 from unictoken.learn.settings import RunConfig, check_written
 from unictoken.learn.stages import Progress
-from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.model.protocol import Base
 from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens

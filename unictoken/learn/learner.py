@@ -10,7 +10,7 @@ import torch
 
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn.picture_cache import PictureCache
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.tokens.bank import RowBank
 
 
@@ -45,6 +45,8 @@ class Learner(RowBank):
         prefix_cache: bool = True,
     ):
         super().__init__(base, [concept_ids], rows_in_PD, rows_out_PD)
+        self.base = base
+        # A submodule, so that an engine moves and shards the base's weights, too.
         self.model = base.model
         # no buffer: an engine that casts the module must not round it
         self.frozen = self.rows.detach().clone()
@@ -52,7 +54,7 @@ class Learner(RowBank):
             "trainable", torch.ones(len(concept_ids), dtype=torch.bool, device=base.device)
         )
         self.loss = loss
-        self.picture_cache = PictureCache(base.model) if prefix_cache else None
+        self.picture_cache = PictureCache(base) if prefix_cache else None
         self.pad = base.vocab.pad
         # bos, begin_image, codes, end_image
         self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2
@@ -137,9 +139,9 @@ class Learner(RowBank):
         rest_BT = ids_BT[:, read:]
         # A picture that was read is left out: none of its ids is a concept's.
         row_BT = self.rows_of(rest_BT)
-        embeds = self.inject(self.model.model.embed_tokens(self.ids_of_base(rest_BT)), row_BT)
+        embeds = self.inject(self.base.embed(self.ids_of_base(rest_BT)), row_BT)
         # Without a mask: padding stands on the right, where no supervised position can see it.
-        hidden_BTD = self.model.hidden(
+        hidden_BTD = self.base.hidden(
             embeds, self.picture_cache.read(ids_BT[:, :read]) if read else None
         )
         # The state at position t predicts the id at t + 1, so labels begin one position later.
@@ -147,4 +149,4 @@ class Learner(RowBank):
         hidden_ND = hidden_BTD[:, :-1][counted_BT]
         # [B, C] to [N, C]: which concepts the sequence of each supervised position names.
         named_BTC = self.named(row_BT)[:, None].expand(-1, counted_BT.shape[1], -1)
-        return self.extend(self.model.lm_head(hidden_ND), hidden_ND, named_BTC[counted_BT])
+        return self.extend(self.base.logits(hidden_ND), hidden_ND, named_BTC[counted_BT])

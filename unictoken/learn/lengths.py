@@ -17,7 +17,7 @@ from unictoken.data.concept import Concept
 from unictoken.data.prompts import noun_prompt
 from unictoken.data.sequence import join_turns
 from unictoken.data.source import SourceError
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.tasks.material import Material
 from unictoken.tasks.teaching import Phrasing

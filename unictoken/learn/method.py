@@ -15,7 +15,7 @@ from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import NoFolder
 from unictoken.learn.methods import Distractors
 from unictoken.learn.stages import Progress
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.personalize.query import Personalization
 
 

@@ -20,9 +20,9 @@ from unictoken.data.prompts import noun_prompt
 from unictoken.data.source import SourceError
 from unictoken.data.worlds import TOY, world
 from unictoken.learn.methods import Distractors, Method
-from unictoken.model.base import Base
 from unictoken.model.draw import Draw
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.model.protocol import Base
 from unictoken.model.sampling import sample_pictures
 
 HARD_SHARE = 0.15  # of the distractors, the most alike count as hard negatives

@@ -15,7 +15,7 @@ from unictoken.data import templates
 from unictoken.data.interviews import GENERAL
 from unictoken.data.sequence import user_turn
 from unictoken.data.worlds import world
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.model.sampling import sample_text
 from unictoken.tasks.material import Observations
 

@@ -22,7 +22,7 @@ from unictoken.learn.methods import Stage
 from unictoken.learn.objective import CrossEntropy, ObjectiveOf
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.query import Query
 from unictoken.personalize.tokens import with_tokens

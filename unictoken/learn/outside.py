@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from unictoken.model.base import Base
 from unictoken.model.pixels import prepare, psnr, to_pixels
+from unictoken.model.protocol import Base
 
 
 def round_trip_psnr(
     base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor
 ) -> float:
     """Picture in, picture out, dB, of pictures of any size and their image ids."""
-    side = base.model.model.vqmodel.config.resolution
+    side = base.picture_side
     back = base.decode(image_ids_NK)
     # Both prepared: only the middle square, which the image tokenizer saw, is compared.
     return psnr(

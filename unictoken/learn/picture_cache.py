@@ -12,9 +12,9 @@ from collections import OrderedDict
 import torch
 from transformers import DynamicCache
 
-from unictoken.model.base import EarlyFusionModel
 from unictoken.model.budget import PICTURE_CACHE_LIMIT
 from unictoken.model.internals import KeysAndValues, cache_of, keys_and_values
+from unictoken.model.protocol import Base
 
 
 class PictureCache:
@@ -25,8 +25,8 @@ class PictureCache:
     first, the last one stays. One of a 7B base is as large as the default.
     """
 
-    def __init__(self, model: EarlyFusionModel, limit: int = PICTURE_CACHE_LIMIT):
-        self.model, self.limit = model, limit
+    def __init__(self, base: Base, limit: int = PICTURE_CACHE_LIMIT):
+        self.base, self.limit = base, limit
         self.kept: OrderedDict[tuple[int, ...], KeysAndValues] = OrderedDict()
         self.bytes = 0
 
@@ -46,7 +46,7 @@ class PictureCache:
             return self.kept[key]
         cache = DynamicCache()
         # Alone: in a batch of another size the last bits may differ.
-        self.model.hidden(self.model.model.embed_tokens(ids_T[None]), cache)
+        self.base.hidden(self.base.embed(ids_T[None]), cache)
         layers = keys_and_values(cache)
         self.kept[key] = layers
         self.bytes += _size(layers)

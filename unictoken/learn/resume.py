@@ -17,7 +17,7 @@ from unictoken.learn.checkpoint import Checkpoint, CheckpointError, OtherRun
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method
 from unictoken.learn.settings import RunConfig
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.tokens import file as concept_file
 
 LOG = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def identity(settings: RunConfig, base: Base, concept: Concept) -> str:
     ]
     decoder = base.decoder_digest if settings.vq_decoder else None
     # They change what is computed, if only its last bits.
-    how = [str(base.model.dtype), settings.gradient_checkpointing, decoder]
+    how = [str(base.dtype), settings.gradient_checkpointing, decoder]
     decisive = [
         texts,
         seen.hexdigest(),

@@ -14,7 +14,8 @@ from unictoken.learn.methods import Method as MethodSettings
 from unictoken.learn.optimize import Learned, OptimizeRows
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import Progress
-from unictoken.model.base import Base, dtype_named, load_base
+from unictoken.model.base import dtype_named, load_base
+from unictoken.model.protocol import Base
 
 METHODS: dict[str, type[OptimizeRows]] = {"optimize": OptimizeRows}
 """Kinds of methods: what a config's `method.kind` chooses among."""
@@ -37,7 +38,7 @@ def base_of(settings: RunConfig) -> Base:
     settings.zero.check_dtype(bf16=dtype == torch.bfloat16)
     base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=dtype)
     if settings.gradient_checkpointing:
-        base.model.recompute_activations()
+        base.recompute_activations()
     return base
 
 

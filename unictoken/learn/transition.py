@@ -16,9 +16,9 @@ import torch
 from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt, noun_prompt, said_slots
 from unictoken.data.sequence import user_turn
-from unictoken.model.base import Base
 from unictoken.model.draw import Draw
-from unictoken.model.sampling import LanguageModel, sample_pictures
+from unictoken.model.protocol import Base, LanguageModel
+from unictoken.model.sampling import sample_pictures
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.start import centres_of_ids
 from unictoken.tokens.tokens import ConceptTokens

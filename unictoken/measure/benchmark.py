@@ -43,9 +43,10 @@ from unictoken.measure.predictions import Predictions, beside
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.workers import side_by_side
-from unictoken.model.base import Base, load_base
+from unictoken.model.base import load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.processes import Processes
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import MOST_BEST_OF, Condition
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import constant_answers
@@ -286,7 +287,7 @@ class Benchmark:
             judge,
             data,
             self.base.fingerprint,
-            str(self.base.model.dtype),
+            str(self.base.dtype),
         ]
         told = config.to_yaml([*asked, *made_with])
         return hashlib.sha256(told.encode()).hexdigest()[:12]

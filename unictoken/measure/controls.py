@@ -12,7 +12,7 @@ import torch
 from unictoken.core.pictures import read_together
 from unictoken.core.text import a
 from unictoken.data.concept import Concept
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.model.vocab import Vocab
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.pictures import in_pictures

@@ -13,8 +13,8 @@ from unictoken.learn.resume import identity, signature
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.measure import page
 from unictoken.measure.report import learn_and_report
-from unictoken.model.base import Base
 from unictoken.model.processes import Processes
+from unictoken.model.protocol import Base
 from unictoken.tokens import file as concept_file
 
 

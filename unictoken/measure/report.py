@@ -31,8 +31,8 @@ from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
 from unictoken.measure.controls import CONTROLS, controls_of
 from unictoken.measure.scores import scores
-from unictoken.model.base import Base
 from unictoken.model.pixels import grid
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import mean

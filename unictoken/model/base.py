@@ -1,4 +1,4 @@
-"""The frozen base model: loading it, and its logits.
+"""The frozen base model: the families of bases, loading one, and its logits.
 
 `EarlyFusionModel` is `transformers`' Chameleon with the VQ decoder and with logits for image ids
 (Chameleon's own forward sets them to the minimum). It never looks at how large it is: the tiny base
@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,7 @@ from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, cached_file, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.profile import Profile, load_profile
+from unictoken.model.protocol import Base
 from unictoken.model.reading import Reading
 from unictoken.model.vocab import Vocab
 from unictoken.model.vq_decoder import add_decoder
@@ -65,33 +66,17 @@ class EarlyFusionModel(ChameleonForConditionalGeneration):
         super().__init__(config)
         self.model.vqmodel = ImageTokenizer(config.vq_config)
 
-    def hidden(
-        self,
-        embeds_BTD: torch.Tensor,
-        cache: Cache | None = None,
-        mask_BT: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Last hidden states [B, T, D], after the final norm, of sequences given as input rows.
-
-        `mask_BT` (1 to see, 0 for padding on the left) covers what is in the cache as well.
-        """
+    def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
+        """Last hidden states [B, T, D], after the final norm, of sequences given as input rows."""
         return self.model(
             inputs_embeds=embeds_BTD,
-            attention_mask=mask_BT,
             # Chameleon makes a cache by default: learning needs none.
             use_cache=cache is not None,
             **{CACHE_KEYWORD: cache},
         ).last_hidden_state
 
-    def recompute_activations(self) -> None:
-        """From here on a backward pass computes each layer again rather than keep what it computed;
-        the gradients are the same.
-        """
-        for layer in self.model.layers:
-            layer.forward = partial(_recomputed, layer.forward)
 
-
-def _recomputed(
+def recomputed(
     forward: Callable[..., tuple[torch.Tensor, ...]],
     hidden_BTD: torch.Tensor,
     *args: Any,
@@ -111,8 +96,8 @@ def _recomputed(
     )
 
 
-class Base:
-    """A frozen early-fusion model with its vocabulary: what reads, answers and draws.
+class Chameleon(Base):
+    """Chameleon and Anole: image ids are rows of one embedding and of one head.
 
     Args:
         model: With all its weights.
@@ -140,15 +125,25 @@ class Base:
         self.profile = profile or Profile()
         self.stored = fingerprint.StoredWeights(files) if files else None
 
-    def __repr__(self) -> str:
-        draws = "draws" if self.can_draw else "cannot draw"
-        loaded = f"on {self.device}, {str(self.model.dtype).removeprefix('torch.')}"
-        made = f"width {self.width}, {self.codes_per_picture} ids a picture, {draws}; {loaded}"
-        return f"<{type(self).__name__} '{self.name}': {made}>"
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        name: str,
+        *,
+        vq_decoder: str | Path | None,
+        device: str,
+        dtype: torch.dtype,
+    ) -> Self:
+        return _read_chameleon(cls, path, name, vq_decoder, device, dtype)
 
     @property
     def device(self) -> torch.device:
         return self.model.lm_head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.dtype
 
     @property
     def width(self) -> int:
@@ -167,12 +162,14 @@ class Base:
         return self.model.model.vqmodel.codes_per_side**2
 
     @property
+    def picture_side(self) -> int:
+        return self.model.model.vqmodel.config.resolution
+
+    @property
     def longest(self) -> int:
-        """How many ids a sequence may have."""
         return self.model.config.max_position_embeddings
 
     def cache_bytes(self, ids: int) -> int:
-        """Keys and values of one sequence of so many ids."""
         config = self.model.config
         # Grouped-query attention has fewer heads for keys than for queries.
         width = config.hidden_size // config.num_attention_heads * config.num_key_value_heads
@@ -200,33 +197,21 @@ class Base:
 
     @property
     def decoder_digest(self) -> str:
-        """A sha256 of the decoder that draws, wherever it came from."""
         return fingerprint.of_tensors(self.model.model.vqmodel.decoder.state_dict())
 
     def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        """Input rows [B, T, D]."""
         return self.model.model.embed_tokens(ids_BT)
 
-    def hidden(
-        self,
-        embeds_BTD: torch.Tensor,
-        cache: Cache | None = None,
-        mask_BT: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        return self.model.hidden(embeds_BTD, cache, mask_BT)
+    def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
+        return self.model.hidden(embeds_BTD, cache)
 
     def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor | None = None) -> torch.Tensor:
-        """Scores of the whole vocabulary, image ids included: [..., D] to [..., V]. `ids_BT` is not
-        used: a base scores the same ids after any sequence.
-        """
         return self.model.lm_head(hidden)
 
     def text_logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor | None = None) -> torch.Tensor:
         """`logits` with -inf for image ids, whose rows of the head are not read if it can be."""
         if not self._image_rows:
-            return self.logits(hidden).index_fill(
-                -1, self.vocab.image_ids.to(hidden.device), -torch.inf
-            )
+            return super().text_logits(hidden)
         before, after = slice(self._image_rows.start), slice(self._image_rows.stop, None)
         logits = hidden.new_full((*hidden.shape[:-1], self.vocabulary_size), -torch.inf)
         for part in (before, after):
@@ -234,9 +219,8 @@ class Base:
         return logits
 
     def image_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Scores of image ids alone, by code: [..., D] to [..., C]."""
         if not self._image_rows:
-            return self.logits(hidden)[..., self.vocab.image_ids.to(hidden.device)]
+            return super().image_logits(hidden)
         return F.linear(hidden, self.model.lm_head.weight[self._image_rows])
 
     @property
@@ -250,13 +234,10 @@ class Base:
         return slice(first, last + 1) if follow and self.model.lm_head.weight.numel() else None
 
     def reading(self, rows: int, columns: int) -> Reading:
-        """Sequences that are read a few columns at a time.
-
-        Args:
-            rows: How many sequences.
-            columns: How many ids there may be of each.
-        """
         return Reading(self.model.model, rows, columns)
+
+    def head_rows(self, ids_N: torch.Tensor) -> torch.Tensor:
+        return self.model.lm_head.weight[ids_N]
 
     @torch.no_grad()
     def encode(self, pictures: Iterable[Image.Image]) -> torch.Tensor:
@@ -302,7 +283,6 @@ class Base:
         )
 
     def need_decoder(self) -> None:
-        """Nothing, where the base can draw; else an error that names what completes it."""
         if not self.can_draw:
             raise BaseError(
                 f"base '{self.name}': its image tokenizer has no decoder, so it answers but cannot"
@@ -310,6 +290,20 @@ class Base:
                 " leloy/Anole-7b-v0.1-vqvae-hf or the original download's tokenizer/vqgan.ckpt),"
                 " or use a base that has one, such as leloy/Anole-7b-v0.1-hf."
             )
+
+    def recompute_activations(self) -> None:
+        for layer in self.model.model.layers:
+            layer.forward = partial(recomputed, layer.forward)
+
+    def set_image_tokenizer_apart(self) -> None:
+        model = self.model.model
+        if "vqmodel" in model._modules:
+            # Not by nn.Module's `__setattr__`, which would register it as a submodule again.
+            object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
+
+
+FAMILIES: dict[str, type[Base]] = {"chameleon": Chameleon}
+"""Base families, by the `model_type` of a checkpoint's config.json."""
 
 
 AnyBase = TypeVar("AnyBase", bound=Base)
@@ -354,7 +348,7 @@ def load_base(
         device: Of torch; None: the GPU where there is one.
         dtype: Of the transformer; None: bf16 on a GPU, fp32 on a CPU. The image tokenizer is in
             fp32 in any case.
-        kind: The class of the base that is returned.
+        kind: A class whose methods the base has beside its family's.
     """
     if not str(path).strip():
         raise BaseError(
@@ -365,7 +359,44 @@ def load_base(
     if isinstance(path, Path) and not (path / "config.json").is_file():
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote.")
     device = device or usual_device()
-    dtype = dtype or usual_dtype(device)
+    made = with_methods(_family_of(path), kind)
+    return made.load(
+        path, name, vq_decoder=vq_decoder, device=device, dtype=dtype or usual_dtype(device)
+    )
+
+
+@cache
+def with_methods(family: type[Base], kind: type[AnyBase]) -> type[AnyBase]:
+    """A family's class with the methods of `kind` beside its own, and `kind`'s name."""
+    if kind is Base:
+        return family
+    return type(kind.__name__, (family, kind), {"__module__": kind.__module__})
+
+
+def _family_of(path: str | Path) -> type[Base]:
+    """The family that the config.json of a folder, or of USER/NAME on the Hub, says."""
+    with _reading(path, "its config.json cannot be used"):
+        is_here = isinstance(path, Path)
+        file = path / "config.json" if is_here else Path(cached_file(path, "config.json"))
+        said = read_json(file, BaseError)
+    found = said.get("model_type") if isinstance(said, dict) else None
+    if not isinstance(found, str) or found not in FAMILIES:
+        raise BaseError(
+            f"base '{path}': its config.json says model_type {quoted(found)}, expected one of"
+            f" {', '.join(FAMILIES)}. Name a base of such a family."
+        )
+    return FAMILIES[found]
+
+
+def _read_chameleon(
+    kind: type[Chameleon],
+    path: str | Path,
+    name: str,
+    vq_decoder: str | Path | None,
+    device: str,
+    dtype: torch.dtype,
+) -> Chameleon:
+    """`Chameleon.load`, as a base of the class `kind`."""
     with quiet_loading():
         with _reading(path, "its config.json is not Chameleon's"):
             config = read_config(path, BaseError)

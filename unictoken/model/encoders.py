@@ -19,7 +19,8 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
 
 from unictoken.core.errors import UserError
 from unictoken.core.shipped import here_or_on_hub
-from unictoken.model.base import Base, usual_device
+from unictoken.model.base import usual_device
+from unictoken.model.protocol import Base
 
 BATCH = 16
 

@@ -3,7 +3,7 @@
 Drawing reads one id of each sequence after another, a thousand times for a picture of a 7B.
 `transformers` makes masks, rotations and a longer cache anew each time, which on a small base takes
 longer than the layers do. `OwnLayers` computes the same with little around it. `TheirLayers` is
-`transformers`' own forward, for models whose layers are of another kind.
+`transformers`' own forward, for models whose layers are of another kind, and other families.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import ChameleonModel, DynamicCache
+from transformers import ChameleonModel, DynamicCache, PreTrainedModel
 
 from unictoken.model.internals import CACHE_KEYWORD, PLAIN_LAYER, SWIN_LAYER
 
@@ -30,8 +30,8 @@ class Reading:
         columns: How many columns there may be.
     """
 
-    def __init__(self, model: ChameleonModel, rows: int, columns: int):
-        weight = model.norm.weight
+    def __init__(self, model: PreTrainedModel, rows: int, columns: int):
+        weight = model.get_input_embeddings().weight
         self.layers = (
             OwnLayers(model, rows, columns) if has_usual_layers(model) else TheirLayers(model)
         )
@@ -87,7 +87,7 @@ class Reading:
 class TheirLayers:
     """`transformers`' forward and its growing cache."""
 
-    def __init__(self, model: ChameleonModel):
+    def __init__(self, model: PreTrainedModel):
         self.model, self.cache = model, DynamicCache()
 
     def __call__(
@@ -105,11 +105,13 @@ class TheirLayers:
         self.cache.batch_select_indices(rows)
 
 
-def has_usual_layers(model: ChameleonModel) -> bool:
+def has_usual_layers(model: PreTrainedModel) -> bool:
     """Whether the layers are of the kind that `OwnLayers` computes, and their weights are here.
 
     ZeRO 3 leaves weights empty between two steps; quantised ones are in no `nn.Linear`.
     """
+    if not isinstance(model, ChameleonModel):
+        return False
     if model.config.rope_parameters["rope_type"] != "default":
         return False
     return all(

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
-from typing import Protocol
 
 import torch
 
 from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
 from unictoken.model.draw import Draw
-from unictoken.model.reading import Reading
-from unictoken.model.vocab import Vocab
+from unictoken.model.protocol import LanguageModel
 
 TEXT_BATCH = 64
 ANSWER_IDS = 64  # that an answer may have, where nobody says how many
@@ -26,40 +24,6 @@ RANKED = 128  # ids that are sorted on a CPU; as many as torch finds without sor
 LOOK_EVERY = 8  # words, on a GPU: to see which answers have ended, the CPU waits for it
 
 Prompt = tuple[int, ...]
-
-
-class LanguageModel(Protocol):
-    """What is sampled from: a `Base`, or a base with concepts on it (`Speaker`)."""
-
-    vocab: Vocab
-
-    @property
-    def device(self) -> torch.device: ...
-
-    @property
-    def longest(self) -> int:
-        """How many ids a sequence may have."""
-
-    def cache_bytes(self, ids: int) -> int:
-        """Keys and values of one sequence of so many ids."""
-
-    def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        """Input rows [B, T, D]."""
-
-    def hidden(self, embeds_BTD: torch.Tensor) -> torch.Tensor:
-        """Last hidden states [B, T, D]."""
-
-    def reading(self, rows: int, columns: int) -> Reading:
-        """Sequences that are read a few columns at a time."""
-
-    def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor) -> torch.Tensor:
-        """Logits [B, ..., V] of hidden states [B, ..., D], after the sequences `ids_BT`."""
-
-    def text_logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor) -> torch.Tensor:
-        """`logits` with -inf for image ids."""
-
-    def image_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits [..., C] of hidden states [..., D], of image ids alone, by code."""
 
 
 class _Continuation:

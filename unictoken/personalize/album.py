@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from unictoken.core.pictures import PictureError, read_shrunk
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 
 ANSWERED_AT_ONCE = 16  # pictures
 Answer = TypeVar("Answer")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 from unictoken.data.source import Some
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.personalize.pictures import shown
 from unictoken.personalize.query import Personalization
 from unictoken.personalize.sentences import sentences_by_name
@@ -18,7 +18,8 @@ from unictoken.tokens.tokens import ConceptTokens
 
 
 class PersonalBase(Base):
-    """A frozen base with everything that can be put on it. `unictoken.load` gives one.
+    """What any base can do besides: everything can be put on it. `unictoken.load` gives one, of the
+    base's family and of this class.
 
     >>> base
     <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on ...>

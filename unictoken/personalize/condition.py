@@ -21,11 +21,10 @@ from unictoken.data import templates
 from unictoken.data.pointing import pointings
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
-from unictoken.model.base import Base
 from unictoken.model.draw import Draw
+from unictoken.model.protocol import Base, LanguageModel
 from unictoken.model.sampling import (
     ANSWER_IDS,
-    LanguageModel,
     next_logits,
     sample_pictures,
     sample_text,

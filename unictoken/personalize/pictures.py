@@ -9,7 +9,7 @@ import torch
 from unictoken.core.text import ConceptError, mark
 from unictoken.data import templates
 from unictoken.data.source import Some, named_pictures
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import Prompts

@@ -22,8 +22,8 @@ from unictoken.core.errors import UserError
 from unictoken.core.pictures import PictureError, as_picture
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data import templates
-from unictoken.model.base import Base
 from unictoken.model.draw import Draw
+from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition, answer_each
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of

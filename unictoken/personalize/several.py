@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unictoken.core.text import ConceptError
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition, together
 from unictoken.personalize.query import Personalization, Query
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unictoken.core import shipped
 from unictoken.core.text import ConceptError
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition
 from unictoken.tokens.tokens import Prompts
 

@@ -19,7 +19,7 @@ from unictoken.tasks.task import Prediction
 if TYPE_CHECKING:
     import torch
 
-    from unictoken.model.base import Base
+    from unictoken.model.protocol import Base
     from unictoken.personalize.condition import Condition
 
 MAX_ANSWER = 24  # ids

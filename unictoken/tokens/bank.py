@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 
 
 def give_ids(base: Base, count: int, *, taken: int = 0) -> list[int]:

@@ -55,7 +55,7 @@ from unictoken.tokens.tokens import UNKNOWN, ConceptTokens, Prompts, role_slices
 if TYPE_CHECKING:
     import torch
 
-    from unictoken.model.base import Base
+    from unictoken.model.protocol import Base
 
 FORMAT = 3
 READ = (1, 2, 3)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from transformers import Cache
 
 from unictoken.core.text import ConceptError
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.model.reading import Reading
 from unictoken.tokens.bank import RowBank, give_ids
 from unictoken.tokens.tokens import ConceptTokens, slots
@@ -61,13 +60,8 @@ class Speaker:
         embeds_BTD = self.base.embed(self.bank.ids_of_base(ids_BT))
         return self.bank.inject(embeds_BTD, self.bank.rows_of(ids_BT))
 
-    def hidden(
-        self,
-        embeds_BTD: torch.Tensor,
-        cache: Cache | None = None,
-        mask_BT: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        return self.base.hidden(embeds_BTD, cache, mask_BT)
+    def hidden(self, embeds_BTD: torch.Tensor) -> torch.Tensor:
+        return self.base.hidden(embeds_BTD)
 
     def reading(self, rows: int, columns: int) -> Reading:
         return self.base.reading(rows, columns)

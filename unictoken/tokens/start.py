@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 
 from unictoken.core.errors import UserError
-from unictoken.model.base import Base
 from unictoken.model.image_tokenizer import nearest
+from unictoken.model.protocol import Base
 from unictoken.tokens.tokens import Start, role_slices
 
 K_MEANS_ROUNDS = 25
@@ -53,7 +53,7 @@ def start_rows(
     # A noun may take several ids: the mean of their rows stands for it.
     noun_ids = torch.tensor(base.vocab.inside(class_noun), device=base.device)
     noun = base.embed(noun_ids).float().mean(0).cpu()
-    head = base.model.lm_head.weight[noun_ids].float().mean(0).cpu()
+    head = base.head_rows(noun_ids).float().mean(0).cpu()
     total = sum(counts.values())
     rows_in = noun.repeat(total, 1)
     # One generator for all roles, in their order: no two roles begin with the same noise.

@@ -14,8 +14,8 @@ import torch
 from unictoken.data import templates
 from unictoken.data.sequence import user_turn
 from unictoken.learn.outside import round_trip_psnr
-from unictoken.model.base import Base
 from unictoken.model.draw import Draw
+from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition, yes_probability
 from unictoken.personalize.pictures import in_pictures
 from unictoken.personalize.words import in_words

@@ -10,7 +10,7 @@ import torch
 
 from unictoken.core.disk import write_aside
 from unictoken.core.text import ROLES, ConceptError
-from unictoken.model.base import Base
+from unictoken.model.protocol import Base
 from unictoken.tokens.exchange.files import read_rows, to_bytes
 from unictoken.tokens.exchange.forms import Form, form_of
 from unictoken.tokens.file import check_free, check_name, check_noun, is_of_base, path_of, save
@@ -72,7 +72,7 @@ def import_concept(
         base_fingerprint=UNKNOWN,
         origin=origin,
     )
-    return adopt(concept, base) if isinstance(base, Base) else concept
+    return concept if base is None or isinstance(base, str) else adopt(concept, base)
 
 
 def check_files(files: Sequence[str | Path], *, form: str) -> None:
@@ -103,7 +103,7 @@ def _head_of_noun(
     base: Base | str | None, class_noun: str, counts: Mapping[str, int], *, where: str
 ) -> torch.Tensor:
     """Head rows [R, D], as every concept's begin."""
-    if not isinstance(base, Base):
+    if base is None or isinstance(base, str):
         raise ConceptError(
             f"{where}: holds no head rows, so no model could say the concept. Give the base: they"
             f" begin as its '{class_noun}'."
