@@ -30,7 +30,7 @@ if typing.TYPE_CHECKING:
 Settings = typing.TypeVar("Settings", bound="DataclassInstance")
 
 LARGEST_SEED = LARGEST_INT = 2**63 - 1  # what numpy and torch hold in an int64
-DTYPES = ("auto", "fp32", "bf16")  # of a base as it is loaded (model/base.py: dtype_named)
+DTYPES = ("auto", "fp32", "bf16", "fast")  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
 # A '#' that begins a comment in YAML; and texts in quotes, in which it does not.
 _COMMENT, _QUOTED = re.compile(r"(^|\s)#"), re.compile(r"""'[^']*'|"[^"]*\"""")
