@@ -84,6 +84,18 @@ def test_image_ids_have_logits_of_their_own(base):
     assert logits.std() > 0
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["following each other", "not"])
+def test_image_ids_and_text_are_scored_by_themselves_as_all_together(base, monkeypatch, apart):
+    if apart:
+        monkeypatch.setattr(base.vocab, "image_rows", None)
+    hidden = base.hidden(base.embed(torch.tensor([[5, 6, 7]])))
+    whole, text = base.logits(hidden), base.text_logits(hidden)
+    images = whole[..., base.vocab.image_ids]
+    torch.testing.assert_close(base.image_logits(hidden), images)
+    expected = whole.index_fill(-1, base.vocab.image_ids, -torch.inf)
+    torch.testing.assert_close(text, expected)
+
+
 def test_what_comes_later_does_not_change_what_came_before(base):
     ids = torch.tensor([[0, 300, 301, 302, 303], [0, 300, 301, 400, 401]])
     hidden = base.hidden(base.embed(ids))
@@ -394,16 +406,14 @@ def test_loading_prints_nothing_and_leaves_the_bars_of_others(base_folder, capfd
     assert "theirs" in capfd.readouterr().err
 
 
-def test_a_dtype_is_named_in_one_place():
-    found = [dtype_named(said, device) for device in ("cpu", "cuda") for said in DTYPES]
-    assert found == [
-        torch.float32,
-        torch.float32,
-        torch.bfloat16,
-        torch.bfloat16,
-        torch.float32,
-        torch.bfloat16,
-    ]
+@pytest.mark.parametrize("has_bf16", [False, True])
+def test_a_dtype_is_named_in_one_place(monkeypatch, has_bf16):
+    monkeypatch.setattr("unictoken.model.base.cpu_is_faster_in_bf16", lambda: has_bf16)
+    fp32, bf16 = torch.float32, torch.bfloat16
+    assert DTYPES == ("auto", "fp32", "bf16", "fast")
+    assert [dtype_named(said, "cuda") for said in DTYPES] == [bf16, fp32, bf16, bf16]
+    on_cpu = [fp32, fp32, bf16, bf16 if has_bf16 else fp32]
+    assert [dtype_named(said, "cpu") for said in DTYPES] == on_cpu
     with pytest.raises(BaseError, match="dtype: found 'fp16', expected one of auto, fp32, bf16"):
         dtype_named("fp16")
 

@@ -4,7 +4,8 @@ from transformers.cache_utils import DynamicCache
 
 from unictoken.model import sampling
 from unictoken.model.draw import Draw
-from unictoken.model.sampling import next_logits, pick, sample_pictures, sample_text
+from unictoken.model.reading import Reading
+from unictoken.model.sampling import beginnings, next_logits, pick, sample_pictures, sample_text
 from unictoken.tokens.speaker import Speaker
 
 GREEDY = Draw(temperature=0, guidance=3.0)
@@ -160,6 +161,60 @@ def test_an_impossible_id_is_never_sampled():
     for chance in (0.0, 1 - 2**-24):
         for top_p in (0.9, 1.0):
             assert pick(logits, 1.0, top_p, torch.tensor([chance])).item() in (1, 2)
+
+
+def test_prompts_share_a_beginning_that_is_half_of_each():
+    picture, other = tuple(range(10, 20)), tuple(range(30, 40))
+    prompts = [(*other, 1), (*picture, 1, 2), (*picture, 1, 3, 4), (*picture, 5), (7, 8)]
+    assert beginnings(prompts) == [other, picture, picture, picture, (7,)]
+    assert beginnings([(0, *picture), (0, *other)]) == [(0, *picture[:-1]), (0, *other[:-1])]
+
+
+@pytest.fixture
+def columns_read(monkeypatch) -> list[tuple[int, int]]:
+    """Rows and columns of everything that is read."""
+    found, read = [], Reading.read
+
+    def counted(reading, embeds_BSD, seen_BS=None):
+        found.append(tuple(embeds_BSD.shape[:2]))
+        return read(reading, embeds_BSD, seen_BS)
+
+    monkeypatch.setattr(Reading, "read", counted)
+    return found
+
+
+def test_a_picture_is_read_once_for_all_questions_about_it(base, columns_read):
+    """Two pictures, three questions about each, in any order."""
+    seen = [base.vocab.picture(base.vocab.image_ids[start : start + 20]) for start in (0, 30)]
+    asked = [[base.vocab.words[i], base.vocab.end_turn] for i in range(3)]
+    prompts = [[*picture, *question] for question in asked for picture in seen]
+    together = next_logits(base, prompts)
+    assert columns_read == [(2, 22), (6, 2)]
+    alone = torch.cat([next_logits(base, [prompt]) for prompt in prompts])
+    torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-4)
+
+
+def test_the_unconditional_prompt_is_read_once(base, prompts, columns_read):
+    sample_pictures(base, prompts[:1] * 4, 3, Draw(seed=1))
+    assert columns_read == [(2, len(prompts[0]) + 1), (8, 1), (8, 1)]
+
+
+def test_answers_that_have_ended_leave_the_batch(base, bo, prompts, columns_read, monkeypatch):
+    """Of four, one ends at the first word, two at the second, the last one never."""
+    speaker, vocab = Speaker(base, [bo]), base.vocab
+    many = [[*prompts[0], vocab.words[i]] for i in range(4)]
+    word = vocab.words[9]
+
+    def say(hidden, ids_BT):
+        """What each sequence says by its number, which is the last id of its prompt."""
+        numbers = [vocab.words.index(ids[len(many[0]) - 1]) for ids in ids_BT.tolist()]
+        said = ids_BT.shape[1] - len(many[0])
+        ended = [number < (1, 3)[min(said, 1)] for number in numbers]
+        return torch.eye(vocab.size)[[vocab.end_turn if e else word for e in ended]]
+
+    monkeypatch.setattr(speaker, "text_logits", say)
+    assert sample_text(speaker, many, max_ids=4) == [[], [word], [word], [word] * 4]
+    assert [rows for rows, _ in columns_read[2:]] == [4, 1, 1]
 
 
 def test_the_bytes_of_a_cache_are_what_it_holds(base):

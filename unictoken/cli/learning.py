@@ -162,7 +162,9 @@ def add(commands: Commands) -> None:
         help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt",
     )
     made.add_argument(
-        "--dtype", choices=config.DTYPES, help="of the base; auto: bf16 on a GPU, fp32 without one"
+        "--dtype",
+        choices=config.DTYPES,
+        help="of the base; auto: bf16 on a GPU, else fp32; fast: bf16 also on a CPU that has it",
     )
     made.add_argument(
         "--consent", action="store_true", help="the person in the pictures agreed to be learned"

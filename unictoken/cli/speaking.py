@@ -299,7 +299,7 @@ def add(commands: Commands) -> None:
             "--dtype",
             choices=DTYPES,
             default=DTYPES[0],
-            help="of the base; auto: bf16 on a GPU, fp32 without one",
+            help="of the base; auto: bf16 on a GPU, else fp32; fast: bf16 also on a CPU that has it",
         )
 
 

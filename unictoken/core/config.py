@@ -33,7 +33,7 @@ Settings = typing.TypeVar("Settings", bound="DataclassInstance")
 
 LONGEST_KEY = 100  # letters of a key that is compared with the known ones
 LARGEST_SEED = LARGEST_INT = 2**63 - 1  # what numpy and torch hold in an int64
-DTYPES = ("auto", "fp32", "bf16")  # of a base as it is loaded (model/base.py: dtype_named)
+DTYPES = ("auto", "fp32", "bf16", "fast")  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
 MOST_YAML = 2**18  # bytes of a config; the longest of ours has 2,000
 MOST_DEPTH = 32  # groups within each other; a config has five

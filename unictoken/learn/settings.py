@@ -97,9 +97,9 @@ class RunConfig:
     """Compute each layer again in the backward pass rather than keep what it computed: half more
     time, far less memory.
     """
-    dtype: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the base. auto: bf16 on a GPU, fp32 without one; the optimiser's rows and the concept file
-    are in fp32 in any case.
+    dtype: Literal["auto", "fp32", "bf16", "fast"] = "auto"
+    """Of the base. auto: bf16 on a GPU, fp32 without one. fast: bf16 also on a CPU that is faster
+    with it. The optimiser's rows and the concept file are in fp32 in any case.
     """
 
     def __post_init__(self) -> None:

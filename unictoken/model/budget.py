@@ -153,8 +153,6 @@ def drawing(shape: Shape, job: Job) -> dict[str, float]:
         decoder = 0
     return weights(shape) | {
         "key-value cache": cache,
-        # DynamicCache grows by `torch.cat`, so that one layer is there twice meanwhile.
-        "the cache's last layer, copied": cache / shape.layers,
         "VQGAN decoder": decoder,
         "CUDA (assumed)": SLACK,
     }

@@ -70,6 +70,9 @@ class Vocab:
             )
         self.image_ids = torch.tensor([codes[c] for c in range(len(codes))])
         # -1: no image id.
+        first = codes[0]
+        follow = self.image_ids.equal(torch.arange(first, first + len(codes)))
+        self.image_rows = slice(first, first + len(codes)) if follow else None
         self.code_of_id = torch.full((self.size,), -1).index_put(
             (self.image_ids,), torch.arange(len(codes))
         )
