@@ -138,7 +138,7 @@ def save_new(concept: ConceptTokens, folder: str | Path) -> Path:
     """Keep a concept under its own name, where none has it yet."""
     path = path_of(concept.name, folder)
     check_free([path])
-    return save(concept, path)
+    return save(concept, path, new=True)
 
 
 def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exported:
