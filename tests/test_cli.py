@@ -392,7 +392,7 @@ def test_words_are_told_to_the_tiny_base_unless_another_is_named(said):
         (["ask", "--concept", "{concept}", "--base", "{tmp}", "who?"], "no config.json"),
         (
             ["draw", "--concept", "{concept}", "<bo>", "--num-images", "0", "--out", "{tmp}"],
-            "--num-images: found 0, expected 1 to 10000",
+            "--num-images: found 0, expected 1 to 1000",
         ),
         (
             [
@@ -434,7 +434,15 @@ def test_words_are_told_to_the_tiny_base_unless_another_is_named(said):
         ),
         (
             ["benchmark", "--seed", "1", "--num-concepts", "1000000000", "--out", "{tmp}/new"],
-            "--num-concepts: found 1000000000",
+            "--num-concepts: found 1000000000, expected 1 to 1000",
+        ),
+        (
+            ["draw", "--concept", "{concept}", "<bo>", "--top-p", "1e-300", "--out", "{tmp}"],
+            "top_p: found 1e-300, expected 1e-06 to 1",
+        ),
+        (
+            ["draw", "--concept", "{concept}", "<bo>", "--num-images", "1001", "--out", "{tmp}"],
+            "--num-images: found 1001, expected 1 to 1000",
         ),
         (
             ["draw", "--concept", "{concept}", "<bo>", "--top-p", "0", "--out", "{tmp}"],

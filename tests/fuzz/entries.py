@@ -23,6 +23,7 @@ import yaml
 from mutators import Random
 from PIL import Image
 from safetensors.numpy import load as load_bytes
+from safetensors.torch import load_file
 
 from unictoken import hub
 from unictoken.cli import main
@@ -241,6 +242,7 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
 def _config_case(rng: Random, folder: Path, kit: Kit, kind: type, files: tuple[str, ...]) -> Action:
     source = ROOT / "configs" / rng.choice(files)
     good = source.read_text(encoding="utf-8").replace("data/bo", str(kit.toy))
+    good = good.replace("methods/", f"{ROOT}/configs/methods/")
     if rng.random() < 0.5:
         good += (
             "\nendpoint:\n  url: http://localhost:1/v1\n  model: m\n"
@@ -518,7 +520,8 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
         (place / "config.json").write_text(json.dumps(told), encoding="utf-8")
     elif what < 0.8:
         weights = place / "model.safetensors"
-        arrays = mutators.mutate_arrays(rng, load_bytes(weights.read_bytes()))
+        tensors = load_file(weights)  # some are in bf16, which numpy lacks
+        arrays = mutators.mutate_arrays(rng, {n: t.float().numpy() for n, t in tensors.items()})
         weights.write_bytes(mutators.safetensors_bytes(arrays, {"format": "pt"}))
     else:
         mutators.disturb(rng, place)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from unictoken.cli.command import Commands, add_json, command
 from unictoken.core import shipped
-from unictoken.core.config import DTYPES, MANY, within
+from unictoken.core.config import DTYPES, MOST_PICTURES, within
 from unictoken.core.disk import check_folder, real_path
 from unictoken.core.errors import REFUSED, UserError
 from unictoken.core.pictures import PictureError, check_picture, read_shrunk
@@ -119,7 +119,7 @@ def session(options: argparse.Namespace, given: Given) -> Session:
 
 
 def draw(options: argparse.Namespace) -> None:
-    within("--num-images", options.num_images, 1, MANY)
+    within("--num-images", options.num_images, 1, MOST_PICTURES)
     check_folder(options.out, UserError, where="--out")
     how = Draw(
         temperature=options.temperature,

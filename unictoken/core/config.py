@@ -35,6 +35,9 @@ LONGEST_KEY = 100  # letters of a key that is compared with the known ones
 LARGEST_SEED = LARGEST_INT = 2**63 - 1  # what numpy and torch hold in an int64
 DTYPES = ("auto", "fp32", "bf16", "fast")  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
+MOST_PICTURES = 1000  # that are drawn by one call: of a 7B they take 800 MB
+MOST_CONCEPTS = 1000  # of a benchmark
+MOST_PROCESSES = 256  # of a machine
 MOST_YAML = 2**18  # bytes of a config; the longest of ours has 2,000
 MOST_DEPTH = 32  # groups within each other; a config has five
 EXPECTED = "a YAML configuration such as configs/bo.yaml"
@@ -117,14 +120,14 @@ def within(
         )
 
 
-def check_count(where: str, count: int) -> None:
-    """Refuse what is no whole number from 1 to MANY."""
+def check_count(where: str, count: int, most: int = MANY) -> None:
+    """Refuse what is no whole number from 1 to `most`."""
     # Not isinstance: True is an int too.
     if type(count) is not int:
         raise ConfigError(
             f"{where}: found {disk.quoted(count)}, expected a whole number. Give one."
         )
-    within(where, count, 1, MANY)
+    within(where, count, 1, most)
 
 
 def one_or_more(settings: object, *names: str) -> None:

@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from unictoken.core import config
-from unictoken.core.config import MANY, ConfigError, Place, within
+from unictoken.core.config import ConfigError, Place, within
 from unictoken.core.disk import check_component
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
 from unictoken.tasks import taught
 from unictoken.tasks.task import Taught
 from unictoken.tasks.teaching import SoftPositives, Targets
+from unictoken.tokens.file import MOST_ROWS
 from unictoken.tokens.tokens import Prompts, Start
 
 Kind = Literal["optimize"]
 """Which function a method is: `learn.run.METHODS` has a class for each."""
+
+
+MOST_STEPS = 10_000_000  # of a stage
+MOST_EXAMPLES = 4096  # of a batch, which is in memory at once
+MOST_OTHERS = 10_000  # pictures of others that are drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,10 @@ class Tokens:
     shared: int = 32
     generation: int = 0
     understanding: int = 0
+
+    def __post_init__(self) -> None:
+        for role in ROLES[1:]:
+            within(f"tokens: {role}", getattr(self, role), 0, MOST_ROWS)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,8 +111,8 @@ class Stage:
                     f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}."
                 )
         where = f"stage '{self.name}': "
-        within(where + "steps", self.steps)
-        within(where + "batch", self.batch, 1, MANY)
+        within(where + "steps", self.steps, 0, MOST_STEPS)
+        within(where + "batch", self.batch, 1, MOST_EXAMPLES)
         for rate in ("lr", "eps"):
             within(where + rate, getattr(self, rate), above=True)
         for key in ("final_lr_ratio", "weight_decay", "generation_weight", "understanding_weight"):
@@ -248,5 +258,5 @@ class Distractors:
     """A folder with the encoder's weights; null: where they are published."""
 
     def __post_init__(self) -> None:
-        within("distractors: world", self.world or 0, 0, MANY)
-        within("distractors: drawn", self.drawn, 0, MANY)
+        within("distractors: world", self.world or 0, 0, MOST_OTHERS)
+        within("distractors: drawn", self.drawn, 0, MOST_OTHERS)

@@ -126,10 +126,10 @@ class BenchmarkConfig:
 
     def __post_init__(self):
         if self.num_concepts is not None:
-            config.within("num_concepts", self.num_concepts, 1, config.MANY)
+            config.within("num_concepts", self.num_concepts, 1, config.MOST_CONCEPTS)
         if self.references is not None:
-            config.within("references", self.references, 1, config.MANY)
-        config.within("workers", self.workers, 1)
+            config.within("references", self.references, 1, config.MOST_PICTURES)
+        config.within("workers", self.workers, 1, config.MOST_PROCESSES)
         config.within("best_of", self.best_of, 1, MOST_BEST_OF)
         if self.page_concepts is not None:
             config.within("page_concepts", self.page_concepts)

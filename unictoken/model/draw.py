@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from unictoken.core.config import check_seed, within
 
 LEAST_TEMPERATURE, MOST_GUIDANCE = 1e-3, 100  # beyond them scores are no numbers any more
+LEAST_TOP_P = 1e-6  # a smaller one is 0 among probabilities of fp32, and keeps no id at all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,6 @@ class Draw:
             within(
                 "drawing: temperature (0 takes the likeliest)", self.temperature, LEAST_TEMPERATURE
             )
-        within("drawing: top_p", self.top_p, 0, 1, above=True)
+        within("drawing: top_p", self.top_p, LEAST_TOP_P, 1)
         within("drawing: guidance (1 for none)", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
         check_seed(self.seed, "drawing: seed")

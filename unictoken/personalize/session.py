@@ -172,8 +172,9 @@ class Session:
         asked = {"seed": seed, "guidance": guidance, "temperature": temperature, "top_p": top_p}
         how = config.build(Draw, asked, "draw")
         if num_images is not None:
-            config.check_count("num_images", num_images)
+            config.check_count("num_images", num_images, config.MOST_PICTURES)
             prompts, many = [text for text in prompts for _ in range(num_images)], True
+        config.within("prompts times num_images", len(prompts), 0, config.MOST_PICTURES)
         config.check_count("best_of", best_of)
         conditions = self._to_draw(prompts)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from unictoken.core.config import MANY, within
+from unictoken.core.config import MOST_PICTURES, within
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import Turn
 from unictoken.tasks.material import Material
@@ -36,7 +36,7 @@ class SoftPositives:
     """Of the drawings in a batch."""
 
     def __post_init__(self) -> None:
-        within("soft_positives: groups", self.groups, 0, MANY)
+        within("soft_positives: groups", self.groups, 0, MOST_PICTURES)
         within("soft_positives: share", self.share, 0, 1)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unictoken.core.config import MANY, within
+from unictoken.core.config import MANY, MOST_CONCEPTS, within
 from unictoken.core.disk import folder_aside, is_there, make_folder
 from unictoken.core.reading import read_json
 from unictoken.core.shapes import Fields, MapOf, Maybe, OneOf, Text, Whole, check
@@ -109,7 +109,7 @@ def write_dataset(
         num_concepts: How many pets, one or more.
         references: Pictures of each pet to learn from; None: REFERENCES.
     """
-    within("--num-concepts", num_concepts, 1, MANY)
+    within("--num-concepts", num_concepts, 1, MOST_CONCEPTS)
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
