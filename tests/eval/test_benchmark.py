@@ -165,7 +165,7 @@ def test_the_page_shows_so_many_concepts_and_says_what_it_left_out(program, conf
     ("more", "said"),
     [
         (("--set", "num_concepts=0"), "num_concepts: found 0, expected 1 to 1000"),
-        (("--set", "workers=0"), "workers: found 0, expected 1 or more"),
+        (("--set", "workers=0"), "workers: found 0, expected 1 to 256"),
         (("--set", "page_concepts=-1"), "page_concepts: found -1, expected 0 or more"),
         (("--set", f"references={10**30}"), "references: found 100000"),
         (("--set", "sede=1"), "unknown key 'sede'; did you mean 'seed'"),

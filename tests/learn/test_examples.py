@@ -126,7 +126,7 @@ def test_rows_know_their_roles():
         ({"tasks": {"vqa": -1.0}}, "the weight of 'vqa': found -1.0, expected 0 or more"),
         ({"tasks": {"vqa": 0.0}}, "every task's weight is 0"),
         ({"trainable": ("head",)}, "unknown role 'head'"),
-        ({"steps": -1}, "expected 0 or more"),
+        ({"steps": -1}, "found -1, expected 0 to"),
         ({"batch": 0}, "batch: found 0, expected 1 to"),
         ({"lr": 0.0}, "lr: found 0.0, expected above 0"),
         ({"generation_weight": float("nan")}, "generation_weight: found nan"),

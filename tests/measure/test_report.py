@@ -244,7 +244,7 @@ def with_the_name_of_a_control(settings, judge, other):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (with_broken_judge, "not the judge's weights"),
+        (with_broken_judge, "judge.safetensors: not a whole safetensors file"),
         (with_broken_accuracy, "accuracy.json"),
         (with_broken_other, "rex.safetensors"),
         (with_the_name_of_a_control, "'none' is that of a control"),

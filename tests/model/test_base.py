@@ -249,7 +249,7 @@ MALFORMED = {
     "no vocabulary": (with_config(vocabulary_map=None), "config.json has no 'vocabulary_map'"),
     "a list for a config": (
         with_text("config.json", "[]"),
-        r"config.json: found \[\], expected the config of",
+        "says model_type None, expected one of",
     ),
     "a config cut short": (with_text("config.json", "{"), "config.json: cannot be read"),
     "a word for a number": (

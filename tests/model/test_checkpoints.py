@@ -259,7 +259,7 @@ def test_gradients_are_the_same_when_activations_are_recomputed(base_folder):
     learned.
     """
     bases = [load_base(base_folder, device="cpu") for _ in range(2)]
-    bases[1].model.recompute_activations()
+    bases[1].recompute_activations()
     beginning, ids = torch.tensor([[0, 70, 71]]), torch.tensor([[5, 9, 300, 301]])
     for read in (False, True):
         gradients = []

@@ -232,7 +232,7 @@ def test_a_mistake_is_said_in_one_line_without_a_traceback(launches):
     )
     assert "Traceback" not in printed
     assert (
-        "train/run.py: stage 'joint': steps: found -1, expected 0 or more"
+        "train/run.py: stage 'joint': steps: found -1, expected 0 to 10000000"
         in printed.splitlines()[-1]
     )
 
