@@ -126,6 +126,7 @@ class Recipe:
             ignore_index=IGNORE,
             reduction="none",
         )
+        # Each example counts once, however long it is, as in our own loss.
         positions_B = (labels_BT != IGNORE).sum(1).clamp_min(1)
         return (batch.weights_B * losses_BT.sum(1) / positions_B).mean()
 
@@ -141,9 +142,11 @@ class Guided(LogitsProcessor):
         self.generator = torch.Generator(image_ids.device).manual_seed(how.seed)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        # Image ids alone can follow: text would end the picture.
         told, free = scores[:, self.image_ids].chunk(2)
         guided = free + self.how.guidance * (told - free)
         chosen = self.image_ids[self._sample(guided)].repeat(2, 1)
+        # All but the chosen id are ruled out, so that greedy `generate` takes it.
         return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
 
     def _sample(self, scores: torch.Tensor) -> torch.Tensor:
@@ -172,6 +175,7 @@ class Generate:
             cache: `generate`'s cache_implementation; None: the usual one, which grows.
         """
         begin = self.vocab.begin_image
+        # The unconditional half is the start of a sequence and nothing else, as in Chameleon.
         told, free = [[*ids, begin] for ids in prompts], [[self.vocab.bos, begin]] * len(prompts)
         guided = Guided(self.vocab.image_ids.to(self.model.device), how)
         drawn = self._generate(
@@ -205,6 +209,7 @@ class Generate:
     def _padded(self, prompts: Sequence[list[int]]) -> dict[str, torch.Tensor]:
         """Prompts of any lengths, padded on the left, and their mask."""
         length = max(map(len, prompts))
+        # On the left: `generate` continues at the last column of every row.
         rows = [[self.vocab.pad] * (length - len(ids)) + list(ids) for ids in prompts]
         mask = [[0] * (length - len(ids)) + [1] * len(ids) for ids in prompts]
         device = self.model.device

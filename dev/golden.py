@@ -43,6 +43,7 @@ PROMPTS = ("<bo> wearing a hat", "<bo> in the snow")
 
 def call(*arguments: str) -> str:
     """What a Python program of the repository prints."""
+    # Two threads, as when the values were recorded: another number adds up in another order.
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -67,12 +68,14 @@ def sha256(data: bytes) -> str:
 
 def rows_of(path: Path) -> str:
     """A digest of a concept file's tensors; its header may gain keys."""
+    # The rows alone: scores and notes in the header may change without a row changing.
     tensors = load_file(path)
     return sha256(b"".join(key.encode() + tensors[key].tobytes() for key in sorted(tensors)))
 
 
 def learned(method: str, steps: tuple[int, ...], folder: Path) -> dict:
     """Losses, rows, answers and drawings of <bo> under a preset."""
+    # Few steps: enough for every stage to begin and to hand its rows on.
     stages = [f"--set=method.stages.{i}.steps={n}" for i, n in enumerate(steps)]
     call(
         "-m", "unictoken", "learn", "data/bo", "--name", "bo", "--class", "dog",
@@ -114,6 +117,7 @@ def benchmarked(folder: Path) -> list[dict]:
 
 def measured(parts: Sequence[str]) -> dict:
     """The values of methods, and of 'benchmark'."""
+    # Outside the repository, whose state is part of what commands record.
     folder = Path(tempfile.mkdtemp(prefix="golden-"))
     try:
         return {

@@ -134,6 +134,7 @@ def learn(
 
 def _learn_in_memory(base: Base, asked: dict, concept: Concept) -> ConceptTokens:
     """What is learned, and nothing written, asked or measured."""
+    # No report is written, so nothing is drawn, asked or judged for one.
     nothing = {"prompts": [], "questions": [], "judge": None, "other": None}
     settings = config.build(RunConfig, asked | nothing, "learn")
     check_used(settings, concept)
@@ -144,6 +145,7 @@ def _learn_in_memory(base: Base, asked: dict, concept: Concept) -> ConceptTokens
 
 def _learn_into(folder: Path, base: Base, asked: dict, concept: Concept) -> ConceptTokens:
     """What is learned, with its report and its file in a run folder."""
+    # Both in the user's own folder: nothing of it goes into runs/ or checkpoints/.
     places = {"out": str(folder), "concepts": str(folder)}
     settings = config.build(RunConfig, asked | places, "learn")
     check_written(settings, concept)

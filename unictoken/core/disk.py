@@ -73,6 +73,7 @@ def files_aside(folder: Path) -> Iterator[Path]:
         try:
             yield aside
             _sync_tree(aside)
+            # Sorted: a kill between two of them leaves the same files on every machine.
             for file in sorted(aside.iterdir()):
                 os.replace(file, folder / file.name)
         finally:
@@ -87,6 +88,7 @@ def sweep(folder: Path) -> None:
     no living process holds it, as every writer does until it ends. Where the file system has no
     locks, nobody can tell, and it stays.
     """
+    # A folder that may not be read is left as it is: sweeping is tidiness, not need.
     with suppress(OSError), os.scandir(folder) as entries:
         for name in [entry.name for entry in entries if _ASIDE.fullmatch(entry.name)]:
             with suppress(OSError):
@@ -101,6 +103,7 @@ def _sweep_one(aside: Path) -> None:
     how = os.O_RDWR if is_file else os.O_RDONLY  # NFS locks what is open for writing
     descriptor = os.open(aside, how | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
+        # Raises where a living writer holds it, which ends this: the file is not ours to remove.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if is_file:
             os.unlink(aside)
@@ -117,6 +120,7 @@ _swept: set[str] = set()
 def _open_folder(folder: Path) -> None:
     """Make a folder that is written into, and sweep it the first time that this process does."""
     make_folder(folder)
+    # Once a process: every file of a run folder is written through here.
     if (place := os.path.abspath(folder)) not in _swept:
         _swept.add(place)
         sweep(folder)
@@ -153,6 +157,7 @@ def _held_aside(
 
 
 def _new_file(aside: Path) -> int:
+    # O_EXCL and O_NOFOLLOW: a link that somebody laid at this name is not written through.
     how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     return _hold(aside, os.open(aside, how, 0o666))
 
@@ -169,6 +174,7 @@ def _hold(aside: Path, descriptor: int) -> int:
     try:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Between making it and locking it, another process may have swept it.
         os.lstat(aside)
     except BaseException:
         os.close(descriptor)
@@ -189,6 +195,7 @@ def _say_of(path: Path, aside: Path, error: OSError) -> None:
 def _rename_new(aside: Path, path: Path) -> None:
     """Give a file its name only if nothing has it yet, in one step."""
     try:
+        # A hard link fails where the name is taken; a rename would replace what is there.
         os.link(aside, path, follow_symlinks=False)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):

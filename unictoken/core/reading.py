@@ -38,9 +38,16 @@ def check_file(
 ) -> None:
     """Refuse what is no plain file (a FIFO would wait for a writer, a device has no end), or is of
     more than `most` bytes.
+
+    Args:
+        path: The file.
+        refusal: The error that is raised.
+        expected: What it should have been, for the error's text.
+        most: Bytes it may have; None: any number.
     """
     if not is_there(path):
         raise refusal(f"{path}: no such file. Expected {expected}; name one that is there.")
+    # Before it is opened: opening a FIFO waits until somebody writes into it.
     if not path.is_file():
         raise refusal(
             f"{path}: found {kind_of(path)}, expected {expected}. Put one there, or remove what is"
@@ -54,7 +61,14 @@ def check_file(
 
 
 def read_bytes(path: Path, refusal: type[UserError], expected: str, *, most: int) -> bytes:
-    """The bytes of a plain file of at most so many."""
+    """The bytes of a plain file of at most so many.
+
+    Args:
+        path: The file.
+        refusal: The error that is raised.
+        expected: What it should have been, for the error's text.
+        most: Bytes it may have.
+    """
     check_file(path, refusal, expected, most=most)
     try:
         with open(path, "rb") as file:
@@ -66,7 +80,14 @@ def read_bytes(path: Path, refusal: type[UserError], expected: str, *, most: int
 def read_text(
     path: Path, refusal: type[UserError], expected: str = "a text file", *, most: int = MIB
 ) -> str:
-    """The text of a plain file of at most so many bytes."""
+    """The text of a plain file of at most so many bytes, in UTF-8.
+
+    Args:
+        path: The file.
+        refusal: The error that is raised.
+        expected: What it should have been, for the error's text.
+        most: Bytes it may have.
+    """
     try:
         # Editors on Windows begin a file with a byte order mark, which `json` refuses.
         return read_bytes(path, refusal, expected, most=most).decode("utf-8-sig")
@@ -127,6 +148,7 @@ def parse_json(text: str) -> Any:
         parse_float=_finite,
         parse_int=_whole,
     )
+    # Only an escape can bring half a pair; looking for it is cheaper than encoding all.
     if "\\ud" in text or "\\uD" in text:
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -137,6 +159,7 @@ def parse_json(text: str) -> Any:
 
 def _check_groups(text: str) -> None:
     groups = text.count("[") + text.count("{")
+    # Too few brackets to be too deep: most texts end here.
     if groups <= MOST_DEPTH:
         return
     if groups > MOST_GROUPS:
@@ -153,6 +176,7 @@ def _check_groups(text: str) -> None:
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     whole = dict(pairs)
+    # A dict keeps the last of two values, and nobody would know which one was meant.
     if len(whole) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
@@ -201,6 +225,12 @@ def read_safetensors_header(
     """The header of a safetensors file of at most `most` bytes whose tensors all lie in it.
 
     A length (8 bytes), so many bytes of JSON, then the numbers. Nothing of these is read.
+
+    Args:
+        path: The file.
+        refusal: The error that is raised.
+        expected: What it should have been, for the error's text.
+        most: Bytes it may have; None: any number.
     """
     check_file(path, refusal, expected, most=most)
     try:

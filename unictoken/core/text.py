@@ -33,7 +33,14 @@ class ConceptError(UserError):
 def check_length(
     text: str, where: str, refusal: type[UserError] = ConceptError, *, most: int = LONGEST_TEXT
 ) -> None:
-    """Refuse a text that is too long, before anything is looked for in it."""
+    """Refuse a text that is too long, before anything is looked for in it.
+
+    Args:
+        text: Whatever a user or a file says.
+        where: The place that the error names.
+        refusal: The error that is raised.
+        most: Letters that it may have.
+    """
     if len(text) > most:
         raise refusal(
             f"{where}: found a text of {len(text):,} letters, expected at most {most:,}. Say less."

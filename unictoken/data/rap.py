@@ -90,6 +90,7 @@ def _write_into(
             "category": concept.class_noun,
         }
         owners |= dict.fromkeys(files, concept.marker)
+    # The two keys by which RAP's own programs read it.
     whole = {"concept_dict": concepts, "path_to_concept": owners}
     write_aside(
         aside / "database.json", (json.dumps(whole, indent=4, ensure_ascii=False) + "\n").encode()

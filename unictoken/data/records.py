@@ -97,7 +97,14 @@ class Dataset:
     def select(
         self, name: str, task: Task, *, split: Split, kind: str | None = None
     ) -> tuple[Record, ...]:
-        """The records of a task about a concept, in their order."""
+        """The records of a task about a concept, in their order.
+
+        Args:
+            name: The concept's.
+            task: Which task.
+            split: To learn from, or to be asked.
+            kind: Of a prompt; None: any.
+        """
         return tuple(
             r
             for r in self.records[name]

@@ -57,6 +57,7 @@ class Checkpoint:
 
     def check(self) -> None:
         """`ValueError` where these are no rows with their moments."""
+        # The symmetric difference: what is missing and what nobody asked for.
         if strange := self.tensors.keys() ^ {*ROWS, TRAINABLE}:
             raise ValueError(f"'{min(strange)}' is one tensor too few or too many")
         shapes = {tuple(self.tensors[name].shape) for name in ROWS}
@@ -76,7 +77,9 @@ def save(checkpoint: Checkpoint, folder: Path) -> Path:
     steps are of a run that began earlier. What is no checkpoint of ours stays.
     """
     tensors = {
-        name: t.detach().float().cpu().contiguous() for name, t in checkpoint.tensors.items()
+        # In fp32 on the CPU, wherever it was learned, so that any machine can go on.
+        name: t.detach().float().cpu().contiguous()
+        for name, t in checkpoint.tensors.items()
     }
     header: dict[str, Any] = {
         "format": FORMAT,
@@ -87,6 +90,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> Path:
     header["sha256"] = concept_file.digest_with_header(header, tensors)
     path = folder / f"step-{checkpoint.step:06d}.safetensors"
     write_aside(path, to_bytes(tensors, metadata={KEY: json.dumps(header)}))
+    # After the new one is written: a crash before this leaves one too many, never too few.
     there = _checkpoints(folder)
     kept = [step for step in there if step <= checkpoint.step][-KEPT:]
     for step, other in there.items():
@@ -110,6 +114,7 @@ def load(path: Path, run: str) -> Checkpoint:
         found = Checkpoint(header["step"], header["total"], header["run"], tensors)
         _check_digest(header, tensors)
         found.check()
+        # A renamed file would be taken for another step's, and the schedule would jump.
         if path.name != f"step-{found.step:06d}.safetensors":
             raise ValueError(f"it is of step {found.step}")
     except KeyError as error:
@@ -117,11 +122,13 @@ def load(path: Path, run: str) -> Checkpoint:
             f"{path}: no checkpoint of ours (its header has no {error}). Remove it."
         ) from None
     except (SafetensorError, OSError, TypeError, ValueError, RecursionError) as error:
+        # Whether an older one is there decides what the user is told to do.
         before = path != next(iter(_checkpoints(path.parent).values()), path)
         advice = "to go on from the one before" if before else "to begin anew"
         raise CheckpointError(
             f"{path}: not a whole checkpoint ({error}). Remove it {advice}."
         ) from None
+    # Last: of a broken file nobody can say whose it is.
     if found.run != run:
         advice = "Choose another `out:`, or begin anew with `--set resume=never`."
         raise OtherRun(
@@ -156,6 +163,7 @@ def _check_digest(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> N
 
 def _is_ours(path: Path) -> bool:
     """Whether a file says that it is a checkpoint of ours."""
+    # Never followed: what a link leads to is somebody else's file.
     if not path.is_file() or path.is_symlink():
         return False
     try:

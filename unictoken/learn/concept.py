@@ -182,6 +182,7 @@ def keep(
         learner: Holds them.
         seed: Of the run.
     """
+    # A copy in fp32: the learner's own rows go on changing.
     rows_in, rows_out = learner.current().detach().float().cpu()
     return ConceptTokens(
         name=concept.name,

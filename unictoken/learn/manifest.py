@@ -61,6 +61,7 @@ class Manifest:
             place = self.folder / name
             if not is_there(place):
                 continue
+            # What no run noted is somebody's own, whatever it is called.
             if name not in self.paths:
                 raise self._refusal(place)
             kind = "folder" if name.endswith("/") else "file"

@@ -152,6 +152,7 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
                 f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose"
                 " another folder."
             )
+    # Before anything is learned: minutes of work must not end at a name that is taken.
     path = concept_file.path_of(concept.name, settings.concepts)
     if is_there(path) and not path.is_file():
         raise ConfigError(
@@ -160,6 +161,7 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
         )
     if path.is_file() and not settings.replace:
         _check_same_concept(path, concept)
+    # It would read the very file that it replaces, and a resumed run would begin elsewhere.
     start = settings.method.start_file
     if start and real_path(start) == real_path(path):
         raise ConfigError(

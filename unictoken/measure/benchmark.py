@@ -412,6 +412,7 @@ class Benchmark:
 
     def measure(self) -> None:
         """Every condition of every concept, into the predictions."""
+        # What was left is one list, made by the first process: the others may see files late.
         todo = self._to_measure() if self.processes.first else []
         for name, made in self._done("measure_one", todo, "measuring"):
             if made:

@@ -100,6 +100,7 @@ def fitting(sentences: Sequence[str], budget: int, vocab: Vocab) -> list[str]:
     def cost(text: str) -> int:
         return len(vocab.encode(text.replace("{name}", "")))
 
+    # The description is cut to fit; a fact stands whole or not at all.
     first, *others = sentences
     words, frame = first.rstrip(".").split(), cost("is .")
     while len(words) > 1 and cost(" ".join(words)) + 1 - frame > budget:

@@ -86,16 +86,19 @@ def read_config(path: str | Path, refusal: type[UserError]) -> ChameleonConfig:
     is_here = folder.is_dir()
     file = folder / FILE if is_here else Path(cached_file(str(path), FILE))
     for name in (FILE, *TOKENIZER_FILES) if is_here else (FILE,):
+        # `transformers` reads these by itself, without any bound.
         if (place := file.with_name(name)).exists():
             check_file(place, refusal, f"a base's {name}", most=MOST_BYTES)
     said = read_json(file, refusal, most=MOST_BYTES)
     check_shape(said, CONFIG, file, refusal, advice="Fetch the checkpoint again.")
     config = ChameleonConfig.from_dict(_declared(said))
+    # Set by hand: `from_dict` does not know where the config came from.
     config._commit_hash = None if is_here else file.parent.name
     return config
 
 
 def _declared(said: dict[str, Any]) -> dict[str, Any]:
+    # What is not declared is dropped: no key may choose code, a kernel or quantisation.
     kept = {key: value for key, value in said.items() if key in CONFIG.sometimes}
     if vq := kept.get("vq_config"):
         kept["vq_config"] = {k: v for k, v in vq.items() if k in IMAGE_TOKENIZER.sometimes}
@@ -107,6 +110,12 @@ def check_size(
 ) -> None:
     """Refuse a config that asks for more weights than the files could hold: they would be made
     before anybody saw that they are missing.
+
+    Args:
+        config: Of the base.
+        files: Its weight files; none: not checked.
+        path: Where the base is, for the error's text.
+        refusal: The error that is raised.
     """
     least, found = least_parameters(config), sum(file.stat().st_size for file in files)
     if files and least > found:

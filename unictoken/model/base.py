@@ -136,6 +136,15 @@ class Chameleon(Base):
         device: str,
         dtype: torch.dtype,
     ) -> Self:
+        """A base of this family.
+
+        Args:
+            path: A folder, or a name on the Hub.
+            name: What it is called in messages and concept files.
+            vq_decoder: What completes an image tokenizer without a decoder; None: nothing.
+            device: Where it goes.
+            dtype: Of the transformer.
+        """
         return _read_chameleon(cls, path, name, vq_decoder, device, dtype)
 
     @property

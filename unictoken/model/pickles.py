@@ -30,7 +30,14 @@ _NAMES = re.compile(
 
 
 def load_pickle(path: Path, refusal: type[UserError], expected: str, *, most: int) -> object:
-    """What a zip file that `torch.save` wrote holds; `most`: bytes, as it is and unpacked."""
+    """What a zip file that `torch.save` wrote holds.
+
+    Args:
+        path: The file.
+        refusal: The error that is raised.
+        expected: What it should have been, for the error's text.
+        most: Bytes it may have, as it is and unpacked.
+    """
     check_file(path, refusal, expected, most=most)
     try:
         _check_zip(path, most)

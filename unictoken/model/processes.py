@@ -58,6 +58,7 @@ def heed_launcher(program: str, arguments: Sequence[str], local_rank: str | None
 
 def _start_again(program: str, count: int, arguments: Sequence[str]) -> NoReturn:
     """Become torchrun, which starts this program so many times."""
+    # torchrun finds a free port by itself; with these two it would take the old one.
     own = ("MASTER_ADDR", "MASTER_PORT")
     environment = {name: value for name, value in os.environ.items() if name not in own}
     runner = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -79,6 +80,7 @@ def take_share_of_machine(here: Launch) -> None:
             f"LOCAL_RANK={here.local_rank}: this machine has {found} GPU. Start one process for"
             " each."
         )
+    # Else every process of a machine would work on its first GPU.
     torch.cuda.set_device(here.local_rank)
 
 
@@ -88,6 +90,7 @@ def meeting() -> Iterator[None]:
     try:
         yield
     except torch.distributed.DistNetworkError as error:
+        # Read when it has failed: joining sets them.
         place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise ConfigError(
             f"the processes cannot meet at {place} ({str(error).splitlines()[0]}). Give the"
@@ -117,6 +120,7 @@ class Processes:
 
     def _meet(self) -> torch.distributed.Store:
         os.environ.update(self.here.join())
+        # A process that reads a 7B base may come minutes after the others.
         patience = timedelta(seconds=PATIENCE)
         with meeting():
             store, _, _ = next(rendezvous("env://", self.rank, self.size, timeout=patience))
@@ -133,12 +137,14 @@ class Processes:
         if self._store is None:
             yield from tqdm(todo, desc=told, disable=bars_are_hidden())
             return
+        # Every use of the store has a key of its own: all processes count alike.
         key = self._next_key()
         if self.first:
             self._store.set(f"{key}/todo", json.dumps(list(todo)))
         self._until(lambda: self._store.check([f"{key}/todo"]))
         items = [tuple(item) for item in json.loads(self._store.get(f"{key}/todo"))]
         with tqdm(total=len(items), desc=told, disable=bars_are_hidden()) as bar:
+            # A counter that all share: who is free takes the next one, and nobody takes it twice.
             while (number := self._count(key) - 1) < len(items):
                 bar.update(number - bar.n)
                 yield items[number]
@@ -150,6 +156,7 @@ class Processes:
             return
         key = self._next_key()
         come, seen = f"{key}/come", f"{key}/seen"
+        # Counted twice: everybody is here, and everybody has seen it.
         self._count(come)
         self._until(lambda: self._count(come, 0) >= self.size)
         self._count(seen)
@@ -174,6 +181,7 @@ class Processes:
             return
         key, mark = self._next_key(), folder / MARK
         if self.first:
+            # A random text: a folder of an earlier launch must not pass for this one's.
             write_aside(mark, said := secrets.token_hex(8).encode())
             self._store.set(key, said)
         self._until(lambda: self._store.check([key]))

@@ -67,6 +67,7 @@ class LanguageModel(Protocol):
         """Logits [..., C] of hidden states [..., D], of image ids alone, by code."""
 
 
+# Inherited from, and not only matched: what every family shares is written here once.
 class Base(LanguageModel, Protocol):
     """A frozen early-fusion model with its vocabulary: what reads, answers and draws.
 

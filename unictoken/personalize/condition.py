@@ -201,6 +201,7 @@ class Condition:
         # Those of one prompt stand next to each other, as `view` and `unflatten` take them.
         ids_NK = self.draw_ids([text for text in texts for _ in range(best_of)], how)
         if best_of > 1:
+            # Of the codes as they are, without decoding: what is drawn is what is looked at.
             likeness = torch.tensor(self.recognise(ids_NK)).view(-1, best_of)
             ids_NK = ids_NK.view(len(texts), best_of, -1)[
                 torch.arange(len(texts)), likeness.argmax(1)
@@ -233,6 +234,7 @@ class Condition:
         """
         # Each prompt once, however many pictures of it are drawn: asking takes seconds on a large
         # base.
+        # A set has no order that two processes share; each prompt is asked by itself.
         asked = {prompt: self.recaption(prompt) if recaption else prompt for prompt in set(prompts)}
         return [picture_prompt(self._spelt(asked[prompt])) for prompt in prompts]
 
@@ -411,5 +413,6 @@ def certainty(speaker: LanguageModel, prompt: Sequence[int], answer: Sequence[in
 
 def yes_probability(speaker: LanguageModel, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     """P(yes) against P(no) as the next word after each prompt, [N]."""
+    # The first id of each word: both are one token in every base that was tried.
     yes, no = (speaker.vocab.encode(word)[0] for word in (templates.YES, templates.NO))
     return next_logits(speaker, prompts)[:, [yes, no]].softmax(-1)[:, 0]

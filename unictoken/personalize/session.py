@@ -94,8 +94,10 @@ class Session:
         if image is not None:
             seen_NK, many_images = self._seen(image)
             if not many_questions:
+                # One question about each picture.
                 questions = questions * len(seen_NK)
             elif not many_images:
+                # A view: one picture beside a hundred questions takes no memory.
                 seen_NK = seen_NK.expand(len(questions), -1)
             if len(questions) != len(seen_NK):
                 raise UserError(
@@ -128,6 +130,7 @@ class Session:
         Returns:
             A number from 0 to 1; a list of them where a list was given.
         """
+        # The marker alone as a text: it names whom to look for, so that nobody else is introduced.
         marker = f"<{self._known(name)}>"
         seen_NK, many = self._seen(image)
         queries = queries_of([marker] * len(seen_NK), seen_NK, "probability")
@@ -170,10 +173,13 @@ class Session:
         """
         prompts, many = texts_of(prompt, "prompt")
         asked = {"seed": seed, "guidance": guidance, "temperature": temperature, "top_p": top_p}
+        # Checked as a config is, so that the errors are the same as of the command line.
         how = config.build(Draw, asked, "draw")
         if num_images is not None:
             config.check_count("num_images", num_images, config.MOST_PICTURES)
+            # Pictures of one prompt stand beside each other, as the caller expects them back.
             prompts, many = [text for text in prompts for _ in range(num_images)], True
+        # Bounded before anything of this size is made.
         config.within("prompts times num_images", len(prompts), 0, config.MOST_PICTURES)
         config.check_count("best_of", best_of)
         conditions = self._to_draw(prompts)
@@ -216,6 +222,7 @@ class Session:
         """An answer to each question, each about its own picture or all about none."""
         queries = [self._understood(query) for query in queries_of(questions, seen_NK)]
         pairs = list(zip(queries, self.personalization.conditions(queries), strict=True))
+        # All that are answered in words go to the model together, whatever their concepts are.
         asked = [pair for pair in pairs if pair[0].wanted == "answer"]
         answers = iter(answer_each(asked, max_ids=max_ids))
         return [
@@ -226,6 +233,7 @@ class Session:
     def _understood(self, query: Query) -> Query:
         """A question as it is meant: that of who is in a picture wants names."""
         named = check_markers(query.text, self.names, where="question")
+        # "who is <bo>?" names somebody, and is an ordinary question.
         if named or query.image_ids is None or not _WHO.match(query.text):
             return query
         return replace(query, wanted="names")
@@ -233,6 +241,7 @@ class Session:
     def _seen(self, image: Pictures) -> tuple[torch.Tensor, bool]:
         """Image ids [N, K], and whether a list was given."""
         if isinstance(image, torch.Tensor):
+            # A tensor of pixels would be read as ids, and nobody would see it.
             if image.dtype != torch.long or image.ndim != 2:
                 found = f"a tensor of {image.dtype}, {list(image.shape)}"
                 raise PictureError(
@@ -256,6 +265,7 @@ def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
         if not isinstance(text, str):
             expected = "a text" if many else "a text, or a list of texts"
             raise UserError(f"{where}: found {type(text).__name__}, expected {expected}.")
+        # An empty prompt is almost always a variable that was never filled.
         if not text.strip():
             raise UserError(f"{where}: found an empty text.")
     return texts, many
@@ -267,6 +277,7 @@ def _by_key(keys: Sequence[Key], make: Callable[[Key, list[int]], Sequence[Found
     >>> _by_key(["bo", "", "bo"], lambda key, places: [(key, i) for i in places])
     [('bo', 0), ('', 1), ('bo', 2)]
     """
+    # A dict keeps the order of first sight, so that the batches are the same every time.
     places_of: dict[Key, list[int]] = {}
     for i, key in enumerate(keys):
         places_of.setdefault(key, []).append(i)

@@ -158,6 +158,7 @@ def balanced_accuracy(said_yes: Sequence[bool], is_yes: Sequence[bool]) -> float
         said yes yes no, right is yes no no   ->   yes 1 of 1, no 1 of 2   ->   .75
     """
     pairs = list(zip(said_yes, is_yes, strict=True))
+    # Each kind by itself first: many "no" must not outweigh few "yes".
     kinds = [[said == true for said, true in pairs if true == kind] for kind in (True, False)]
     return mean(mean(kind) for kind in kinds if kind)
 

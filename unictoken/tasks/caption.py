@@ -103,6 +103,7 @@ def _named(trial: Trial, asked: list[Record], captions: Sequence[str]) -> Sequen
     from unictoken.personalize.words import in_words  # Imported here: it imports torch.
 
     plain = in_words(trial.condition.base, name, "")
+    # Its name may be an ordinary word ('red'): then nobody can say whether it was meant.
     untold = plain.caption(trial.subject.images(asked))
     is_ordinary = any(metrics.says(caption, name, marked=False) for caption in untold)
     return [None] * len(captions) if is_ordinary else named

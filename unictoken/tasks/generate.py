@@ -143,6 +143,7 @@ def _drawn(
 def _kept(trial: Trial, picture: Image.Image, name: str) -> str:
     """The path of a drawing, now that it is a file, as predictions say it."""
     file = trial.drawings / trial.subject.concept.name / trial.method / f"{name}.png"
+    # Whole or not at all: a prediction names this file.
     write_picture(picture, file)
     return str(file.relative_to(trial.drawings.parent))
 

@@ -58,6 +58,7 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
     # A picture stands in many records; each is encoded once.
     concept, records = dataset.concepts[name], dataset.records[name]
     tested = [record for record in records if record.split == "test"]
+    # A picture stands in many records; each is encoded once.
     files = list(dict.fromkeys(file for record in tested for file in record.pictures))
     encoded = base.encode(map(read_shrunk, files))
     references = tuple(read_together(concept.pictures))
@@ -99,6 +100,7 @@ class Trial:
         """The test records of these rows that are about this concept alone: only its tokens are
         loaded.
         """
+        # Records about several concepts need all their tokens.
         own = (self.subject.concept.name,)
         return [
             record
@@ -109,6 +111,7 @@ class Trial:
     def pictured(self) -> list[Record]:
         """One record for each picture of the recognition test, however often it is asked about."""
         asked = self.records("recognise")
+        # The same picture may be right in one row and wrong in another: both are kept.
         return list({(record.pictures[0], record.answer): record for record in asked}.values())
 
     def answers(self, questions: Sequence[str], records: Sequence[Record]) -> list[str]:
@@ -130,6 +133,7 @@ class Trial:
             score: None where it could not be scored.
             **other: What of a prediction is not the record's own: question, expected, picture.
         """
+        # From the dataset's folder, so that the file means the same on any machine.
         shown = str(record.pictures[0].relative_to(self.subject.root)) if record.pictures else None
         known = {"question": record.question, "expected": record.answer, "picture": shown} | other
         return Prediction(

@@ -43,6 +43,7 @@ class Verify(Taught, Asked):
         told = [(i, *pair) for i, scene in scenes for pair in scene.items()]
         told += material.about_pictures
         known = _by_question((question, answer) for _, question, answer in told)
+        # Where all pictures have one answer, no other one is known to be wrong.
         contested = [(i, q, answer) for i, q, answer in told if len(known[q]) > 1]
         if not contested:
             raise VerifyError(
@@ -50,6 +51,7 @@ class Verify(Taught, Asked):
                 " none is wrong. Add a picture that differs, or leave the task out."
             )
         i, question, right = one_of(contested, rng)
+        # Half of them, so that a constant answer learns nothing.
         yes = rng.random() < 0.5
         shown = right if yes else one_of([a for a in known[question] if a != right], rng)
         picture = material.pictures_NK[i].tolist()
@@ -62,6 +64,7 @@ class Verify(Taught, Asked):
         known = _by_question(pairs)
         asked = []
         for record in about:
+            # Both questions or none: the two kinds stay balanced.
             if others := [answer for answer in known[record.question] if answer != record.answer]:
                 place = str(record.where).removeprefix(str(trial.subject.root))
                 asked += [(record, record.answer), (record, _one_by_place(others, place))]

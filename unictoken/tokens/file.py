@@ -212,6 +212,7 @@ def save(concept: ConceptTokens, path: str | Path, *, new: bool = False) -> Path
         "source": concept.source,
         "sections": dict(concept.sections),
     }
+    # Only what is there: a file of format 2 that says nothing of them reads the same.
     header |= {key: value for key, value in more.items() if value}
     header["sha256"] = digest_with_header(header, tensors)
     said = {"unictoken": json.dumps(header, sort_keys=True)}
@@ -231,6 +232,7 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"{path}: a safetensors file without a 'unictoken' header. Expected one that"
             " train/run.py wrote."
         )
+    # Before anything is loaded: numpy has no bf16, and its error would name no file.
     for key, tensor in stored.tensors.items():  # numpy does not know every type
         if tensor.dtype != "F32":
             raise ConceptError(
@@ -244,6 +246,7 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ConceptError(
             f"{path}: not a whole safetensors file ({error}). Expected {EXPECTED}. {_FETCH}"
         ) from None
+    # After the header's shape: a digest of nonsense says nothing.
     _check_digest(header, tensors, path)
     if header["format"] == 1 and header["base_fingerprint"] != UNKNOWN:
         header["base_fingerprint"] = ROWS_ONLY + header["base_fingerprint"]
@@ -284,6 +287,7 @@ def _header(text: str, path: Path) -> dict[str, Any]:
 
 def _check_digest(header: dict[str, Any], tensors: dict[str, np.ndarray], path: Path) -> None:
     """Refuse a file that is not as it was written."""
+    # Older files were written when only the rows were in the digest.
     with_header = header["format"] >= WITH_HEADER
     found = digest_with_header(header, tensors) if with_header else digest(tensors)
     if found != header["sha256"]:

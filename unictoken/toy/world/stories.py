@@ -80,6 +80,7 @@ def sample_story(
     """
     action = action or choice(rng, possible_actions(subjects))
     states = _states(action, subjects[0], sample_group(subjects, rng), rng)
+    # As many pictures as a turn can hold, at most.
     count = int(rng.integers(len(states), MAX_FRAMES + 1))
     # Every state once, some of them longer, in order.
     longer = rng.integers(len(states), size=count - len(states))
@@ -101,6 +102,7 @@ def _states(action: str, subject: Subject, group: Group, rng: np.random.Generato
         group: How they stand; who sits, what is worn and what is held is as the action needs it.
         rng: What a hat is drawn from.
     """
+    # An action begins with free hands, whatever the group was doing.
     group = _put_down(group)
     actor = _find(group, subject)
     match action:
@@ -108,6 +110,7 @@ def _states(action: str, subject: Subject, group: Group, rng: np.random.Generato
             steps = [group.changed(actor, pose="standing", position=p) for p in POSITIONS]
             return steps if action == "walk right" else steps[::-1]
         case "put on" | "take off":
+            # Drawn once: the hat of the last frame is the one that was put on.
             worn = {
                 "accessory": choice(rng, ACCESSORIES),
                 "accessory_colour": choice(rng, tuple(BRIGHT_COLOURS)),
@@ -125,6 +128,7 @@ def _states(action: str, subject: Subject, group: Group, rng: np.random.Generato
 
 def _with_thing(action: str, down: Group) -> list[Group]:
     """A thing on the ground, then held; or held, then gone."""
+    # `possible_actions` has made sure that there is one.
     thing = next(m for m in down.members if m.is_thing)
     held = down.changed(thing, pose="held")
     return [held, down.without(thing)] if action == "lose" else [down, held]

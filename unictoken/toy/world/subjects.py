@@ -101,12 +101,14 @@ HELD_OUT_BY = {  # what the rule of `held_out` is about
 
 
 def _exact(rng: np.random.Generator) -> float:
+    # In steps: shades between them would need image codes of their own.
     return float(rng.integers(SHADE_STEPS) / (SHADE_STEPS - 1))
 
 
 def sample_thing(rng: np.random.Generator) -> Thing:
     """A thing with every attribute drawn at random."""
     mark, colour = choice(rng, MARKS), choice(rng, tuple(PAINT_SHADES))
+    # A plain thing has no second colour that anybody could see.
     second = NONE if mark == "plain" else choice(rng, [c for c in PAINT_SHADES if c != colour])
     return Thing(
         kind=choice(rng, THINGS),
@@ -149,6 +151,7 @@ def nearest_shade(subject: Subject, rgb: Sequence[float]) -> tuple[int, int, int
     """Of every exact shade that the subject's fur, paint or shirt could have, the nearest one."""
     if isinstance(subject, Pet):
         return pets.nearest_shade(rgb)
+    # By distance in RGB, as the judge's colours are compared.
     return min(EXACT_PAINT, key=lambda exact: math.dist(exact, rgb))
 
 
@@ -156,6 +159,7 @@ def held_out(subject: Subject) -> bool:
     """True for the combinations of three attributes that the base never sees (about 1 in 8)."""
     if isinstance(subject, Pet):
         return pets.held_out(subject)
+    # The places of the values, not their names: a rule that any list of words can follow.
     values = NAMEABLE[type(subject)]
     first, second, third = (
         values[name].index(getattr(subject, name)) for name in HELD_OUT_BY[type(subject)]
@@ -166,6 +170,7 @@ def held_out(subject: Subject) -> bool:
 
 def sample_subject(rng: np.random.Generator, *, kind: str, unseen: bool) -> Subject:
     """A subject of a combination that the base never sees (`unseen`), or of one that it may see."""
+    # By trial: about one in eight is held out, so that this ends soon.
     while held_out(subject := SAMPLERS[kind](rng)) != unseen:
         pass
     return subject
@@ -177,6 +182,7 @@ def near_duplicate(subject: Subject, rng: np.random.Generator) -> Subject:
     """
     if isinstance(subject, Pet):
         return pets.near_duplicate(subject, rng)
+    # Nearer shades could not be told apart after the image tokenizer.
     while abs((other := _redrawn(subject, rng)).main_shade - subject.main_shade) < MIN_SHADE_GAP:
         pass
     return other
@@ -185,6 +191,7 @@ def near_duplicate(subject: Subject, rng: np.random.Generator) -> Subject:
 def _redrawn(subject: Subject, rng: np.random.Generator) -> Subject:
     """The subject with everything that has no name drawn anew."""
     drawn = SAMPLERS[kind_of(subject)](rng)
+    # What has no name: exact shade, layout, skin.
     names = {f.name for f in fields(subject)} - set(NAMEABLE[type(subject)])
     return replace(subject, **{name: getattr(drawn, name) for name in names})
 
