@@ -16,6 +16,8 @@ from unictoken.toy.world.subjects import Subject
 OTHERS = (0, 1, 2)  # of a family
 A_QUESTION = 24  # ids that hold a question with its answer, or somebody named with a yes or no
 A_DRAWING = 130  # ids that hold an introduction, a prompt and its picture
+A_LOOK = 78  # ids that hold a picture and a yes or no about it
+TWO_SHOWN = 240  # the same where two pictures introduce
 
 
 @dataclass(frozen=True)
@@ -169,15 +171,22 @@ def check(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     return parts.after(picture, turns)
 
 
-def drawing(parts: Parts, seen: Shown, rng: np.random.Generator) -> list[Turn]:
+def drawing(parts: Parts, seen: Shown, rng: np.random.Generator, room: int) -> list[Turn]:
     """A prompt, with or without an introduction, and its picture; other pictures of the same subject
     may introduce it.
+
+    Args:
+        parts: What sequences are made of.
+        seen: What is drawn.
+        rng: What the choices are drawn from.
+        room: Ids that are left; pictures that introduce take many.
     """
     member, group, subject = seen.shot.only, seen.shot.group, seen.subject
     # The target's own ids in the prompt would teach copying.
     others = [s for i, s in enumerate(parts.album.shots(seen.who)) if i != seen.number]
     picture = Turn(parts.picture(seen.shot), learned=True)
-    ways = ("none", "none", "words", "words", "codes", "codes", "codes", "inline", "pictures")
+    ways = ["none", "none", "words", "words", "codes", "codes", "codes", "inline"]
+    ways += ["pictures"] * 2 * (room > TWO_SHOWN)
     how, scene = parts.choose(ways, rng), parts.scene(group, member, rng)
     if how == "none":
         said = parts.vocab.encode(descriptions.describe_briefly(subject, rng))
@@ -195,6 +204,9 @@ def drawing(parts: Parts, seen: Shown, rng: np.random.Generator) -> list[Turn]:
         hat = f"wearing {parts.choose(('its', 'his', 'her'), rng)} hat"
         scene = f"{hat} {language.WHERE[group.place]}"
     elif rng.random() < 0.1:
+        intro += parts.say(f"{{name}} lives {language.WHERE[group.place]}.", name=name)
+        scene = language.WHERE_IT_LIVES
+    elif rng.random() < 0.1:
         intro += parts.fact_aside(name, subject, rng)
     return [Turn(intro + parts.prompt(name, scene, rng)), picture]
 
@@ -204,7 +216,7 @@ def draw(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     turns: list[Turn] = []
     while parts.room(turns) > A_DRAWING:
         seen = pick(parts, rng)
-        turns += drawing(parts, seen, rng)
+        turns += drawing(parts, seen, rng, parts.room(turns))
         if rng.random() < 0.3:
             turns += parts.answer(parts.questions(seen.shot.group, rng)[0])
             if rng.random() < 0.5:
@@ -220,22 +232,30 @@ def free(parts: Parts, rng: np.random.Generator) -> list[Turn]:
 
 
 def compare(parts: Parts, rng: np.random.Generator) -> list[Turn]:
-    """One to three pictures introduce a name; another one shows it, or a look-alike."""
-    seen = pick(parts, rng)
-    yes, name = rng.random() < 0.5, parts.name(rng)
-    who = seen.who
-    if not yes:
-        which = parts.choose([i for i in OTHERS if i != who.which], rng)
-        who = Someone(who.family, which) if rng.random() < 0.7 else parts.someone(rng)
-        yes = parts.album.subject(who) == seen.subject
-    # Other pictures than the one that is looked at: equal ids alone would give the answer.
-    shots = [s for i, s in enumerate(parts.album.shots(who)) if not (yes and i == seen.number)]
-    count = int(rng.integers(1, 4))
-    intro = parts.introduce(name, parts.album.subject(who), shots[:count], rng, how="pictures")
-    turns = parts.after(intro + parts.picture(seen.shot), parts.is_it(name, yes, rng))
-    names = {seen.subject: name} if yes else {}
-    for asked in parts.questions(seen.shot.group, rng, names):
-        if parts.room(turns) < A_QUESTION:
+    """One to three pictures introduce a name; then others, which show it, a look-alike or another:
+    several with a yes or no each, or one with questions.
+    """
+    who, name = parts.someone(rng), parts.name(rng)
+    subject, shots = parts.album.subject(who), parts.album.shots(who)
+    several = rng.random() < 0.6
+    count = 1 if several else int(rng.integers(1, 4))
+    # Other pictures than those that are looked at: equal ids alone would give the answer.
+    first = parts.introduce(name, subject, shots[:count], rng, how="pictures")
+    turns: list[Turn] = []
+    while parts.room(turns, len(first)) > A_LOOK:
+        yes = rng.random() < 0.5
+        other = who
+        if not yes:
+            which = parts.choose([i for i in OTHERS if i != who.which], rng)
+            other = Someone(who.family, which) if rng.random() < 0.7 else parts.someone(rng)
+            yes = parts.album.subject(other) == subject
+        shot = parts.choose(parts.album.shots(other)[count if other == who else 0 :], rng)
+        turns += parts.after(parts.picture(shot), parts.is_it(name, yes, rng))
+        if not several:
+            names = {subject: name} if yes else {}
+            for asked in parts.questions(shot.group, rng, names):
+                if parts.room(turns, len(first)) < A_QUESTION:
+                    break
+                turns += parts.answer(asked, names)
             break
-        turns += parts.answer(asked, names)
-    return turns
+    return parts.after(first, turns)

@@ -41,15 +41,15 @@ KINDS: dict[str, Kind] = {
 }
 # Of the sequences, by kind.
 MIXTURE = {
-    "look": 0.17,
+    "look": 0.16,
     "check": 0.13,
     "draw": 0.19,
     "free": 0.01,
-    "compare": 0.06,
+    "compare": 0.07,
     "look_at_two": 0.1,
     "check_two": 0.03,
-    "draw_two": 0.1,
-    "who_is_it": 0.06,
+    "draw_two": 0.11,
+    "who_is_it": 0.07,
     "which_photo": 0.03,
     "story": 0.03,
     "talk": 0.04,

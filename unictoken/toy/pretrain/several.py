@@ -59,18 +59,30 @@ def look_at_two(parts: Parts, rng: np.random.Generator) -> list[Turn]:
             continue
         if parts.room(turns, len(picture)) < 110:
             break
-        who = list(chosen.who) if rng.random() < 0.5 else [parts.choose(chosen.who, rng)]
-        known = named(parts, [who[int(i)] for i in rng.permutation(len(who))], rng)
-        names = by_subject(known)
-        if rng.random() < 0.25:
-            turns += parts.after(intros(known), parts.caption(group, rng, names))
-        else:
-            about = parts.questions(group, rng, names)[: int(rng.integers(1, 4))]
-            pairs = [turn for a in about for turn in parts.answer(a, names)]
-            turns += parts.after(intros(known), pairs)
-        asked_too = [turn for k in known for turn in parts.is_it(k.name, True, rng)]
-        turns += asked_too if rng.random() < 0.4 else []
+        turns += _named_in_it(parts, chosen, shot, rng)
     return parts.after(picture, turns) if turns else parts.after(picture, parts.caption(group, rng))
+
+
+def _named_in_it(parts: Parts, chosen: Couple, shot: Shot, rng: np.random.Generator) -> list[Turn]:
+    """Introduces one or both of a couple, now and then somebody else too, and asks about them."""
+    who = list(chosen.who) if rng.random() < 0.5 else [parts.choose(chosen.who, rng)]
+    how = ""
+    if rng.random() < 0.4:
+        alike = rng.random() < 0.6
+        who.append(look_alikes(who[0], rng) if alike else parts.someone(rng))
+        # In words look-alikes may be the same.
+        how = "codes"
+    known = named(parts, [who[int(i)] for i in rng.permutation(len(who))], rng, how)
+    names = by_subject(known)
+    if rng.random() < 0.25:
+        turns = parts.caption(shot.group, rng, names)
+    else:
+        about = parts.questions(shot.group, rng, names)[: int(rng.integers(1, 4))]
+        turns = [turn for a in about for turn in parts.answer(a, names)]
+    if rng.random() < 0.5:
+        for one in known:
+            turns += parts.is_it(one.name, one.subject in shot.subjects, rng)
+    return parts.after(intros(known), turns)
 
 
 def check_two(parts: Parts, rng: np.random.Generator) -> list[Turn]:
@@ -109,8 +121,9 @@ def draw_two(parts: Parts, rng: np.random.Generator) -> list[Turn]:
         elif lot < 0.45:  # one by name, the other in words
             known = named(parts, who[:1], rng)
         else:
-            # Pictures of both leave little room: one time in six.
-            known = named(parts, who, rng, "pictures" if lot > 0.92 else "")
+            # Pictures of both leave room for one drawing.
+            shown = lot > 0.9 and parts.room(turns) > 3 * PICTURE + 40
+            known = named(parts, who, rng, "pictures" if shown else "")
         names = by_subject(known)
         said = group_language.prompt(shot.group, rng, parts.called(names))
         form = parts.choose(templates.GENERATE, rng)
@@ -148,7 +161,7 @@ def who_is_it(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     turns: list[Turn] = []
     while not turns or parts.room(turns, len(seen)) > 170:
         how = parts.choose(("words", "", ""), rng)
-        known = named(parts, _mixed(parts, there, 4, how, rng), rng, how)
+        known = named(parts, _mixed(parts, there, 4, how, rng), rng, how or "codes")
         turns += parts.after(intros(known), _who_is_it(parts, shot, known, rng))
     return parts.after(seen, turns)
 
@@ -178,7 +191,6 @@ def _mixed(
 
     own = [looks(w) for w in there]
     introduced = shown + [w for w in others if looks(w) not in own]
-    introduced = introduced or list(there[:1])
     return [introduced[int(i)] for i in rng.permutation(len(introduced))]
 
 

@@ -116,6 +116,7 @@ FORMS = (
     templates.UNKNOWN,
     templates.NEITHER,
     "what happens in the photos?",
+    language.WHERE_IT_LIVES,
     "{name} likes {seen}. would {name} like this?",
     "what does {name} like?",
     "a. b. c. d.",

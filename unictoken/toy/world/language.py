@@ -281,6 +281,10 @@ NEVER_TOLD = (
 )
 
 
+# In the place of a scene: the picture shows where the facts say.
+WHERE_IT_LIVES = "where it lives"
+
+
 def facts_of(subject: object) -> tuple[str, ...]:
     """The keys of the facts that can be told of a subject; a thing neither eats nor wears hats."""
     return ("place",) if hasattr(subject, "mark") else tuple(FACT_SENTENCES)
