@@ -58,12 +58,12 @@ def end_of(running: subprocess.Popen) -> tuple[int, str]:
         (
             OSError(errno.ENOSPC, "No space left on device", "out/x"),
             2,
-            "prog: out/x: No space left on device (OSError).",
+            "prog: out/x: No space left on device (OSError). Make room on that disk, and start it again.",
         ),
         (
             PermissionError(errno.EACCES, "Permission denied"),
             2,
-            "prog: Permission denied (PermissionError).",
+            "prog: Permission denied (PermissionError). Choose another place, or ask its owner for the right to use it.",
         ),
         (KeyboardInterrupt(), 130, "prog: interrupted."),
         (Stopped(3, 9), 75, "prog: stopped at step 3 of 9; the same command goes on from there."),

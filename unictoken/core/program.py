@@ -6,6 +6,7 @@ keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -185,4 +186,18 @@ def _reader_has_left() -> bool:
 def _refusal(error: OSError) -> str:
     """What the machine refuses: a full disk, no permission, no such place."""
     where = f"{error.filename}: " if error.filename is not None else ""
-    return f"{where}{error.strerror or os.strerror(error.errno or 0)} ({type(error).__name__})."
+    said = f"{error.strerror or os.strerror(error.errno or 0)} ({type(error).__name__})"
+    return f"{where}{said}. {_ADVICE.get(error.errno or 0, _OTHER_ADVICE)}"
+
+
+_OTHER_ADVICE = "Look at that place, or choose another one."
+_ADVICE = {
+    errno.ENOSPC: "Make room on that disk, and start it again.",
+    errno.EDQUOT: "Make room in your share of that disk, and start it again.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EACCES: "Choose another place, or ask its owner for the right to use it.",
+    errno.EPERM: "Choose another place, or ask its owner for the right to use it.",
+    errno.EROFS: "Choose another place: this one can only be read.",
+    errno.EMFILE: "Close other files, or raise the limit (`ulimit -n`).",
+    errno.ENOMEM: "Give the process more memory, or end others.",
+}

@@ -29,6 +29,7 @@ from unictoken.core.disk import check_folder, make_folder, sweep, write_aside
 from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import SaidKind
 from unictoken.data.readers import read
 from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
@@ -83,6 +84,8 @@ class BenchmarkConfig:
     """Of the dataset; null: what it looks like."""
     class_nouns: Mapping[str, str] = field(default_factory=dict)
     """Class nouns by concept, where the dataset does not say them."""
+    kinds: Mapping[str, SaidKind] = field(default_factory=dict)
+    """What concepts are whose class noun is no word that is known here, by concept."""
     consent: bool = False
     """The people among the concepts agreed to be learned."""
     distractors: Distractors = field(default_factory=Distractors)
@@ -321,6 +324,7 @@ class Benchmark:
                 concept.with_first(s.references),
                 class_noun=s.class_nouns.get(name) or concept.class_noun,
                 consent=s.consent,
+                kind=concept.kind or s.kinds.get(name),
             )
             for name, concept in islice(dataset.concepts.items(), s.num_concepts)
         }
