@@ -175,6 +175,53 @@ def test_a_line_is_said_by_one_process_and_another_line_too():
     ]
 
 
+def laid(kind: str, place: Path) -> None:
+    """What another user could lay at the name of a meeting folder, with a port in it."""
+    other = place.with_name("other")
+    other.mkdir(mode=0o700)
+    (other / "port").write_text("1", encoding="utf-8")
+    if kind == "link":
+        place.symlink_to(other)
+        return
+    other.rename(place)
+    if kind == "open to all":
+        place.chmod(0o777)
+    elif kind == "another user's":
+        if os.geteuid():
+            pytest.skip("only root may give a folder away")
+        os.chown(place, 65534, 65534)
+
+
+@pytest.mark.parametrize("kind", ["link", "open to all", "another user's"])
+def test_where_processes_meet_nothing_of_another_user_is_read_or_written(kind, tmp_path):
+    place = tmp_path / "meeting"
+    laid(kind, place)
+    ranks = [Launch(rank=rank, world_size=2, local_size=2, mark="CROSS_SIZE") for rank in (0, 1)]
+    for rank in ranks:
+        vars(rank)["meeting"] = place
+        for use in (
+            rank.join,
+            lambda rank=rank: rank.says("a line"),
+            lambda r=rank: r.somebody_ended,
+        ):
+            with pytest.raises(ConfigError, match="meeting: found what others can write into"):
+                use()
+    assert [file.name for file in place.iterdir()] == ["port"]
+    assert (place / "port").read_text(encoding="utf-8") == "1"
+
+
+def test_where_processes_meet_is_made_for_its_user_alone(tmp_path):
+    first, other = (
+        Launch(rank=rank, world_size=2, local_size=2, mark="CROSS_SIZE") for rank in (0, 1)
+    )
+    for rank in (first, other):
+        vars(rank)["meeting"] = tmp_path / "meeting"
+    assert first.join()["MASTER_PORT"] == other.join()["MASTER_PORT"]
+    assert (tmp_path / "meeting").stat().st_mode & 0o777 == 0o700
+    first.leave()
+    assert not (tmp_path / "meeting").exists()
+
+
 def test_a_free_port_is_one_that_can_be_listened_on():
     ports = {free_port() for _ in range(20)}
     assert len(ports) > 1

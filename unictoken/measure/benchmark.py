@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
-from unictoken.core.disk import check_folder, make_folder, sweep, write_aside
+from unictoken.core.disk import check_folder, make_folder, quoted, sweep, write_aside
 from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture
 from unictoken.data.concept import Concept
@@ -152,7 +152,10 @@ class BenchmarkConfig:
             ("tasks", self.tasks, asked()),
         ):
             if unknown := sorted(set(given) - set(known)):
-                raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
+                raise ConfigError(
+                    f"{name}: unknown {quoted(unknown[0])}, expected some of {', '.join(known)}. Choose among"
+                    " these."
+                )
 
 
 def load_methods(paths: Sequence[str]) -> dict[str, Method]:
