@@ -291,6 +291,40 @@ def test_a_process_ends_when_either_of_its_launchers_does(who, number, tmp_path)
         assert runner.stdout.readline().startswith("learns: its launcher has ended, so this")
 
 
+ENDS = """
+import os, signal, time
+from unictoken.core.errors import UserError
+from unictoken.core.launch import say_last
+from unictoken.core.program import run_program
+def action(_):
+    raise UserError("prog: it cannot be.")
+run_program("prog", action, [], say_last=say_last)
+"""
+
+
+def test_the_last_line_is_ours_whatever_a_launcher_prints_after_its_process(tmp_path):
+    """It prints for a second, and ends what is below the process that ended."""
+    launcher = BELOW["launch.py"].replace('"WORLD_SIZE": "1"', '"WORLD_SIZE": "2"') + (
+        "import psutil, time\n"
+        "for left in psutil.Process().children(recursive=True): left.kill()\n"
+        "time.sleep(1); print('launcher: exits with 2', flush=True)\n"
+    )
+    scripts = {"deepspeed": BELOW["deepspeed"], "launch.py": launcher, "learns.py": ENDS}
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(script, encoding="utf-8")
+    told = os.environ | {"PYTHONPATH": str(ROOT)}
+    said = subprocess.run(
+        [sys.executable, "deepspeed"],
+        cwd=tmp_path,
+        env=told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    ).stdout.splitlines()
+    line = "prog: prog: it cannot be."
+    assert said[1:] == [line, "launcher: exits with 2", line]
+
+
 def test_a_process_that_no_launcher_started_watches_nobody():
     for told in ({}, {"RANK": "0", "WORLD_SIZE": "1"}):
         script = "import threading; print(threading.active_count())"

@@ -14,6 +14,8 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +25,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unictoken.core import last_word
 from unictoken.core.config import ConfigError
 from unictoken.core.disk import is_there, quoted, write_aside
 
@@ -211,6 +214,22 @@ def says(line: str) -> bool:
         return launch().says(line)
     except ConfigError:
         return True
+
+
+def say_last(line: str) -> None:
+    """Say a line again when the launcher of this process has ended, if it is one of several.
+
+    It is said at once too: where a launcher's end is a machine's, nothing is left to say it.
+    """
+    launcher = _told_by(os.environ)
+    if launcher is None or not launcher.mark or os.environ.get(launcher.world_size) == "1":
+        return
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        above = [str(process.pid) for process in _launchers(launcher.mark)]
+        command = [sys.executable, last_word.__file__, line, *above]
+        if above:
+            nothing = subprocess.DEVNULL
+            subprocess.run(command, timeout=10, check=False, stdin=nothing, stdout=nothing)
 
 
 def free_port() -> int:

@@ -43,6 +43,7 @@ def run_program(
     arguments: Sequence[str] | None = None,
     *,
     says: Callable[[str], bool] = lambda line: True,
+    say_last: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Call `action(arguments)` as the program `name`; what is no bug ends by `SystemExit`.
 
@@ -52,6 +53,7 @@ def run_program(
         arguments: the command line; None: the process's own. `--debug` in it, or the variable
             UNICTOKEN_DEBUG=1, keeps the traceback of mistakes and interruptions too.
         says: whether this process prints a line; of several that end alike, one does.
+        say_last: says it again when what started the process has had its own last words.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get(DEBUG, "0") not in ("", "0")
@@ -71,6 +73,7 @@ def run_program(
                 raise
             if line and says(line):
                 say(line, stream=sys.stderr)
+                say_last(line)
             raise (Refused(line) if status == REFUSED else SystemExit(status)) from None
 
 
