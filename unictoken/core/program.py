@@ -28,7 +28,7 @@ from unictoken.core.errors import (
 )
 from unictoken.core.interrupts import SIGNALLED
 from unictoken.core.interrupts import interruptible as interruptible
-from unictoken.core.printing import log_to_terminal, one_line, say
+from unictoken.core.printing import log_to_terminal, one_line, say, warn_printably
 
 DEBUG = "UNICTOKEN_DEBUG"
 # How long a thread of GNU OpenMP spins at a barrier before it sleeps. Its default keeps cores busy
@@ -62,6 +62,8 @@ def run_program(
     debug = "--debug" in given or os.environ.get(DEBUG, "0") not in ("", "0")
     print_any_letter()
     log_to_terminal()
+    if arguments is None:  # the process is this program's alone
+        warn_printably()
     # With `arguments` this was called from Python, and that process goes on afterwards.
     with _signals_interrupt(for_good=arguments is None) as interruption:
         try:
