@@ -123,7 +123,7 @@ def check_batches(settings: RunConfig) -> None:
         if stage.batch % world_size():
             raise config.ConfigError(
                 f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()}"
-                " processes."
+                " processes. Start another number of them, or set another batch."
             )
 
 

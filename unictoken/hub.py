@@ -326,7 +326,7 @@ def from_pretrained(
         except (OSError, ValueError, HTTPError) as error:
             raise HubError(
                 f"'{where}': no such file or folder here, and not to be had from the Hub"
-                f" ({_one_line(error)})."
+                f" ({_one_line(error)}). Look at the name, and at the connection."
             ) from None
     return concept_file.load(_only_file(path) if path.is_dir() else path, base)
 

@@ -130,7 +130,9 @@ class Launch:
         until = time.monotonic() + PATIENCE
         while not (is_there(self.meeting) and _is_told(self.meeting)):
             if time.monotonic() > until:
-                raise ConfigError(f"rank {self.rank}: waited {PATIENCE:.0f} s for rank 0 in vain.")
+                raise ConfigError(
+                    f"rank {self.rank}: waited {PATIENCE:.0f} s for rank 0 in vain. Look at what it said, and start them together again."
+                )
             time.sleep(0.02)
         return int((self.meeting / PORT).read_text(encoding="utf-8"))
 

@@ -117,7 +117,9 @@ def _check_writable(concepts: Sequence[Concept], folder: Path) -> None:
     if twice := [name for name in names if names.count(name) > 1]:
         raise SourceError(f"{folder}: two concepts are named '{twice[0]}'. Give each its own name.")
     if empty := [concept.name for concept in concepts if not concept.pictures]:
-        raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
+        raise SourceError(
+            f"'{empty[0]}': no pictures. A memory shows one of every concept. Give it one."
+        )
 
 
 def _attributes(concept: Concept) -> dict[str, str | list[str]]:

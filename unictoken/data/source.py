@@ -260,7 +260,7 @@ def _by_grade(
         for grade, pictures in some.items() if isinstance(some, Mapping) else [(None, some)]:
             if grade not in (None, *GRADES):
                 raise SourceError(
-                    f"negatives: unknown grade {quoted(grade)}; known grades: {', '.join(GRADES)}."
+                    f"negatives: unknown grade {quoted(grade)}, expected one of {', '.join(GRADES)}. Use one."
                 )
             for file, picture in named_pictures(pictures, "negative"):
                 graded.setdefault(grade or grade_of(file), []).append((file, picture))

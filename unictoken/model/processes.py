@@ -230,6 +230,6 @@ class Processes:
             return ask()
         except torch.distributed.DistError:
             raise ProcessesError(
-                "the first process is gone, and this one ends too. The same command goes on from"
-                " what is finished."
+                "the first process is gone, and this one ends too. Start them again: the same"
+                " command goes on from what is finished."
             ) from None
