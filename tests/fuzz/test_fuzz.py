@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).with_name("fuzz.py")
-NUMBER, SEED = (int(os.environ.get(f"FUZZ_{name}", n)) for name, n in (("N", 40), ("SEED", 7)))
+NUMBER, SEED = (int(os.environ.get(f"FUZZ_{name}", n)) for name, n in (("N", 100), ("SEED", 7)))
 
 
 @pytest.mark.slow
