@@ -114,7 +114,7 @@ def _shown(subject: Subject, scene: Scene) -> Member:
 
 
 def sample_group(subjects: Sequence[Subject], rng: np.random.Generator) -> Group:
-    """One or two subjects in a place, everything but themselves drawn at random.
+    """Nobody, one or two subjects in a place, everything but themselves drawn at random.
 
     One pet stands as in `sample_scene` from the same generator. Two are put left and right in
     either order.
@@ -129,5 +129,5 @@ def sample_group(subjects: Sequence[Subject], rng: np.random.Generator) -> Group
         ]
         if members[0].is_thing != members[1].is_thing and rng.random() < HOLDING:
             members = [replace(m, pose="held" if m.is_thing else "standing") for m in members]
-    first = scenes[0]
+    first = scenes[0] if scenes else sample_scene(rng)
     return Group(place=first.place, time=first.time, detail=first.detail, members=tuple(members))

@@ -1,0 +1,76 @@
+"""The pictures that the tiny base, its image tokenizer and its judge are trained on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from unictoken.toy.world.drawing import draw_group
+from unictoken.toy.world.groups import Group, sample_group
+from unictoken.toy.world.subjects import SAMPLERS, Subject, sample_subject
+
+# Of single subjects, by kind: pets have the most attributes, and the finest.
+KIND_SHARES = {"animal": 0.6, "object": 0.22, "person": 0.18}
+PAIRS = 0.35  # of the pictures show two
+NOBODY = 0.005  # of the pictures show a place alone
+AT_ONCE = 500  # pictures that a process draws before it is given more
+
+
+def sample_kind(rng: np.random.Generator, shares: Mapping[str, float] = KIND_SHARES) -> str:
+    """A kind of subject, drawn by its share."""
+    return str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
+
+
+def sample_any(rng: np.random.Generator, *, taught_only: bool) -> Subject:
+    """A subject of any kind.
+
+    With `taught_only` never one of the combinations that are held out of the base's training;
+    without it any.
+    """
+    kind = sample_kind(rng)
+    return sample_subject(rng, kind=kind, unseen=False) if taught_only else SAMPLERS[kind](rng)
+
+
+def sample_groups(count: int, *, seed: int, taught_only: bool = True) -> list[Group]:
+    """Pictures of nobody, of one subject or of two, everything drawn at random.
+
+    Args:
+        count: How many.
+        seed: Decides all of them.
+        taught_only: Never a held-out combination. The judge has to read those too.
+    """
+    rng = np.random.default_rng(seed)
+    groups = []
+    for _ in range(count):
+        lot = rng.random()
+        members = 0 if lot < NOBODY else 2 if lot < NOBODY + PAIRS else 1
+        subjects = [sample_any(rng, taught_only=taught_only) for _ in range(members)]
+        groups.append(sample_group(subjects, rng))
+    return groups
+
+
+def draw_groups(groups: Sequence[Group], *, processes: int | None = None) -> torch.Tensor:
+    """The pictures, uint8 [N, 3, 32, 32], the same however many processes draw them.
+
+    Args:
+        groups: What each shows.
+        processes: How many draw; None: one for each core where there is enough to draw.
+    """
+    processes = processes or (os.cpu_count() or 1 if len(groups) > 4 * AT_ONCE else 1)
+    parts = [groups[i : i + AT_ONCE] for i in range(0, len(groups), AT_ONCE)]
+    if processes == 1:
+        drawn = list(map(_draw, parts))
+    else:
+        # 'spawn': a fork of a process whose torch has threads may wait for ever.
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            drawn = pool.map(_draw, parts)
+    pixels = np.concatenate(drawn) if drawn else np.zeros((0, 32, 32, 3), np.uint8)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+
+
+def _draw(groups: Sequence[Group]) -> np.ndarray:
+    return np.stack([np.asarray(draw_group(group)) for group in groups])
