@@ -489,7 +489,7 @@ def test_words_are_told_to_the_tiny_base_unless_another_is_named(said):
         (["ask", "--concept", "{concept}", "--base", "", "who?"], "found an empty argument"),
         (
             ["ask", "--concept", "{concept}"],
-            "the following arguments are required: question. `unictoken ask --help` says more",
+            "the following arguments are required: question. Look at `unictoken ask --help`.",
         ),
         (["show", "{tmp}"], "found a folder, expected a concept file"),
         (

@@ -15,6 +15,7 @@ from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import SaidKind
 from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
@@ -69,6 +70,7 @@ def learn(
     facts: str | Sequence[str] = (),
     negatives: Some | Mapping[str, Some] = (),
     consent: bool = False,
+    kind: SaidKind | None = None,
     method: str | PathLike | Method = "joint",
     steps: int | None = None,
     seed: int = 0,
@@ -91,6 +93,8 @@ def learn(
         negatives: Pictures of others, beside those in the folder: given as `pictures` are, or by
             grade, {'easy': ..., 'hard': ..., 'near_duplicate': ...}.
         consent: Of a person: they agreed to be learned.
+        kind: 'object', 'animal' or 'person': needed where the class noun is no word that is known
+            here, and might be a person's.
         method: The name of one that ships ('joint', 'unictokens', 'yochameleon', 'yollava'), a YAML
             file, or a `Method`.
         steps: Of the method's last stage; None: as the method says.
@@ -114,12 +118,14 @@ def learn(
         class_noun=class_noun,
         facts=facts,
         consent=consent,
+        kind=kind,
         negatives=negatives,
     )
     given = pictures if isinstance(pictures, list | tuple) else [pictures]
     places = [str(one) for one in given if isinstance(one, str | PathLike)]
+    who = {"name": name, "consent": consent, "kind": kind}
     asked = {
-        "concept": {"name": name, "pictures": places, "facts": facts, "consent": consent},
+        "concept": {**who, "pictures": places, "facts": facts},
         "base": base.name,
         "method": config.plain(_method(method, steps)),
         "seed": seed,

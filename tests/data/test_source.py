@@ -408,8 +408,8 @@ def test_people_are_learned_with_their_consent_only(folder, noun):
     assert read_concept(folder, name="bo", class_noun=noun, consent=True).consent
 
 
-@pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "womanizer", "neighbour's dog", "garfield",
-    "two snowmen", "gingerbread man", "superman", "german shepherd", "doberman", "ottoman", "ramen", "stepladder", "grandstand", "goddess",
+@pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "neighbour's dog",
+    "two snowmen", "gingerbread man", "superman", "german shepherd", "doberman", "ottoman", "ramen", "stepladder", "grandstand",
     "record player", "king penguin", "king charles spaniel", "adult dog", "women's shoes", "human's hat", "medal", "bus", "glass",
 ])  # fmt: skip
 def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):

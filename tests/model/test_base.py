@@ -304,7 +304,7 @@ MALFORMED = {
     ),
     "a tokenizer cut short": (
         with_text("tokenizer.json", "{"),
-        "its tokenizer.json or tokenizer_config.json cannot be used",
+        "tokenizer.json: cannot be read",
     ),
     "no tokenizer": (
         lambda folder: (folder / "tokenizer.json").unlink(),

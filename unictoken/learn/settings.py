@@ -15,6 +15,7 @@ from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import SaidKind
 from unictoken.data.source import read_concept
 from unictoken.learn.methods import Distractors, Method
 from unictoken.model.draw import Draw
@@ -36,6 +37,8 @@ class ConceptConfig:
     """Sentences about '<name>' that no picture shows."""
     consent: bool = False
     """Of a person: they agreed to be learned. The concept file says so."""
+    kind: SaidKind | None = None
+    """What it is, where the class noun is no word that is known here (unictoken/data/kinds.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,12 @@ def concept_of(settings: RunConfig) -> Concept:
     """
     c = settings.concept
     concept = read_concept(
-        c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent
+        c.pictures,
+        name=c.name,
+        class_noun=c.class_noun,
+        facts=c.facts,
+        consent=c.consent,
+        kind=c.kind,
     )
     check_written(settings, concept)
     check_used(settings, concept)

@@ -25,10 +25,11 @@ from tqdm import tqdm
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
-from unictoken.core.disk import check_folder, make_folder, sweep, write_aside
+from unictoken.core.disk import check_folder, make_folder, quoted, sweep, write_aside
 from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import SaidKind
 from unictoken.data.readers import read
 from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
@@ -83,6 +84,8 @@ class BenchmarkConfig:
     """Of the dataset; null: what it looks like."""
     class_nouns: Mapping[str, str] = field(default_factory=dict)
     """Class nouns by concept, where the dataset does not say them."""
+    kinds: Mapping[str, SaidKind] = field(default_factory=dict)
+    """What concepts are whose class noun is no word that is known here, by concept."""
     consent: bool = False
     """The people among the concepts agreed to be learned."""
     distractors: Distractors = field(default_factory=Distractors)
@@ -149,7 +152,10 @@ class BenchmarkConfig:
             ("tasks", self.tasks, asked()),
         ):
             if unknown := sorted(set(given) - set(known)):
-                raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
+                raise ConfigError(
+                    f"{name}: unknown {quoted(unknown[0])}, expected some of {', '.join(known)}. Choose among"
+                    " these."
+                )
 
 
 def load_methods(paths: Sequence[str]) -> dict[str, Method]:
@@ -321,6 +327,7 @@ class Benchmark:
                 concept.with_first(s.references),
                 class_noun=s.class_nouns.get(name) or concept.class_noun,
                 consent=s.consent,
+                kind=concept.kind or s.kinds.get(name),
             )
             for name, concept in islice(dataset.concepts.items(), s.num_concepts)
         }

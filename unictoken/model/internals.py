@@ -8,6 +8,7 @@ What we take from inside DeepSpeed is in `train/engine.py`: `drop_shards` and `s
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -26,6 +27,8 @@ from transformers.models.chameleon.modeling_chameleon import (
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
+from unictoken.core.printing import PrintableAs
+
 __all__ = [
     "CACHE_KEYWORD",
     "PLAIN_LAYER",
@@ -40,6 +43,11 @@ __all__ = [
     "keys_and_values",
     "quiet_loading",
 ]
+
+# Both libraries write to stderr themselves, and quote what files say.
+for _name in ("transformers", "huggingface_hub"):
+    for _handler in logging.getLogger(_name).handlers:
+        _handler.setFormatter(PrintableAs(_handler.formatter or logging.Formatter()))
 
 # The blocks of the image tokenizer's encoder, of which our decoder is built as well: transformers
 # (5.20 to 5.24) does not export them.
