@@ -294,8 +294,9 @@ def files(tmp_path, monkeypatch):
 
 
 def test_each_picture_has_its_own_answer_and_a_broken_one_its_error(base, files):
-    def codes(seen_NK):
-        return [ids.tolist() for ids in seen_NK]
+    def codes(seen):
+        assert all(file in files for file in seen.pictures)
+        return seen.ids_NK.tolist()
 
     answers = list(of_each(base, files, codes))
     assert [file for file, _ in answers] == files
@@ -312,5 +313,5 @@ def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeyp
     monkeypatch.setattr(
         "unictoken.personalize.album.read_shrunk", lambda file: read.append(file) or whole
     )
-    next(of_each(base, files, lambda seen_NK: [0] * len(seen_NK)))
+    next(of_each(base, files, lambda seen: [0] * len(seen)))
     assert read == files[:3]

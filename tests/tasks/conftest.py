@@ -41,9 +41,9 @@ def make_trial(base, dataset, tmp_path):
     """Trials of <tom> of the small toy benchmark."""
     subject = make_ready(base, read(dataset), "tom", toy_dataset.read_truth(dataset, "tom"))
 
-    def make(condition, **more) -> Trial:
+    def make(personalization, **more) -> Trial:
         given = {"method": "m", "judge": None, "drawings": tmp_path / "pictures", "seed": 0}
-        return Trial(condition=condition, subject=subject, **given | more)
+        return Trial(base=base, personalization=personalization, subject=subject, **given | more)
 
     return make
 

@@ -24,8 +24,7 @@ from unictoken.tokens import file as concept_file
 from unictoken.toy.world.language import taught_questions
 
 if TYPE_CHECKING:
-    import torch
-
+    from unictoken.personalize.query import Seen
     from unictoken.personalize.session import Session
 
 
@@ -163,16 +162,16 @@ def _one_or_all(names: list[str]) -> str | list[str]:
 
 
 def caption(options: argparse.Namespace) -> None:
-    def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
+    def said(who: Session, seen: Seen) -> list[list[dict]]:
         concept = _one_or_all(who.names)
-        return [[{"concept": concept, "caption": text}] for text in who.caption(seen_NK)]
+        return [[{"concept": concept, "caption": text}] for text in who.caption(seen)]
 
     _answer_each("caption", options, said, "{caption}")
 
 
 def recognize(options: argparse.Namespace) -> None:
-    def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
-        found = [[_verdict(name, p) for p in who.recognise(seen_NK, name)] for name in who.names]
+    def said(who: Session, seen: Seen) -> list[list[dict]]:
+        found = [[_verdict(name, p) for p in who.recognise(seen, name)] for name in who.names]
         # From a list for each concept to a list for each picture.
         return [list(each) for each in zip(*found, strict=True)]
 
@@ -187,7 +186,7 @@ def _verdict(name: str, probability: float) -> dict:
 def _answer_each(
     name: str,
     options: argparse.Namespace,
-    answer: Callable[[Session, torch.Tensor], list[list[dict]]],
+    answer: Callable[[Session, Seen], list[list[dict]]],
     form: str,
 ) -> None:
     """The lines of each picture once they are known; exit status 2 where one could not be read.
@@ -195,8 +194,8 @@ def _answer_each(
     Args:
         name: the command's own, for its messages.
         options: the command line.
-        answer: for each row of image ids [N, K], the values of its lines; of several lines, each
-            says which concept it is about.
+        answer: for each picture, the values of its lines; of several lines, each says which
+            concept it is about.
         form: how values are printed for people.
     """
     given = checked(options)
@@ -208,7 +207,7 @@ def _answer_each(
 
     who = session(options, given)
     broken = 0
-    for file, lines in of_each(who.base, files, lambda seen_NK: answer(who, seen_NK)):
+    for file, lines in of_each(who.base, files, lambda seen: answer(who, seen)):
         # The other pictures are still answered; the exit status says that one was not.
         if isinstance(lines, PictureError):
             broken += 1

@@ -20,7 +20,6 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from unictoken.core import config, shipped
@@ -36,9 +35,9 @@ from unictoken.learn.method import Run
 from unictoken.learn.methods import Distractors, Method, MethodFile
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
-from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
+from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of, known
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.lengths import any_picture, check_test, stand_in
+from unictoken.measure.lengths import check_test, stand_in
 from unictoken.measure.predictions import Predictions, beside
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
@@ -47,7 +46,8 @@ from unictoken.model.base import load_base
 from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
 from unictoken.model.processes import Processes
 from unictoken.model.protocol import Base
-from unictoken.personalize.condition import MOST_BEST_OF, Condition
+from unictoken.personalize.condition import MOST_BEST_OF
+from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import constant_answers
 from unictoken.scoring.verdict import AnyJudge, judged_world
@@ -143,20 +143,20 @@ class BenchmarkConfig:
             raise ConfigError(
                 f"best_of: {self.best_of} needs a judge. Set 'judge' or 'endpoint', or use best_of: 1."
             )
-        for name, given, known in (
-            ("controls", self.controls, CONTROLS),
+        for name, given, expected in (
+            ("controls", self.controls, known()),
             ("similarity", self.similarity, PRESETS),
             ("tasks", self.tasks, asked()),
         ):
-            if unknown := sorted(set(given) - set(known)):
-                raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(known)}.")
+            if unknown := sorted(set(given) - set(expected)):
+                raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(expected)}.")
 
 
 def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     """Methods by name, in order."""
     methods = [_load_method(said) for said in paths]
     named = {method.name: method for method in methods}
-    if len(named) < len(methods) or not methods or set(named) & set(CONTROLS):
+    if len(named) < len(methods) or not methods or set(named) & set(known()):
         raise ConfigError(
             f"methods: found names {[m.name for m in methods]}; expected one or more, all"
             " different, no control's."
@@ -220,7 +220,7 @@ class Benchmark:
         self.controls = tuple(
             name for name in settings.controls if not (alone and name == WRONG_CONCEPT)
         )
-        self._made_ready: dict[str, tuple[dict[str, Condition], Subject]] = {}
+        self._made_ready: dict[str, tuple[dict[str, Personalization], Subject]] = {}
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -363,18 +363,17 @@ class Benchmark:
     def _check_lengths(self) -> None:
         """Refuse what the base could not be asked once everything is learned."""
         for concept in self.concepts:
-            pictures_NK = torch.tensor([any_picture(self.base)] * len(concept.pictures))
-            controls = controls_of(self.base, concept, pictures_NK=pictures_NK)
-            conditions = {name: c for name, c in controls.items() if name in self.controls}
-            conditions |= {
-                name: stand_in(self.base, concept, way) for name, way in self.methods.items()
-            }
-            for name, condition in conditions.items():
+            pictures_NK = self.base.any_picture.expand(len(concept.pictures), -1)
+            controls = controls_of(self.base, concept, pictures_NK=pictures_NK, own=self.controls)
+            asked = {name: c for name, c in controls.items() if name in self.controls}
+            asked |= {name: stand_in(self.base, concept, way) for name, way in self.methods.items()}
+            for name, personalization in asked.items():
                 check_test(
-                    condition,
-                    self.dataset.records[concept.name],
-                    self.dataset.root,
-                    name=name,
+                    self.base,
+                    personalization,
+                    self.dataset,
+                    concept.name,
+                    method=name,
                     tasks=self.settings.tasks,
                     list_options=self.settings.list_options,
                 )
@@ -440,17 +439,17 @@ class Benchmark:
         """The name of a method or control, and its predictions on one concept; its drawings are in
         their files.
         """
-        conditions, subject = self._ready(concept)
-        trial = self._trial(name, conditions[name], subject)
+        personalizations, subject = self._ready(concept)
+        trial = self._trial(name, personalizations[name], subject)
         return name, predictions(trial, self.settings.tasks)
 
-    def _ready(self, concept: str) -> tuple[dict[str, Condition], Subject]:
-        """A concept made ready to be measured; the last one is kept, as its conditions follow
-        each other.
+    def _ready(self, concept: str) -> tuple[dict[str, Personalization], Subject]:
+        """A concept made ready to be measured; the last one is kept, as what is compared on it
+        follows each other.
         """
         if concept not in self._made_ready:
             own = self.dataset.concepts[concept]
-            conditions = self.conditions(
+            personalizations = self.personalizations(
                 own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
             )
             subject = make_ready(
@@ -459,10 +458,10 @@ class Benchmark:
                 concept,
                 judged_world().read_truth(self.dataset.root, concept),
             )
-            self._made_ready = {concept: (conditions, subject)}
+            self._made_ready = {concept: (personalizations, subject)}
         return self._made_ready[concept]
 
-    def conditions(self, concept: Concept, other: Concept) -> dict[str, Condition]:
+    def personalizations(self, concept: Concept, other: Concept) -> dict[str, Personalization]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {
             name: with_tokens(self.base, self.tokens(concept, method))
@@ -473,9 +472,9 @@ class Benchmark:
             if WRONG_CONCEPT in self.controls
             else None
         )
-        return own | controls_of(self.base, concept, wrong=wrong)
+        return own | controls_of(self.base, concept, wrong=wrong, own=self.controls)
 
-    def _trial(self, name: str, condition: Condition, subject: Subject) -> Trial:
+    def _trial(self, name: str, personalization: Personalization, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
         how = {
             "drawings": drawings,
@@ -483,7 +482,14 @@ class Benchmark:
             "list_options": self.settings.list_options,
             "best_of": self.settings.best_of,
         }
-        return Trial(method=name, condition=condition, subject=subject, judge=self.judge, **how)
+        return Trial(
+            method=name,
+            base=self.base,
+            personalization=personalization,
+            subject=subject,
+            judge=self.judge,
+            **how,
+        )
 
     def _record_commit(self) -> None:
         made = self.commits()

@@ -29,7 +29,7 @@ from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
-from unictoken.measure.controls import CONTROLS, controls_of
+from unictoken.measure.controls import controls_of, known
 from unictoken.measure.scores import scores
 from unictoken.model.pixels import grid
 from unictoken.model.protocol import Base
@@ -81,7 +81,7 @@ def check_report(base: Base, settings: RunConfig, concept: Concept) -> None:
         judged_world().load_judge(settings.judge)
         judged_world().judge_accuracy(settings.judge)
         _another_concept(base, settings)
-        if settings.method.name in CONTROLS:
+        if settings.method.name in known():
             raise ConfigError(
                 f"method: name: '{settings.method.name}' is that of a control, which the report"
                 " compares it with. Choose another name."
@@ -254,10 +254,12 @@ def _held_out_rows(
         tokens.method: with_tokens(base, tokens),
         **controls_of(base, subject.concept, wrong=_another_concept(base, settings)),
     }
-    shown = [(name, c) for name, c in compared.items() if name in (tokens.method, *COMPARED)]
+    shown = [(name, p) for name, p in compared.items() if name in (tokens.method, *COMPARED)]
     return {
-        name: scores(predictions(Trial(method=name, condition=c, subject=subject, **how)))
-        for name, c in progress(shown, "measuring", unit="row")
+        name: scores(
+            predictions(Trial(method=name, base=base, personalization=p, subject=subject, **how))
+        )
+        for name, p in progress(shown, "measuring", unit="row")
     }
 
 

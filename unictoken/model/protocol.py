@@ -184,6 +184,11 @@ class Base(LanguageModel, Protocol):
         Pictures may come from a stream: each is needed only until the next is asked for.
         """
 
+    @property
+    def any_picture(self) -> torch.Tensor:
+        """Image ids [K] of some picture, where only their number counts: all are of one length."""
+        return self.vocab.image_ids[:1].repeat(self.codes_per_picture)
+
     @abstractmethod
     def decode(self, image_ids_NK: torch.Tensor) -> list[Image.Image]:
         """Pictures of image ids [N, K]."""

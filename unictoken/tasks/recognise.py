@@ -39,7 +39,6 @@ class Recognise(Taught, Asked):
     def ask(self, trial: Trial) -> list[Prediction]:
         """Yes or no at probability .5, averaged over the ways to ask."""
         asked = trial.pictured()
-        said = trial.condition.recognise(trial.subject.images(asked)) if asked else []
         return [
             trial.prediction(
                 "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",
@@ -48,7 +47,7 @@ class Recognise(Taught, Asked):
                 given=f"{YES if p > 0.5 else NO} ({p:.3f})",
                 score=float((YES if p > 0.5 else NO) == record.answer),
             )
-            for record, p in zip(asked, said, strict=True)
+            for record, p in zip(asked, trial.recognised(asked), strict=True)
         ]
 
     def score(self, made: Predicted) -> dict[str, float]:

@@ -68,7 +68,8 @@ class Verify(Taught, Asked):
             if others := [answer for answer in known[record.question] if answer != record.answer]:
                 place = str(record.where).removeprefix(str(trial.subject.root))
                 asked += [(record, record.answer), (record, _one_by_place(others, place))]
-        said = _probabilities(trial, asked)
+        questions = [_form(record.question, answer) for record, answer in asked]
+        said = trial.agreed(questions, [record for record, _ in asked])
         return [
             trial.prediction(
                 self.name,
@@ -112,18 +113,3 @@ def _one_by_place(answers: Sequence[str], place: str) -> str:
 def _told(record: Record) -> tuple[str, ...]:
     """The answers that a record knows to its question."""
     return record.options or (record.answer,)
-
-
-def _probabilities(trial: Trial, asked: Sequence[tuple[Record, str]]) -> list[float]:
-    """P(yes) against P(no) as the next word."""
-    from unictoken.personalize.condition import yes_probability  # Imported here: it imports torch.
-
-    if not asked:
-        return []
-    images = trial.subject.images([record for record, _ in asked])
-    prompts = [
-        trial.condition.question(_form(record.question, answer), ids)
-        for (record, answer), ids in zip(asked, images.tolist(), strict=True)
-    ]
-    probabilities: list[float] = yes_probability(trial.condition.speaker, prompts).tolist()
-    return probabilities
