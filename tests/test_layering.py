@@ -24,6 +24,7 @@ LAYERS = (
     "unictoken.core.shapes",
     "unictoken.core.shipped",
     "unictoken.core.config",
+    "unictoken.core.registry",
     "unictoken.core.zero",
     "unictoken.core.launch",
     "unictoken.core.text",

@@ -32,7 +32,7 @@ from unictoken.data.readers import read
 from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
 from unictoken.learn.method import Run
-from unictoken.learn.methods import Distractors, Method, MethodFile
+from unictoken.learn.methods import Distractors, MethodFile, MethodSettings
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of, known
@@ -152,7 +152,7 @@ class BenchmarkConfig:
                 raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(expected)}.")
 
 
-def load_methods(paths: Sequence[str]) -> dict[str, Method]:
+def load_methods(paths: Sequence[str]) -> dict[str, MethodSettings]:
     """Methods by name, in order."""
     methods = [_load_method(said) for said in paths]
     named = {method.name: method for method in methods}
@@ -164,7 +164,7 @@ def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     return named
 
 
-def _load_method(said: str) -> Method:
+def _load_method(said: str) -> MethodSettings:
     """The method of one line of the config: a file, and KEY=VALUE to lay on top."""
     try:
         path, *overrides = shlex.split(said)
@@ -185,7 +185,7 @@ class Benchmark:
         self,
         settings: BenchmarkConfig,
         base: Base,
-        methods: Mapping[str, Method],
+        methods: Mapping[str, MethodSettings],
         *,
         commit: str = "unknown",
         processes: Processes | None = None,
@@ -399,12 +399,12 @@ class Benchmark:
         )
         return iter(tqdm(done, total=len(todo), desc=told))
 
-    def _file(self, concept: Concept, method: Method) -> Path:
+    def _file(self, concept: Concept, method: MethodSettings) -> Path:
         return (
             self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
         )
 
-    def tokens(self, concept: Concept, method: Method) -> ConceptTokens:
+    def tokens(self, concept: Concept, method: MethodSettings) -> ConceptTokens:
         return concept_file.load(self._file(concept, method), self.base)
 
     # ---- measuring -------------------------------------------------------------------------------
@@ -595,7 +595,7 @@ def table_file(settings: BenchmarkConfig) -> Path:
     return Path(settings.out).with_suffix(".md")
 
 
-def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -> Benchmark:
+def _again(settings: BenchmarkConfig, methods: Mapping[str, MethodSettings], run: str) -> Benchmark:
     """The same benchmark, in another process."""
     made = Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
     if made.run != run:
@@ -606,7 +606,7 @@ def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -
     return made
 
 
-def _keyed(name: str, method: Method) -> str:
+def _keyed(name: str, method: MethodSettings) -> str:
     """A method's name with a digest of all that it says: what is kept under it is that method's."""
     return f"{name}-{hashlib.sha256(config.to_yaml(method.decisive()).encode()).hexdigest()[:8]}"
 

@@ -15,7 +15,7 @@ from unictoken.core.config import ConfigError
 from unictoken.data import templates
 from unictoken.data.concept import Concept
 from unictoken.data.records import Dataset, Record
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import MethodSettings
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition
@@ -26,7 +26,7 @@ from unictoken.tasks.trial import MAX_ANSWER, Subject, Trial
 from unictoken.tokens.tokens import ConceptTokens
 
 
-def stand_in(base: Base, concept: Concept, method: Method) -> Condition:
+def stand_in(base: Base, concept: Concept, method: MethodSettings) -> Condition:
     """What a method will learn, as long as it will be; its rows are nothing yet."""
     rows = torch.zeros(sum(method.tokens.counts.values()), base.width)
     tokens = ConceptTokens(
