@@ -14,7 +14,7 @@ from PIL import Image
 from unictoken.core.config import ConfigError
 from unictoken.measure.endpoint import EndpointConfig, EndpointError, EndpointJudge
 from unictoken.scoring.verdict import Claim, Verdict
-from unictoken.toy.judge import Reading, WorldJudge
+from unictoken.toy.judge import MemberReading, Reading, WorldJudge
 
 RED, BLUE = (Image.new("RGB", (4, 4), colour) for colour in ("red", "blue"))
 HAT = Claim(
@@ -221,9 +221,17 @@ def test_times_and_tries_that_nobody_can_wait_for_are_refused(wrong):
 
 
 def test_the_toy_world_judges_by_its_attributes():
-    readings = [
-        Reading({"accessory": "hat", "accessory_colour": colour}, (0, 0, 0), (0, 0, 0))
+    members = [
+        MemberReading(
+            position="left",
+            kind="animal",
+            values={"accessory": "hat", "accessory_colour": colour},
+            main_rgb=(0, 0, 0),
+            second_rgb=(0, 0, 0),
+            there=1.0,
+        )
         for colour in ("red", "blue")
     ]
+    readings = [Reading(place="room", time="day", members=(m,), likeliest=m) for m in members]
     world = WorldJudge(SimpleNamespace(read=lambda pictures: readings))
     assert [v.score for v in world.check([RED, BLUE], [HAT, HAT])] == [1, 0.5]

@@ -9,7 +9,7 @@ from PIL import Image
 from unictoken.core.errors import UserError
 from unictoken.data.worlds import World, world
 from unictoken.scoring.verdict import ColourJudge, JudgedWorld, judged_world
-from unictoken.toy.judge import Reading, WorldJudge
+from unictoken.toy.judge import MemberReading, Reading, WorldJudge
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +43,15 @@ def test_a_drawing_of_a_pet_must_show_what_words_can_say_of_it_at_a_glance(toy):
 
 
 def test_the_colour_of_a_drawing_is_read_beside_the_exact_one(toy):
-    reading = Reading({}, (1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
+    member = MemberReading(
+        position="left",
+        kind="animal",
+        values={},
+        main_rgb=(1.0, 2.0, 3.0),
+        second_rgb=(0.0, 0.0, 0.0),
+        there=1.0,
+    )
+    reading = Reading(place="room", time="day", members=(member,), likeliest=member)
     judge = WorldJudge(SimpleNamespace(read=lambda pictures: [reading] * len(pictures)))
     assert isinstance(judge, ColourJudge)
     colour = judge.read_colour(Image.new("RGB", (32, 32)), toy.truth)
