@@ -25,7 +25,8 @@ from unictoken.core.errors import UserError
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ConceptError
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.model.base import Chameleon, with_methods
+from unictoken.model.base import with_methods
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.draw import Draw
 from unictoken.personalize import session
 from unictoken.personalize.base import PersonalBase

@@ -27,7 +27,8 @@ from unictoken.core.disk import files_aside, make_folder
 from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.learn.stop import StopSignal
-from unictoken.model.base import Chameleon, load_base, usual_device
+from unictoken.model.base import load_base, usual_device
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
 from unictoken.model.vocab import Vocab
@@ -37,7 +38,7 @@ from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.toy.pretrain.card import write_card
 
 if TYPE_CHECKING:
-    from unictoken.model.base import EarlyFusionModel
+    from unictoken.model.chameleon import EarlyFusionModel
     from unictoken.toy.pretrain.optimise import Log
 
 PROGRAM = "train/base.py"

@@ -7,8 +7,9 @@ from PIL import Image
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
-from unictoken.model.base import BaseError, Chameleon
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.draw import Draw
+from unictoken.model.protocol import BaseError
 from unictoken.model.sampling import next_logits
 from unictoken.personalize.album import of_each
 from unictoken.personalize.condition import Condition, certainty

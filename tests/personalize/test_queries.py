@@ -14,7 +14,8 @@ import unictoken
 from unictoken.data.sequence import user_turn
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
-from unictoken.model.base import Chameleon, with_methods
+from unictoken.model.base import with_methods
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
 from unictoken.personalize import condition as conditions

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unictoken.core.errors import Stopped
-from unictoken.model.base import EarlyFusionModel
+from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.vocab import Vocab
 from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
 from unictoken.toy.pretrain.card import write_card

@@ -20,7 +20,7 @@ from unictoken.core.disk import files_aside
 from unictoken.core.errors import Stopped
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, Batch, pad
-from unictoken.model.base import EarlyFusionModel
+from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.profile import save_profile
 from unictoken.model.vocab import Vocab
