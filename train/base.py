@@ -31,7 +31,7 @@ from unictoken.model.base import load_base, usual_device
 from unictoken.model.chameleon import Chameleon
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.memory import keep_freed_memory
-from unictoken.model.vocab import Vocab
+from unictoken.model.vocab import ChameleonVocab
 from unictoken.toy.abilities import measure_base
 from unictoken.toy.judge import load_judge, own_accuracy
 from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
@@ -122,7 +122,12 @@ def make_language(settings: BaseConfig, device: str) -> None:
     work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
     tokenizer = made_tokenizer(settings).to(device)
     sequences = language.make_sequences(
-        settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work
+        settings.language,
+        ChameleonVocab(words),
+        tokenizer,
+        seed=settings.seed,
+        device=device,
+        cache=work,
     )
     # Only now: encoding hundreds of thousands of pictures makes blocks of changing size, all of
     # which would be kept.

@@ -93,9 +93,8 @@ class Rehearsal(Trial):
         side = self.base.picture_side
         for record, condition in zip(records, conditions, strict=True):
             (text,) = condition.prompts_to_draw([record.question])
-            # begin_image is the one more.
-            ids = len(condition.drawing(text)) + self.base.codes_per_picture + 1
-            self._check(record, ids)
+            prompt = self.base.vocab.to_draw(condition.drawing(text))
+            self._check(record, len(prompt) + self.base.codes_per_picture)
         return [Image.new("RGB", (side, side)) for _ in records]
 
     def next_logits(

@@ -35,7 +35,7 @@ from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.profile import Profile, load_profile
 from unictoken.model.protocol import Base, BaseError, reading_files
 from unictoken.model.reading import Reading, recomputed
-from unictoken.model.vocab import Vocab
+from unictoken.model.vocab import ChameleonVocab
 from unictoken.model.vq_decoder import add_decoder
 
 # through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
@@ -88,7 +88,7 @@ class Chameleon(Base):
         profile: Profile | None = None,
     ):
         self.model = model.eval().requires_grad_(False)
-        self.vocab = Vocab(tokenizer)
+        self.vocab = ChameleonVocab(tokenizer)
         self.name = name
         self.can_draw = can_draw
         self.profile = profile or Profile()

@@ -61,10 +61,10 @@ class BaseEncoder:
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         vocab = self.base.vocab
-        # [N, K + 3]: bos, begin_image, K ids, end_image. All are equally long: nothing is padded.
+        # All are equally long: nothing is padded.
         ids = torch.tensor(
             [
-                [vocab.bos, *vocab.picture(picture)]
+                [*vocab.begin, *vocab.picture(picture)]
                 for picture in self.base.encode(pictures).tolist()
             ],
             device=self.base.device,
