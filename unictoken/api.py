@@ -102,7 +102,7 @@ def learn(
 
     >>> bo = learn(base, "data/bo", name="bo", class_noun="dog", steps=1, verbose=False)
     >>> bo
-    <Concept <bo> (dog): 1 name, 32 shared; learned by 'joint' on 'tiny'>
+    <ConceptTokens <bo> (dog): 1 name, 32 shared; learned by 'joint' on 'tiny'>
     """
     if not isinstance(base, PersonalBase):
         found = quoted(base)

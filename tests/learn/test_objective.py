@@ -12,12 +12,15 @@ from unictoken.core.config import ConfigError
 from unictoken.core.registry import Registry
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn import methods, optimize
+from unictoken.learn.concept import keep, prepare
 from unictoken.learn.examples import Examples
 from unictoken.learn.learner import Learner
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.objective import batch_of, cross_entropy
 from unictoken.learn.run import method_of
+from unictoken.model.sampling import next_logits, sample_text
+from unictoken.tokens.speaker import Speaker
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,20 @@ def test_another_objective_is_one_class(base, toy, distillation):
     learned = method_of(method).fit(base, [toy], run=run)
     assert learned.names == ("tom",) and len(losses) == 12
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+
+
+def test_what_the_rows_say_while_they_are_learned_can_be_sampled(base, toy, short_method):
+    """A reward samples from the policy: as the concept that is kept would speak, at that moment."""
+    learner = prepare(base, toy, short_method, seed=0).learner
+    learner.begin_stage([True] * 5)
+    with torch.no_grad():
+        learner.rows.add_(1.0)
+    kept = keep(base, toy, short_method, learner, seed=0)
+    policy, speaker = Speaker(learner.base, bank=learner), Speaker(base, [kept])
+    asked = [[base.vocab.bos, *learner.id_of_row.tolist(), *base.vocab.encode("is it a dog?")]]
+    assert asked[0][1:6] == speaker.ids[toy.name]
+    assert torch.equal(next_logits(policy, asked), next_logits(speaker, asked))
+    assert sample_text(policy, asked, max_ids=4) == sample_text(speaker, asked, max_ids=4)
 
 
 def test_an_objective_stands_in_digests_and_the_usual_one_does_not(distillation):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from unictoken.core.errors import REFUSED, UserError
 from unictoken.core.pictures import PictureError, check_picture, read_shrunk
 from unictoken.core.printing import one_line, say, say_json, warn
 from unictoken.core.text import check_markers, markers
+from unictoken.data import templates
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.sentences import sentences_by_name
@@ -157,8 +158,8 @@ def ask(options: argparse.Namespace) -> None:
         say(answer)
 
 
-def _one_or_all(names: list[str]) -> str | list[str]:
-    return names[0] if len(names) == 1 else names
+def _one_or_all(names: Sequence[str]) -> str | list[str]:
+    return names[0] if len(names) == 1 else list(names)
 
 
 def caption(options: argparse.Namespace) -> None:
@@ -179,7 +180,7 @@ def recognize(options: argparse.Namespace) -> None:
 
 
 def _verdict(name: str, probability: float) -> dict:
-    answer = "yes" if probability > 0.5 else "no"
+    answer = templates.yes_or_no(probability)
     return {"concept": name, "answer": answer, "probability": round(probability, 6)}
 
 

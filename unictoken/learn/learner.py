@@ -82,6 +82,15 @@ class Learner(RowBank):
         self.frozen[0, part] = rows_in.to(self.frozen)
 
     @torch.no_grad()
+    def restore(
+        self, rows_2PD: torch.Tensor, frozen_2PD: torch.Tensor, own_P: torch.Tensor
+    ) -> None:
+        """The state of a run that was left: rows, frozen rows, and which rows were trained."""
+        self.rows.copy_(rows_2PD)
+        self.frozen.copy_(frozen_2PD)
+        self.trainable.copy_(own_P)
+
+    @torch.no_grad()
     def begin_stage(self, trainable_P: list[bool]) -> None:
         """From here on only the marked rows are trained."""
         self.rows.copy_(self.frozen)

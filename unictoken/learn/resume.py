@@ -8,8 +8,6 @@ import hashlib
 import logging
 from pathlib import Path
 
-import torch
-
 from unictoken.core import config
 from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint
@@ -128,7 +126,6 @@ def find_checkpoint(
     return saved
 
 
-@torch.no_grad()
 def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None:
     """Rows as they were; at a stage's end what had moved is settled.
 
@@ -143,11 +140,10 @@ def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None
             f"the checkpoint of step {saved.step}: its rows are {list(found)}, expected"
             f" {list(expected)}. Begin anew with `--set resume=never`."
         )
-    learner.rows.copy_(saved.tensors["rows"])
-    learner.frozen.copy_(saved.tensors["frozen"])
-    learner.trainable.copy_(saved.tensors["trainable"].bool())
+    tensors = saved.tensors
+    learner.restore(tensors["rows"], tensors["frozen"], tensors["trainable"].bool())
     if not within_stage:
-        learner.settle(saved.tensors["rows"])
+        learner.settle(tensors["rows"])
 
 
 def steps_within_stage(method: MethodSettings, step: int) -> int:

@@ -43,7 +43,7 @@ from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import load_base
-from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.model.encoders import Encoder, load_encoder
 from unictoken.model.processes import Processes
 from unictoken.model.protocol import Base
 from unictoken.personalize.condition import MOST_BEST_OF
@@ -64,7 +64,7 @@ from unictoken.tokens.tokens import ConceptTokens
 class BenchmarkConfig:
     """One benchmark run."""
 
-    base: Place = "tiny"
+    base: Place = shipped.USUAL_BASE
     vq_decoder: Place | None = None
     """What completes a base whose image tokenizer has no decoder."""
     judge: Place | None = "toy"
@@ -529,14 +529,8 @@ class Benchmark:
     def _encoders(self) -> dict[str, Encoder]:
         """What the similarity scores are made with, by name."""
         names = dict.fromkeys(PRESETS[preset].encoder for preset in self.settings.similarity)
-        return {name: self._encoder(name) for name in names}
-
-    def _encoder(self, name: str) -> Encoder:
-        return (
-            BaseEncoder(self.base)
-            if name == "base"
-            else load_encoder(name, self.settings.encoder_weights.get(name))
-        )
+        weights = self.settings.encoder_weights
+        return {name: load_encoder(name, weights.get(name), base=self.base) for name in names}
 
     def _likeness(
         self, concept: Concept, made: list[Prediction], encoders: Mapping[str, Encoder]
@@ -551,7 +545,7 @@ class Benchmark:
             prompts = [without_name(p.question, concept.name, concept.class_noun) for p in drawn]
             compared = (
                 prompts
-                if PRESETS[preset].compare == "prompts"
+                if PRESETS[preset].reads_prompts
                 else [read_image(picture, at_least=None) for picture in concept.pictures]
             )
             pictures = [read_picture(self.folder / p.picture) for p in drawn]

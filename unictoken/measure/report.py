@@ -21,6 +21,7 @@ from unictoken.core.progress import progress
 from unictoken.core.text import a, markdown, unmark
 from unictoken.data.concept import Concept
 from unictoken.data.readers import read
+from unictoken.data.templates import RECOGNISED, yes_or_no
 from unictoken.learn.bar import Bar
 from unictoken.learn.manifest import Manifest
 from unictoken.learn.method import Learned
@@ -33,7 +34,7 @@ from unictoken.measure.controls import controls_of, known
 from unictoken.measure.scores import scores
 from unictoken.model.pixels import grid
 from unictoken.model.protocol import Base
-from unictoken.personalize.condition import RECOGNISED, Condition
+from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import mean
 from unictoken.scoring.verdict import judged_world
@@ -234,7 +235,7 @@ def _answers(
         }
     )
     probability = condition.recognise(first)[0]
-    answer = f"{'yes' if probability > RECOGNISED else 'no'} ({probability:.2f})"
+    answer = f"{yes_or_no(probability)} ({probability:.2f})"
     said.append(
         {"question": f"(the first picture) is {concept.marker} in the photo?", "answer": answer}
     )

@@ -35,7 +35,6 @@ from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import ConceptTokens, Prompts
 
 MOST_BEST_OF = 1000  # of one picture
-RECOGNISED = 0.5  # probability from which on a concept counts as seen
 SURE = 0.5  # an answer is known where the model finds it likelier than all others together
 Found = TypeVar("Found")
 _SLOT = re.compile(r"{(\w+)}")
@@ -53,7 +52,7 @@ class Condition:
     base: Base
     name: str
     prompts: Prompts = field(default_factory=Prompts)
-    concept: ConceptTokens | None = None
+    tokens: ConceptTokens | None = None
     word: str = ""
     """What stands for the name where no tokens were learned."""
     shown: tuple[int, ...] = ()
@@ -76,7 +75,7 @@ class Condition:
     @property
     def concepts(self) -> tuple[ConceptTokens, ...]:
         """Those that were learned."""
-        return (self.concept,) if self.concept else ()
+        return (self.tokens,) if self.tokens else ()
 
     def conditions(self, queries: Sequence[Query]) -> list[Condition]:
         """Itself for each query; of nobody, where names are wanted of a picture that does not show
@@ -87,7 +86,7 @@ class Condition:
         if pictured:
             seen_NK = torch.tensor([queries[i].image_ids for i in pictured])
             for i, probability in zip(pictured, self.recognise(seen_NK), strict=True):
-                if probability <= RECOGNISED:
+                if probability <= templates.RECOGNISED:
                     answers[i] = together(self.base, ())
         return answers
 
@@ -99,8 +98,8 @@ class Condition:
     @cached_property
     def slots(self) -> dict[str, list[int]]:
         """The ids of each slot of the prompts."""
-        if self.concept:
-            return self.speaker.slots(self.concept)
+        if self.tokens:
+            return self.speaker.slots(self.tokens)
         return {"{name}": self.base.vocab.encode(self.word)}
 
     def marked(self, text: str) -> str:
@@ -118,7 +117,7 @@ class Condition:
         """
         return (
             self
-            if self.concept
+            if self.tokens
             else replace(self, prompts=replace(self.prompts, generation=self.prompts.understanding))
         )
 
@@ -262,7 +261,7 @@ class Condition:
     def need_drawing(self) -> None:
         """Nothing, where this can draw; else an error that says what cannot."""
         if self.prompts.generation is None:
-            method = self.concept.method if self.concept else ""
+            method = self.tokens.method if self.tokens else ""
             raise ConceptError(
                 f"'{self.name}': method '{method}' learns to understand, not to draw."
                 " Learn it with 'joint'."

@@ -69,8 +69,8 @@ class Session:
         self.base, self.personalization = base, personalization
 
     @property
-    def names(self) -> list[str]:
-        return list(self.personalization.names)
+    def names(self) -> tuple[str, ...]:
+        return self.personalization.names
 
     def __repr__(self) -> str:
         marked = ", ".join(f"<{name}>" for name in self.names)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 DRAWN = "drawn"  # a prediction that only keeps a picture
 RECAPTION, BEST_OF = "_recaption", "_best_of"  # how else a picture was drawn
-Drawings = list[tuple[Record, Image.Image]]
-Asking = tuple[Record, "Condition"]
+_Drawn = list[tuple[Record, Image.Image]]
+_Asked = tuple[Record, "Condition"]
 """A prompt, and the condition under which it is drawn."""
 
 
@@ -124,14 +124,14 @@ def _soft_positive(
     return [Turn(prompt), Turn(picture, learned=True)]
 
 
-def _drawn(trial: Trial, asked: Sequence[Asking], **options: Any) -> Drawings:
+def _drawn(trial: Trial, asked: Sequence[_Asked], **options: Any) -> _Drawn:
     """A picture for each record's prompt, drawn as `Condition.draw` takes the options."""
     records, conditions = [r for r, _ in asked], [c for _, c in asked]
     pictures = trial.drawn(records, conditions, **options)
     return list(zip(records, pictures, strict=True))
 
 
-def _recaptioned(trial: Trial, asked: Sequence[Asking]) -> list[Prediction]:
+def _recaptioned(trial: Trial, asked: Sequence[_Asked]) -> list[Prediction]:
     """Knowledge-driven prompts again, where the model is first asked what they only point at
     (`Condition.recaption`).
     """
@@ -139,7 +139,7 @@ def _recaptioned(trial: Trial, asked: Sequence[Asking]) -> list[Prediction]:
     return [p for own in drawn for p in _judged(trial, *own, option=RECAPTION)]
 
 
-def _best_of(trial: Trial, asked: Sequence[Asking]) -> list[Prediction]:
+def _best_of(trial: Trial, asked: Sequence[_Asked]) -> list[Prediction]:
     """Every prompt again, where of several drawings the one is kept that the tokens recognise
     best.
     """

@@ -8,7 +8,7 @@ import numpy as np
 
 from unictoken.data import templates
 from unictoken.data.sequence import Turn
-from unictoken.data.templates import NO, YES
+from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, a_picture, one_of
@@ -44,8 +44,8 @@ class Recognise(Taught, Asked):
                 "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",
                 record,
                 question=templates.RECOGNISE[0],
-                given=f"{YES if p > 0.5 else NO} ({p:.3f})",
-                score=float((YES if p > 0.5 else NO) == record.answer),
+                given=f"{yes_or_no(p)} ({p:.3f})",
+                score=float(yes_or_no(p) == record.answer),
             )
             for record, p in zip(asked, trial.recognised(asked), strict=True)
         ]

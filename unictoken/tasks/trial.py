@@ -11,8 +11,7 @@ from PIL import Image
 
 from unictoken.core.pictures import read_shrunk, read_together, write_picture
 from unictoken.data.concept import Concept
-from unictoken.data.records import Dataset, Record
-from unictoken.data.records import Task as Rows
+from unictoken.data.records import Dataset, Record, RowKind
 from unictoken.model.draw import Draw
 from unictoken.scoring.verdict import AnyJudge, Truth
 from unictoken.tasks.task import Prediction
@@ -107,7 +106,7 @@ class Trial:
         """What questions call the concept: '<bo>'."""
         return f"<{self.subject.concept.name}>"
 
-    def records(self, rows: Rows) -> list[Record]:
+    def records(self, rows: RowKind) -> list[Record]:
         """The test records of these rows that are about this concept alone: only its tokens are
         loaded.
         """

@@ -15,7 +15,7 @@ from unictoken.core.errors import UserError
 from unictoken.data import templates
 from unictoken.data.records import Record
 from unictoken.data.sequence import Turn
-from unictoken.data.templates import NO, YES
+from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, one_of
@@ -75,8 +75,8 @@ class Verify(Taught, Asked):
                 record,
                 question=_form(record.question, answer),
                 expected=YES if answer == record.answer else NO,
-                given=f"{YES if p > 0.5 else NO} ({p:.3f})",
-                score=float((p > 0.5) == (answer == record.answer)),
+                given=f"{yes_or_no(p)} ({p:.3f})",
+                score=float((yes_or_no(p) == YES) == (answer == record.answer)),
             )
             for (record, answer), p in zip(asked, said, strict=True)
         ]
