@@ -30,7 +30,7 @@ from unictoken.learn.stop import StopSignal
 from unictoken.model.base import load_base, usual_device
 from unictoken.model.chameleon import Chameleon
 from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.vocab import ChameleonVocab
 from unictoken.toy.abilities import measure_base
 from unictoken.toy.judge import load_judge, own_accuracy

@@ -23,7 +23,7 @@ from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig, check_used, check_written
 from unictoken.measure.report import learn_and_report
 from unictoken.model.base import dtype_named, load_base
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.protocol import Base
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.session import texts_of

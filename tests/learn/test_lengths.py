@@ -8,9 +8,9 @@ import pytest
 
 from unictoken.data import templates
 from unictoken.data.source import SourceError
-from unictoken.learn.concept import prepare
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method, Tokens
+from unictoken.learn.prepare import prepare
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.model.chameleon import Chameleon

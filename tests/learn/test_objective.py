@@ -12,12 +12,12 @@ from unictoken.core.config import ConfigError
 from unictoken.core.registry import Registry
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn import methods, optimize
-from unictoken.learn.concept import keep, prepare
 from unictoken.learn.examples import Examples
 from unictoken.learn.learner import Learner
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.objective import batch_of, cross_entropy
+from unictoken.learn.prepare import keep, prepare
 from unictoken.learn.run import method_of
 from unictoken.model.sampling import next_logits, sample_text
 from unictoken.tokens.speaker import Speaker

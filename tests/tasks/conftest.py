@@ -9,8 +9,8 @@ import pytest
 
 from unictoken.data.readers import read
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.concept import prepare
 from unictoken.learn.methods import Stage
+from unictoken.learn.prepare import prepare
 from unictoken.tasks import taught
 from unictoken.tasks.task import Prediction
 from unictoken.tasks.trial import Trial, make_ready

@@ -1,7 +1,7 @@
 import dataclasses
 
-from unictoken.learn.concept import prepare
 from unictoken.learn.methods import Distractors, Method, Tokens
+from unictoken.learn.prepare import prepare
 from unictoken.measure.scores import scores
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens

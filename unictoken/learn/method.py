@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from unictoken.data.concept import Concept
-from unictoken.learn.concept import Prepared
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import NoFolder
 from unictoken.learn.methods import Distractors
+from unictoken.learn.prepare import Prepared
 from unictoken.learn.stages import Progress
 from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition

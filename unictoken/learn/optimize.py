@@ -11,12 +11,12 @@ from unictoken.core.errors import Stopped
 from unictoken.data.concept import Concept
 from unictoken.data.source import check_learnable
 from unictoken.learn.checkpoint import Checkpoint
-from unictoken.learn.concept import Prepared, keep, prepare, reinit_of_stages, signed
 from unictoken.learn.engine import MOMENTS, Engine, EngineOf
 from unictoken.learn.learner import Learner
 from unictoken.learn.method import Learned, Run
 from unictoken.learn.methods import OBJECTIVES, Stage
 from unictoken.learn.methods import Method as Settings
+from unictoken.learn.prepare import Prepared, keep, prepare, reinit_of_stages, signed
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
 from unictoken.model.protocol import Base
