@@ -27,10 +27,11 @@ from unictoken.core.disk import files_aside, make_folder
 from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.learn.stop import StopSignal
-from unictoken.model.base import Chameleon, load_base, usual_device
+from unictoken.model.base import load_base, usual_device
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.memory import keep_freed_memory
-from unictoken.model.vocab import Vocab
+from unictoken.model.malloc import keep_freed_memory
+from unictoken.model.vocab import ChameleonVocab
 from unictoken.toy.abilities import measure_base
 from unictoken.toy.exam import examine
 from unictoken.toy.judge import load_judge, own_accuracy
@@ -38,7 +39,7 @@ from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.toy.pretrain.card import write_card
 
 if TYPE_CHECKING:
-    from unictoken.model.base import EarlyFusionModel
+    from unictoken.model.chameleon import EarlyFusionModel
     from unictoken.toy.pretrain.optimise import Log
 
 PROGRAM = "train/base.py"
@@ -122,7 +123,12 @@ def make_language(settings: BaseConfig, device: str) -> None:
     work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
     tokenizer = made_tokenizer(settings).to(device)
     sequences = language.make_sequences(
-        settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work
+        settings.language,
+        ChameleonVocab(words),
+        tokenizer,
+        seed=settings.seed,
+        device=device,
+        cache=work,
     )
     # Only now: encoding hundreds of thousands of pictures makes blocks of changing size, all of
     # which would be kept.

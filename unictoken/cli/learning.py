@@ -75,7 +75,7 @@ def _learn(settings: RunConfig, concept: Concept) -> None:
     from unictoken.learn.folder import held
     from unictoken.learn.run import base_of
     from unictoken.measure.report import learn_and_report
-    from unictoken.model.memory import keep_freed_memory
+    from unictoken.model.malloc import keep_freed_memory
 
     keep_freed_memory()
     with held(settings, concept):
@@ -85,7 +85,7 @@ def _learn(settings: RunConfig, concept: Concept) -> None:
 def _learn_each(runs: Sequence[RunConfig]) -> None:
     from unictoken.learn.run import base_of
     from unictoken.measure.many import learn_each
-    from unictoken.model.memory import keep_freed_memory
+    from unictoken.model.malloc import keep_freed_memory
     from unictoken.model.processes import Processes
 
     keep_freed_memory()

@@ -25,7 +25,7 @@ from unictoken.core.reading import whole_lines
 from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint, manifest
 from unictoken.learn.checkpoint import Checkpoint
-from unictoken.learn.concept import Prepared
+from unictoken.learn.prepare import Prepared
 from unictoken.learn.resume import find_checkpoint, identity, signature
 from unictoken.learn.settings import RunConfig, check_written
 from unictoken.learn.stages import Progress

@@ -56,8 +56,9 @@ class Learner(RowBank):
         self.loss = loss
         self.picture_cache = PictureCache(base) if prefix_cache else None
         self.pad = base.vocab.pad
-        # bos, begin_image, codes, end_image
-        self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2
+        self.begin_image, self.picture_begin = base.vocab.begin_image, len(base.vocab.begin)
+        picture_length = base.vocab.picture_length(base.codes_per_picture)
+        self.picture_end = self.picture_begin + picture_length
 
     def current(self) -> torch.Tensor:
         """The rows as they are used, [2, P, D]."""
@@ -79,6 +80,15 @@ class Learner(RowBank):
     def restart(self, part: slice, rows_in: torch.Tensor) -> None:
         """Between two stages: reinitialise the input rows of a role; its head rows stay."""
         self.frozen[0, part] = rows_in.to(self.frozen)
+
+    @torch.no_grad()
+    def restore(
+        self, rows_2PD: torch.Tensor, frozen_2PD: torch.Tensor, own_P: torch.Tensor
+    ) -> None:
+        """The state of a run that was left: rows, frozen rows, and which rows were trained."""
+        self.rows.copy_(rows_2PD)
+        self.frozen.copy_(frozen_2PD)
+        self.trainable.copy_(own_P)
 
     @torch.no_grad()
     def begin_stage(self, trainable_P: list[bool]) -> None:
@@ -120,8 +130,7 @@ class Learner(RowBank):
             return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
         # The id after the picture, too: the state that predicts it is not computed again.
         unlearned_B = (batch.labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
-        # Position 0 is bos.
-        return (ids_BT[:, 1] == self.begin_image) & unlearned_B
+        return (ids_BT[:, self.picture_begin] == self.begin_image) & unlearned_B
 
     def _sum_of_losses(self, batch: Batch, read: int) -> torch.Tensor:
         """The objective's loss of examples, whose first `read` ids come from the cache."""

@@ -21,7 +21,7 @@ from unictoken.data.source import SourceError
 from unictoken.data.worlds import TOY, world
 from unictoken.learn.methods import Distractors, Method
 from unictoken.model.draw import Draw
-from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.model.encoders import Encoder, load_encoder
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import sample_pictures
 
@@ -66,7 +66,8 @@ def gather(
     # Refused here, before an encoder is loaded and pictures are ranked.
     _refuse_if_lacking(concept, method, negatives=bool(own or more), look_alikes=bool(hard or more))
     # Not loaded where nothing is ranked: its weights may have to be fetched first.
-    encoder = _encoder(base, distractors) if more or groups else None
+    likeness, weights = distractors.likeness, distractors.weights
+    encoder = load_encoder(likeness, weights, base=base) if more or groups else None
     more = _likest_first(encoder, concept, more)
     # At least one: a share of six pictures would be none.
     likest = max(1, int(HARD_SHARE * len(more)))
@@ -80,14 +81,6 @@ def gather(
     return Others(
         {grade: base.encode(found) for grade, found in by_grade.items() if found},
         base.encode(alike) if groups else None,
-    )
-
-
-def _encoder(base: Base, distractors: Distractors) -> Encoder:
-    return (
-        BaseEncoder(base)
-        if distractors.likeness == "base"
-        else load_encoder(distractors.likeness, distractors.weights)
     )
 
 

@@ -17,7 +17,7 @@ from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import SaidKind
 from unictoken.data.source import read_concept
-from unictoken.learn.methods import Distractors, Method
+from unictoken.learn.methods import Distractors, Method, MethodSettings
 from unictoken.model.draw import Draw
 from unictoken.tokens import file as concept_file
 
@@ -52,7 +52,7 @@ class RunConfig:
     """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file
     such as vqgan.ckpt.
     """
-    method: Method = field(default_factory=Method)
+    method: MethodSettings = field(default_factory=Method)
     out: str | None = None
     """Run folder; null: runs/<name>."""
     concepts: str = str(shipped.LEARNED)

@@ -8,14 +8,16 @@ longer than the layers do. `OwnLayers` computes the same with little around it. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import ChameleonModel, DynamicCache, PreTrainedModel
 
-from unictoken.model.internals import CACHE_KEYWORD, PLAIN_LAYER, SWIN_LAYER
+from unictoken.model.internals import CACHE_KEYWORD, PLAIN_LAYER, SWIN_LAYER, holds_cache
 
 LAYER_NORM_EPS = 1e-5  # of queries and keys: Chameleon has no setting for it
 
@@ -244,3 +246,23 @@ class _Layer:
 
 def _rms_norm(x_BSD: torch.Tensor, norm: nn.Module) -> torch.Tensor:
     return F.rms_norm(x_BSD, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
+def recomputed(
+    forward: Callable[..., tuple[torch.Tensor, ...]],
+    hidden_BTD: torch.Tensor,
+    *args: Any,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, ...]:
+    """A layer's output, for whose gradient the layer is computed again.
+
+    `transformers` does so in training mode only, which a frozen base is never in, and drops the
+    cache that drawing needs. With a cache nothing is computed again: it would be added to twice.
+    """
+    if not hidden_BTD.requires_grad or holds_cache(args, kwargs):
+        return forward(hidden_BTD, *args, **kwargs)
+    # Not reentrant: that way takes no keyword arguments. No random state is kept: without dropout
+    # nothing here is random.
+    return checkpoint(
+        forward, hidden_BTD, *args, use_reentrant=False, preserve_rng_state=False, **kwargs
+    )

@@ -314,9 +314,9 @@ def sample_pictures(
     for numbers, part in _parts(
         speaker, prompts, PICTURE_BATCH, more_ids=length + 1, copies=2 if guided else 1
     ):
-        told = [(*prompt, vocab.begin_image) for prompt in part]
+        told = [tuple(vocab.to_draw(prompt)) for prompt in part]
         # In the second half of the batch, where `chunk` finds them.
-        blind = [(vocab.bos, vocab.begin_image)] * len(part) if guided else []
+        blind = [tuple(vocab.blind_prompt)] * len(part) if guided else []
         picture = _Continuation(speaker, told + blind, length - 1)
         uniform_NK = _uniform(how.seed, numbers, length).to(device)
         ids = []

@@ -6,11 +6,11 @@ import torch
 from unictoken.data.interviews import GENERAL
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing
-from unictoken.learn.concept import keep, prepare
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.observe import observe
 from unictoken.learn.optimize import OptimizeRows
+from unictoken.learn.prepare import keep, prepare
 from unictoken.model.profile import Profile
 from unictoken.personalize.tokens import with_tokens
 from unictoken.toy.interview import TOY
