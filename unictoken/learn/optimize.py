@@ -82,6 +82,7 @@ class OptimizeRows:
             distractors=run.distractors,
             objective=self.objective,
             prefix_cache=run.prefix_cache,
+            fast=run.fast,
         )
         run.folder.check(base, concept, prepared)
         learner = prepared.learner

@@ -117,13 +117,13 @@ def has_usual_layers(model: PreTrainedModel) -> bool:
     return all(
         type(layer) in (PLAIN_LAYER, SWIN_LAYER)
         and all(
-            type(m) is nn.Linear and m.bias is None and m.weight.numel() for m in _linear(layer)
+            type(m) is nn.Linear and m.bias is None and m.weight.numel() for m in linear_of(layer)
         )
         for layer in model.layers
     )
 
 
-def _linear(layer: nn.Module) -> list[nn.Module]:
+def linear_of(layer: nn.Module) -> list[nn.Module]:
     attention, mlp = layer.self_attn, layer.mlp
     projections = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
     return [*projections, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
@@ -178,8 +178,8 @@ class _Layer:
         attention = layer.self_attn
         self.swin = type(layer) is SWIN_LAYER
         self.norms = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkvo = [m.weight for m in _linear(layer)[:4]]
-        self.mlp = [m.weight for m in _linear(layer)[4:]]
+        self.qkvo = [m.weight for m in linear_of(layer)[:4]]
+        self.mlp = [m.weight for m in linear_of(layer)[4:]]
         self.activate = layer.mlp.act_fn
         self.heads, self.kv_heads = attention.num_heads, attention.num_key_value_heads
         # Queries and keys are normalised together: each head has a scale and a shift of its own.
