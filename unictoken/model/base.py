@@ -41,9 +41,10 @@ from unictoken.model.gradient import PackedLayers, has_packed_layers
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, cached_file, holds_cache, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
+from unictoken.model.products import Product
 from unictoken.model.profile import Profile, load_profile
 from unictoken.model.protocol import Base
-from unictoken.model.reading import Reading
+from unictoken.model.reading import SMALL, Reading, dtype_of_attention
 from unictoken.model.vocab import Vocab
 from unictoken.model.vq_decoder import add_decoder
 
@@ -127,6 +128,7 @@ class Chameleon(Base):
         self.can_draw = can_draw
         self.profile = profile or Profile()
         self.stored = fingerprint.StoredWeights(files) if files else None
+        self._heads: dict[tuple[int | None, int | None], tuple[torch.Tensor, Product]] = {}
 
     @classmethod
     def load(
@@ -186,7 +188,8 @@ class Chameleon(Base):
         # Grouped-query attention has fewer heads for keys than for queries.
         width = config.hidden_size // config.num_attention_heads * config.num_key_value_heads
         # 2: keys and values.
-        return 2 * ids * config.num_hidden_layers * width * self.model.lm_head.weight.element_size()
+        size = dtype_of_attention(self.model.lm_head.weight).itemsize
+        return 2 * ids * config.num_hidden_layers * width * size
 
     @cached_property
     def fingerprint(self) -> str:
@@ -227,14 +230,24 @@ class Chameleon(Base):
             return super().text_logits(hidden)
         logits = hidden.new_full((*hidden.shape[:-1], self.vocabulary_size), -torch.inf)
         for part in (slice(rows.start), slice(rows.stop, None)):
-            logits[..., part] = F.linear(hidden, self.model.lm_head.weight[part])
+            logits[..., part] = self._head(part)(hidden)
         return logits
 
     def image_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = self._image_rows
         if rows is None:
             return super().image_logits(hidden)
-        return F.linear(hidden, self.model.lm_head.weight[rows])
+        return self._head(rows)(hidden)
+
+    def _head(self, rows: slice) -> Product:
+        """The product with some rows of the head."""
+        weight = self.model.lm_head.weight
+        kept = self._heads.get((rows.start, rows.stop))
+        if kept is None or kept[0] is not weight:
+            part = weight.detach()[rows]
+            kept = weight, Product(part, packed=weight.numel() < SMALL)
+            self._heads[rows.start, rows.stop] = kept
+        return kept[1]
 
     @property
     def _image_rows(self) -> slice | None:
