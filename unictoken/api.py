@@ -74,6 +74,7 @@ def learn(
     method: str | PathLike | MethodSettings = "joint",
     steps: int | None = None,
     seed: int = 0,
+    dtype: Literal["auto", "fp32"] = "auto",
     out: str | PathLike | None = None,
     overwrite: bool = False,
     verbose: bool = True,
@@ -99,6 +100,8 @@ def learn(
             file, or a `Method`.
         steps: Of the method's last stage; None: as the method says.
         seed: Of everything that is drawn by lot.
+        dtype: 'auto' learns in bf16 where the CPU is faster with it, so that machines may differ in
+            the third digit of a loss; 'fp32' does not.
         out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints,
             and the concept file too. An interrupted run goes on when it is called again.
         overwrite: Whether another concept of this name in `out` may go.
@@ -129,6 +132,7 @@ def learn(
         "base": base.name,
         "method": config.plain(_method(method, steps)),
         "seed": seed,
+        "dtype": dtype,
         "replace": overwrite,
     }
     keep_freed_memory()

@@ -165,7 +165,8 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--dtype",
         choices=config.DTYPES,
-        help="of the base; auto: bf16 on a GPU, else fp32; fast: bf16 also on a CPU that has it",
+        help="auto: bf16 on a GPU; on a CPU that is faster with it, learning alone is in bf16;"
+        " fp32: everything; fast: on such a CPU drawings and answers too are in bf16",
     )
     made.add_argument(
         "--consent", action="store_true", help="the person in the pictures agreed to be learned"

@@ -54,6 +54,7 @@ class OptimizeRows:
             distractors=run.distractors,
             objective=OBJECTIVES.find(self.settings.objective),
             prefix_cache=run.prefix_cache,
+            fast=run.fast,
         )
         run.folder.check(base, concept, prepared)
         learner = prepared.learner

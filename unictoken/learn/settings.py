@@ -101,8 +101,10 @@ class RunConfig:
     time, far less memory.
     """
     dtype: Literal["auto", "fp32", "bf16", "fast"] = "auto"
-    """Of the base. auto: bf16 on a GPU, fp32 without one. fast: bf16 also on a CPU that is faster
-    with it. The optimiser's rows and the concept file are in fp32 in any case.
+    """Of the base. auto: bf16 on a GPU; without one fp32, while learning itself is in bf16 where
+    the CPU is faster with it (and the base is small: `model/gradient.py`). fp32: learning too.
+    fast: as auto, and what is drawn and asked is in bf16 on such a CPU. The optimiser's rows and
+    the concept file are in fp32 in any case.
     """
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
@@ -114,6 +115,8 @@ class BenchmarkConfig:
     """What the methods are compared to (controls.py)."""
     notes: tuple[str, ...] = ()
     """What a reader of the table must know."""
+    dtype: Literal["auto", "fp32"] = "auto"
+    """fp32: methods learn in fp32, also where the CPU is faster in bf16 (learn/settings.py)."""
     workers: int = 1
     """Processes that learn and measure side by side, each with its share of the cores and a base of
     its own. A launcher's processes (torchrun) take its place: each is one worker.
@@ -295,6 +298,8 @@ class Benchmark:
             self.base.fingerprint,
             str(self.base.dtype),
         ]
+        if s.dtype != "fp32" and self.base.packed_layers() is not None:
+            made_with.append("learned in bf16")
         told = config.to_yaml([*asked, *made_with])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
@@ -389,7 +394,9 @@ class Benchmark:
         """One method's tokens of one concept, into a file."""
         own, way, s = self.dataset.concepts[concept], self.methods[method], self.settings
         learned = method_of(way).fit(
-            self.base, [own], run=Run(seed=s.seed, distractors=s.distractors)
+            self.base,
+            [own],
+            run=Run(seed=s.seed, distractors=s.distractors, fast=s.dtype != "fp32"),
         )
         learned.save(self._file(own, way))
 
