@@ -21,11 +21,11 @@ def test_a_seed_and_a_number_give_the_same_concept(toy):
     again, other = benchmark.toy_concept(0, 0), benchmark.toy_concept(0, 1)
     assert again == toy
     assert [p.tobytes() for p in again.pictures] == [p.tobytes() for p in toy.pictures]
-    assert (other.truth.pet, other.name) != (toy.truth.pet, toy.name)
+    assert (other.truth.subject, other.name) != (toy.truth.subject, toy.name)
 
 
 def test_concepts_are_of_combinations_that_the_base_never_saw():
-    assert all(held_out(benchmark.toy_concept(1, i).truth.pet) for i in range(4))
+    assert all(held_out(benchmark.toy_concept(1, i).truth.subject) for i in range(4))
 
 
 def test_a_concept_has_five_pictures_its_facts_and_their_questions(toy):
@@ -47,7 +47,7 @@ def test_test_pictures_are_not_the_training_pictures(toy):
         p.tobytes() for part in (test.positives, *test.negatives.values()) for p in part
     }
     assert all(
-        draw(toy.truth.pet, scene).tobytes() == p.tobytes()
+        draw(toy.truth.subject, scene).tobytes() == p.tobytes()
         for scene, p in zip(test.scenes, test.positives, strict=True)
     )
 
@@ -62,7 +62,7 @@ def test_a_test_picture_that_was_learned_from_is_drawn_anew(toy):
 
 def test_the_judge_reads_every_attribute(judge, toy):
     readings = judge.read(toy.pictures)
-    names = {*toy.truth.pet.nameable, *SCENE_ATTRIBUTES}
+    names = {*toy.truth.subject.nameable, *SCENE_ATTRIBUTES}
     assert len(readings) == 5 and all(names <= set(r.values) for r in readings)
     assert all(len(r.fur_rgb) == 3 and np.isfinite(r.fur_rgb).all() for r in readings)
 

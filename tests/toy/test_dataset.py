@@ -15,8 +15,8 @@ def test_the_toy_benchmark_reads_as_unifybench(dataset):
     )
     concept, own = found.concepts["tom"], concepts.toy_concept(1, 0)
     assert (
-        concept.truth.pet == own.truth.pet
-        and concept.class_noun == own.truth.pet.species
+        concept.truth.subject == own.truth.subject
+        and concept.class_noun == own.truth.subject.species
         and len(concept.pictures) == 5
     )
     counts = {

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_folder_of_a_toy_pet_is_read_without_torch():
     code = """import sys
 from unictoken.data.source import read_concept
-print(read_concept("data/bo", name="bo").truth.pet.species, "torch" in sys.modules)"""
+print(read_concept("data/bo", name="bo").truth.subject.species, "torch" in sys.modules)"""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
@@ -37,7 +37,7 @@ def test_the_hook_has_everything_that_generic_code_asks_of_a_world():
 
 def test_a_drawing_of_a_pet_must_show_what_words_can_say_of_it_at_a_glance(toy):
     assert world().identity(toy.truth) == {
-        name: getattr(toy.truth.pet, name)
+        name: getattr(toy.truth.subject, name)
         for name in ("species", "fur", "second", "pattern", "collar")
     }
 
@@ -55,4 +55,4 @@ def test_the_colour_of_a_drawing_is_read_beside_the_exact_one(toy):
     judge = WorldJudge(SimpleNamespace(read=lambda pictures: [reading] * len(pictures)))
     assert isinstance(judge, ColourJudge)
     colour = judge.read_colour(Image.new("RGB", (32, 32)), toy.truth)
-    assert (colour.seen, colour.exact) == ((1, 2, 3), toy.truth.pet.fur_rgb)
+    assert (colour.seen, colour.exact) == ((1, 2, 3), toy.truth.subject.fur_rgb)

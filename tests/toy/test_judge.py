@@ -132,11 +132,11 @@ def test_a_claim_is_about_the_member_that_fits_it_best():
 
 
 def test_the_colour_is_that_of_the_member_most_like_the_pet(toy):
-    other = member("right", 0.9, **toy.truth.pet.nameable)
+    other = member("right", 0.9, **toy.truth.subject.nameable)
     likeliest = member("left", 1.0, species="nobody")
     object.__setattr__(other, "main_rgb", (9.0, 9.0, 9.0))
     colour = judge_of(picture_of(likeliest, other)).read_colour(PICTURE, toy.truth)
-    assert (colour.seen, colour.exact) == ((9, 9, 9), toy.truth.pet.fur_rgb)
+    assert (colour.seen, colour.exact) == ((9, 9, 9), toy.truth.subject.fur_rgb)
 
 
 def test_weights_of_the_judge_before_this_one_are_refused_in_one_line(tmp_path):

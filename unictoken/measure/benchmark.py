@@ -100,6 +100,8 @@ class BenchmarkConfig:
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
+    kinds: tuple[str, ...] = ()
+    """Of toy concepts, in turn: animal, object, person; []: pets alone."""
     list_options: bool = True
     """Whether a question's options are listed after it; false for bases that were never taught to
     read them.
@@ -289,7 +291,9 @@ class Benchmark:
             self.base.fingerprint,
             str(self.base.dtype),
         ]
-        told = config.to_yaml([*asked, *made_with])
+        # Only where they are asked for: runs of pets have kept their name.
+        kinds = [s.kinds] if s.kinds and s.data is None else []
+        told = config.to_yaml([*asked, *made_with, *kinds])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def _dataset(self) -> Dataset:
@@ -305,6 +309,7 @@ class Benchmark:
                     seed=s.seed,
                     num_concepts=s.num_concepts or 20,
                     references=s.references,
+                    kinds=s.kinds,
                 )
             except OSError:
                 if not root.is_dir():  # else another run of the same config was faster
@@ -320,7 +325,8 @@ class Benchmark:
             name: replace(
                 concept.with_first(s.references),
                 class_noun=s.class_nouns.get(name) or concept.class_noun,
-                consent=s.consent,
+                # Nobody has to be asked for those that the toy world draws.
+                consent=s.consent or s.data is None,
             )
             for name, concept in islice(dataset.concepts.items(), s.num_concepts)
         }
