@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from unictoken.data.source import check_learnable
 from unictoken.toy import concepts as benchmark
 from unictoken.toy.judge import Judge
+from unictoken.toy.world import descriptions, subjects
 from unictoken.toy.world.attributes import SCENE_ATTRIBUTES
 from unictoken.toy.world.drawing import draw
+from unictoken.toy.world.subjects import kind_of
 from unictoken.toy.world.things import held_out
 
 
@@ -76,3 +79,47 @@ def test_the_same_concept_can_have_more_or_fewer_pictures():
         and one.truth == ten.truth
         and one.facts == ten.facts
     )
+
+
+KINDS = ("animal", "object", "person")
+
+
+def test_a_pet_is_what_a_concept_is_when_nobody_says_its_kind(toy):
+    assert benchmark.toy_concept(0, 0, kind="animal") == toy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_concept_of_any_kind_was_held_out_and_is_learned_from_its_own_pictures(kind):
+    concept = benchmark.toy_concept(3, 1, kind=kind)
+    subject = concept.truth.subject
+    assert (concept.kind, kind_of(subject)) == (kind, kind) and subjects.held_out(subject)
+    assert concept.class_noun == descriptions.noun(subject)
+    assert len({picture.tobytes() for picture in concept.pictures}) == 5
+    assert {grade: len(found) for grade, found in concept.negatives.items()} == dict.fromkeys(
+        benchmark.NEGATIVES, benchmark.TRAINING_NEGATIVES
+    )
+
+
+def test_the_pictures_of_a_thing_differ_however_many_are_asked_for():
+    pictures = benchmark.toy_concept(3, 1, kind="object", references=40).pictures
+    assert len({picture.tobytes() for picture in pictures}) == 40
+    assert len(benchmark.toy_concept(3, 1, kind="object", references=80).pictures) == 80
+
+
+def test_a_thing_has_no_hat_and_eats_nothing():
+    thing, person = (benchmark.toy_concept(3, 1, kind=kind) for kind in KINDS[1:])
+    assert [question for question, _ in thing.questions] == [f"where does {thing.marker} live?"]
+    assert thing.truth.facts is None and len(thing.facts) == 1
+    assert any("hat" in question for question, _ in person.questions) and len(person.facts) == 4
+
+
+def test_drawings_of_a_thing_are_asked_for_by_side_and_of_others_by_hat():
+    for kind in KINDS:
+        wishes = benchmark.held_out_of(benchmark.toy_concept(3, 1, kind=kind), (3, 1)).wishes
+        wanted = {"position"} if kind == "object" else {"accessory", "accessory_colour"}
+        assert all(set(wish) == {"place", *wanted} for wish in wishes)
+
+
+def test_nobody_has_to_be_asked_for_a_person_who_is_drawn():
+    assert check_learnable(benchmark.toy_concept(3, 1, kind="person")).consent
+    assert not benchmark.toy_concept(3, 1).consent

@@ -193,8 +193,10 @@ def _of_the_other(attribute: str, group: Group, member: Member) -> str | None:
     """What the answer about an attribute would be of the other one; None: the other has none."""
     other = group.other(member)
     assert other is not None  # every picture here shows two
+    if attribute in _SHOWN and other.is_thing:
+        return None
     if attribute == "accessory":
-        return None if other.is_thing else language.worn(group.scene_of(other))
+        return language.worn(group.scene_of(other))
     value = member_labels(other).get(OWN.get(attribute, attribute))
     return a(value) if value and attribute in ("species", "kind") else value
 
