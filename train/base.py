@@ -101,9 +101,11 @@ def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:
     return ImageTokenizer.from_pretrained(folder).eval()
 
 
-def make_judge(settings: BaseConfig) -> None:
+def make_judge(settings: BaseConfig, device: str) -> None:
     tokenizer, work, out = made_tokenizer(settings), Path(settings.work), Path(settings.judge_out)
-    made = judge.train(settings.judge, tokenizer, seed=settings.seed, log=logger("judge", work))
+    made = judge.train(
+        settings.judge, tokenizer, seed=settings.seed, device=device, log=logger("judge", work)
+    )
     # another seed than that of its training pictures
     held_out = judge.draw_labelled(2000, seed=settings.seed + 1)
     judge.save(
@@ -121,8 +123,8 @@ def make_language(settings: BaseConfig, device: str) -> None:
     sequences = language.make_sequences(
         settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work
     )
-    # Only now: encoding 108,000 pictures makes blocks of changing size, all of which would be kept
-    # (24 GB).
+    # Only now: encoding hundreds of thousands of pictures makes blocks of changing size, all of
+    # which would be kept.
     keep_freed_memory()
     # Right before `build`, which draws the first weights: what ran before must not change them.
     torch.manual_seed(settings.seed)
@@ -194,7 +196,7 @@ def make(settings: BaseConfig, parts: Collection[str]) -> None:
     if "tokenizer" in parts:
         make_tokenizer(settings, device)
     if "judge" in parts:
-        make_judge(settings)
+        make_judge(settings, device)
     if "language" in parts:
         make_language(settings, device)
     if "measure" in parts:

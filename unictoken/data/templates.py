@@ -22,6 +22,13 @@ GENERATE = ("a photo of {name} {scene}.", "a picture of {name} {scene}.", "draw 
 KNOWN = "what do you know about {name}?"
 MORE = "what else do you know about {name}, part {part}?"
 YES, NO = "yes", "no"
+WHO = ("who is in the photo?", "who can you see here?", "whom does the photo show?")
+NOBODY = "nobody i know"  # the photo shows none of those who were introduced
+UNSURE = "i do not know."  # nothing that was said or shown answers the question
+UNKNOWN = "i do not know {name}."  # nobody of this name was introduced
+WHICH = ("which photo shows {name}?", "in which photo is {name}?")
+NEITHER = "none of them"  # of the photos
+VERIFY = "{question} is it {answer}?"
 
 
 def told(

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from unictoken.core.errors import UserError
+from unictoken.data import templates
 from unictoken.data.records import Record
 from unictoken.data.sequence import Turn
 from unictoken.data.templates import NO, YES
@@ -19,8 +20,6 @@ from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, one_of
 from unictoken.tasks.trial import Trial
-
-FORM = "{question} is it {answer}?"
 
 
 class VerifyError(UserError):
@@ -91,7 +90,7 @@ class Verify(Taught, Asked):
 
 
 def _form(question: str, answer: str) -> str:
-    return FORM.replace("{question}", question).replace("{answer}", answer)
+    return templates.VERIFY.replace("{question}", question).replace("{answer}", answer)
 
 
 def _by_question(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -26,12 +25,12 @@ from unictoken.model.memory import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
 from unictoken.tokens.start import k_means
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
-from unictoken.toy.world.drawing import SIDE, draw
-from unictoken.toy.world.things import sample_pet_where, sample_scene
+from unictoken.toy.pretrain.pictures import draw_groups, sample_groups
+from unictoken.toy.world.drawing import SIDE
 
 PATCH = 4  # pixels of a code, each way
 CHROMA = 1.5  # what a difference of colour counts beside one of brightness
-K_MEANS_PICTURES, K_MEANS_PATCHES = 20_000, 250_000  # of 40,000 pictures; of 1.28 million
+K_MEANS_PICTURES, K_MEANS_PATCHES = 40_000, 500_000  # of 60,000 pictures; of 2.56 million
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +39,11 @@ class TokenizerSettings:
 
     width: int = 64
     """Channels at every resolution."""
-    num_codes: int = 8192
-    encoder_steps: int = 1600
-    decoder_steps: int = 3000
-    batch: int = 32
-    pictures: int = 40_000
+    num_codes: int = 16_384
+    encoder_steps: int = 2000
+    decoder_steps: int = 4500
+    batch: int = 96
+    pictures: int = 60_000
     """Distinct training pictures, drawn once."""
     muon_lr: float = 0.05
     adamw_lr: float = 2e-3
@@ -129,8 +128,8 @@ def train(
     tokenizer = build(settings).to(device)
     # Another seed, so that the held-out pictures are not those of training.
     pictures, held_out = (
-        draw_pictures(settings.pictures, seed=seed),
-        from_bytes(draw_pictures(512, seed=seed + 1)),
+        draw_groups(sample_groups(settings.pictures, seed=seed)).to(device),
+        from_bytes(draw_groups(sample_groups(512, seed=seed + 1))),
     )
     halves = (
         Half("encoder", ("encoder", "quant_conv"), settings.encoder_steps, says_patches),
@@ -198,11 +197,8 @@ def train_half(
     for step in range(first, half.steps):
         # from the step's number alone: a resumed run sees the batches that it would have seen
         generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
-        pixels = from_bytes(
-            pictures[torch.randint(len(pictures), (settings.batch,), generator=generator)].to(
-                device
-            )
-        )
+        chosen = torch.randint(len(pictures), (settings.batch,), generator=generator)
+        pixels = from_bytes(pictures[chosen.to(device)])
         # bf16 for the network only: the losses convert its output to fp32.
         with torch.autocast(device.type, torch.bfloat16):
             loss = half.loss(tokenizer, pixels)
@@ -223,30 +219,22 @@ def train_half(
     tokenizer.requires_grad_(False)
 
 
-def draw_pictures(count: int, *, seed: int) -> torch.Tensor:
-    """Random pets in random scenes, uint8 [count, 3, 32, 32]; never a held-out combination."""
-    rng = np.random.default_rng(seed)
-    drawn = [
-        np.asarray(draw(sample_pet_where(rng, unseen=False), sample_scene(rng)))
-        for _ in range(count)
-    ]
-    return rearrange(torch.from_numpy(np.stack(drawn)), "b h w c -> b c h w")
-
-
 def patch_codebook(pictures: torch.Tensor, num_codes: int, seed: int) -> torch.Tensor:
     """The k-means centres [C, 48] of the patches of the pictures."""
     generator = torch.Generator().manual_seed(seed)
     points = rearrange(patches(from_bytes(pictures[:K_MEANS_PICTURES])), "b d h w -> (b h w) d")
     distinct, times = points.unique(dim=0, return_counts=True)
+    times = times.cpu()  # The generator's device.
     # Common patches (the sky) count less than they stand, and centres start on distinct patches:
     # else half of the codes were the sky's.
-    points = distinct[
-        times.sqrt().multinomial(K_MEANS_PATCHES, replacement=True, generator=generator)
-    ]
+    chosen = times.sqrt().multinomial(K_MEANS_PATCHES, replacement=True, generator=generator)
+    points = distinct[chosen.to(distinct.device)]
     distinct, times = points.unique(dim=0, return_counts=True)
+    times = times.cpu()
     # A random choice of the first centres, weighted by frequency. The least factor, .05, keeps the
     # most common patches from being lost by chance.
     order = (times * torch.rand(len(times), generator=generator).clamp_min(0.05)).argsort(
         descending=True
     )
-    return k_means(points, num_codes, generator, rounds=12, centres=distinct[order[:num_codes]])
+    centres = distinct[order[:num_codes].to(distinct.device)]
+    return k_means(points, num_codes, generator, rounds=12, centres=centres)

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import io
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 from transformers import ChameleonConfig, ChameleonImageProcessorPil, ChameleonProcessor
 
 from unictoken.core.config import one_or_more
-from unictoken.core.disk import files_aside, write_aside
+from unictoken.core.disk import files_aside
 from unictoken.core.errors import Stopped
 from unictoken.data import templates
-from unictoken.data.sequence import IGNORE, pad
+from unictoken.data.sequence import IGNORE, Batch, pad
 from unictoken.model.base import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.pixels import from_bytes
 from unictoken.model.profile import save_profile
 from unictoken.model.vocab import Vocab
+from unictoken.toy.pretrain.album import AlbumSettings, make_album
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
-from unictoken.toy.pretrain.sequences import (
-    MIXTURE,
-    TrainingSequences,
-    draw_families,
-    families,
-    sample_families,
-)
+from unictoken.toy.pretrain.sequences import MIXTURE, TrainingSequences
 from unictoken.toy.profile import PROFILE
-from unictoken.toy.world.things import Pet, Scene, held_out
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -48,16 +41,18 @@ class LanguageSettings:
     layers: int = 8
     heads: int = 4
     ffn_width: int = 704
-    families: int = 12_000
-    """Pets with a near-duplicate and a hard negative each, three pictures of every one, drawn and encoded
-    once.
-    """
-    length: int = 208
+    album: AlbumSettings = field(default_factory=AlbumSettings)
+    """Of the pictures, drawn and encoded once."""
+    length: int = 400
     """Ids of an example."""
     mixture: Mapping[str, float] = field(default_factory=lambda: dict(MIXTURE))
     """Of the sequences, by kind (sequences.py)."""
-    batch: int = 16
-    steps: int = 14_000
+    batch: int = 96
+    steps: int = 12_000
+    workers: int | None = None
+    """Processes that make the batches; null: 0 on a CPU, whose cores the training needs, and all
+    cores but one on a GPU. The batches are the same.
+    """
     muon_lr: float = 0.02
     adamw_lr: float = 3e-3
     image_weight: float = 0.5
@@ -75,7 +70,6 @@ class LanguageSettings:
             "layers",
             "heads",
             "ffn_width",
-            "families",
             "length",
             "batch",
             "save_every",
@@ -93,7 +87,7 @@ def build(
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
         num_key_value_heads=settings.heads,
-        # More than the 208 ids of training: facts, or several pictures, make longer prompts.
+        # More than the 400 ids of training: facts, or several pictures, make longer prompts.
         max_position_embeddings=1024,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
@@ -170,38 +164,6 @@ def supervised_loss(
     )
 
 
-@torch.no_grad()
-def encode_pictures(
-    tokenizer: ImageTokenizer, pictures: torch.Tensor, image_ids: torch.Tensor, device: str
-) -> np.ndarray:
-    """Image ids [N, K] of pictures.
-
-    Args:
-        tokenizer: The image tokenizer, on `device`.
-        pictures: uint8 [N, 3, H, W].
-        image_ids: The vocabulary's id of each code, [C].
-        device: Where they are encoded, 64 at once.
-    """
-    codes = [tokenizer.to_codes(from_bytes(part.to(device))).cpu() for part in pictures.split(64)]
-    return image_ids[torch.cat(codes)].numpy()
-
-
-def digest_of(
-    pets: Sequence[tuple[Pet, Pet, Pet]],
-    scenes: Sequence[Sequence[Sequence[Scene]]],
-    image_tokenizer: ImageTokenizer,
-) -> str:
-    """A digest of all that image ids depend on: pets, scenes, and the image tokenizer's encoding
-    half.
-    """
-    # The decoder is left out: training it further changes no id.
-    seen = hashlib.sha256(repr((pets, scenes)).encode())
-    for name, tensor in sorted(image_tokenizer.state_dict().items()):
-        if name.startswith(("encoder", "quant_conv", "quantize")):
-            seen.update(tensor.cpu().numpy().tobytes())
-    return seen.hexdigest()[:16]
-
-
 def make_sequences(
     settings: LanguageSettings,
     vocab: Vocab,
@@ -211,33 +173,56 @@ def make_sequences(
     device: str,
     cache: Path,
 ) -> TrainingSequences:
-    """TrainingSequences over families drawn from the seed; their image ids are cached in a file of
-    `cache`.
+    """TrainingSequences over an album of the seed.
 
     Args:
-        settings: How many families, and the length and kinds of the sequences.
+        settings: How large the album is, and the length and kinds of the sequences.
         vocab: The base's vocabulary.
         image_tokenizer: What encodes the pictures, on `device`.
-        seed: Decides every pet and scene.
+        seed: Decides every subject and picture.
         device: Where pictures are encoded.
-        cache: A folder. A file there is used again only for the same pets, scenes and encoder.
+        cache: A folder for the album's image ids.
     """
-    pets, scenes = sample_families(settings.families, seed=seed)
-    file = cache / f"families-{digest_of(pets, scenes, image_tokenizer)}.npy"
-    if not file.is_file():
-        made = io.BytesIO()
-        # In 16 bits, which the 9,035 ids fit: 108,000 pictures of 64 ids take 14 MB.
-        np.save(
-            made,
-            encode_pictures(
-                image_tokenizer, draw_families(pets, scenes), vocab.image_ids, device
-            ).astype(np.int16),
+    album = make_album(
+        settings.album, image_tokenizer, vocab.image_ids, seed=seed, device=device, cache=cache
+    )
+    return TrainingSequences(vocab, album, length=settings.length, mixture=settings.mixture)
+
+
+class Batches(Dataset[Batch]):
+    """The batch of each step, a function of the seed and the step's number alone: a resumed run sees
+    those that it would have seen, and any number of processes makes the same.
+    """
+
+    def __init__(self, sequences: TrainingSequences, settings: LanguageSettings, seed: int):
+        self.sequences, self.settings, self.seed = sequences, settings, seed
+
+    def __len__(self) -> int:
+        return self.settings.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.seed, step])
+        return pad(
+            [self.sequences.example(rng) for _ in range(self.settings.batch)],
+            self.sequences.vocab,
+            length=self.settings.length,
         )
-        write_aside(file, made.getvalue())
-    made = families(pets, scenes, np.load(file).astype(np.int64))
-    # a hard negative may land on a held-out combination
-    taught = [family for family in made if not any(map(held_out, family.pets))]
-    return TrainingSequences(vocab, taught, length=settings.length, mixture=settings.mixture)
+
+    def after(self, step: int, *, workers: int) -> Iterator[Batch]:
+        """The batches of the steps from `step` on, in order."""
+        # Without workers they are made here, between two steps. 'fork': the album would take long
+        # to copy, and the workers touch no GPU.
+        context = "fork" if workers else None
+        steps = range(step, len(self))
+        return iter(
+            DataLoader(
+                self,
+                batch_size=None,
+                sampler=steps,
+                num_workers=workers,
+                multiprocessing_context=context,
+            )
+        )
 
 
 def without_image_tokenizer(model: EarlyFusionModel) -> dict[str, torch.Tensor]:
@@ -296,21 +281,20 @@ def train(
         model.load_state_dict({**model.state_dict(), **saved["model"]})
         optimiser.load_state(saved["optimiser"])
     weights_V = weights_of_ids(sequences.vocab, settings).to(device)
+    workers = settings.workers
+    if workers is None:
+        workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 1) - 1)
+    batches = Batches(sequences, settings, seed).after(first, workers=workers)
     started, losses = time.time(), []
     for step in range(first, settings.steps):
-        # from the step's number alone: a resumed run sees the batches that it would have seen
-        rng = np.random.default_rng([seed, step])
-        batch = pad(
-            [sequences.example(rng) for _ in range(settings.batch)],
-            sequences.vocab,
-            length=settings.length,
-        )
+        batch = next(batches)
         ids, labels = batch.ids_BT.to(device), batch.labels_BT.to(device)
         with torch.autocast(device, torch.bfloat16):
             loss = supervised_loss(model, ids, labels, weights_V)
         loss.backward()
         optimiser.step(step)
-        losses.append(loss.item())
+        # Not as a number: a GPU would wait for it in every step.
+        losses.append(loss.detach())
         stopping = stop_asked()
         if stopping or (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
             watched.load_state_dict(model.state_dict())
@@ -319,7 +303,7 @@ def train(
             numbers = {} if stopping else watch(step + 1, watched)
             log(
                 step + 1,
-                loss=sum(losses) / len(losses),
+                loss=torch.stack(losses).mean().item(),
                 seconds_per_step=(time.time() - started) / len(losses),
                 **numbers,
             )

@@ -13,10 +13,11 @@ from transformers import PreTrainedTokenizerFast
 
 from unictoken.data import templates
 from unictoken.model.vocab import image_token_name
-from unictoken.toy.world import language
-from unictoken.toy.world.things import sample_pet, sample_scene
+from unictoken.toy.pretrain.pictures import sample_any, sample_groups
+from unictoken.toy.world import group_language, language, story_language
+from unictoken.toy.world.stories import possible_actions, sample_story
 
-TEXT_TOKENS = 640
+TEXT_TOKENS = 1280
 RESERVED_TOKENS = 256
 
 
@@ -70,31 +71,55 @@ def build(num_codes: int) -> PreTrainedTokenizerFast:
 
 def _corpus() -> list[str]:
     """Every sentence form of the world, so that its words become single tokens."""
-    # always the same seed: the ids of words must not depend on a config
+    # Always the same seed: the ids of words must not depend on a config.
     rng = np.random.default_rng(0)
-    lines = [language.caption(sample_pet(rng), sample_scene(rng)) for _ in range(3000)]
-    for questions in (language.PET_QUESTIONS, language.SCENE_QUESTIONS):
-        lines += [
-            q.format(it=it)
-            for forms in questions.values()
-            for q in forms
-            for it in ("it", "the animal")
-        ] * 20
+    lines: list[str] = []
+    for group in sample_groups(3000, seed=0, taught_only=False):
+        lines.append(group_language.caption(group))
+        lines.append(group_language.prompt(group, rng))
+        for asked in group_language.questions(group, rng):
+            lines += [asked.question, asked.answer]
+    for _ in range(1200):
+        subjects = [sample_any(rng, taught_only=False) for _ in range(int(rng.integers(1, 3)))]
+        if possible_actions(subjects):
+            told = sample_story(subjects, rng)
+            lines.append(story_language.caption(told))
+            for asked in story_language.questions(told, rng):
+                lines += [asked.question, asked.answer]
     for _ in range(200):
         facts = language.sample_facts(rng)
-        lines += [
-            language.fact_sentence(key, facts).format(name="") for key in language.FACT_SENTENCES
-        ]
-        lines += [language.FACT_QUESTIONS[key].format(name="") for key in language.FACT_SENTENCES]
-        lines += [language.fact_answer(key, facts) for key in language.FACT_SENTENCES]
-    forms = (
-        *templates.RECOGNISE,
-        *templates.CAPTION,
-        *templates.GENERATE,
-        templates.YES,
-        templates.NO,
-    )
-    # Repeated: merges go to frequent pairs first, and TEXT_TOKENS leaves no room for rare words.
-    lines += [form.format(name="", scene="") for form in forms] * 200
-    # names stand in no sentence above: without these lines they would be split
-    return lines + [f"{name} is" for name in language.NAMES] * 20
+        for key in language.FACT_SENTENCES:
+            lines += [
+                language.fact_sentence(key, facts, now=True).format(name=""),
+                language.FACT_QUESTIONS[key].format(name=""),
+                language.fact_answer(key, facts),
+                language.own_sentence(key, facts),
+                language.OWN_QUESTIONS[key],
+            ]
+    # Merges go to frequent pairs first: what stands in a few forms only is repeated.
+    lines += [form.format(**_NO_SLOTS) for form in (*FORMS, *language.NEVER_TOLD)] * 200
+    # Names stand in no sentence above: without these lines they would be split.
+    return lines + [f"{name} is" for name in language.NAMES] * 200
+
+
+# Sentences without a subject of the world, and with none in their slots.
+FORMS = (
+    *templates.RECOGNISE,
+    *templates.CAPTION,
+    *templates.GENERATE,
+    *templates.WHO,
+    *templates.WHICH,
+    templates.YES,
+    templates.NO,
+    templates.NOBODY,
+    templates.UNSURE,
+    templates.UNKNOWN,
+    templates.NEITHER,
+    "what happens in the photos?",
+    language.WHERE_IT_LIVES,
+    "{name} likes {seen}. would {name} like this?",
+    "what does {name} like?",
+    "a. b. c. d.",
+    *story_language.ORDINALS,
+)
+_NO_SLOTS = {"name": "", "scene": "", "seen": ""}

@@ -149,6 +149,15 @@ def show_briefly(scene: Scene, rng: np.random.Generator) -> str:
     return " ".join(parts)
 
 
+def show_place_briefly(scene: Scene, rng: np.random.Generator) -> str:
+    """Some of where and when alone, for what wears nothing and only stands."""
+    parts = [SIDE_OF[scene.position]] * (rng.random() < 0.3)
+    parts += [WHERE[scene.place]] * (rng.random() < 0.75)
+    if rng.random() < (0.8 if scene.time == "night" else 0.3):
+        parts.append(WHEN[scene.time])
+    return " ".join(parts)
+
+
 def caption(pet: Pet, scene: Scene) -> str:
     """The dense caption: every attribute that has a name, always in the same order."""
     return f"{describe(pet)}, {show(scene)}."
@@ -246,9 +255,52 @@ FACT_QUESTIONS = {
 }
 
 
-def fact_sentence(key: str, facts: Facts) -> str:
-    """The fact as a sentence about {name}."""
-    return FACT_SENTENCES[key].format(
+# A user's own facts, in the first person, with the question that each answers.
+OWN_SENTENCES = {
+    "hat": "i have {its_hat}.",
+    "toy": "i like to play with the {toy}.",
+    "food": "i like to eat {food}.",
+    "place": "i live {where}.",
+}
+OWN_QUESTIONS = {
+    "hat": "what hat do i have?",
+    "toy": "what do i like to play with?",
+    "food": "what do i like to eat?",
+    "place": "where do i live?",
+}
+# Nothing that is ever said answers these: the answer is `templates.UNSURE`.
+NEVER_TOLD = (
+    "how old is {name}?",
+    "who made {name}?",
+    "how much does {name} weigh?",
+    "when was {name} born?",
+    "what is the last name of {name}?",
+    "how much did {name} cost?",
+    "who are the parents of {name}?",
+    "what is {name} afraid of?",
+)
+
+
+# In the place of a scene: the picture shows where the facts say.
+WHERE_IT_LIVES = "where it lives"
+
+
+def facts_of(subject: object) -> tuple[str, ...]:
+    """The keys of the facts that can be told of a subject; a thing neither eats nor wears hats."""
+    return ("place",) if hasattr(subject, "mark") else tuple(FACT_SENTENCES)
+
+
+def fact_sentence(key: str, facts: Facts, *, now: bool = False) -> str:
+    """The fact as a sentence about {name}; with `now` it replaces what was said before."""
+    said = FACT_SENTENCES[key].format(
+        its_hat=facts.its_hat, toy=facts.toy, food=facts.food, where=WHERE[facts.place]
+    )
+    return f"{said.removesuffix('.')} now." if now else said
+
+
+def own_sentence(key: str, facts: Facts) -> str:
+    """The fact as a user's sentence: 'i live in the snow.'"""
+    return OWN_SENTENCES[key].format(
         its_hat=facts.its_hat, toy=facts.toy, food=facts.food, where=WHERE[facts.place]
     )
 
