@@ -7,7 +7,7 @@ from unictoken.data.sequence import Example, pad
 from unictoken.learn.methods import Stage
 from unictoken.learn.objective import batch_of
 from unictoken.learn.prepare import prepare
-from unictoken.model import gradient
+from unictoken.model import gradient, products
 from unictoken.model.gradient import PackedLayers, has_packed_layers, pack
 
 

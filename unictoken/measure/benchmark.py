@@ -104,6 +104,8 @@ class BenchmarkConfig:
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
+    toy_kinds: tuple[str, ...] = ()
+    """Of toy concepts, in turn: animal, object, person; []: pets alone."""
     list_options: bool = True
     """Whether a question's options are listed after it; false for bases that were never taught to
     read them.
@@ -300,7 +302,9 @@ class Benchmark:
         ]
         if s.dtype != "fp32" and self.base.packed_layers() is not None:
             made_with.append("learned in bf16")
-        told = config.to_yaml([*asked, *made_with])
+        # Only where they are asked for: runs of pets have kept their name.
+        kinds = [s.toy_kinds] if s.toy_kinds and s.data is None else []
+        told = config.to_yaml([*asked, *made_with, *kinds])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def _dataset(self) -> Dataset:
@@ -316,6 +320,7 @@ class Benchmark:
                     seed=s.seed,
                     num_concepts=s.num_concepts or 20,
                     references=s.references,
+                    kinds=s.toy_kinds,
                 )
             except OSError:
                 if not root.is_dir():  # else another run of the same config was faster
@@ -331,7 +336,8 @@ class Benchmark:
             name: replace(
                 concept.with_first(s.references),
                 class_noun=s.class_nouns.get(name) or concept.class_noun,
-                consent=s.consent,
+                # Nobody has to be asked for those that the toy world draws.
+                consent=s.consent or s.data is None,
                 kind=concept.kind or s.kinds.get(name),
             )
             for name, concept in islice(dataset.concepts.items(), s.num_concepts)
