@@ -319,6 +319,8 @@ def _variant(kind: Any, settings: Any) -> Any:
     """The class that settings are of, where a dataclass says that its fields depend on a value of
     them (`variant`, a class method); else `kind`.
     """
+    # By its name alone: this module knows no settings, and none of its classes has another use
+    # for the name.
     variant = getattr(kind, "variant", None)
     return variant(settings) if variant and isinstance(settings, dict) else kind
 

@@ -34,6 +34,8 @@ class Learner(RowBank):
             (`core.zero` says when they must not be).
     """
 
+    trainable: torch.Tensor  # a buffer, whose type torch does not know
+
     def __init__(
         self,
         base: Base,
