@@ -2,6 +2,7 @@
 # make test         every test
 # make base         make the tiny base from nothing (hours on two cores; resumable), and mia, another concept to compare with
 # make eval         the toy benchmark with its controls
+# make fuzz         N=500 hostile inputs of the seed SEED=1: a table of what was refused, taken and failed
 # make faults       runs that are killed at N=100 moments of the schedule SEED=1, and PAIRS=10 that are disturbed
 # make test-latest  every test with the newest versions that setup.py allows, in .venv-latest
 # make test-lowest  every test with the lowest ones, in .venv-lowest
@@ -31,7 +32,7 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 export GOMP_SPINCOUNT ?= 1000
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test base eval faults test-latest test-lowest lock clean
+.PHONY: demo test base eval fuzz faults test-latest test-lowest lock clean
 
 # pip is told -qq: -q still prints warnings of its own, about how this machine is set up.
 $(VENV)/ready: setup.py $(LOCK)
@@ -63,6 +64,11 @@ base: $(VENV)/ready
 
 eval: $(VENV)/ready
 	$(BIN)/python eval/run.py --config configs/eval/toy.yaml
+
+fuzz: N := 500
+fuzz: SEED := 1
+fuzz: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --number $(N) --seed $(SEED)
 
 faults: N := 100
 faults: PAIRS := 10

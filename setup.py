@@ -94,7 +94,7 @@ setup(
         ],
         "heic": ["pillow-heif>=0.18"],
     },
-    entry_points={"console_scripts": ["unictoken = unictoken.cli:main"]},
+    entry_points={"console_scripts": ["unictoken = unictoken.__main__:main"]},
     cmdclass={"build_py": BuildWithShippedFiles},
     options={"build": {"build_base": WORKSHOP}, "egg_info": {"egg_base": WORKSHOP}},
 )

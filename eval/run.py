@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Sequence
 
 from unictoken.core import config
-from unictoken.core.launch import leave_with_launcher, says
+from unictoken.core.launch import leave_with_launcher, say_last, says
 from unictoken.core.printing import say
 from unictoken.core.program import interruptible, keeping, run_program
 
@@ -45,7 +45,7 @@ def chosen(settings: BenchmarkConfig, names: str) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    run_program(PROGRAM, measure, arguments, says=says)
+    run_program(PROGRAM, measure, arguments, says=says, say_last=say_last)
 
 
 def measure(arguments: Sequence[str]) -> None:

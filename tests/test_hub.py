@@ -268,3 +268,16 @@ def test_a_crafted_base_never_becomes_code_or_a_key_of_the_card(path, crafted, t
         node.value for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Constant)
     ]
     assert ModelCard(card).data.base_model is None
+
+
+def test_of_a_noun_that_is_no_known_word_the_kind_is_asked_before_it_is_published(
+    path, sent, tmp_path
+):
+    concept = replace(concept_file.load(path), class_noun="abuelita")
+    concept_file.save(concept, path)
+    with pytest.raises(hub.HubError, match="class noun 'abuelita' is no word.*--kind object"):
+        hub.push_to_hub(path, "user/bo")
+    with pytest.raises(hub.HubError, match=r"is a person \(abuelita\)"):
+        hub.push_to_hub(path, "user/bo", kind="person")
+    hub.push_to_hub(path, "user/bo", kind="object")
+    assert b"Not a person, as whoever published it said." in sent["user/bo"]["README.md"]

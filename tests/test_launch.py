@@ -175,6 +175,53 @@ def test_a_line_is_said_by_one_process_and_another_line_too():
     ]
 
 
+def laid(kind: str, place: Path) -> None:
+    """What another user could lay at the name of a meeting folder, with a port in it."""
+    other = place.with_name("other")
+    other.mkdir(mode=0o700)
+    (other / "port").write_text("1", encoding="utf-8")
+    if kind == "link":
+        place.symlink_to(other)
+        return
+    other.rename(place)
+    if kind == "open to all":
+        place.chmod(0o777)
+    elif kind == "another user's":
+        if os.geteuid():
+            pytest.skip("only root may give a folder away")
+        os.chown(place, 65534, 65534)
+
+
+@pytest.mark.parametrize("kind", ["link", "open to all", "another user's"])
+def test_where_processes_meet_nothing_of_another_user_is_read_or_written(kind, tmp_path):
+    place = tmp_path / "meeting"
+    laid(kind, place)
+    ranks = [Launch(rank=rank, world_size=2, local_size=2, mark="CROSS_SIZE") for rank in (0, 1)]
+    for rank in ranks:
+        vars(rank)["meeting"] = place
+        for use in (
+            rank.join,
+            lambda rank=rank: rank.says("a line"),
+            lambda r=rank: r.somebody_ended,
+        ):
+            with pytest.raises(ConfigError, match="meeting: found what others can write into"):
+                use()
+    assert [file.name for file in place.iterdir()] == ["port"]
+    assert (place / "port").read_text(encoding="utf-8") == "1"
+
+
+def test_where_processes_meet_is_made_for_its_user_alone(tmp_path):
+    first, other = (
+        Launch(rank=rank, world_size=2, local_size=2, mark="CROSS_SIZE") for rank in (0, 1)
+    )
+    for rank in (first, other):
+        vars(rank)["meeting"] = tmp_path / "meeting"
+    assert first.join()["MASTER_PORT"] == other.join()["MASTER_PORT"]
+    assert (tmp_path / "meeting").stat().st_mode & 0o777 == 0o700
+    first.leave()
+    assert not (tmp_path / "meeting").exists()
+
+
 def test_a_free_port_is_one_that_can_be_listened_on():
     ports = {free_port() for _ in range(20)}
     assert len(ports) > 1
@@ -242,6 +289,40 @@ def test_a_process_ends_when_either_of_its_launchers_does(who, number, tmp_path)
         os.kill(runner.pid if who == "runner" else launcher.pid, number)
         assert psutil.wait_procs([learns], timeout=20)[0]
         assert runner.stdout.readline().startswith("learns: its launcher has ended, so this")
+
+
+ENDS = """
+import os, signal, time
+from unictoken.core.errors import UserError
+from unictoken.core.launch import say_last
+from unictoken.core.program import run_program
+def action(_):
+    raise UserError("prog: it cannot be.")
+run_program("prog", action, [], say_last=say_last)
+"""
+
+
+def test_the_last_line_is_ours_whatever_a_launcher_prints_after_its_process(tmp_path):
+    """It prints for a second, and ends what is below the process that ended."""
+    launcher = BELOW["launch.py"].replace('"WORLD_SIZE": "1"', '"WORLD_SIZE": "2"') + (
+        "import psutil, time\n"
+        "for left in psutil.Process().children(recursive=True): left.kill()\n"
+        "time.sleep(1); print('launcher: exits with 2', flush=True)\n"
+    )
+    scripts = {"deepspeed": BELOW["deepspeed"], "launch.py": launcher, "learns.py": ENDS}
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(script, encoding="utf-8")
+    told = os.environ | {"PYTHONPATH": str(ROOT)}
+    said = subprocess.run(
+        [sys.executable, "deepspeed"],
+        cwd=tmp_path,
+        env=told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    ).stdout.splitlines()
+    line = "prog: prog: it cannot be."
+    assert said[1:] == [line, "launcher: exits with 2", line]
 
 
 def test_a_process_that_no_launcher_started_watches_nobody():

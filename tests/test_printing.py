@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -49,3 +51,22 @@ def test_the_log_is_printable():
 @pytest.mark.parametrize("text", ["", "a", "two words", "\u4e2d\u6587"])
 def test_a_plain_text_stays_as_it_is(text):
     assert printing.printable(text) == printing.one_line(text) == text
+
+
+@pytest.mark.parametrize("name", ["transformers", "huggingface_hub"])
+def test_what_libraries_log_is_printable_too(name):
+    import unictoken.model.internals  # noqa: F401  # it sees to that
+
+    said = logging.LogRecord(name, logging.ERROR, "", 0, "in \x1b[2J.json", (), None)
+    # Its first one: pytest adds handlers of its own.
+    handlers = logging.getLogger(name).handlers[:1]
+    assert handlers and all("in \\x1b[2J.json" in handler.format(said) for handler in handlers)
+
+
+def test_a_librarys_warning_is_printable():
+    lines = (
+        "import warnings\nfrom unictoken.core.program import run_program\n"
+        "run_program('prog', lambda _: warnings.warn('a \\x1b[2J file'))"
+    )
+    said = subprocess.run([sys.executable, "-c", lines], stderr=subprocess.PIPE, check=True).stderr
+    assert b"a \\x1b[2J file" in said and b"\x1b" not in said

@@ -58,12 +58,12 @@ def end_of(running: subprocess.Popen) -> tuple[int, str]:
         (
             OSError(errno.ENOSPC, "No space left on device", "out/x"),
             2,
-            "prog: out/x: No space left on device (OSError).",
+            "prog: out/x: No space left on device (OSError). Make room on that disk, and start it again.",
         ),
         (
             PermissionError(errno.EACCES, "Permission denied"),
             2,
-            "prog: Permission denied (PermissionError).",
+            "prog: Permission denied (PermissionError). Choose another place, or ask its owner for the right to use it.",
         ),
         (KeyboardInterrupt(), 130, "prog: interrupted."),
         (Stopped(3, 9), 75, "prog: stopped at step 3 of 9; the same command goes on from there."),
@@ -203,3 +203,50 @@ def test_hidden_bars_are_not_drawn(monkeypatch):
     finally:
         bars.hide_bars(False)
     assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize("error", [ImportError("numpy.core failed"), SystemError("returned NULL")])
+def test_an_interruption_that_becomes_a_librarys_error_is_still_one(error, capsys):
+    def action(arguments):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error from None
+
+    with pytest.raises(SystemExit) as ended:
+        run_program("prog", action, [])
+    assert (ended.value.code, capsys.readouterr().err) == (130, "prog: interrupted.\n")
+
+
+def test_an_interruption_that_comes_while_something_is_cleared_up_is_not_lost():
+    """Python prints what is raised in `__del__`, and goes on."""
+    running = program(
+        "class It:\n    def __del__(self): signal.raise_signal(signal.SIGINT)\nIt()\ntime.sleep(60)"
+    )
+    assert end_of(running) == (130, "prog: interrupted.\n")
+
+
+@pytest.mark.parametrize("command", [["--version"], ["ask", "--help"]])
+def test_ctrl_c_in_the_imports_of_the_command_is_one_line(command):
+    """At the first import that is no part of Python's start, and at several after it."""
+    for number in (1, 20, 60):
+        said = subprocess.run(
+            [sys.executable, "-c", AT_AN_IMPORT, str(number), *command],
+            cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, encoding="utf-8",
+        )  # fmt: skip
+        assert (said.returncode, said.stderr) == (130, "unictoken: interrupted.\n")
+
+
+AT_AN_IMPORT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from unictoken.__main__ import main
+class Interrupts:
+    left = int(sys.argv.pop(1))
+    def find_spec(self, *_):
+        Interrupts.left -= 1
+        if not Interrupts.left:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+main()
+"""

@@ -29,9 +29,10 @@ from engine import (
 
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
-from unictoken.core.launch import launch, says
+from unictoken.core.launch import launch, say_last, says
 from unictoken.core.printing import say
 from unictoken.data.concept import Concept
+from unictoken.learn import checkpoint
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
 from unictoken.learn.run import Learned, base_of, run
@@ -39,7 +40,7 @@ from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import check_report, finish
 from unictoken.model.malloc import keep_freed_memory
-from unictoken.model.processes import heed_launcher
+from unictoken.model.processes import ProcessesError, heed_launcher, is_lost_connection
 from unictoken.model.protocol import Base
 
 PROGRAM = "train/run.py"
@@ -55,7 +56,7 @@ class StopEverywhere(StopSignal):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    run_program(PROGRAM, learn, arguments, says=says)
+    run_program(PROGRAM, learn, arguments, says=says, say_last=say_last)
 
 
 def learn(arguments: Sequence[str]) -> None:
@@ -68,13 +69,27 @@ def learn(arguments: Sequence[str]) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     heed_launcher(__file__, arguments, options.local_rank)
+    settings = config.load(RunConfig, options.config, options.set)
     try:
-        learn_from(config.load(RunConfig, options.config, options.set))
-    except RuntimeError:
+        learn_from(settings)
+    except RuntimeError as error:
         # Another process has ended and printed why; this one only lost its connection.
         if launch().somebody_ended:
             raise SystemExit(REFUSED) from None
+        if is_lost_connection(error):
+            raise gone(settings) from None
         raise
+
+
+def gone(settings: RunConfig) -> ProcessesError:
+    """What is said where another process is no more, and had no time to say why."""
+    log, newest = settings.folder / "log.jsonl", checkpoint.newest(settings.folder / "checkpoints")
+    goes_on = f"goes on from {newest}" if newest else "begins again"
+    return ProcessesError(
+        f"rank {launch().rank} lost another process, which has crashed or was ended from outside."
+        f" What it said stands above, and the log of the run is {log}. Look whether memory was short"
+        f" (`dmesg`); the same command {goes_on}."
+    )
 
 
 def learn_from(settings: RunConfig) -> None:
@@ -108,7 +123,7 @@ def check_batches(settings: RunConfig) -> None:
         if stage.batch % world_size():
             raise config.ConfigError(
                 f"stage '{stage.name}': a batch of {stage.batch} does not divide by {world_size()}"
-                " processes."
+                " processes. Start another number of them, or set another batch."
             )
 
 

@@ -19,13 +19,14 @@ B batch, T sequence, P concept rows, D width, V vocabulary, K image ids per pict
 from __future__ import annotations
 
 import importlib
-import inspect
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from unictoken import learn
 
 if TYPE_CHECKING:
+    import inspect
+
     from unictoken import tasks as tasks
     from unictoken.api import learn as learn
     from unictoken.api import load as load
@@ -82,6 +83,8 @@ class _Learn(ModuleType):
     @property
     def __signature__(self) -> inspect.Signature:
         """What notebooks and `inspect` show."""
+        import inspect  # takes a moment, which nobody else needs
+
         return inspect.signature(importlib.import_module("unictoken.api").learn)
 
 

@@ -15,6 +15,7 @@ from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import SaidKind
 from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
@@ -81,9 +82,11 @@ def learn(
     facts: str | Sequence[str] = (),
     negatives: Some | Mapping[str, Some] = (),
     consent: bool = False,
+    kind: SaidKind | None = None,
     method: str | PathLike[str] | MethodSettings = "joint",
     steps: int | None = None,
     seed: int = 0,
+    dtype: Literal["auto", "fp32"] = "auto",
     out: str | PathLike[str] | None = None,
     overwrite: bool = False,
     verbose: bool = True,
@@ -103,10 +106,14 @@ def learn(
         negatives: Pictures of others, beside those in the folder: given as `pictures` are, or by
             grade, {'easy': ..., 'hard': ..., 'near_duplicate': ...}.
         consent: Of a person: they agreed to be learned.
+        kind: 'object', 'animal' or 'person': needed where the class noun is no word that is known
+            here, and might be a person's.
         method: The name of one that ships ('joint', 'unictokens', 'yochameleon', 'yollava'), a YAML
             file, or a `Method`.
         steps: Of the method's last stage; None: as the method says.
         seed: Of everything that is drawn by lot.
+        dtype: 'auto' learns in bf16 where the CPU is faster with it, so that machines may differ in
+            the third digit of a loss; 'fp32' does not.
         out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints,
             and the concept file too. An interrupted run goes on when it is called again.
         overwrite: Whether another concept of this name in `out` may go.
@@ -126,15 +133,18 @@ def learn(
         class_noun=class_noun,
         facts=facts,
         consent=consent,
+        kind=kind,
         negatives=negatives,
     )
     given = pictures if isinstance(pictures, list | tuple) else [pictures]
     places = [str(one) for one in given if isinstance(one, str | PathLike)]
+    who = {"name": name, "consent": consent, "kind": kind}
     asked = {
-        "concept": {"name": name, "pictures": places, "facts": facts, "consent": consent},
+        "concept": {**who, "pictures": places, "facts": facts},
         "base": base.name,
         "method": config.plain(_method(method, steps)),
         "seed": seed,
+        "dtype": dtype,
         "replace": overwrite,
     }
     keep_freed_memory()

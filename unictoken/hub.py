@@ -21,7 +21,7 @@ from unictoken.core.disk import folder_aside, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import read_picture
 from unictoken.core.text import a, markdown, python_literal
-from unictoken.data.source import is_person
+from unictoken.data.kinds import SaidKind, is_person, is_thing
 from unictoken.measure.report import NO_TEST
 from unictoken.model.internals import HTTPError
 from unictoken.model.protocol import Base
@@ -56,6 +56,7 @@ def push_to_hub(
     drawings: Sequence[str | Path] = (),
     base_model: str | None = None,
     licence: str | None = None,
+    kind: SaidKind | None = None,
     private: bool = False,
     token: str | None = None,
 ) -> str:
@@ -69,6 +70,7 @@ def push_to_hub(
         drawings: Picture files that the concept drew, for the card.
         base_model: The base's name on the Hub; None: the one in the file's header.
         licence: The base's; None: the one known for it, and refused where none is.
+        kind: What it is, where its class noun is no known word and its header says no consent.
         private: Whether a new repository is private.
         token: Of the Hub; None: the one of `hf auth login`.
     """
@@ -88,6 +90,7 @@ def push_to_hub(
             drawings=drawings,
             base_model=base_model,
             licence=licence,
+            kind=kind,
             where=repo_id,
         )
         api = HfApi(token=token)
@@ -114,6 +117,7 @@ def save_card_folder(
     drawings: Sequence[str | Path] = (),
     base_model: str | None = None,
     licence: str | None = None,
+    kind: SaidKind | None = None,
     where: str | None = None,
 ) -> Path:
     """A folder to be shared: the concept file, its card, and the drawings that are given, without
@@ -126,6 +130,7 @@ def save_card_folder(
         base_model: The base's name on the Hub, in place of a folder of this machine; None: the one
             in the file's header.
         licence: The base's; None: the one known for it, and refused where none is.
+        kind: What it is, where its class noun is no known word and its header says no consent.
         where: What the card's example loads; None: the folder.
     """
     path, folder = Path(path), Path(folder)
@@ -142,11 +147,8 @@ def save_card_folder(
         )
     concept = replace(concept, base_name=base_model or concept.base_name)
     header = concept_file.read_header(path) | {"base": concept.base_name}
-    if is_person(concept.class_noun) and not header.get("consent"):
-        raise HubError(
-            f"{path}: <{concept.name}> is a person ({concept.class_noun}) who, by its header, was"
-            " not asked. Not published."
-        )
+    if not header.get("consent"):
+        _check_no_person(concept, kind, path)
     if folder.exists():
         raise HubError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
@@ -166,6 +168,22 @@ def save_card_folder(
         )
         (aside / "README.md").write_text(said, encoding="utf-8")
     return folder
+
+
+def _check_no_person(concept: ConceptTokens, kind: SaidKind | None, path: Path) -> None:
+    """Refuse a person who was not asked, and what may be one."""
+    noun = concept.class_noun
+    if kind == "person" or is_person(noun):
+        raise HubError(
+            f"{path}: <{concept.name}> is a person ({noun}) who, by its header, was not asked. Not"
+            " published."
+        )
+    if kind is None and not is_thing(noun):
+        raise HubError(
+            f"{path}: class noun {quoted(noun)} is no word that is known here, and may be a"
+            " person's. Expected its kind; say it: --kind object, or --kind animal. Only people are"
+            " published who agreed to be learned (`consent: true` in the file's header)."
+        )
 
 
 def card(
@@ -275,12 +293,14 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
 
 
 def _consent(header: Mapping) -> str:
-    if is_person(header["class_noun"]):
+    if is_thing(header["class_noun"]):
+        return "Not a person, by its class noun."
+    if header.get("consent") or is_person(header["class_noun"]):
         return (
             "The person agreed to be learned, as whoever learned it declared (`consent: true` in"
             " the file's header)."
         )
-    return "Not a person, by its class noun."
+    return "Not a person, as whoever published it said."
 
 
 def from_pretrained(
@@ -306,7 +326,7 @@ def from_pretrained(
         except (OSError, ValueError, HTTPError) as error:
             raise HubError(
                 f"'{where}': no such file or folder here, and not to be had from the Hub"
-                f" ({_one_line(error)})."
+                f" ({_one_line(error)}). Look at the name, and at the connection."
             ) from None
     return concept_file.load(_only_file(path) if path.is_dir() else path, base)
 

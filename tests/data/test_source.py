@@ -40,7 +40,7 @@ def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
         wrote.facts,
         wrote.questions,
     )
-    assert (concept.truth.pet, concept.truth.facts) == (wrote.truth.pet, None)
+    assert (concept.truth.subject, concept.truth.facts) == (wrote.truth.subject, None)
     assert all(np.array_equal(a, b) for a, b in zip(concept.pictures, wrote.pictures, strict=True))
     assert {grade: len(found) for grade, found in concept.negatives.items()} == {
         "easy": 24,
@@ -175,7 +175,7 @@ def test_the_keys_of_unifybench_pass(folder):
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "1" + "0" * 30])
 def test_a_toy_pet_whose_numbers_cannot_be_drawn_is_refused(folder, toy, number):
-    pet = asdict(toy.truth.pet) | {"girth": "GIRTH"}
+    pet = asdict(toy.truth.subject) | {"girth": "GIRTH"}
     write_info(folder, json.dumps({"class": "dog", "world": pet}).replace('"GIRTH"', number))
     with pytest.raises(
         SourceError, match=r"info\.json: .*(no number of JSON|too large a number|expected a number)"
@@ -408,8 +408,8 @@ def test_people_are_learned_with_their_consent_only(folder, noun):
     assert read_concept(folder, name="bo", class_noun=noun, consent=True).consent
 
 
-@pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "womanizer", "neighbour's dog", "garfield",
-    "two snowmen", "gingerbread man", "superman", "german shepherd", "doberman", "ottoman", "ramen", "stepladder", "grandstand", "goddess",
+@pytest.mark.parametrize("noun", ["dog", "manatee", "boyish doll", "snowman", "neighbour's dog",
+    "two snowmen", "gingerbread man", "superman", "german shepherd", "doberman", "ottoman", "ramen", "stepladder", "grandstand",
     "record player", "king penguin", "king charles spaniel", "adult dog", "women's shoes", "human's hat", "medal", "bus", "glass",
 ])  # fmt: skip
 def test_words_that_only_hold_a_persons_need_no_consent(folder, noun):

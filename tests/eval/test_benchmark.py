@@ -169,7 +169,10 @@ def test_the_page_shows_so_many_concepts_and_says_what_it_left_out(program, conf
         (("--set", "page_concepts=-1"), "page_concepts: found -1, expected 0 or more"),
         (("--set", f"references={10**30}"), "references: found 100000"),
         (("--set", "sede=1"), "unknown key 'sede'; did you mean 'seed'"),
-        (("--set", "controls=[nothing]"), "controls: unknown 'nothing'; known: none, class_noun"),
+        (
+            ("--set", "controls=[nothing]"),
+            "controls: unknown 'nothing', expected some of none, class_noun",
+        ),
         (("--methods", "joynt"), "--methods: 'joynt' is not among the config's: joint"),
         (("--set", "data=nowhere"), "nowhere: no such folder"),
         (("--set", "out=."), "out: .: it, or the table beside it, is a folder"),

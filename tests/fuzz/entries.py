@@ -30,9 +30,10 @@ from unictoken.cli import main
 from unictoken.core import config, text
 from unictoken.core.pictures import looks_like, read_picture
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import is_person, is_thing
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
-from unictoken.data.source import check_learnable, is_person, read_concept
+from unictoken.data.source import check_consent, check_learnable, read_concept
 from unictoken.learn import checkpoint
 from unictoken.learn.settings import RunConfig
 from unictoken.measure import predictions, scores
@@ -562,6 +563,8 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
         lambda: concept_file.check_noun(said, where="'bo'"),
         lambda: concept_file.check_name(said),
         lambda: is_person(concept_file.check_noun(said, where="'bo'")),
+        lambda: is_thing(concept_file.check_noun(said, where="'bo'")),
+        lambda: check_consent(concept_file.check_noun(said, where="'bo'"), False, where="'bo'"),
         lambda: text.a(concept_file.check_noun(said, where="'bo'")),
         lambda: with_tokens(kit.base, small.concept(kit.base)).ask([said], max_ids=2),
         lambda: with_tokens(kit.base, small.concept(kit.base)).recaption(said),
@@ -638,7 +641,9 @@ def cases(number: int) -> Iterator[tuple[str, int]]:
     """So many cases spread over the entry points, each its entry's name and a number."""
     whole = sum(one.share for one in ENTRIES.values())
     for one in ENTRIES.values():
-        for i in range(max(1, round(number * one.share / whole))):
+        # At least one of each, but for what takes seconds.
+        least = 1 if one.share >= 0.5 or number >= 500 else 0
+        for i in range(max(least, round(number * one.share / whole))):
             yield one.name, i
 
 

@@ -102,26 +102,46 @@ def tried(entry: Entry, rng, folder: Path, kit: Kit) -> Outcome:
     global _inside
     os.chdir(folder)
     action = entry.make(rng, folder, kit)
-    printed, before = io.StringIO(), time.process_time()
+    before = time.process_time()
     _reset_peak()
-    _inside = folder
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with _all_that_is_printed() as printed:
+        _inside = folder
+        try:
             outcome = _ended(entry.name, action)
-    finally:
-        _inside = None
+        finally:
+            _inside = None
     took, peak = time.process_time() - before, _peak()
     if took > CPU_S:
         return Outcome(entry.name, "failed", f"took {took:.0f} s of CPU ({outcome.why[:200]})")
     if peak > MEMORY:
         return Outcome(entry.name, "failed", f"took {peak / 1e9:.1f} GB ({outcome.why[:200]})")
     if strange := re.search(
-        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", printed.getvalue().replace("\r", "")
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said := "".join(printed).replace("\r", "")
     ):
-        return Outcome(
-            entry.name, "failed", f"printed {strange[0]!r}: {printed.getvalue()[-300:]!r}"
-        )
+        near = said[max(0, strange.start() - 100) : strange.end() + 200]
+        return Outcome(entry.name, "failed", f"printed {strange[0]!r}: {near!r}")
     return outcome
+
+
+@contextlib.contextmanager
+def _all_that_is_printed() -> Iterator[list[str]]:
+    """What this block prints, once it has ended: libraries of C and Rust print past `sys.stdout`."""
+    printed: list[str] = []
+    said = io.StringIO()
+    with tempfile.TemporaryFile() as caught:
+        kept = [os.dup(stream) for stream in (1, 2)]
+        try:
+            for stream in (1, 2):
+                os.dup2(caught.fileno(), stream)
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                yield printed
+        finally:
+            sys.__stdout__.flush(), sys.__stderr__.flush()
+            for stream, before in zip((1, 2), kept, strict=True):
+                os.dup2(before, stream)
+                os.close(before)
+            caught.seek(0)
+            printed += [said.getvalue(), caught.read().decode(errors="replace")]
 
 
 def _ended(name: str, action: Callable[[], object]) -> Outcome:

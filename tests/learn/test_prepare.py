@@ -72,7 +72,7 @@ def test_what_is_kept_knows_where_it_comes_from(base, toy, short_method):
     kept = keep(base, toy, short_method, learner, seed=4)
     assert (kept.name, kept.class_noun, kept.method, kept.seed, kept.base_fingerprint) == (
         "tom",
-        toy.truth.pet.species,
+        toy.truth.subject.species,
         "joint",
         4,
         base.fingerprint,

@@ -91,6 +91,37 @@ def test_the_name_is_seen_in_the_rendered_report(finished):
     assert "<tom>" not in html and html.count("<img ") == 3
 
 
+MARKUP = (
+    "![x](http://evil.example/x.png)",
+    "[click](javascript:alert(1))",
+    "| a | b |",
+    "http://evil.example/www.evil.example",
+)
+
+
+def test_nothing_that_a_config_says_is_markup_of_the_report(
+    base, toy_folder, short_method, tmp_path
+):
+    settings = RunConfig(
+        concept=ConceptConfig(
+            name="tom", pictures=(str(toy_folder),), class_noun="<i>dog</i> | b", kind="object"
+        ),
+        method=short_method,
+        out=str(tmp_path / "run"),
+        concepts=str(tmp_path / "concepts"),
+        prompts=tuple(f"<{{name}}> {text}" for text in MARKUP),
+        questions=tuple(f"what is <{{name}}>? {text}" for text in MARKUP),
+        judge=None,
+    )
+    finish(base, settings, run(base, settings))
+    report = (settings.folder / "report.md").read_text(encoding="utf-8")
+    parser = MarkdownIt("commonmark").enable(["table"])
+    html = parser.render(report)
+    assert "evil.example/x.png" in html and "&lt;i&gt;dog&lt;/i&gt; | b" in html  # they are seen
+    for tag in ("<a ", "<i>", 'src="http', "href", "<td>a"):
+        assert tag not in html
+
+
 def test_every_picture_that_the_report_names_is_there(finished):
     settings, _ = finished
     report = (settings.folder / "report.md").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ that has none.
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -291,3 +292,18 @@ def test_recomputing_keeps_less(base_folder):
     everything = kept()
     base.recompute_activations()
     assert kept() < everything / 4
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json"])
+def test_a_key_that_would_change_the_terminal_is_refused_before_a_library_prints_it(
+    base_folder, file, tmp_path, capfd
+):
+    place = tmp_path / "base"
+    shutil.copytree(base_folder, place)
+    told = json.loads((place / file).read_text(encoding="utf-8"))
+    group = told["added_tokens"][0] if file == "tokenizer.json" else told
+    group["x\x1b[2J"] = 1
+    (place / file).write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(BaseError, match=r"found the key 'x.*expected printable ones. Fetch"):
+        load_base(place)
+    assert "\x1b" not in "".join(capfd.readouterr())

@@ -78,7 +78,7 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, make_tri
     ]
     own = concepts.toy_concept(1, 0)
     assert claimed[0].attributes == {
-        name: getattr(own.truth.pet, name)
+        name: getattr(own.truth.subject, name)
         for name in ("species", "fur", "second", "pattern", "collar")
     }
     assert claimed[3].attributes == {

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from unictoken.model.base import load_base
@@ -97,6 +98,12 @@ def stop_in_the_middle(
     launches: Launches, name: str, running: subprocess.Popen, number: int = signal.SIGTERM
 ) -> None:
     """A signal once a few steps are logged."""
+    wait_for_steps(launches, name, running)
+    running.send_signal(number)
+
+
+def wait_for_steps(launches: Launches, name: str, running: subprocess.Popen) -> None:
+    """Until a few steps are logged."""
     log = launches.folder / name / "log.jsonl"
     until = time.monotonic() + LIMIT
     while not log.is_file() or len(log.read_text(encoding="utf-8").splitlines()) < 3:
@@ -104,7 +111,6 @@ def stop_in_the_middle(
             running.kill()
             pytest.fail(running.communicate()[0])
         time.sleep(0.01)
-    running.send_signal(number)
 
 
 @pytest.fixture(scope="module")
@@ -262,11 +268,30 @@ def said_by_us(printed: str) -> list[str]:
 
 def test_a_mistake_that_every_process_meets_is_said_once(launches, port_taken):
     printed = launches.finish(launches.start("wrong-two", *IN_TWO, more=("sede=1",)), status=2)
-    assert (
-        len(said_by_us(printed)) == 1
-        and "did you mean 'seed'" in said_by_us(printed)[0]
-        and "Traceback" not in printed
+    at_once, last = said_by_us(printed)
+    assert at_once == last == printed.splitlines()[-1]
+    assert "did you mean 'seed'" in last and "Traceback" not in printed
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_of_a_dead_process_the_last_line_is_ours_and_says_where_the_log_is(
+    rank, launches, port_taken
+):
+    name = f"dead-{rank}"
+    running = launches.start(name, *IN_TWO, more=("method.stages.1.steps=100000", "prompts=[]"))
+    wait_for_steps(launches, name, running)
+    (dead,) = (
+        process
+        for process in psutil.Process(running.pid).children(recursive=True)
+        if process.environ().get("RANK") == rank
     )
+    dead.kill()
+    printed, _ = running.communicate(timeout=LIMIT)
+    assert running.returncode and "Traceback" not in printed
+    last = printed.splitlines()[-1]
+    assert last.startswith("train/run.py: rank ") and "lost another process" in last
+    assert f"the log of the run is {launches.folder / name / 'log.jsonl'}" in last
+    assert set(said_by_us(printed)) == {last}
 
 
 def test_torch_s_own_launcher_starts_what_was_asked(launches):

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from unictoken.data.kinds import SAID_KINDS
+
 
 class Commands(Protocol):
     """What `add_subparsers` gives. `argparse` has no public name for its class."""
@@ -38,6 +40,15 @@ def command(
     )
     made.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     return made
+
+
+def add_kind(made: argparse.ArgumentParser) -> None:
+    """The flag of commands that must know whether a concept is a person."""
+    made.add_argument(
+        "--kind",
+        choices=SAID_KINDS,
+        help="what it is, where its class noun is no word that is known here",
+    )
 
 
 def add_json(made: argparse.ArgumentParser) -> None:

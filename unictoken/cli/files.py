@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from unictoken.cli.command import Commands, add_json, command
+from unictoken.cli.command import Commands, add_json, add_kind, command
 from unictoken.core import shipped
 from unictoken.core.config import ConfigError
 from unictoken.core.printing import one_line, say, say_json
@@ -40,7 +40,7 @@ def _plain(value: object) -> str:
 def import_(options: argparse.Namespace) -> None:
     if options.base and options.base_name:
         raise ConfigError("--base and --base-name: give one; a base that is at hand has its name.")
-    check_consent(options.class_noun, options.consent, where=f"'{options.name}'")
+    check_consent(options.class_noun, options.consent, where=f"'{options.name}'", kind=options.kind)
     concept_file.check_free([concept_file.path_of(options.name, options.out)])
     counts = said_counts(options.counts)
 
@@ -85,6 +85,7 @@ def publish(options: argparse.Namespace) -> None:
         "drawings": options.drawings,
         "base_model": options.base_model,
         "licence": options.licence,
+        "kind": options.kind,
     }
     if options.folder:
         say(hub.save_card_folder(path, options.folder, **told))
@@ -123,6 +124,7 @@ def add(commands: Commands) -> None:
         help="where the number of rows does not tell: shared=16",
     )
     importing.add_argument("--consent", action="store_true", help="the person agreed to be learned")
+    add_kind(importing)
     importing.add_argument("--out", default=str(shipped.LEARNED), metavar="DIR")
     exporting = command(commands, "export", export, "a concept file as other people's")
     exporting.add_argument("file")
@@ -145,4 +147,5 @@ def add(commands: Commands) -> None:
     )
     publishing.add_argument("--base-model", metavar="NAME", help="the base's name on the Hub")
     publishing.add_argument("--licence", help="the base's, where it is not known")
+    add_kind(publishing)
     publishing.add_argument("--private", action="store_true")

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from unictoken.cli.command import Commands, command
+from unictoken.cli.command import Commands, add_kind, command
 from unictoken.core import config, shipped
 from unictoken.core.printing import say
 from unictoken.data.concept import Concept
@@ -106,8 +106,9 @@ def _settings(options: argparse.Namespace) -> dict:
         raise config.ConfigError(
             f"--set {strange[0]}: only train/run.py, with DeepSpeed, spreads a base over processes."
         )
-    who = {"name": options.name, "class_noun": options.class_noun, "consent": options.consent}
-    concept = {**who, "pictures": options.pictures, "facts": options.fact}
+    who = {"name": options.name, "class_noun": options.class_noun, "kind": options.kind}
+    told = {"facts": options.fact, "consent": options.consent}
+    concept = {**who, **told, "pictures": options.pictures}
     given = {key: getattr(options, key) for key in ("base", "vq_decoder", "dtype", "out", "seed")}
     # None: the flag was not given, so that the config's default counts.
     given["replace"] = options.replace or None
@@ -164,11 +165,13 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--dtype",
         choices=config.DTYPES,
-        help="of the base; auto: bf16 on a GPU, else fp32; fast: bf16 also on a CPU that has it",
+        help="auto: bf16 on a GPU; on a CPU that is faster with it, learning alone is in bf16;"
+        " fp32: everything; fast: on such a CPU drawings and answers too are in bf16",
     )
     made.add_argument(
         "--consent", action="store_true", help="the person in the pictures agreed to be learned"
     )
+    add_kind(made)
     made.add_argument(
         "--replace",
         action="store_true",

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from unictoken.cli.command import Commands, command
+from unictoken.cli.command import Commands, add_kind, command
 from unictoken.core.disk import real_path
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line, say
@@ -41,13 +41,16 @@ def _concepts(place: Path, options: argparse.Namespace) -> list[Concept]:
             database if place.is_dir() else place,
             pictures=options.pictures,
             consent=options.consent,
+            kind=options.kind,
         )
     if options.pictures:
         raise UserError(
             f"--pictures {options.pictures}: {place} is no memory; its pictures lie in it."
         )
     return [
-        check_learnable(replace(concept, consent=options.consent))
+        check_learnable(
+            replace(concept, consent=options.consent, kind=concept.kind or options.kind)
+        )
         for concept in read(place).concepts.values()
     ]
 
@@ -70,6 +73,7 @@ def add(commands: Commands) -> None:
         help="the folder that a database.json's pictures lie in, if not its own",
     )
     made.add_argument("--consent", action="store_true", help="the people among them agreed")
+    add_kind(made)
     made.add_argument("--out", metavar="DIR", help="a new folder to write the memory into")
     made.add_argument(
         "--form", choices=("rap", "r2p"), default="rap", help="whose layout is written"

@@ -93,7 +93,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_args(arguments, namespace)
 
     def error(self, message: str) -> typing.NoReturn:
-        raise UsageError(f"{self.prog}: {message}. `{self.prog} --help` says more.")
+        raise UsageError(f"{self.prog}: {message}. Look at `{self.prog} --help`.")
 
 
 def within(

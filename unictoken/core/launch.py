@@ -13,6 +13,9 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -22,8 +25,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unictoken.core import last_word
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import quoted, write_aside
+from unictoken.core.disk import is_there, quoted, write_aside
 
 if TYPE_CHECKING:
     import psutil  # DeepSpeed's; a program without it has one process
@@ -119,21 +123,26 @@ class Launch:
         if self.rank == 0:
             port = free_port()
             if self.meeting:
-                # In the temporary folder of all users: no other may write a port into it.
-                self.meeting.mkdir(mode=0o700, exist_ok=True)
+                _make_private(self.meeting)
                 write_aside(self.meeting / PORT, str(port).encode())
             return port
         assert self.meeting  # `read_launch` leaves the port open only where processes can meet
         until = time.monotonic() + PATIENCE
-        while not (self.meeting / PORT).is_file():
+        while not (is_there(self.meeting) and _is_told(self.meeting)):
             if time.monotonic() > until:
-                raise ConfigError(f"rank {self.rank}: waited {PATIENCE:.0f} s for rank 0 in vain.")
+                raise ConfigError(
+                    f"rank {self.rank}: waited {PATIENCE:.0f} s for rank 0 in vain. Look at what it said, and start them together again."
+                )
             time.sleep(0.02)
         return int((self.meeting / PORT).read_text(encoding="utf-8"))
 
     @cached_property
     def meeting(self) -> Path | None:
-        """A folder that this launch's processes on this machine share; None: no known launcher."""
+        """A folder that this launch's processes on this machine share; None: no known launcher.
+
+        Others can guess its name, in the temporary folder of all users, as each process must find
+        it: so nothing in it is read or written before it is seen to be this user's alone.
+        """
         launcher = _launcher(self.mark) if self.world_size > 1 and self.mark else None
         return Path(tempfile.gettempdir()) / f"unictoken-{launcher}" if launcher else None
 
@@ -143,7 +152,7 @@ class Launch:
         """
         if not self.meeting:
             return True
-        self.meeting.mkdir(mode=0o700, exist_ok=True)
+        _make_private(self.meeting)
         # By its hash: a line may be longer than a file name, and hold slashes.
         said = self.meeting / hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]
         try:
@@ -156,14 +165,39 @@ class Launch:
     @property
     def somebody_ended(self) -> bool:
         """Whether a process of this launch on this machine has printed why it ends."""
-        if not self.meeting or not self.meeting.is_dir():
+        if not self.meeting or not is_there(self.meeting):
             return False
+        _check_private(self.meeting)
         return any(said.name != PORT for said in self.meeting.iterdir())
 
     def leave(self) -> None:
         """The first process takes away what `meeting` held, when nobody needs it any more."""
         if self.meeting and self.rank == 0:
             shutil.rmtree(self.meeting, ignore_errors=True)
+
+
+def _make_private(folder: Path) -> None:
+    """A folder of this user's alone; what another one laid at its name is refused."""
+    with contextlib.suppress(FileExistsError):  # another process of this launch was faster
+        folder.mkdir(mode=0o700)
+    _check_private(folder)
+
+
+def _check_private(folder: Path) -> None:
+    found = os.lstat(folder)
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    if not own or stat.S_IMODE(found.st_mode) & 0o077:
+        raise ConfigError(
+            f"{folder}: found what others can write into, expected a folder of this user's alone,"
+            " where the processes of a launch meet. Remove it, or set TMPDIR to a folder of your"
+            " own."
+        )
+
+
+def _is_told(meeting: Path) -> bool:
+    """Whether the first process has written its port there."""
+    _check_private(meeting)
+    return (meeting / PORT).is_file()
 
 
 @cache
@@ -182,6 +216,22 @@ def says(line: str) -> bool:
         return launch().says(line)
     except ConfigError:
         return True
+
+
+def say_last(line: str) -> None:
+    """Say a line again when the launcher of this process has ended, if it is one of several.
+
+    It is said at once too: where a launcher's end is a machine's, nothing is left to say it.
+    """
+    launcher = _told_by(os.environ)
+    if launcher is None or not launcher.mark or os.environ.get(launcher.world_size) == "1":
+        return
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        above = [str(process.pid) for process in _launchers(launcher.mark)]
+        command = [sys.executable, last_word.__file__, line, *above]
+        if above:
+            nothing = subprocess.DEVNULL
+            subprocess.run(command, timeout=10, check=False, stdin=nothing, stdout=nothing)
 
 
 def free_port() -> int:

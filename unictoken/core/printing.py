@@ -6,10 +6,12 @@ the user's name) and letters that turn the others around. Both are shown as thei
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import unicodedata
+import warnings
 from typing import TextIO
 
 LONGEST_LINE = 2000  # letters of a message; of a longer one the middle is left out
@@ -68,6 +70,17 @@ def say_json(**values: object) -> None:
     print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line), flush=True)
 
 
+class PrintableAs(logging.Formatter):
+    """Another library's messages, printable: what it quotes of a file changes no terminal."""
+
+    def __init__(self, inner: logging.Formatter):
+        super().__init__()
+        self.inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(self.inner.format(record))
+
+
 class PrintableFormatter(logging.Formatter):
     """Messages of the log as `one_line` has them."""
 
@@ -80,3 +93,22 @@ def log_to_terminal() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler])
+
+
+def warn_printably() -> None:
+    """From here on libraries' warnings are printable, too: they quote what files say."""
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A library's warning, printable, as Python shows it."""
+    text = warnings.formatwarning(message, category, filename, lineno, line)
+    with contextlib.suppress(OSError):
+        (file or sys.stderr).write(printable(text))

@@ -6,6 +6,7 @@ keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from unictoken.core.errors import (
     REFUSED,
@@ -24,15 +26,17 @@ from unictoken.core.errors import (
     UsageError,
     UserError,
 )
-from unictoken.core.printing import log_to_terminal, one_line, say
+from unictoken.core.interrupts import SIGNALLED
+from unictoken.core.interrupts import interruptible as interruptible
+from unictoken.core.printing import log_to_terminal, one_line, say, warn_printably
 
 DEBUG = "UNICTOKEN_DEBUG"
-SIGNALLED = 128  # a shell adds the number of the signal: 130 after Ctrl-C
 # How long a thread of GNU OpenMP spins at a barrier before it sleeps. Its default keeps cores busy
 # doing nothing: of three processes on two cores each took 3.5 s a step, and takes 1.15 s with this.
 # On an idle machine nothing changes. It is read when torch is imported, and every program imports
 # this file before torch.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+A_MOMENT = 0.05  # seconds
 READER_LEFT = 141  # as of every program whose output goes to `head`
 
 
@@ -42,6 +46,7 @@ def run_program(
     arguments: Sequence[str] | None = None,
     *,
     says: Callable[[str], bool] = lambda line: True,
+    say_last: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Call `action(arguments)` as the program `name`; what is no bug ends by `SystemExit`.
 
@@ -51,25 +56,31 @@ def run_program(
         arguments: the command line; None: the process's own. `--debug` in it, or the variable
             UNICTOKEN_DEBUG=1, keeps the traceback of mistakes and interruptions too.
         says: whether this process prints a line; of several that end alike, one does.
+        say_last: says it again when what started the process has had its own last words.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get(DEBUG, "0") not in ("", "0")
     print_any_letter()
     log_to_terminal()
+    if arguments is None:  # the process is this program's alone
+        warn_printably()
     # With `arguments` this was called from Python, and that process goes on afterwards.
-    with _signals_interrupt(for_good=arguments is None):
+    with _signals_interrupt(for_good=arguments is None) as interruption:
         try:
             action(given)
             if sys.stdout:
                 # notices here a reader that has left, not at the interpreter's end
                 sys.stdout.flush()
-        except (Stopped, UserError, OSError, KeyboardInterrupt) as reason:
-            status, line = _end(name, reason)
+        except (Exception, KeyboardInterrupt) as reason:
+            # What is interrupted in a library may end in an error of its own: an import of C code
+            # says that it failed.
+            status, line = _end(name, interruption.of(reason))
             # A run that stopped on request is no error: no traceback, even with --debug.
             if status is None or (debug and not isinstance(reason, Stopped)):
                 raise
             if line and says(line):
                 say(line, stream=sys.stderr)
+                say_last(line)
             raise (Refused(line) if status == REFUSED else SystemExit(status)) from None
 
 
@@ -115,22 +126,38 @@ def print_any_letter() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def interruptible(name: str) -> None:
-    """Until `run_program` begins, Ctrl-C ends this process with one line: imports take seconds."""
+class _Interruption:
+    """The signal that ends a program, once there is one."""
 
-    def leave(number: int, _: FrameType | None) -> None:
-        # Not print and sys.exit: the interrupted import may hold the stream's lock, or catch
-        # SystemExit.
-        os.write(2, f"{name}: interrupted.\n".encode())
-        os._exit(SIGNALLED + number)
+    def __init__(self) -> None:
+        self.raised: Interrupted | None = None
 
-    in_foreground = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if in_foreground:  # else it is ignored, and stays so
-        signal.signal(signal.SIGINT, leave)
+    def of(self, reason: BaseException) -> BaseException:
+        """Why the program ends: what it was interrupted by, where that became another error."""
+        if self.raised is None or isinstance(reason, KeyboardInterrupt | Stopped | UserError):
+            return reason
+        return self.raised
+
+    def heed_lost(self, otherwise: Callable[[sys.UnraisableHookArgs], Any]) -> Callable[..., Any]:
+        """What is done with errors that nobody can catch: raised while Python clears something up,
+        an interruption would be printed and forgotten. It is raised again.
+        """
+
+        def heed(lost: sys.UnraisableHookArgs) -> None:
+            if not issubclass(lost.exc_type, Interrupted) or self.raised is None:
+                otherwise(lost)
+                return
+            number = self.raised.number
+            # A moment later, when Python has left what it was clearing up.
+            again = threading.Timer(A_MOMENT, os.kill, (os.getpid(), number))
+            again.daemon, self.raised = True, None
+            again.start()
+
+        return heed
 
 
 @contextmanager
-def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
+def _signals_interrupt(*, for_good: bool) -> Iterator[_Interruption]:
     """SIGINT and SIGTERM raise `Interrupted` in this block; threads but the main one get no
     signals.
 
@@ -138,18 +165,17 @@ def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
     ignored. `for_good`: the process ends after an interruption; another Ctrl-C meanwhile ends it at
     once.
     """
-    ending = False
+    interruption = _Interruption()
 
     def interrupt(number: int, _: FrameType | None) -> None:
-        nonlocal ending
-        if number == signal.SIGTERM and ending:
+        if number == signal.SIGTERM and interruption.raised:
             return
-        ending = True
-        raise Interrupted(signal.Signals(number))
+        interruption.raised = Interrupted(signal.Signals(number))
+        raise interruption.raised
 
     # Only the main thread may set signal handlers.
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interruption
         return
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # SIG_IGN: started by nohup or in the background; the signal must stay ignored. None: a handler
@@ -158,11 +184,14 @@ def _signals_interrupt(*, for_good: bool) -> Iterator[None]:
     before = {number: handler for number, handler in handlers.items() if handler not in kept}
     for number in before:
         signal.signal(number, interrupt)
+    ending_says, sys.unraisablehook = sys.unraisablehook, interruption.heed_lost(sys.unraisablehook)
     try:
-        yield
+        yield interruption
     finally:
+        sys.unraisablehook = ending_says
         for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if ending and for_good else handler)
+            ended = interruption.raised and for_good
+            signal.signal(number, signal.SIG_DFL if ended else handler)
 
 
 def _reader_has_left() -> bool:
@@ -185,4 +214,18 @@ def _reader_has_left() -> bool:
 def _refusal(error: OSError) -> str:
     """What the machine refuses: a full disk, no permission, no such place."""
     where = f"{error.filename}: " if error.filename is not None else ""
-    return f"{where}{error.strerror or os.strerror(error.errno or 0)} ({type(error).__name__})."
+    said = f"{error.strerror or os.strerror(error.errno or 0)} ({type(error).__name__})"
+    return f"{where}{said}. {_ADVICE.get(error.errno or 0, _OTHER_ADVICE)}"
+
+
+_OTHER_ADVICE = "Look at that place, or choose another one."
+_ADVICE = {
+    errno.ENOSPC: "Make room on that disk, and start it again.",
+    errno.EDQUOT: "Make room in your share of that disk, and start it again.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EACCES: "Choose another place, or ask its owner for the right to use it.",
+    errno.EPERM: "Choose another place, or ask its owner for the right to use it.",
+    errno.EROFS: "Choose another place: this one can only be read.",
+    errno.EMFILE: "Close other files, or raise the limit (`ulimit -n`).",
+    errno.ENOMEM: "Give the process more memory, or end others.",
+}

@@ -312,9 +312,26 @@ def a(noun: str) -> str:
     return _with_article(clean_noun(noun))
 
 
-def _with_article(noun: str) -> str:
+_JOINED = re.compile(r"\s+(?:and|or)\s+|[&+/]", re.IGNORECASE)
+
+
+def heads_of(noun: str) -> list[str]:
+    """What a class noun is about: each part that 'and' joins, without what stands behind its head.
+
+    >>> heads_of("old dog with a hat and cat")
+    ['old dog', 'cat']
+    """
+    heads = (_head_of(part) for part in _JOINED.split(noun))
+    return [head for head in heads if head]
+
+
+def _head_of(noun: str) -> str:
     # 'a dog with two hats' is one thing: what stands before 'with' decides.
-    head = _AFTER_HEAD.split(noun, maxsplit=1)[0].casefold().replace("-", " ").split()
+    return _AFTER_HEAD.split(noun, maxsplit=1)[0].casefold().replace("-", " ").strip()
+
+
+def _with_article(noun: str) -> str:
+    head = _head_of(noun).split()
     last = head[-1] if head else ""
     # 'three socks' stays as it is; 'socks' becomes 'a pair of socks'.
     if _is_plural(last) or last in PAIRS and _COUNTED.match(noun):

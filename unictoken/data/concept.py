@@ -16,12 +16,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from unictoken.core.pictures import ImageSource, read_together
+from unictoken.data.kinds import Kind
 from unictoken.tokens.file import check_name, check_noun
-
-Kind = Literal["object", "animal", "person", "style", "user"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +34,8 @@ class Concept:
     class_noun: str = ""
     """Its ordinary kind, without an article: dog, mug. '': not known."""
     kind: Kind | None = None
-    """What sort of thing it is, where its dataset says so. A person needs consent, whatever the
-    class noun."""
+    """What sort of thing it is, where its owner or its dataset says so. A person needs consent,
+    whatever the class noun."""
     pictures: tuple[ImageSource, ...] = ()
     """Reference pictures."""
     crops: tuple[ImageSource, ...] = ()

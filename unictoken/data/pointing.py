@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from unictoken.core.text import a
-from unictoken.data.source import is_person
+from unictoken.data.kinds import is_person
 
 KINDS = {
     "hat": {"cap", "beanie", "bonnet", "beret", "fedora", "sombrero", "helmet", "crown", "tiara"},

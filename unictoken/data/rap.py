@@ -22,6 +22,7 @@ from unictoken.core.pictures import check_picture, read_together, write_picture
 from unictoken.core.reading import read_json
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import Kind
 from unictoken.data.source import SourceError, check_consent, check_keys
 from unictoken.tokens.file import check_free, check_name, check_noun
 
@@ -32,13 +33,23 @@ _ATTRIBUTE = re.compile(r"([a-z][a-z /]*): (.+)", re.DOTALL)
 
 
 def read_memory(
-    path: str | Path, *, pictures: str | Path | None = None, consent: bool = False
+    path: str | Path,
+    *,
+    pictures: str | Path | None = None,
+    consent: bool = False,
+    kind: Kind | None = None,
 ) -> list[Concept]:
     """Every concept of a `database.json`, in its order.
 
-    `pictures`: the folder that its pictures lie in, by default that of the file; nothing outside it
-    is read. RAP's `info` becomes one fact, R2P's one for each thing it says ('distinct features: a
-    white ear'). `consent`: the people among them agreed to be learned.
+    RAP's `info` becomes one fact, R2P's one for each thing it says ('distinct features: a white
+    ear').
+
+    Args:
+        path: The file.
+        pictures: The folder that its pictures lie in, by default that of the file; nothing outside
+            it is read.
+        consent: The people among them agreed to be learned.
+        kind: What those are whose category is no known word.
     """
     path = Path(path)
     memory = _read_json(path)
@@ -52,7 +63,7 @@ def read_memory(
         )
     folder = real_path(pictures or path.parent)
     return [
-        _concept(key, entry, owners, folder, f"{path}: {quoted(key)}", consent)
+        _concept(key, entry, owners, folder, f"{path}: {quoted(key)}", consent, kind)
         for key, entry in concepts.items()
     ]
 
@@ -106,7 +117,9 @@ def _check_writable(concepts: Sequence[Concept], folder: Path) -> None:
     if twice := [name for name in names if names.count(name) > 1]:
         raise SourceError(f"{folder}: two concepts are named '{twice[0]}'. Give each its own name.")
     if empty := [concept.name for concept in concepts if not concept.pictures]:
-        raise SourceError(f"'{empty[0]}': no pictures. A memory shows one of every concept.")
+        raise SourceError(
+            f"'{empty[0]}': no pictures. A memory shows one of every concept. Give it one."
+        )
 
 
 def _attributes(concept: Concept) -> dict[str, str | list[str]]:
@@ -148,8 +161,25 @@ def _check_keys(found: object, kinds: Mapping[str, type | tuple[type, ...]], whe
 
 
 def _concept(
-    key: str, entry: object, owners: Mapping[str, str], folder: Path, where: str, consent: bool
+    key: str,
+    entry: object,
+    owners: Mapping[str, str],
+    folder: Path,
+    where: str,
+    consent: bool,
+    kind: Kind | None,
 ) -> Concept:
+    """One concept of a memory.
+
+    Args:
+        key: Its marker.
+        entry: What the memory says of it.
+        owners: Whose picture each file is.
+        folder: Where the pictures lie.
+        where: What an error names.
+        consent: The people among them agreed to be learned.
+        kind: What it is, where its category is no known word.
+    """
     _check_keys(entry, _KEYS, where)
     name = entry["name"]
     try:
@@ -162,7 +192,7 @@ def _concept(
             " places."
         )
     check_noun(entry["category"], where=where)
-    check_consent(entry["category"], consent, where=where)
+    check_consent(entry["category"], consent, where=where, kind=kind)
     shown = _texts(entry["image"], where, "image")
     # Those under 'image' first: `write_memory` gives RAP the first picture to show.
     own = dict.fromkeys([*shown, *(file for file, owner in owners.items() if owner == key)])
@@ -187,6 +217,7 @@ def _concept(
         pictures=files,
         facts=facts,
         consent=consent,
+        kind=kind,
     )
 
 

@@ -12,8 +12,6 @@ import difflib
 import hashlib
 import logging
 import os
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from os import PathLike
@@ -37,13 +35,13 @@ from unictoken.core.reading import read_json
 from unictoken.core.shapes import Anything, Fields, ListOf, Text, check
 from unictoken.core.text import check_markers
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import PEOPLE_KINDS, SAID_KINDS, Kind, is_person, is_thing
 from unictoken.data.worlds import world
 from unictoken.tokens.file import check_name, check_noun
 
 _LOG = logging.getLogger(__name__)
 
 GRADES = ("easy", "hard", "near_duplicate")
-PEOPLE_KINDS = ("person", "user")  # `Concept.kind` that needs consent, whatever the class noun
 NAMED = 5  # files that a message names; of more it says how many
 # The keys of an info.json: ours, and those of UnifyBench that only its reader uses.
 INFO_KEYS = ("class", "extra_info", "questions", "world")
@@ -72,187 +70,10 @@ MEANT = {
     **dict.fromkeys(("q", "query", "human", "asked"), "question"),
     **dict.fromkeys(("a", "ai", "gpt", "reply", "correct_answer"), "answer"),
 }
-# Words that make a class noun a person's: 'man', 'old man', 'the singer next door'. Their plurals
-# do too.
-PEOPLE = {
-    "person",
-    "people",
-    "human",
-    "adult",
-    "somebody",
-    "someone",
-    "celebrity",
-    "pedestrian",
-    "me",
-    "myself",
-    "self",
-    "selfie",
-    "man",
-    "men",
-    "woman",
-    "women",
-    "boy",
-    "girl",
-    "child",
-    "children",
-    "kid",
-    "baby",
-    "infant",
-    "toddler",
-    "newborn",
-    "teenager",
-    "teen",
-    "adolescent",
-    "youngster",
-    "lady",
-    "gentleman",
-    "guy",
-    "dude",
-    "lad",
-    "lass",
-    "schoolboy",
-    "schoolgirl",
-    "cowboy",
-    "cowgirl",
-    "mother",
-    "mom",
-    "mommy",
-    "mum",
-    "mama",
-    "father",
-    "dad",
-    "daddy",
-    "papa",
-    "parent",
-    "son",
-    "daughter",
-    "brother",
-    "sister",
-    "sibling",
-    "grandad",
-    "granny",
-    "grandma",
-    "grandpa",
-    "gran",
-    "aunt",
-    "auntie",
-    "uncle",
-    "cousin",
-    "nephew",
-    "niece",
-    "husband",
-    "wife",
-    "wives",
-    "spouse",
-    "fiance",
-    "fiancee",
-    "bride",
-    "groom",
-    "relative",
-    "friend",
-    "girlfriend",
-    "boyfriend",
-    "neighbour",
-    "neighbor",
-    "colleague",
-    "coworker",
-    "boss",
-    "roommate",
-    "flatmate",
-    "housemate",
-    "classmate",
-    "teammate",
-    "actor",
-    "actress",
-    "singer",
-    "rapper",
-    "musician",
-    "guitarist",
-    "pianist",
-    "dancer",
-    "artist",
-    "painter",
-    "writer",
-    "author",
-    "poet",
-    "comedian",
-    "photographer",
-    "youtuber",
-    "athlete",
-    "player",
-    "footballer",
-    "swimmer",
-    "cyclist",
-    "wrestler",
-    "politician",
-    "president",
-    "minister",
-    "king",
-    "queen",
-    "prince",
-    "princess",
-    "priest",
-    "monk",
-    "nun",
-    "soldier",
-    "sailor",
-    "officer",
-    "teacher",
-    "professor",
-    "student",
-    "doctor",
-    "nurse",
-    "dentist",
-    "lawyer",
-    "engineer",
-    "scientist",
-    "farmer",
-    "worker",
-    "chef",
-    "waiter",
-    "waitress",
-    "barista",
-    "driver",
-    "pilot",
-    "nanny",
-}
-# What holds such a word, or ends like one, and is no person.
-_THINGS = re.compile(
-    r"""
-    \b (?: snow(?:wo)?m[ae]n | (?:super|bat|spider|iron|gingerbread|pac|lego)[ -]?m[ae]n | (?:walk|otto|dober|talis|cai)mans?
-        | (?:german|roman)(?=[ ]) | ramen | omens? | specimens? | abdomen | stamen | regimen | dolmens? | cyclamen
-        | (?:record|cd|dvd|mp3|media|music|cassette|video)[ ]players? | game[ ]?boys? | toy[ ]soldiers? | grandfather[ ]clocks?
-        | (?:king|queen)[ ](?:penguin|crab|cobra|bee|bed|size|charles) | adult[ ](?:dog|cat|bird|animal)
-        ) \b
-    """,
-    re.VERBOSE,
-)
-# before another word: grandson, stepmother, godchild
-_OF_A_FAMILY = re.compile(r"(?:great|grand|step|half|foster|god)+(?=.)")
-_BY_TRADE = re.compile(r"\w+(?:mans?|men|persons?|people)")  # policeman, firewomen, spokesperson
-_POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
 
 
 class SourceError(UserError):
     """Concept data that cannot be used: where, what was found, what was expected."""
-
-
-def is_person(class_noun: str) -> bool:
-    """Whether a class noun is a person's, by whole words: 'old man' and 'policewomen' are;
-    'manatee', 'snowman', "neighbour's dog" are not.
-    """
-    plain = "".join(
-        c
-        for c in unicodedata.normalize("NFKD", class_noun.casefold())
-        if not unicodedata.combining(c)
-    ).replace("_", " ")
-    return any(map(_is_persons, re.findall(r"\w+", _THINGS.sub(" ", _POSSESSIVE.sub(" ", plain)))))
-
-
-def _is_persons(word: str) -> bool:
-    singulars = {word, word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word)}
-    singulars |= {_OF_A_FAMILY.sub("", one, count=1) for one in singulars}
-    return not PEOPLE.isdisjoint(singulars) or bool(_BY_TRADE.fullmatch(word))
 
 
 def check_learnable(concept: Concept) -> Concept:
@@ -265,20 +86,37 @@ def check_learnable(concept: Concept) -> Concept:
     if not concept.class_noun:
         advice = f"Give its class noun, such as `class_nouns: {{{concept.name}: dog}}`."
         raise SourceError(f"{where}: its dataset does not say what it is. {advice}")
-    if concept.kind in PEOPLE_KINDS:
-        check_consent("person", concept.consent, where=where)
-    check_consent(concept.class_noun, concept.consent, where=where)
+    check_consent(concept.class_noun, concept.consent, where=where, kind=concept.kind)
     for text in concept.learned_texts():
         check_markers(text, [concept.name], where=where)
     return concept
 
 
-def check_consent(class_noun: str, consent: bool, *, where: str) -> None:
-    """Refuse a person who was not asked."""
-    if is_person(class_noun) and not consent:
+def check_consent(class_noun: str, consent: bool, *, where: str, kind: Kind | None = None) -> None:
+    """Refuse a person who was not asked, and what may be one.
+
+    Args:
+        class_noun: Its ordinary kind.
+        consent: Whether a person among them agreed.
+        where: What the error names.
+        kind: What sort of thing it is, where its owner or its dataset says so. A word for people
+            needs consent whatever is said.
+    """
+    if consent:
+        return
+    of_people = kind in PEOPLE_KINDS
+    if of_people or is_person(class_noun):
         raise SourceError(
-            f"{where}: '{class_noun}' is a person. Learn people who agreed to it only, and say so:"
-            " `consent: true` in the config, or `--consent`."
+            f"{where}: '{'person' if of_people else class_noun}' is a person. Learn people who"
+            " agreed to it only, and say so: `consent: true` in the config, or `--consent`."
+        )
+    # No list of words for people can be complete: what is no known thing is asked about.
+    if kind is None and not is_thing(class_noun):
+        raise SourceError(
+            f"{where}: class noun '{class_noun}' is no word that is known here, and may be a"
+            f" person's. Expected one such as 'dog'; give that, or say what it is: `kind:"
+            f" {SAID_KINDS[0]}` or `kind: {SAID_KINDS[1]}` in the config, or `--kind"
+            f" {SAID_KINDS[0]}`. Of a person who agreed: `consent: true`, or `--consent`."
         )
 
 
@@ -328,6 +166,7 @@ def read_concept(
     class_noun: str | None = None,
     facts: Sequence[str] = (),
     consent: bool = False,
+    kind: Kind | None = None,
     negatives: Some | Mapping[str, Some] = (),
 ) -> Concept:
     """A concept from a folder (with its `info.json` and `negative_example/`) or from pictures.
@@ -340,6 +179,7 @@ def read_concept(
         class_noun: Its ordinary kind; None takes the one in `info.json`.
         facts: Sentences about it, beside those in `info.json`.
         consent: The person in the pictures agreed to be learned.
+        kind: object, animal or person; needed where the class noun is no known word.
         negatives: Pictures of others, beside those in `negative_example/`: by grade, or a file by
             the beginning of its name, and what has none is hard.
     """
@@ -357,7 +197,7 @@ def read_concept(
         )
 
     check_noun(noun, where=f"'{name}'")
-    check_consent(noun, consent, where=f"'{name}'")
+    check_consent(noun, consent, where=f"'{name}'", kind=kind)
     said_in = str((folder or Path()) / "info.json")
     questions = tuple((q["question"], q["answer"]) for q in info.get("questions", ()))
     for text in chain(info.get("extra_info", ()), *questions):
@@ -370,6 +210,7 @@ def read_concept(
     return Concept(
         name=name,
         class_noun=noun,
+        kind=kind,
         pictures=_each_once(shown),
         crops=_each_once(cut),
         facts=(*info.get("extra_info", ()), *facts),
@@ -419,7 +260,7 @@ def _by_grade(
         for grade, pictures in some.items() if isinstance(some, Mapping) else [(None, some)]:
             if grade not in (None, *GRADES):
                 raise SourceError(
-                    f"negatives: unknown grade {quoted(grade)}; known grades: {', '.join(GRADES)}."
+                    f"negatives: unknown grade {quoted(grade)}, expected one of {', '.join(GRADES)}. Use one."
                 )
             for file, picture in named_pictures(pictures, "negative"):
                 graded.setdefault(grade or grade_of(file), []).append((file, picture))

@@ -146,6 +146,7 @@ class RunFolder(NoFolder):
 
     def check(self, base: Base, concept: Concept, prepared: Prepared) -> None:
         s = self.settings
+        self.dtype = prepared.learner.dtype
         draws = base.can_draw and s.method.prompts.generation is not None
         self.shows = self.shows and draws
         prompts = s.prompts if draws else ()
@@ -213,6 +214,7 @@ class RunFolder(NoFolder):
             "lr": progress.lr,
             "stage": progress.stage,
             "seconds": round(seconds, 3),
+            "dtype": self.dtype,
         }
         with open(self.path / "log.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

@@ -38,6 +38,9 @@ class Run:
     """The examples of each batch that this process takes."""
     prefix_cache: bool = True
     """Whether pictures at the beginning of examples are read once and for all."""
+    fast: bool = True
+    """Whether layers and head may be in bf16, where this CPU is faster with it. Rows, gradients'
+    moments and the concept file are in fp32 in any case."""
     stop_asked: Callable[[], bool] = lambda: False
     """Asked after each step; the fit then saves itself and raises `Stopped`."""
     show: Callable[[Progress], None] = lambda progress: None

@@ -102,7 +102,7 @@ class Stage:
         for task, weight in self.tasks.items():
             if task not in taught():
                 raise ConfigError(
-                    f"stage '{self.name}': unknown task '{task}'; known tasks: {known}."
+                    f"stage '{self.name}': unknown task '{task}'; known tasks: {known}. Use one."
                 )
             within(f"stage '{self.name}': the weight of '{task}'", weight)
         if not sum(map(float, self.tasks.values())):
@@ -112,7 +112,7 @@ class Stage:
         for role in (*self.trainable, *self.reinit):
             if role not in ROLES:
                 raise ConfigError(
-                    f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}."
+                    f"stage '{self.name}': unknown role '{role}'; known roles: {', '.join(ROLES)}. Use one."
                 )
         where = f"stage '{self.name}': "
         within(where + "steps", self.steps, 0, MOST_STEPS)
@@ -170,7 +170,8 @@ class MethodSettings:
             if count < 0 or (count > 0) != (slot in said):
                 raise ConfigError(
                     f"method '{self.name}': {count} {role} tokens, and its prompts"
-                    f" {'say' if slot in said else 'never say'} '{slot}'."
+                    f" {'say' if slot in said else 'never say'} '{slot}'. Change one of them:"
+                    f" `tokens.{role}`, or a prompt."
                 )
 
 
@@ -241,13 +242,14 @@ class Method(MethodSettings):
         if unknown := sorted(set(self.negatives) - set(GRADES)):
             raise ConfigError(
                 f"method '{self.name}': unknown grade of negatives '{unknown[0]}'; known grades:"
-                f" {', '.join(GRADES)}."
+                f" {', '.join(GRADES)}. Use one."
             )
         for grade, share in self.negatives.items():
             within(f"method '{self.name}': the share of '{grade}' negatives", share)
         if self.prompts.generation is None and any(task.draws for task in self.taught):
             raise ConfigError(
-                f"method '{self.name}': a stage draws, and 'prompts.generation' is null."
+                f"method '{self.name}': a stage draws, and 'prompts.generation' is null. Write it, or"
+                " leave the drawing out."
             )
         taught = [stage for stage in self.stages if stage.steps]
         if not taught:
@@ -259,7 +261,7 @@ class Method(MethodSettings):
         ):
             raise ConfigError(
                 f"method '{self.name}': a stage's reinit takes rows from drawings, and no stage before it"
-                " learned to draw."
+                " learned to draw. Leave `reinit` out, or put such a stage before it."
             )
         if idle := [
             role

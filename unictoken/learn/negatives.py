@@ -116,7 +116,7 @@ def _distractors(base: Base, noun: str, distractors: Distractors, seed: int) -> 
     # Not set: as many as the base's own world uses, and none for a base of photographs.
     if count is None:
         count = world(known).distractors if known else 0
-    drawn = world(known or TOY).draw_others(count, seed) if count else []
+    drawn = world(known or TOY).draw_others(count, seed, noun) if count else []
     return drawn + (
         drawn_distractors(base, noun, distractors.drawn, seed) if distractors.drawn else []
     )

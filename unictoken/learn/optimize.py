@@ -56,6 +56,7 @@ class OptimizeRows:
             distractors=run.distractors,
             objective=OBJECTIVES.find(self.settings.objective),
             prefix_cache=run.prefix_cache,
+            fast=run.fast,
         )
         run.folder.check(base, concept, prepared)
         learner = prepared.learner

@@ -45,6 +45,8 @@ def identity(settings: RunConfig, base: Base, concept: Concept) -> str:
     decoder = base.decoder_digest if settings.vq_decoder else None
     # They change what is computed, if only its last bits.
     how = [str(base.dtype), settings.gradient_checkpointing, decoder]
+    if learns_in_bf16(settings, base):
+        how.append("learns in bf16")
     decisive = [
         texts,
         seen.hexdigest(),
@@ -54,6 +56,12 @@ def identity(settings: RunConfig, base: Base, concept: Concept) -> str:
         how,
     ]
     return checkpoint.digest(config.to_yaml(decisive))
+
+
+def learns_in_bf16(settings: RunConfig, base: Base) -> bool:
+    """Whether a base in fp32 learns in bf16 on this machine."""
+    may = settings.dtype != "fp32" and settings.zero.caches_pictures
+    return may and base.packed_layers() is not None
 
 
 def _method_apart_from_its_end(method: MethodSettings) -> dict:

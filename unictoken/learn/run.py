@@ -102,6 +102,7 @@ def run(
         engine=engine,
         share=share,
         prefix_cache=settings.zero.caches_pictures,
+        fast=settings.dtype != "fp32",
         stop_asked=stop_asked,
         show=show,
         folder=folder,

@@ -15,6 +15,7 @@ from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import SaidKind
 from unictoken.data.source import read_concept
 from unictoken.learn.methods import Distractors, Method, MethodSettings
 from unictoken.model.draw import Draw
@@ -36,6 +37,8 @@ class ConceptConfig:
     """Sentences about '<name>' that no picture shows."""
     consent: bool = False
     """Of a person: they agreed to be learned. The concept file says so."""
+    kind: SaidKind | None = None
+    """What it is, where the class noun is no word that is known here (unictoken/data/kinds.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +101,10 @@ class RunConfig:
     time, far less memory.
     """
     dtype: Literal["auto", "fp32", "bf16", "fast"] = "auto"
-    """Of the base. auto: bf16 on a GPU, fp32 without one. fast: bf16 also on a CPU that is faster
-    with it. The optimiser's rows and the concept file are in fp32 in any case.
+    """Of the base. auto: bf16 on a GPU; without one fp32, while learning itself is in bf16 where
+    the CPU is faster with it (and the base is small: `model/gradient.py`). fp32: learning too.
+    fast: as auto, and what is drawn and asked is in bf16 on such a CPU. The optimiser's rows and
+    the concept file are in fp32 in any case.
     """
 
     def __post_init__(self) -> None:
@@ -133,7 +138,12 @@ def concept_of(settings: RunConfig) -> Concept:
     """
     c = settings.concept
     concept = read_concept(
-        c.pictures, name=c.name, class_noun=c.class_noun, facts=c.facts, consent=c.consent
+        c.pictures,
+        name=c.name,
+        class_noun=c.class_noun,
+        facts=c.facts,
+        consent=c.consent,
+        kind=c.kind,
     )
     check_written(settings, concept)
     check_used(settings, concept)

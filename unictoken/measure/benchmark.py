@@ -19,15 +19,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
-from unictoken.core.disk import check_folder, make_folder, sweep, write_aside
+from unictoken.core.disk import check_folder, make_folder, quoted, sweep, write_aside
 from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import SaidKind
 from unictoken.data.readers import read
 from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
@@ -83,6 +85,8 @@ class BenchmarkConfig:
     """Of the dataset; null: what it looks like."""
     class_nouns: Mapping[str, str] = field(default_factory=dict)
     """Class nouns by concept, where the dataset does not say them."""
+    kinds: Mapping[str, SaidKind] = field(default_factory=dict)
+    """What concepts are whose class noun is no word that is known here, by concept."""
     consent: bool = False
     """The people among the concepts agreed to be learned."""
     distractors: Distractors = field(default_factory=Distractors)
@@ -100,6 +104,8 @@ class BenchmarkConfig:
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
+    toy_kinds: tuple[str, ...] = ()
+    """Of toy concepts, in turn: animal, object, person; []: pets alone."""
     list_options: bool = True
     """Whether a question's options are listed after it; false for bases that were never taught to
     read them.
@@ -111,6 +117,8 @@ class BenchmarkConfig:
     """What the methods are compared to (controls.py)."""
     notes: tuple[str, ...] = ()
     """What a reader of the table must know."""
+    dtype: Literal["auto", "fp32"] = "auto"
+    """fp32: methods learn in fp32, also where the CPU is faster in bf16 (learn/settings.py)."""
     workers: int = 1
     """Processes that learn and measure side by side, each with its share of the cores and a base of
     its own. A launcher's processes (torchrun) take its place: each is one worker.
@@ -149,7 +157,10 @@ class BenchmarkConfig:
             ("tasks", self.tasks, asked()),
         ):
             if unknown := sorted(set(given) - set(expected)):
-                raise ConfigError(f"{name}: unknown '{unknown[0]}'; known: {', '.join(expected)}.")
+                raise ConfigError(
+                    f"{name}: unknown {quoted(unknown[0])}, expected some of {', '.join(expected)}."
+                    " Choose among these."
+                )
 
 
 def load_methods(paths: Sequence[str]) -> dict[str, MethodSettings]:
@@ -289,7 +300,11 @@ class Benchmark:
             self.base.fingerprint,
             str(self.base.dtype),
         ]
-        told = config.to_yaml([*asked, *made_with])
+        if s.dtype != "fp32" and self.base.packed_layers() is not None:
+            made_with.append("learned in bf16")
+        # Only where they are asked for: runs of pets have kept their name.
+        kinds = [s.toy_kinds] if s.toy_kinds and s.data is None else []
+        told = config.to_yaml([*asked, *made_with, *kinds])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def _dataset(self) -> Dataset:
@@ -305,6 +320,7 @@ class Benchmark:
                     seed=s.seed,
                     num_concepts=s.num_concepts or 20,
                     references=s.references,
+                    kinds=s.toy_kinds,
                 )
             except OSError:
                 if not root.is_dir():  # else another run of the same config was faster
@@ -320,7 +336,9 @@ class Benchmark:
             name: replace(
                 concept.with_first(s.references),
                 class_noun=s.class_nouns.get(name) or concept.class_noun,
-                consent=s.consent,
+                # Nobody has to be asked for those that the toy world draws.
+                consent=s.consent or s.data is None,
+                kind=concept.kind or s.kinds.get(name),
             )
             for name, concept in islice(dataset.concepts.items(), s.num_concepts)
         }
@@ -382,7 +400,9 @@ class Benchmark:
         """One method's tokens of one concept, into a file."""
         own, way, s = self.dataset.concepts[concept], self.methods[method], self.settings
         learned = method_of(way).fit(
-            self.base, [own], run=Run(seed=s.seed, distractors=s.distractors)
+            self.base,
+            [own],
+            run=Run(seed=s.seed, distractors=s.distractors, fast=s.dtype != "fp32"),
         )
         learned.save(self._file(own, way))
 

@@ -67,8 +67,8 @@ def side_by_side(
                 yield result
     except BrokenProcessPool:
         raise WorkerError(
-            "a worker ended by itself: out of memory, perhaps. Run it with fewer `workers`; it goes"
-            " on where it was."
+            "a worker ended by itself: out of memory, perhaps. Start it again with fewer"
+            " `workers`; it goes on where it was."
         ) from None
     except KeyboardInterrupt:
         # Python 3.14 calls this pool.terminate_workers()

@@ -6,11 +6,13 @@ forward pass gives, or name code to fetch.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from transformers import ChameleonConfig
 
+from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.core.reading import MIB, check_file, read_json
 from unictoken.core.shapes import Anything, Fields, Flag, ListOf, MapOf, Maybe, Number, Text, Whole
@@ -85,16 +87,46 @@ def read_config(path: str | Path, refusal: type[UserError]) -> ChameleonConfig:
     folder = Path(path)
     is_here = folder.is_dir()
     file = folder / FILE if is_here else Path(cached_file(str(path), FILE))
-    for name in (FILE, *TOKENIZER_FILES) if is_here else (FILE,):
+    check_file(file, refusal, f"a base's {FILE}", most=MOST_BYTES)
+    for name in TOKENIZER_FILES:
         # `transformers` reads these by itself, without any bound.
-        if (place := file.with_name(name)).exists():
+        if place := _file_beside(file, name, None if is_here else str(path)):
             check_file(place, refusal, f"a base's {name}", most=MOST_BYTES)
+            _check_keys(place, refusal)
     said = read_json(file, refusal, most=MOST_BYTES)
     check_shape(said, CONFIG, file, refusal, advice="Fetch the checkpoint again.")
     config = ChameleonConfig.from_dict(_declared(said))
     # Set by hand: `from_dict` does not know where the config came from.
     config._commit_hash = None if is_here else file.parent.name
     return config
+
+
+def _file_beside(config: Path, name: str, repository: str | None) -> Path | None:
+    """Another file of a base, if it has it; of one on the Hub it is fetched, of the same commit."""
+    place = config.with_name(name)
+    if repository and not place.exists():
+        with suppress(OSError):  # the repository has none
+            cached_file(repository, name, revision=config.parent.name)
+    return place if place.exists() else None
+
+
+def _check_keys(file: Path, refusal: type[UserError]) -> None:
+    """Refuse a tokenizer's file with a key that no terminal may be shown: `tokenizers` (0.22) prints
+    those that it does not know, as they are.
+    """
+    todo = [read_json(file, refusal, most=MOST_BYTES)]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            # The vocabulary itself may hold any letters; it is no key of a setting.
+            todo += [item for key, item in value.items() if key != "vocab"]
+            if strange := next((key for key in value if not key.isprintable()), None):
+                raise refusal(
+                    f"{file}: found the key {quoted(strange)}, expected printable ones. Fetch the"
+                    " checkpoint again."
+                )
+        elif isinstance(value, list):
+            todo += [item for item in value if isinstance(item, dict | list)]
 
 
 def _declared(said: dict[str, Any]) -> dict[str, Any]:

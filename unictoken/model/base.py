@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from time import perf_counter
 from typing import TypeVar, cast
 
 import torch
-import torch.nn.functional as F
 
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
 from unictoken.core.disk import quoted
 from unictoken.core.reading import read_json
 from unictoken.core.registry import Registry
+from unictoken.model import products
 from unictoken.model.chameleon import Chameleon
 from unictoken.model.internals import cached_file
 from unictoken.model.protocol import Base, BaseError, reading_files
@@ -44,27 +43,6 @@ def usual_dtype(device: str) -> torch.dtype:
     return torch.float32 if device == "cpu" else torch.bfloat16
 
 
-@cache
-def cpu_is_faster_in_bf16() -> bool:
-    """Whether this CPU multiplies matrices faster in bf16 than in fp32: measured, in milliseconds.
-
-    With AVX-512 BF16 or AMX it is about four times as fast, without them many times slower, so that
-    every run finds the same.
-    """
-
-    def least_seconds(dtype: torch.dtype) -> float:
-        left, right = torch.ones(32, 512, dtype=dtype), torch.ones(1024, 512, dtype=dtype)
-        taken = []
-        # The least of five: the first one also wakes threads, and others run beside it.
-        for _ in range(5):
-            began = perf_counter()
-            F.linear(left, right)
-            taken.append(perf_counter() - began)
-        return min(taken)
-
-    return 1.5 * least_seconds(torch.bfloat16) < least_seconds(torch.float32)
-
-
 def dtype_named(said: str, device: str | None = None) -> torch.dtype:
     """The dtype that one of DTYPES means; `device` None: the usual one.
 
@@ -74,7 +52,7 @@ def dtype_named(said: str, device: str | None = None) -> torch.dtype:
     if said not in DTYPES:
         raise BaseError(f"dtype: found '{said}', expected one of {', '.join(DTYPES)}.")
     device = device or usual_device()
-    if said == "bf16" or (said == "fast" and device == "cpu" and cpu_is_faster_in_bf16()):
+    if said == "bf16" or (said == "fast" and device == "cpu" and products.cpu_is_faster_in_bf16()):
         return torch.bfloat16
     return torch.float32 if said == "fp32" else usual_dtype(device)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from transformers import (
     Cache,
@@ -27,14 +26,16 @@ from transformers import (
 from unictoken.core.disk import is_there, quoted
 from unictoken.core.progress import progress
 from unictoken.core.reading import read_json
-from unictoken.model import fingerprint
+from unictoken.model import fingerprint, products
 from unictoken.model.architecture import check_size, read_config
+from unictoken.model.gradient import PackedLayers, has_packed_layers
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.internals import CACHE_KEYWORD, cached_file, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
+from unictoken.model.products import Product
 from unictoken.model.profile import Profile, load_profile
 from unictoken.model.protocol import Base, BaseError, reading_files
-from unictoken.model.reading import Reading, recomputed
+from unictoken.model.reading import SMALL, Reading, dtype_of_attention, recomputed
 from unictoken.model.vocab import ChameleonVocab
 from unictoken.model.vq_decoder import add_decoder
 
@@ -93,6 +94,7 @@ class Chameleon(Base):
         self.can_draw = can_draw
         self.profile = profile or Profile()
         self.stored = fingerprint.StoredWeights(files) if files else None
+        self._heads: dict[tuple[int | None, int | None], tuple[torch.Tensor, Product]] = {}
 
     @classmethod
     def load(
@@ -152,7 +154,8 @@ class Chameleon(Base):
         # Grouped-query attention has fewer heads for keys than for queries.
         width = config.hidden_size // config.num_attention_heads * config.num_key_value_heads
         # 2: keys and values.
-        return 2 * ids * config.num_hidden_layers * width * self.model.lm_head.weight.element_size()
+        size = dtype_of_attention(self.model.lm_head.weight).itemsize
+        return 2 * ids * config.num_hidden_layers * width * size
 
     @cached_property
     def fingerprint(self) -> str:
@@ -193,14 +196,24 @@ class Chameleon(Base):
             return super().text_logits(hidden)
         logits = hidden.new_full((*hidden.shape[:-1], self.vocabulary_size), -torch.inf)
         for part in (slice(rows.start), slice(rows.stop, None)):
-            logits[..., part] = F.linear(hidden, self.model.lm_head.weight[part])
+            logits[..., part] = self._head(part)(hidden)
         return logits
 
     def image_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = self._image_rows
         if rows is None:
             return super().image_logits(hidden)
-        return F.linear(hidden, self.model.lm_head.weight[rows])
+        return self._head(rows)(hidden)
+
+    def _head(self, rows: slice) -> Product:
+        """The product with some rows of the head."""
+        weight = self.model.lm_head.weight
+        kept = self._heads.get((rows.start, rows.stop))
+        if kept is None or kept[0] is not weight:
+            part = weight.detach()[rows]
+            kept = weight, Product(part, packed=weight.numel() < SMALL)
+            self._heads[rows.start, rows.stop] = kept
+        return kept[1]
 
     @property
     def _image_rows(self) -> slice | None:
@@ -209,6 +222,12 @@ class Chameleon(Base):
         ZeRO 3 leaves weights empty: only the head's own forward fetches them.
         """
         return self.vocab.image_rows if self.model.lm_head.weight.numel() else None
+
+    def packed_layers(self) -> PackedLayers | None:
+        model = self.model.model
+        if not (has_packed_layers(model) and products.cpu_is_faster_in_bf16()):
+            return None
+        return PackedLayers(model, self.model.lm_head)
 
     def reading(self, rows: int, columns: int) -> Reading:
         return Reading(self.model.model, rows, columns)

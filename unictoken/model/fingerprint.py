@@ -101,7 +101,7 @@ class StoredWeights:
         if [now[:3] for now in _state(self.files)] != [then[:3] for then in self.state]:
             raise UserError(
                 f"{self.files[0].parent}: its weight files changed after they were loaded, so that "
-                "nobody can say which base this is. Load it again."
+                "nobody can say which base this is. Load it again, or put the files back."
             )
 
 

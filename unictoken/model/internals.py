@@ -8,6 +8,7 @@ What we take from inside DeepSpeed is in `train/engine.py`: `drop_shards` and `s
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -26,6 +27,8 @@ from transformers.models.chameleon.modeling_chameleon import (
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
+from unictoken.core.printing import PrintableAs
+
 __all__ = [
     "CACHE_KEYWORD",
     "PLAIN_LAYER",
@@ -38,8 +41,15 @@ __all__ = [
     "cached_file",
     "holds_cache",
     "keys_and_values",
+    "packed_product",
+    "packed_weight",
     "quiet_loading",
 ]
+
+# Both libraries write to stderr themselves, and quote what files say.
+for _name in ("transformers", "huggingface_hub"):
+    for _handler in logging.getLogger(_name).handlers:
+        _handler.setFormatter(PrintableAs(_handler.formatter or logging.Formatter()))
 
 # The blocks of the image tokenizer's encoder, of which our decoder is built as well: transformers
 # (5.20 to 5.24) does not export them.
@@ -59,6 +69,18 @@ CACHE_KEYWORD = (
     if "cache" in inspect.signature(ChameleonModel.forward).parameters
     else "past_key_values"
 )
+
+
+# oneDNN's products with a packed weight, which torch's own compiler calls; not documented. None
+# where torch was built without it.
+packed_weight: Callable[[torch.Tensor], torch.Tensor] | None = None
+if torch.backends.mkldnn.is_available():
+    packed_weight = torch.ops.mkldnn._reorder_linear_weight
+
+
+def packed_product(x: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    """`F.linear` with a weight that `packed_weight` gave."""
+    return torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
 
 
 def holds_cache(args: Sequence, kwargs: dict) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -39,6 +40,17 @@ MARK = ".launch"  # file in which the first process says which launch this is
 
 class ProcessesError(UserError):
     """Processes that cannot work together, or one that is gone."""
+
+
+def is_lost_connection(error: RuntimeError) -> bool:
+    """Whether an error says that another process cannot be reached any more.
+
+    gloo (torch 2.13) raises a plain RuntimeError, so that its words must tell.
+    """
+    return isinstance(error, torch.distributed.DistError) or bool(_LOST.search(str(error)))
+
+
+_LOST = re.compile(r"gloo|NCCL|connection (?:closed|reset|refused)|broken pipe", re.IGNORECASE)
 
 
 def heed_launcher(program: str, arguments: Sequence[str], local_rank: str | None) -> None:
@@ -218,6 +230,6 @@ class Processes:
             return ask()
         except torch.distributed.DistError:
             raise ProcessesError(
-                "the first process is gone, and this one ends too. The same command goes on from"
-                " what is finished."
+                "the first process is gone, and this one ends too. Start them again: the same"
+                " command goes on from what is finished."
             ) from None

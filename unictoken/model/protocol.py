@@ -18,6 +18,7 @@ from torch import nn
 from transformers import Cache
 
 from unictoken.core.errors import UserError
+from unictoken.model.gradient import PackedLayers
 from unictoken.model.profile import Profile
 from unictoken.model.reading import Reading
 from unictoken.model.vocab import Vocab
@@ -160,6 +161,10 @@ class Base(LanguageModel, Protocol):
     @abstractmethod
     def decoder_digest(self) -> str:
         """A sha256 of the decoder that draws, wherever it came from."""
+
+    def packed_layers(self) -> PackedLayers | None:
+        """The layers as they learn faster than by `hidden` here, in bf16; None: they do not."""
+        return None
 
     @abstractmethod
     def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:

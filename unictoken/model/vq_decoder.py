@@ -118,14 +118,15 @@ def _files(place: str | Path) -> list[Path]:
             reason = " ".join(str(error).split())[:120]
             raise DecoderError(
                 f"vq_decoder '{place}': no such file or folder, and not fetched from the Hub"
-                f" ({reason})."
+                f" ({reason}). Look at the name, and at the connection."
             ) from None
     files = sorted(path.glob("*.safetensors")) or [
         path / name for name in ORIGINAL if (path / name).is_file()
     ]
     if not files:
         raise DecoderError(
-            f"vq_decoder '{place}': found neither *.safetensors nor {' nor '.join(ORIGINAL)}."
+            f"vq_decoder '{place}': found neither *.safetensors nor"
+            f" {' nor '.join(ORIGINAL)}. Give a folder or a file with one of them."
         )
     return files
 

@@ -311,7 +311,7 @@ class Together(Condition):
         check_markers(text, self.names, where="prompt")
         # Written by the user, it would become learned tokens.
         if stray := next((slot for slot in self.slots if slot in text), None):
-            raise ConceptError(f"prompt: '{stray}' is a slot of a method's prompts.")
+            raise ConceptError(f"prompt: '{stray}' is a slot of a method's prompts. Leave it out.")
         for member in self.members:
             text = text.replace(f"<{member.name}>", f"{{{member.name}:{role}}}")
         return text

@@ -213,7 +213,8 @@ class Session:
             raise ConceptError(f"recognise: which concept? Give the name of one: {known}.")
         if name is not None and name not in names:
             raise ConceptError(
-                f"recognise: {quoted(name)} is not a concept that is loaded. Loaded: {known}."
+                f"recognise: {quoted(name)} is not a concept that is loaded. Loaded: {known}. Name"
+                " one of them."
             )
         return name or names[0]
 
@@ -277,7 +278,7 @@ def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
             raise UserError(f"{where}: found {type(text).__name__}, expected {expected}.")
         # An empty prompt is almost always a variable that was never filled.
         if not text.strip():
-            raise UserError(f"{where}: found an empty text.")
+            raise UserError(f"{where}: found an empty text, expected words.")
     return texts, many
 
 

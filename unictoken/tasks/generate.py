@@ -210,17 +210,17 @@ def _claims(trial: Trial, record: Record) -> dict[str, Claim]:
         shown = f"The picture shows '{record.question}'{what}"
         return without_name(shown, concept.name, concept.class_noun)
 
+    who = {} if concept.truth is None else world().identity(concept.truth)
     if record.kind == KNOWLEDGE:
         text = shows(f", where {' '.join(concept.facts)}")
         hat = truth.hat if truth else {}
-        return {"knowledge": Claim(text=text, attributes=hat, references=references)}
-    who = {} if concept.truth is None else world().identity(concept.truth)
+        return {"knowledge": Claim(text=text, attributes=hat, who=who, references=references)}
     text = f"It is the {concept.class_noun} of the reference pictures."
     claims = {"identity": Claim(text=text, attributes=who, references=references)}
     wished: Mapping[str, str] = truth.prompts.get(record.question, {}) if truth else {}
     # 'a photo of <bo>' asks a drawn world for nothing beside the concept
     if wished or not truth:
-        claims["prompt"] = Claim(text=shows("."), attributes=wished)
+        claims["prompt"] = Claim(text=shows("."), attributes=wished, who=who)
     return claims
 
 
@@ -236,5 +236,5 @@ def without_name(text: str, name: str, noun: str) -> str:
 
 def _has_exact_shade(palette: Prediction) -> bool:
     """Whether the drawn fur is nearer to its own exact shade than to any other of the world's."""
-    nearest = judged_world().nearest_shade(json.loads(palette.given))
-    return nearest == tuple(json.loads(palette.expected))
+    exact = json.loads(palette.expected)
+    return judged_world().nearest_shade(json.loads(palette.given), exact) == tuple(exact)

@@ -185,7 +185,7 @@ def save(concept: ConceptTokens, path: str | Path, *, new: bool = False) -> Path
                 if not rows[part].isfinite().all():
                     raise ConceptError(
                         f"'{concept.name}': its {kind}.{role} rows hold values that are not finite."
-                        " Nothing was written."
+                        " Nothing was written. Learn it again."
                     )
                 tensors[f"{kind}.{role}"] = np.ascontiguousarray(
                     rows[part].detach().float().cpu().numpy()

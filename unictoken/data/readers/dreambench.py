@@ -118,7 +118,7 @@ def _prompts(lines: list[str], title: str, path: Path) -> list[str]:
         if prompt.count("{0} {1}") != 1 or "{" in prompt.replace("{0} {1}", ""):
             raise DataError(
                 f"{path}: the prompt '{prompt}' under '{title}' does not say '{{0}} {{1}}' once for"
-                " the subject and its class."
+                " the subject and its class. Mend it, or fetch the file again."
             )
     return prompts
 

@@ -20,7 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from unictoken.core.disk import is_there
-from unictoken.data.concept import Concept, Kind
+from unictoken.data.concept import Concept
+from unictoken.data.kinds import Kind
 from unictoken.data.readers.examples import TYPES, Place, notes
 from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names

@@ -73,7 +73,7 @@ class Form:
         if strays := sorted(set(said) - {"name", *self.roles}):
             raise ConceptError(
                 f"counts: '{self.name}' has no role '{strays[0]}'. Its roles:"
-                f" {', '.join(self.roles)}."
+                f" {', '.join(self.roles)}. Name one of them."
             )
         # A caller may give name=1 too, and no other number.
         counts = {"name": 1, **said}

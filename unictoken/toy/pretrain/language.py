@@ -24,7 +24,7 @@ from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.profile import save_profile
 from unictoken.model.vocab import ChameleonVocab, Vocab
-from unictoken.toy.pretrain.album import AlbumSettings, make_album
+from unictoken.toy.pretrain.album import AlbumSettings, digest, encoder, make_album
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
 from unictoken.toy.pretrain.sequences import MIXTURE, TrainingSequences
 from unictoken.toy.profile import PROFILE
@@ -184,7 +184,10 @@ def make_sequences(
         cache: A folder for the album's image ids.
     """
     album = make_album(
-        settings.album, image_tokenizer, vocab.image_ids, seed=seed, device=device, cache=cache
+        settings.album,
+        encoder(image_tokenizer, vocab.image_ids, device),
+        seed=seed,
+        file=cache / f"album-{digest(settings.album, seed, image_tokenizer)}.npy",
     )
     return TrainingSequences(vocab, album, length=settings.length, mixture=settings.mixture)
 
