@@ -37,7 +37,7 @@ def load(
     *,
     vq_decoder: str | PathLike[str] | None = None,
     device: str | None = None,
-    dtype: Literal["auto", "fp32", "bf16", "fast"] = "auto",
+    dtype: config.Dtype = "auto",
 ) -> PersonalBase:
     """A frozen base, on the GPU where there is one.
 
