@@ -14,8 +14,10 @@ import contextlib
 import io
 import multiprocessing
 import os
+import random
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -211,6 +213,7 @@ def _peak() -> float:
 
 def _work(todo: list[tuple[str, int]], seed: int, place: Path, kit: Kit, said: Connection) -> None:
     """The cases one after another; each is announced before it begins."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process above
     sys.addaudithook(_watch)
     torch.set_num_threads(1)
     for number, (name, i) in enumerate(todo):
@@ -234,7 +237,7 @@ def run(todo: Sequence[tuple[str, int]], seed: int, kit: Kit, place: Path) -> It
     context = multiprocessing.get_context("fork")
     while todo:
         heard, said = context.Pipe(duplex=False)
-        worker = context.Process(target=_work, args=(todo, seed, place, kit, said))
+        worker = context.Process(target=_work, args=(todo, seed, place, kit, said), daemon=True)
         worker.start()
         said.close()
         at, ended = 0, ""
@@ -305,6 +308,10 @@ def main() -> None:
     parser.add_argument("--case", type=int, help="one case by its number, with its traceback")
     options = parser.parse_args()
     todo = [(name, i) for name, i in cases(options.number) if options.only in name]
+    # So that a run that is cut off has tried some of everything.
+    random.Random(options.seed).shuffle(todo)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as aside:
         place = Path(os.path.realpath(aside))
         kit = Kit(place / "kit")
@@ -316,7 +323,10 @@ def main() -> None:
                 entries.case(options.seed, todo[0][0], options.case), place, kit
             )()
             return
-        outcomes = list(run(todo, options.seed, kit, place))
+        outcomes: list[Outcome] = []
+        with contextlib.suppress(KeyboardInterrupt):  # what was tried until then is told
+            for outcome in run(todo, options.seed, kit, place):
+                outcomes.append(outcome)
     found = Counter(
         (o.entry, re.sub(r"/tmp/\S*?/\d+-\d+/", "", re.sub(r"\d\d+", "N", o.why))[:230])
         for o in outcomes
