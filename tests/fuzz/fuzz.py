@@ -242,28 +242,30 @@ def run(todo: Sequence[tuple[str, int]], seed: int, kit: Kit, place: Path) -> It
         said.close()
         at, ended = 0, ""
         watched, began = psutil.Process(worker.pid), 0.0
-        while not ended:
-            if heard.poll(0.05):
-                try:
-                    what, value = heard.recv()
-                except EOFError:
-                    ended = "the process died"
-                    break
-                if what == "done":
-                    ended = what
-                elif what == "begins":
-                    at, began = value, _cpu(watched)
-                else:
-                    yield value
-                continue
-            ended = _too_much(watched, began)
+        try:
+            while not ended:
+                if heard.poll(0.05):
+                    try:
+                        what, value = heard.recv()
+                    except EOFError:
+                        ended = "the process died"
+                        break
+                    if what == "done":
+                        ended = what
+                    elif what == "begins":
+                        at, began = value, _cpu(watched)
+                    else:
+                        yield value
+                    continue
+                ended = _too_much(watched, began)
+        finally:
+            if ended != "done":
+                worker.kill()
+            worker.join()
         if ended == "done":
-            todo = []
-        else:
-            worker.kill()
-            yield Outcome(todo[at][0], "failed", f"{ended} (case {todo[at][1]})")
-            todo = todo[at + 1 :]
-        worker.join()
+            return
+        yield Outcome(todo[at][0], "failed", f"{ended} (case {todo[at][1]})")
+        todo = todo[at + 1 :]
 
 
 def _cpu(process: psutil.Process) -> float:
