@@ -16,7 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from unictoken.core import shipped
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn.methods import Stage
-from unictoken.model.base import EarlyFusionModel
+from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.draw import Draw
 from unictoken.model.internals import CACHE_KEYWORD, quiet_loading
 from unictoken.model.vocab import Vocab

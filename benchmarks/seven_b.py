@@ -42,8 +42,9 @@ from unictoken.learn.methods import Stage
 from unictoken.learn.objective import cross_entropy
 from unictoken.measure.results import commit
 from unictoken.model import budget
-from unictoken.model.base import Chameleon, EarlyFusionModel, usual_device
+from unictoken.model.base import usual_device
 from unictoken.model.budget import GIB, Job, Shape
+from unictoken.model.chameleon import Chameleon, EarlyFusionModel
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import CACHE_BYTES, sample_pictures

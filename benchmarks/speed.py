@@ -45,12 +45,12 @@ from unictoken.data import templates
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
 from unictoken.data.source import read_concept
-from unictoken.learn.concept import prepare
+from unictoken.learn.prepare import prepare
 from unictoken.learn.run import base_of
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import learn, learning_rate
 from unictoken.model.draw import Draw
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.pixels import prepare as cut
 from unictoken.model.pixels import to_pixels
 from unictoken.model.protocol import Base

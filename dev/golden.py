@@ -109,7 +109,7 @@ def benchmarked(folder: Path) -> list[dict]:
     """Scores of two toy concepts, learned for 30 steps."""
     call(
         "eval/run.py", "--config", "configs/eval/toy.yaml", "--set", "num_concepts=2",
-        "--set", f"work={folder}", "--set", f"out={folder / 'toy.json'}", "--set", "page=null",
+        "--set", f"work={folder}", "--set", f"out={folder / 'toy.json'}", "--set", "page=null", "--set", "dtype=fp32",
         "--set", "methods.0=configs/methods/joint.yaml method.stages.0.steps=30",
     )  # fmt: skip
     return json.loads((folder / "toy.json").read_text(encoding="utf-8"))["rows"]

@@ -26,7 +26,7 @@ if __name__ == "__main__":
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.results import commit, write_results
 from unictoken.model.base import load_base
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.processes import Processes, heed_launcher
 
 PROGRAM = "eval/run.py"

@@ -14,7 +14,7 @@ import torch
 
 from unictoken.data.concept import Concept
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.model.base import Chameleon, EarlyFusionModel
+from unictoken.model.chameleon import Chameleon, EarlyFusionModel
 from unictoken.model.protocol import Base
 from unictoken.tokens.tokens import ConceptTokens
 from unictoken.toy import concepts

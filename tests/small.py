@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from unictoken.model.base import EarlyFusionModel
+from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.protocol import Base
 from unictoken.tokens.tokens import ConceptTokens
 from unictoken.toy.pretrain import image_tokenizer, language, vocabulary

@@ -25,7 +25,8 @@ from unictoken.core.errors import UserError
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.text import ConceptError
 from unictoken.learn.methods import Method, Stage, Tokens
-from unictoken.model.base import Chameleon, with_methods
+from unictoken.model.base import with_methods
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.draw import Draw
 from unictoken.personalize import session
 from unictoken.personalize.base import PersonalBase
@@ -225,7 +226,7 @@ def test_a_mistake_is_one_clear_line(alone, ask, match):
 def test_what_is_shown_of_each_object_is_one_line(base, bo, both):
     assert (
         repr(bo)
-        == "<Concept <bo> (dog): 1 name, 4 shared; learned by 'joint' on 'tiny'>"
+        == "<ConceptTokens <bo> (dog): 1 name, 4 shared; learned by 'joint' on 'tiny'>"
         == str(bo)
     )
     assert repr(base).startswith("<PersonalBase 'tiny': width 32, 64 ids a picture, draws; on ")
@@ -236,7 +237,7 @@ def test_a_concept_is_saved_by_name_or_into_a_folder(base, bo, tmp_path):
     assert bo.save(tmp_path) == tmp_path / "bo.safetensors"
     again = unictoken.load_concept(bo.save(tmp_path / "other.safetensors"), base)
     assert torch.equal(again.rows_in, bo.rows_in)
-    assert base.with_concepts(tmp_path / "bo.safetensors").names == ["bo"]
+    assert base.with_concepts(tmp_path / "bo.safetensors").names == ("bo",)
 
 
 def test_a_concept_of_another_base_is_refused_as_an_object_too(base, bo):
@@ -457,7 +458,7 @@ def test_of_several_drawings_of_two_the_one_is_kept_that_shows_both(both, monkey
 
 def test_words_stand_for_a_concept_as_the_control_has_it(base):
     chat = base.with_words("<bo> is a brown dog", "<mia> is a fox.", "<bo> has a red cap.")
-    assert chat.names == ["bo", "mia"]
+    assert chat.names == ("bo", "mia")
     expected = in_words(base, "bo", "{name} is a brown dog. {name} has a red cap.")
     assert condition_of(chat, "what is <bo>?") == expected
     assert chat.ask("what is <bo>?") == expected.ask(["what is <bo>?"])[0]
@@ -487,7 +488,7 @@ def test_learning_twice_gives_the_same_rows_and_writes_nothing(
     assert torch.equal(first.rows_in, again.rows_in) and torch.equal(first.rows_out, again.rows_out)
     assert not torch.equal(first.rows_in, learned(base, toy_folder, seed=1).rows_in)
     assert not list(tmp_path.iterdir())
-    assert base.with_concepts(first).names == ["tom"]
+    assert base.with_concepts(first).names == ("tom",)
 
 
 def test_learning_from_python_is_learning_by_the_command(base, base_folder, toy_folder, tmp_path):

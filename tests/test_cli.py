@@ -518,7 +518,7 @@ def test_a_pet_becomes_a_folder_to_learn_from(said, tmp_path):
     out = tmp_path / "mia"
     assert said("pet", "--seed", "3", "--name", "mia", "--out", str(out)).startswith(f"{out}: a")
     mia = read_concept(out, name="mia")
-    assert len(mia.pictures) == 5 and mia.facts and mia.class_noun == mia.truth.pet.species
+    assert len(mia.pictures) == 5 and mia.facts and mia.class_noun == mia.truth.subject.species
 
 
 def test_a_concept_of_another_base_is_refused(concept, base_folder, tmp_path):

@@ -24,6 +24,7 @@ LAYERS = (
     "unictoken.core.shapes",
     "unictoken.core.shipped",
     "unictoken.core.config",
+    "unictoken.core.registry",
     "unictoken.core.zero",
     "unictoken.core.launch",
     "unictoken.core.text",
@@ -130,7 +131,9 @@ def test_readme_lists_the_parts_in_this_order():
     ]
 
 
-INTO_A_FAMILY = re.compile(r"\bbase\.model\.|\.model\.model\b")
+INTO_A_FAMILY = re.compile(r"\bbase\.model\.|\.model\.model\b|\.model\.lm_head\b")
+# Of `base.model` a test may ask what every torch module has.
+INTO_LAYERS = re.compile(r"\.model\.(model|lm_head)\b")
 # Benchmarks measure one family's layers beside other code.
 ANY_FAMILY = [
     path
@@ -144,3 +147,18 @@ ANY_FAMILY = [
 def test_only_families_know_what_a_base_is_made_of(path):
     """All else asks through `Base` (model/protocol.py)."""
     assert not INTO_A_FAMILY.findall(path.read_text(encoding="utf-8"))
+
+
+# Those of a family, of how the tiny base is made, and of what engines and benchmarks measure.
+TESTS_OF_A_FAMILY = ("model", "toy", "benchmarks", "fuzz", "train")
+TESTS = sorted(
+    path
+    for path in (ROOT / "tests").rglob("*.py")
+    if path.relative_to(ROOT / "tests").parts[0] not in (*TESTS_OF_A_FAMILY, Path(__file__).name)
+)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_tests_ask_through_a_base_too(path):
+    """What a test does with a base, another family's must allow."""
+    assert not INTO_LAYERS.findall(path.read_text(encoding="utf-8"))

@@ -27,17 +27,19 @@ from unictoken.core.disk import files_aside, make_folder
 from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.learn.stop import StopSignal
-from unictoken.model.base import Chameleon, load_base, usual_device
+from unictoken.model.base import load_base, usual_device
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.memory import keep_freed_memory
-from unictoken.model.vocab import Vocab
+from unictoken.model.malloc import keep_freed_memory
+from unictoken.model.vocab import ChameleonVocab
 from unictoken.toy.abilities import measure_base
+from unictoken.toy.exam import examine
 from unictoken.toy.judge import load_judge, own_accuracy
 from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.toy.pretrain.card import write_card
 
 if TYPE_CHECKING:
-    from unictoken.model.base import EarlyFusionModel
+    from unictoken.model.chameleon import EarlyFusionModel
     from unictoken.toy.pretrain.optimise import Log
 
 PROGRAM = "train/base.py"
@@ -121,7 +123,12 @@ def make_language(settings: BaseConfig, device: str) -> None:
     work, words = Path(settings.work), vocabulary.build(settings.tokenizer.num_codes)
     tokenizer = made_tokenizer(settings).to(device)
     sequences = language.make_sequences(
-        settings.language, Vocab(words), tokenizer, seed=settings.seed, device=device, cache=work
+        settings.language,
+        ChameleonVocab(words),
+        tokenizer,
+        seed=settings.seed,
+        device=device,
+        cache=work,
     )
     # Only now: encoding hundreds of thousands of pictures makes blocks of changing size, all of
     # which would be kept.
@@ -153,11 +160,11 @@ def make_language(settings: BaseConfig, device: str) -> None:
 def measure(settings: BaseConfig) -> None:
     """Write what the base reached beside its weights."""
     base, judged_by = load_base(settings.out), Path(settings.judge_out) / "model.safetensors"
-    # another seed than that of the pets that the training was watched on
-    # 300 pets: the 95 % interval of a share of .9 is ± .03.
-    numbers = measure_base(
-        base, load_judge(judged_by), count=300, seed=settings.seed + 1, drawings=96
-    )
+    # Another seed than that of the pets that the training was watched on.
+    judge, seed = load_judge(judged_by), settings.seed + 1
+    # 300: the 95 % interval of a share of .9 is ± .03.
+    numbers = measure_base(base, judge, count=300, seed=seed, drawings=96)
+    numbers |= examine(base, judge, count=300, seed=seed, drawings=96)
     logger("measure", Path(settings.work))(0, **numbers)
     command = f"python {' '.join(sys.argv)}"
     write_card(

@@ -39,7 +39,7 @@ from unictoken.learn.run import Learned, base_of, run
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure.report import check_report, finish
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.processes import ProcessesError, heed_launcher, is_lost_connection
 from unictoken.model.protocol import Base
 

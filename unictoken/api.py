@@ -19,12 +19,12 @@ from unictoken.data.kinds import SaidKind
 from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
-from unictoken.learn.methods import Method, MethodFile
+from unictoken.learn.methods import Method, MethodFile, MethodSettings
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig, check_used, check_written
 from unictoken.measure.report import learn_and_report
 from unictoken.model.base import dtype_named, load_base
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.protocol import Base
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.session import texts_of
@@ -71,9 +71,10 @@ def learn(
     negatives: Some | Mapping[str, Some] = (),
     consent: bool = False,
     kind: SaidKind | None = None,
-    method: str | PathLike | Method = "joint",
+    method: str | PathLike | MethodSettings = "joint",
     steps: int | None = None,
     seed: int = 0,
+    dtype: Literal["auto", "fp32"] = "auto",
     out: str | PathLike | None = None,
     overwrite: bool = False,
     verbose: bool = True,
@@ -99,6 +100,8 @@ def learn(
             file, or a `Method`.
         steps: Of the method's last stage; None: as the method says.
         seed: Of everything that is drawn by lot.
+        dtype: 'auto' learns in bf16 where the CPU is faster with it, so that machines may differ in
+            the third digit of a loss; 'fp32' does not.
         out: A run folder for what the command `unictoken learn` writes: report, log, checkpoints,
             and the concept file too. An interrupted run goes on when it is called again.
         overwrite: Whether another concept of this name in `out` may go.
@@ -106,7 +109,7 @@ def learn(
 
     >>> bo = learn(base, "data/bo", name="bo", class_noun="dog", steps=1, verbose=False)
     >>> bo
-    <Concept <bo> (dog): 1 name, 32 shared; learned by 'joint' on 'tiny'>
+    <ConceptTokens <bo> (dog): 1 name, 32 shared; learned by 'joint' on 'tiny'>
     """
     if not isinstance(base, PersonalBase):
         found = quoted(base)
@@ -129,6 +132,7 @@ def learn(
         "base": base.name,
         "method": config.plain(_method(method, steps)),
         "seed": seed,
+        "dtype": dtype,
         "replace": overwrite,
     }
     keep_freed_memory()
@@ -161,19 +165,21 @@ def _learn_into(folder: Path, base: Base, asked: dict, concept: Concept) -> Conc
     return concept_file.load(concept_file.path_of(concept.name, folder), base)
 
 
-def _method(method: str | PathLike | Method, steps: int | None) -> Method:
+def _method(method: str | PathLike | MethodSettings, steps: int | None) -> MethodSettings:
     """The method that is meant; `steps` are those of its last stage."""
-    if not isinstance(method, str | PathLike | Method):
+    if not isinstance(method, str | PathLike | MethodSettings):
         known = ", ".join(shipped.methods())
         found = type(method).__name__
         raise UserError(
             f"method: found {found}, expected one of {known}, a YAML file, or a Method."
         )
-    if not isinstance(method, Method):
+    if not isinstance(method, MethodSettings):
         method = config.load(MethodFile, shipped.find_method(str(method))).method
     if steps is None:
         return method
     config.check_count("steps", steps)
+    if not isinstance(method, Method):
+        raise UserError(f"steps: method '{method.name}' optimises nothing. Leave `steps` out.")
     # A stage of 0 steps is not run, so it is not the last one.
     last = max(i for i, stage in enumerate(method.stages) if stage.steps)
     stages = list(method.stages)

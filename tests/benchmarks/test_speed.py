@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from unictoken.data.source import read_concept
-from unictoken.learn.concept import prepare
+from unictoken.learn.prepare import prepare
 from unictoken.learn.stages import learn, learning_rate
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import sample_text

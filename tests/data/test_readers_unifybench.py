@@ -224,7 +224,7 @@ def test_a_toy_pet_keeps_its_truth(root, toy, toy_folder):
         root / "concept/train/bo/info.json",
         (toy_folder / "info.json").read_text(encoding="utf-8").replace("tom", "bo"),
     )
-    assert read(root).concepts["bo"].truth.pet == toy.truth.pet
+    assert read(root).concepts["bo"].truth.subject == toy.truth.subject
 
 
 def test_folders_are_taken_without_a_list(root):

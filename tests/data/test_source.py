@@ -40,7 +40,7 @@ def test_a_toy_folder_is_read_as_it_was_written(toy, toy_folder):
         wrote.facts,
         wrote.questions,
     )
-    assert (concept.truth.pet, concept.truth.facts) == (wrote.truth.pet, None)
+    assert (concept.truth.subject, concept.truth.facts) == (wrote.truth.subject, None)
     assert all(np.array_equal(a, b) for a, b in zip(concept.pictures, wrote.pictures, strict=True))
     assert {grade: len(found) for grade, found in concept.negatives.items()} == {
         "easy": 24,
@@ -175,7 +175,7 @@ def test_the_keys_of_unifybench_pass(folder):
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "1" + "0" * 30])
 def test_a_toy_pet_whose_numbers_cannot_be_drawn_is_refused(folder, toy, number):
-    pet = asdict(toy.truth.pet) | {"girth": "GIRTH"}
+    pet = asdict(toy.truth.subject) | {"girth": "GIRTH"}
     write_info(folder, json.dumps({"class": "dog", "world": pet}).replace('"GIRTH"', number))
     with pytest.raises(
         SourceError, match=r"info\.json: .*(no number of JSON|too large a number|expected a number)"

@@ -8,9 +8,9 @@ import pytest
 from unictoken.core.config import ConfigError
 from unictoken.data.prompts import said_slots
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.concept import prepare
 from unictoken.learn.examples import named_rows, tasks_of_batch
 from unictoken.learn.methods import Method, Stage, Tokens
+from unictoken.learn.prepare import prepare
 from unictoken.tasks import taught
 from unictoken.tokens.tokens import Prompts
 

@@ -8,12 +8,12 @@ import pytest
 
 from unictoken.data import templates
 from unictoken.data.source import SourceError
-from unictoken.learn.concept import prepare
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method, Tokens
+from unictoken.learn.prepare import prepare
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig
-from unictoken.model.base import Chameleon
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.sampling import ANSWER_IDS
 
 LONG = "has a red hat and a blue ball and " * 300

@@ -16,7 +16,7 @@ from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.resume import identity
 from unictoken.learn.run import run
 from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
-from unictoken.model.base import Chameleon
+from unictoken.model.chameleon import Chameleon
 from unictoken.tokens import file as concept_file
 
 STAGE = Stage(steps=4, batch=3, final_lr_ratio=1.0)

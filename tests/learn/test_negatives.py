@@ -7,9 +7,10 @@ from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
 from unictoken.learn.methods import Distractors, Method, Stage, Tokens
 from unictoken.learn.negatives import by_likeness, drawn_distractors, gather
-from unictoken.model.base import BaseError, Chameleon
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.encoders import BaseEncoder
 from unictoken.model.profile import Profile
+from unictoken.model.protocol import BaseError
 from unictoken.tasks.teaching import SoftPositives
 from unictoken.toy.hook import draw_others
 

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from unictoken.learn.concept import prepare
 from unictoken.learn.methods import Stage
 from unictoken.learn.objective import batch_of
 from unictoken.learn.picture_cache import PictureCache
+from unictoken.learn.prepare import prepare
 
 
 @pytest.fixture

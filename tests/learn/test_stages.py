@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.concept import prepare
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.objective import batch_of
 from unictoken.learn.optimize import OptimizeRows
+from unictoken.learn.prepare import prepare
 from unictoken.learn.stages import learn, learning_rate
 from unictoken.tokens.tokens import Prompts
 

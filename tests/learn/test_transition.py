@@ -7,9 +7,9 @@ import torch
 from unictoken.core.config import ConfigError
 from unictoken.data.sequence import IGNORE
 from unictoken.data.source import SourceError
-from unictoken.learn.concept import prepare, reinit_of_stages
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.objective import batch_of
+from unictoken.learn.prepare import prepare, reinit_of_stages
 from unictoken.learn.stages import learn
 from unictoken.learn.transition import drawn_rows, picture_scores
 from unictoken.tokens.speaker import Speaker

@@ -6,17 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
+from unictoken import tasks
 from unictoken.core.config import ConfigError
 from unictoken.data.concept import Concept
-from unictoken.data.records import Record
+from unictoken.data.records import Dataset, Record
 from unictoken.learn.methods import Method, Tokens
-from unictoken.measure.lengths import any_picture, check_test, stand_in
+from unictoken.measure.lengths import check_test, stand_in
 from unictoken.personalize.pictures import in_pictures
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
 from unictoken.tasks import USUAL
+from unictoken.tasks.task import Asked
 
 LONG = "is <bo> " + "very " * 900 + "good?"
 ROOT = Path("data")
@@ -30,7 +31,10 @@ def row(task: str, question: str, **more) -> Record:
 
 
 def check(condition, *records: Record, name: str = "text_prompt", tasks=USUAL, **more) -> None:
-    check_test(condition, records, ROOT, name=name, tasks=tasks, **more)
+    concepts = {"bo": Concept(name="bo", class_noun="dog")}
+    dataset = Dataset(layout="rows", root=ROOT, concepts=concepts, records={"bo": records})
+    base = condition.base
+    check_test(base, condition, dataset, "bo", method=name, tasks=tasks, **more)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,7 @@ def test_a_record_that_is_too_long_is_named(base, task, more):
 
 
 def test_reference_pictures_in_context_count_too(base):
-    few, many = (torch.tensor([any_picture(base)] * count) for count in (4, 16))
+    few, many = (base.any_picture.repeat(count, 1) for count in (4, 16))
     asked = row("recognise", "is <bo> in the photo?")
     check(in_pictures(base, "bo", few), asked, name="image_prompt_4")
     with pytest.raises(ConfigError, match="with 'image_prompt_16' it takes 1,"):
@@ -71,6 +75,35 @@ def test_a_method_is_as_long_before_it_has_learned_as_after(base, make_concept):
     for text in ("what is <bo>?", "a photo of <bo>."):
         assert len(before.question(text)) == len(after.question(text))
         assert len(before.drawing(text)) == len(after.drawing(text))
+
+
+def test_what_a_task_asks_is_asked_of_the_task(base):
+    """verify asks more than its record says: the question, and an answer to it."""
+    told = in_words(base, "bo", "{name} is a dog.")
+    rows = [row("vqa", "what is <bo>?", options=("yes", "no " * 1100))]
+    check(told, *rows, list_options=False)
+    with pytest.raises(ConfigError, match=r"vqa.json\[3\]: with 'text_prompt' it takes 1,"):
+        check(told, *rows, tasks=("verify",), list_options=False)
+
+
+def test_a_task_of_ones_own_is_checked_too(base, monkeypatch):
+    class Poem(Asked):
+        name = "poem"
+
+        def ask(self, trial):
+            asked = trial.records("text_qa")
+            said = trial.answers([LONG] * len(asked), asked)
+            return [
+                trial.prediction(self.name, record, given=given, score=1.0)
+                for record, given in zip(asked, said, strict=True)
+            ]
+
+    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
+    tasks.register(Poem())
+    told, short = in_words(base, "bo", ""), row("text_qa", "what is <bo>?")
+    check(told, short)
+    with pytest.raises(ConfigError, match=r"takes 3,\d+ ids with what is answered"):
+        check(told, short, tasks=("poem",))
 
 
 def test_what_is_not_asked_may_be_long(base):

@@ -10,8 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, ChameleonForConditionalGeneration
 
+from unictoken.core.config import DTYPES
 from unictoken.core.shipped import PlaceError
-from unictoken.model.base import DTYPES, BaseError, Chameleon, dtype_named, load_base
+from unictoken.model.base import dtype_named, load_base
+from unictoken.model.chameleon import Chameleon
+from unictoken.model.protocol import BaseError
 from unictoken.model.vocab import VocabError
 from unictoken.personalize.words import in_words
 
@@ -110,7 +113,7 @@ def test_pictures_become_image_ids_and_image_ids_become_pictures(base, toy):
 
 
 def test_pictures_are_encoded_as_they_come(base, toy, monkeypatch):
-    monkeypatch.setattr("unictoken.model.base.PICTURES_AT_ONCE", 2)
+    monkeypatch.setattr("unictoken.model.chameleon.PICTURES_AT_ONCE", 2)
     alive: list[weakref.ref] = []
     most = 0
 
@@ -140,7 +143,7 @@ def test_a_picture_of_any_size_can_be_encoded(base):
 def test_large_pictures_go_through_the_image_tokenizer_a_few_at_a_time(base, toy, monkeypatch):
     ids = base.encode(toy.pictures)
     pictures = base.decode(ids)
-    monkeypatch.setattr("unictoken.model.base.PIXELS_AT_ONCE", 1)
+    monkeypatch.setattr("unictoken.model.chameleon.PIXELS_AT_ONCE", 1)
     assert torch.equal(base.encode(toy.pictures), ids)
     for whole, alone in zip(pictures, base.decode(ids), strict=True):
         # of 255: sums of other lengths round in other places
@@ -408,7 +411,7 @@ def test_loading_prints_nothing_and_leaves_the_bars_of_others(base_folder, capfd
 
 @pytest.mark.parametrize("has_bf16", [False, True])
 def test_a_dtype_is_named_in_one_place(monkeypatch, has_bf16):
-    monkeypatch.setattr("unictoken.model.base.cpu_is_faster_in_bf16", lambda: has_bf16)
+    monkeypatch.setattr("unictoken.model.products.cpu_is_faster_in_bf16", lambda: has_bf16)
     fp32, bf16 = torch.float32, torch.bfloat16
     assert DTYPES == ("auto", "fp32", "bf16", "fast")
     assert [dtype_named(said, "cuda") for said in DTYPES] == [bf16, fp32, bf16, bf16]

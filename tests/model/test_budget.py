@@ -12,7 +12,6 @@ from transformers import ChameleonConfig
 from transformers.cache_utils import DynamicCache
 
 from unictoken.learn.picture_cache import PictureCache
-from unictoken.model.base import EarlyFusionModel, recomputed
 from unictoken.model.budget import (
     CASES,
     GIB,
@@ -26,6 +25,8 @@ from unictoken.model.budget import (
     table,
     weights,
 )
+from unictoken.model.chameleon import EarlyFusionModel
+from unictoken.model.reading import recomputed
 
 pytestmark = pytest.mark.real
 

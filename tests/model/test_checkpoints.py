@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from transformers import ChameleonForConditionalGeneration
 from transformers.cache_utils import DynamicCache
 
-from unictoken.model.base import BaseError, load_base
+from unictoken.model.base import load_base
+from unictoken.model.protocol import BaseError
 from unictoken.model.vq_decoder import DecoderError
 from unictoken.personalize.words import in_words
 

@@ -1,124 +1,37 @@
-"""A second family of bases, for which no file of unictoken is opened: a Llama of `transformers` with
-a head of its own for pictures, and an image tokenizer of 64 colours.
-"""
+"""A second family of bases (llama.py) is loaded, learned on, asked and drawn with."""
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+import re
+from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
-from safetensors.torch import load_file, save_file
-from torch import nn
-from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+from llama import CONFIG, SIDE, Llama, TwoHeads, tokenizer_of
+from safetensors.torch import save_file
+from transformers import LlamaConfig
 
+from unictoken.core.config import ConfigError
+from unictoken.core.registry import Registry
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.model import base as bases
-from unictoken.model import fingerprint
-from unictoken.model.base import load_base, recomputed
+from unictoken.model.base import load_base
 from unictoken.model.draw import Draw
-from unictoken.model.internals import CACHE_KEYWORD
-from unictoken.model.profile import Profile
 from unictoken.model.protocol import Base
-from unictoken.model.reading import Reading
 from unictoken.model.sampling import next_logits, sample_pictures
-from unictoken.model.vocab import Vocab
 from unictoken.personalize.base import PersonalBase
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.speaker import Speaker
-
-SIDE, LEVELS = 4, 4  # pixels of a picture's side; of a colour's three channels
-CONFIG = {
-    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 512, "rms_norm_eps": 1e-6,
-    "initializer_range": 0.3,  # else nothing that it reads changes what it says
-}  # fmt: skip
-
-
-class TwoHeads(nn.Module):
-    def __init__(self, config: LlamaConfig):
-        super().__init__()
-        self.layers = LlamaModel(config)
-        self.says = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.paints = nn.Linear(config.hidden_size, LEVELS**3, bias=False)
-        for head in (self.says, self.paints):
-            nn.init.normal_(head.weight, std=config.initializer_range)
-
-
-class Llama(Base):
-    can_draw, profile = True, Profile()
-    codes_per_picture, picture_side = SIDE**2, SIDE
-    decoder_digest = "64 colours"
-    width, longest = CONFIG["hidden_size"], CONFIG["max_position_embeddings"]
-    vocabulary_size = property(lambda self: self.model.says.out_features)
-    device = property(lambda self: self.model.says.weight.device)
-    dtype = property(lambda self: self.model.says.weight.dtype)
-    fingerprint = cached_property(lambda self: fingerprint.of_tensors(self.model.state_dict()))
-
-    def __init__(self, model: TwoHeads, tokenizer: PreTrainedTokenizerFast, name: str):
-        self.model, self.name = model.eval().requires_grad_(False), name
-        self.vocab = Vocab(tokenizer)
-
-    @classmethod
-    def load(cls, path, name, *, vq_decoder, device, dtype):
-        model = TwoHeads(LlamaConfig.from_pretrained(path))
-        model.load_state_dict(load_file(path / "model.safetensors"))
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
-        return cls(model.to(device, dtype), tokenizer, name)
-
-    def cache_bytes(self, ids):
-        return 2 * ids * CONFIG["num_hidden_layers"] * self.width // 2 * 4
-
-    def embed(self, ids_BT):
-        return self.model.layers.embed_tokens(ids_BT)
-
-    def hidden(self, embeds_BTD, cache=None):
-        return self.model.layers(
-            inputs_embeds=embeds_BTD, use_cache=cache is not None, **{CACHE_KEYWORD: cache}
-        ).last_hidden_state
-
-    def reading(self, rows, columns):
-        return Reading(self.model.layers, rows, columns)
-
-    def logits(self, hidden, ids_BT=None):
-        columns_C = self.vocab.image_ids.to(hidden.device)
-        return self.model.says(hidden).index_copy(-1, columns_C, self.image_logits(hidden))
-
-    def image_logits(self, hidden):
-        return self.model.paints(hidden)
-
-    def head_rows(self, ids_N):
-        return self.model.says.weight[ids_N]
-
-    def encode(self, pictures):
-        small = [picture.convert("RGB").resize((SIDE, SIDE)).tobytes() for picture in pictures]
-        levels_NK3 = torch.tensor([list(p) for p in small]).view(-1, SIDE**2, 3) * LEVELS // 256
-        return self.vocab.image_ids[levels_NK3 @ torch.tensor([LEVELS**2, LEVELS, 1])]
-
-    def decode(self, image_ids_NK):
-        codes = self.vocab.code_of_id[image_ids_NK]
-        levels = torch.stack([codes // LEVELS**2, codes // LEVELS % LEVELS, codes % LEVELS], -1)
-        colours = (levels * (255 // (LEVELS - 1))).byte().view(-1, SIDE, SIDE, 3)
-        return [Image.fromarray(picture.numpy()) for picture in colours]
-
-    def need_decoder(self):
-        """It can draw."""
-
-    def recompute_activations(self):
-        for layer in self.model.layers.layers:
-            layer.forward = partial(recomputed, layer.forward)
-
-    def set_image_tokenizer_apart(self):
-        """It has no weights."""
 
 
 @pytest.fixture(scope="module")
 def folder(tokenizer, tmp_path_factory):
     """A checkpoint of the family, with random weights."""
     folder = tmp_path_factory.mktemp("llama")
+    taught = {word for word in tokenizer.get_vocab() if word.isalpha() and word.islower()}
+    tokenizer = tokenizer_of(sorted({*taught, ".", ",", "?"}))
     config = LlamaConfig(**CONFIG, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -129,7 +42,8 @@ def folder(tokenizer, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setitem(bases.FAMILIES, "llama", Llama)
+    monkeypatch.setattr(bases, "FAMILIES", Registry("base family", bases.FAMILIES))
+    bases.register("llama", Llama)
 
 
 @pytest.fixture
@@ -147,6 +61,18 @@ def tokens(llama, make_concept):
             "base_fingerprint": llama.fingerprint,
         }
     )
+
+
+def test_a_family_imports_what_a_base_is_and_no_other_family():
+    code = Path(__file__).with_name("llama.py").read_text(encoding="utf-8")
+    found = set(re.findall(r"^from unictoken\.model\.?(\w*)", code, re.MULTILINE))
+    assert found == {"", "internals", "profile", "protocol", "reading", "vocab"}
+    assert not (set(re.findall(r"^from unictoken\.(\w+)", code, re.MULTILINE)) - {"model"})
+
+
+def test_a_model_type_belongs_to_one_family():
+    with pytest.raises(ConfigError, match="base family 'chameleon': there is one of this name"):
+        bases.register("chameleon", Llama)
 
 
 def test_a_config_says_which_family_a_base_is_of(llama):
@@ -186,11 +112,13 @@ def test_a_prompt_without_the_concept_has_the_logits_of_the_other_family_bit_for
         [llama.vocab.bos, *llama.vocab.encode(text)] for text in ("a brown dog", "who is it")
     ]
     speaker = Speaker(llama, [tokens])
-    assert torch.equal(next_logits(speaker, prompts), next_logits(llama, prompts))
-    named = [prompts[0] + speaker.ids["bo"]]
-    assert not torch.equal(
-        next_logits(speaker, named), next_logits(llama, [[*prompts[0], *llama.vocab.reserved[:5]]])
-    )
+    spoken = next_logits(speaker, prompts)
+    assert torch.equal(spoken[:, : llama.vocabulary_size], next_logits(llama, prompts))
+    assert spoken[:, llama.vocabulary_size :].eq(-torch.inf).all()  # the concept's own ids
+    # No id was kept free, so that all of the concept's lie beyond the vocabulary.
+    assert min(speaker.ids["bo"]) == llama.vocabulary_size
+    named = next_logits(speaker, [prompts[0] + speaker.ids["bo"]])
+    assert named.shape[-1] == llama.vocabulary_size + 5 and named.isfinite().all()
 
 
 def test_pictures_of_another_family_are_drawn_by_its_own_head(llama):

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from unictoken.core.errors import UserError
 from unictoken.model import fingerprint
-from unictoken.model.base import Chameleon, load_base
+from unictoken.model.base import load_base
+from unictoken.model.chameleon import Chameleon
 
 pytestmark = pytest.mark.real
 

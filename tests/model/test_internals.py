@@ -13,7 +13,7 @@ from huggingface_hub.utils import logging as hub_logging
 from transformers import DynamicCache
 from transformers.utils import logging as transformers_logging
 
-from unictoken.model.base import load_base, recomputed
+from unictoken.model.base import load_base
 from unictoken.model.internals import (
     CACHE_KEYWORD,
     HTTPError,
@@ -22,6 +22,7 @@ from unictoken.model.internals import (
     keys_and_values,
     quiet_loading,
 )
+from unictoken.model.reading import recomputed
 
 PACKAGE = Path(__file__).parents[2] / "unictoken"
 INSIDES = ("transformers.models", "transformers.cache_utils", "transformers.utils")

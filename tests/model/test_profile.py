@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from unictoken.core.config import ConfigError
-from unictoken.model.base import Chameleon, load_base
+from unictoken.model.base import load_base
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.profile import FILE, Profile, load_profile, save_profile
 from unictoken.toy.profile import PROFILE
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from transformers import ChameleonConfig
 
-from unictoken.model.base import EarlyFusionModel
+from unictoken.model.chameleon import EarlyFusionModel
 
 pytestmark = pytest.mark.real
 

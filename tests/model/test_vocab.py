@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from transformers.models.chameleon.modeling_chameleon import ChameleonImageVocabularyMapping
 
-from unictoken.model.vocab import Vocab, VocabError, image_token_name
+from unictoken.model.vocab import ChameleonVocab, Vocab, VocabError, image_token_name
 
 # Image tokens out of order, among other ids: code 0 has id 9, code 1 id 4, code 2 id 7.
 SHUFFLED = [
@@ -35,7 +35,9 @@ def small_vocab(names: list[str]) -> Vocab:
         models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>")
     )
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    return Vocab(PreTrainedTokenizerFast(tokenizer_object=words, sep_token="<reserved00009>"))
+    return ChameleonVocab(
+        PreTrainedTokenizerFast(tokenizer_object=words, sep_token="<reserved00009>")
+    )
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ def published(request, tmp_path_factory) -> tuple[Vocab, dict[str, int]]:
         "sep_token": "<reserved08706>",
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    return Vocab(PreTrainedTokenizerFast.from_pretrained(folder)), table
+    return ChameleonVocab(PreTrainedTokenizerFast.from_pretrained(folder)), table
 
 
 @pytest.mark.real

@@ -7,8 +7,9 @@ from PIL import Image
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import PictureError
 from unictoken.core.text import ConceptError
-from unictoken.model.base import BaseError, Chameleon
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.draw import Draw
+from unictoken.model.protocol import BaseError
 from unictoken.model.sampling import next_logits
 from unictoken.personalize.album import of_each
 from unictoken.personalize.condition import Condition, certainty
@@ -294,8 +295,9 @@ def files(tmp_path, monkeypatch):
 
 
 def test_each_picture_has_its_own_answer_and_a_broken_one_its_error(base, files):
-    def codes(seen_NK):
-        return [ids.tolist() for ids in seen_NK]
+    def codes(seen):
+        assert all(file in files for file in seen.pictures)
+        return seen.ids_NK.tolist()
 
     answers = list(of_each(base, files, codes))
     assert [file for file, _ in answers] == files
@@ -312,5 +314,5 @@ def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeyp
     monkeypatch.setattr(
         "unictoken.personalize.album.read_shrunk", lambda file: read.append(file) or whole
     )
-    next(of_each(base, files, lambda seen_NK: [0] * len(seen_NK)))
+    next(of_each(base, files, lambda seen: [0] * len(seen)))
     assert read == files[:3]

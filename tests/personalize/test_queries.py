@@ -14,7 +14,8 @@ import unictoken
 from unictoken.data.sequence import user_turn
 from unictoken.learn.method import Run
 from unictoken.learn.optimize import OptimizeRows
-from unictoken.model.base import Chameleon, with_methods
+from unictoken.model.base import with_methods
+from unictoken.model.chameleon import Chameleon
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
 from unictoken.personalize import condition as conditions
@@ -82,7 +83,7 @@ def chat(tiny, memory) -> Session:
 
 
 def test_a_memory_answers_about_what_it_finds_by_name(chat):
-    assert isinstance(chat.personalization, Several) and chat.names == ["bo", "mia"]
+    assert isinstance(chat.personalization, Several) and chat.names == ("bo", "mia")
     questions = ["what animal is <bo>?", "what animal is <mia>?", "what does <bo> like to eat?"]
     assert chat.ask(questions) == ["a dog", "a fox", "apples"]
     assert repr(chat) == "<Session on 'tiny' with <bo>, <mia>>"
@@ -118,7 +119,7 @@ def test_a_memory_stands_beside_a_concept(tiny):
     memory = Memory(tiny)
     memory.remember(in_words(tiny, "bo", WORDS), BO[0])
     chat = tiny.with_concepts("mia", memory)
-    assert chat.names == ["mia", "bo"]
+    assert chat.names == ("mia", "bo")
     assert chat.ask(["what animal is <bo>?", "what animal is <mia>?"]) == ["a dog", "a fox"]
     assert chat.ask("who is in the photo?", BO[0]) == "<bo>"
 
@@ -208,7 +209,7 @@ def batches(monkeypatch) -> list[int]:
 
 def test_different_concepts_are_answered_in_one_batch_as_each_alone(tiny, batches):
     mia = learned(tiny, "mia")
-    kit = with_tokens(tiny, dataclasses.replace(mia.concept, name="kit"))
+    kit = with_tokens(tiny, dataclasses.replace(mia.tokens, name="kit"))
     rex, nobody = in_words(tiny, "rex", WORDS), together(tiny, ())
     asked = [
         (Query("what colour is <mia>?"), mia),

@@ -9,8 +9,8 @@ import pytest
 
 from unictoken.data.readers import read
 from unictoken.data.sequence import IGNORE
-from unictoken.learn.concept import prepare
 from unictoken.learn.methods import Stage
+from unictoken.learn.prepare import prepare
 from unictoken.tasks import taught
 from unictoken.tasks.task import Prediction
 from unictoken.tasks.trial import Trial, make_ready
@@ -41,9 +41,9 @@ def make_trial(base, dataset, tmp_path):
     """Trials of <tom> of the small toy benchmark."""
     subject = make_ready(base, read(dataset), "tom", toy_dataset.read_truth(dataset, "tom"))
 
-    def make(condition, **more) -> Trial:
+    def make(personalization, **more) -> Trial:
         given = {"method": "m", "judge": None, "drawings": tmp_path / "pictures", "seed": 0}
-        return Trial(condition=condition, subject=subject, **given | more)
+        return Trial(base=base, personalization=personalization, subject=subject, **given | more)
 
     return make
 

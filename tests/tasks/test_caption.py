@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from unictoken.data.source import SourceError
-from unictoken.learn.concept import CAPTIONED, prepare
 from unictoken.learn.methods import Distractors, Stage
+from unictoken.learn.prepare import CAPTIONED, prepare
 from unictoken.measure.scores import scores
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens

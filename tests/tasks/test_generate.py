@@ -1,7 +1,7 @@
 import dataclasses
 
-from unictoken.learn.concept import prepare
 from unictoken.learn.methods import Distractors, Method, Tokens
+from unictoken.learn.prepare import prepare
 from unictoken.measure.scores import scores
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.tokens import with_tokens
@@ -78,7 +78,7 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, make_tri
     ]
     own = concepts.toy_concept(1, 0)
     assert claimed[0].attributes == {
-        name: getattr(own.truth.pet, name)
+        name: getattr(own.truth.subject, name)
         for name in ("species", "fur", "second", "pattern", "collar")
     }
     assert claimed[3].attributes == {
@@ -115,7 +115,9 @@ def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_
         "knowledge_best_of",
     ]
     assert all((tmp_path / p.picture).is_file() for p in drawn if p.task.endswith("_best_of"))
-    in_words_alone = dataclasses.replace(asked, condition=in_words(base, "tom", "{name} is a dog."))
+    in_words_alone = dataclasses.replace(
+        asked, personalization=in_words(base, "tom", "{name} is a dog.")
+    )
     drawn = predictions(in_words_alone, ["generate"])
     assert not any(p.task.endswith("_best_of") for p in drawn)
 

@@ -13,6 +13,7 @@ from unictoken.learn.methods import Stage
 from unictoken.measure.scores import scores
 from unictoken.personalize.words import in_words
 from unictoken.scoring.metrics import balanced_accuracy
+from unictoken.tasks.trial import Trial
 from unictoken.tasks.verify import VerifyError
 
 
@@ -65,7 +66,7 @@ def test_pictures_that_are_all_the_same_teach_no_wrong_answer(base, prepared, rn
 
 def asked(trial, said: float, monkeypatch):
     """Its predictions where the base says yes with this probability."""
-    monkeypatch.setattr("unictoken.tasks.verify._probabilities", lambda t, a: [said] * len(a))
+    monkeypatch.setattr(Trial, "agreed", lambda trial, texts, records: [said] * len(texts))
     return tasks.predictions(trial, ["verify"])
 
 

@@ -48,7 +48,7 @@ def test_the_name_begins_as_the_class_noun(base, pictures):
         rows_in, rows_out = start_rows(base, "dog", pictures, COUNTS, start=start, seed=0)
         assert rows_in.shape == rows_out.shape == (4, 32)
         assert torch.equal(rows_in[0], base.embed(noun).mean(0))
-        assert torch.equal(rows_out, base.model.lm_head.weight[noun].mean(0).expand(4, 32))
+        assert torch.equal(rows_out, base.head_rows(noun).mean(0).expand(4, 32))
 
 
 def test_soft_tokens_can_begin_as_the_most_frequent_image_ids(base, pictures):

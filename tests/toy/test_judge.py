@@ -132,11 +132,11 @@ def test_a_claim_is_about_the_member_that_fits_it_best():
 
 
 def test_the_colour_is_that_of_the_member_most_like_the_pet(toy):
-    other = member("right", 0.9, **toy.truth.pet.nameable)
+    other = member("right", 0.9, **toy.truth.subject.nameable)
     likeliest = member("left", 1.0, species="nobody")
     object.__setattr__(other, "main_rgb", (9.0, 9.0, 9.0))
     colour = judge_of(picture_of(likeliest, other)).read_colour(PICTURE, toy.truth)
-    assert (colour.seen, colour.exact) == ((9, 9, 9), toy.truth.pet.fur_rgb)
+    assert (colour.seen, colour.exact) == ((9, 9, 9), toy.truth.subject.fur_rgb)
 
 
 def test_weights_of_the_judge_before_this_one_are_refused_in_one_line(tmp_path):
@@ -146,3 +146,34 @@ def test_weights_of_the_judge_before_this_one_are_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match="not the judge's weights") as caught:
         load_judge(tmp_path / "old.safetensors")
     assert "\n" not in str(caught.value)
+
+
+def test_what_somebody_wears_is_read_off_the_one_whom_the_claim_is_about():
+    bo = member("left", species="dog", fur="brown", accessory="cap", accessory_colour="red")
+    mia = member("right", species="cat", fur="black", accessory="bow", accessory_colour="red")
+    claim = Claim(text="", attributes={"accessory": "cap"}, who={"species": "cat", "fur": "black"})
+    assert judge_of(picture_of(bo, mia)).check([PICTURE], [claim])[0].score == 0
+
+
+BO, MIA = {"species": "dog", "fur": "brown"}, {"species": "dog", "fur": "black"}
+
+
+def test_no_member_stands_for_two_concepts():
+    left, right = member("left", **BO), member("right", species="pig", fur="black")
+    picture = picture_of(left, right)
+    assert judging.match_members(picture, [BO, MIA]) == [left, right]
+    assert judging.match_members(picture, [MIA, BO]) == [right, left]
+    assert judging.match_members(picture_of(left), [MIA, BO]) == [None, left]
+
+
+def test_a_picture_of_two_shows_each_as_it_was_asked_for():
+    left, right = member("left", accessory="cap", **BO), member("right", **MIA)
+    picture = picture_of(left, right)
+    asked = [{"position": "left", "accessory": "cap"}, {"position": "right"}]
+    found = judging.check_together(picture, [BO, MIA], asked, "beach")
+    assert found.identity == (1, 1) and found.all_there and found.wishes == 1
+    # names that were swapped: everybody is there, on the other side
+    found = judging.check_together(picture, [MIA, BO], asked, "snow")
+    assert found.all_there and found.wishes == 0
+    found = judging.check_together(picture_of(left), [BO, MIA], [{}, {}])
+    assert found.identity == (1, 0) and not found.all_there and found.wishes is None

@@ -75,7 +75,7 @@ def _learn(settings: RunConfig, concept: Concept) -> None:
     from unictoken.learn.folder import held
     from unictoken.learn.run import base_of
     from unictoken.measure.report import learn_and_report
-    from unictoken.model.memory import keep_freed_memory
+    from unictoken.model.malloc import keep_freed_memory
 
     keep_freed_memory()
     with held(settings, concept):
@@ -85,7 +85,7 @@ def _learn(settings: RunConfig, concept: Concept) -> None:
 def _learn_each(runs: Sequence[RunConfig]) -> None:
     from unictoken.learn.run import base_of
     from unictoken.measure.many import learn_each
-    from unictoken.model.memory import keep_freed_memory
+    from unictoken.model.malloc import keep_freed_memory
     from unictoken.model.processes import Processes
 
     keep_freed_memory()
@@ -165,7 +165,8 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--dtype",
         choices=config.DTYPES,
-        help="of the base; auto: bf16 on a GPU, else fp32; fast: bf16 also on a CPU that has it",
+        help="auto: bf16 on a GPU; on a CPU that is faster with it, learning alone is in bf16;"
+        " fp32: everything; fast: on such a CPU drawings and answers too are in bf16",
     )
     made.add_argument(
         "--consent", action="store_true", help="the person in the pictures agreed to be learned"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from unictoken.core.errors import REFUSED, UserError
 from unictoken.core.pictures import PictureError, check_picture, read_shrunk
 from unictoken.core.printing import one_line, say, say_json, warn
 from unictoken.core.text import check_markers, markers
+from unictoken.data import templates
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.sentences import sentences_by_name
@@ -24,8 +25,7 @@ from unictoken.tokens import file as concept_file
 from unictoken.toy.world.language import taught_questions
 
 if TYPE_CHECKING:
-    import torch
-
+    from unictoken.personalize.query import Seen
     from unictoken.personalize.session import Session
 
 
@@ -158,21 +158,21 @@ def ask(options: argparse.Namespace) -> None:
         say(answer)
 
 
-def _one_or_all(names: list[str]) -> str | list[str]:
-    return names[0] if len(names) == 1 else names
+def _one_or_all(names: Sequence[str]) -> str | list[str]:
+    return names[0] if len(names) == 1 else list(names)
 
 
 def caption(options: argparse.Namespace) -> None:
-    def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
+    def said(who: Session, seen: Seen) -> list[list[dict]]:
         concept = _one_or_all(who.names)
-        return [[{"concept": concept, "caption": text}] for text in who.caption(seen_NK)]
+        return [[{"concept": concept, "caption": text}] for text in who.caption(seen)]
 
     _answer_each("caption", options, said, "{caption}")
 
 
 def recognize(options: argparse.Namespace) -> None:
-    def said(who: Session, seen_NK: torch.Tensor) -> list[list[dict]]:
-        found = [[_verdict(name, p) for p in who.recognise(seen_NK, name)] for name in who.names]
+    def said(who: Session, seen: Seen) -> list[list[dict]]:
+        found = [[_verdict(name, p) for p in who.recognise(seen, name)] for name in who.names]
         # From a list for each concept to a list for each picture.
         return [list(each) for each in zip(*found, strict=True)]
 
@@ -180,14 +180,14 @@ def recognize(options: argparse.Namespace) -> None:
 
 
 def _verdict(name: str, probability: float) -> dict:
-    answer = "yes" if probability > 0.5 else "no"
+    answer = templates.yes_or_no(probability)
     return {"concept": name, "answer": answer, "probability": round(probability, 6)}
 
 
 def _answer_each(
     name: str,
     options: argparse.Namespace,
-    answer: Callable[[Session, torch.Tensor], list[list[dict]]],
+    answer: Callable[[Session, Seen], list[list[dict]]],
     form: str,
 ) -> None:
     """The lines of each picture once they are known; exit status 2 where one could not be read.
@@ -195,8 +195,8 @@ def _answer_each(
     Args:
         name: the command's own, for its messages.
         options: the command line.
-        answer: for each row of image ids [N, K], the values of its lines; of several lines, each
-            says which concept it is about.
+        answer: for each picture, the values of its lines; of several lines, each says which
+            concept it is about.
         form: how values are printed for people.
     """
     given = checked(options)
@@ -208,7 +208,7 @@ def _answer_each(
 
     who = session(options, given)
     broken = 0
-    for file, lines in of_each(who.base, files, lambda seen_NK: answer(who, seen_NK)):
+    for file, lines in of_each(who.base, files, lambda seen: answer(who, seen)):
         # The other pictures are still answered; the exit status says that one was not.
         if isinstance(lines, PictureError):
             broken += 1

@@ -303,6 +303,7 @@ def _settled(kind: Any, value: Any, folder: Path) -> Any:
         # Only the first word is a path.
         place, space, more = value.partition(" ") if kind == PlaceAndMore else (value, "", "")
         return _from_here(place, folder) + space + more
+    kind = _variant(kind, value)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         # Without include_extras a `Place` would read as a plain str.
         hints = typing.get_type_hints(kind, include_extras=True)
@@ -312,6 +313,14 @@ def _settled(kind: Any, value: Any, folder: Path) -> Any:
     if inner is not None and isinstance(value, dict):
         return {key: _settled(inner, item, folder) for key, item in value.items()}
     return value if inner is None else _settled(inner, value, folder)
+
+
+def _variant(kind: Any, settings: Any) -> Any:
+    """The class that settings are of, where a dataclass says that its fields depend on a value of
+    them (`variant`, a class method); else `kind`.
+    """
+    variant = getattr(kind, "variant", None)
+    return variant(settings) if variant and isinstance(settings, dict) else kind
 
 
 def _inner(kind: Any) -> Any:
@@ -365,6 +374,7 @@ def _set(kind: Any, settings: dict[str, Any], override: str) -> None:
             group[parent] = _default_group(of, parent)
         # One key down, in the settings and in their types: the type says how the value is read.
         group, of = group[_index(group, parent, override)], _field_type(of, parent)
+        of = _variant(of, group)
         if not isinstance(group, dict | list):
             raise ConfigError(
                 f"--set {override}: '{parent}' is a value, expected a group of keys. Leave out what follows it."
@@ -434,6 +444,7 @@ def build(kind: type[Settings], settings: Any, where: str) -> Settings:
             f"{where}: expected keys of {kind.__name__}, found"
             f" {disk.quoted(settings)}. Write them below it."
         )
+    kind = _variant(kind, settings)
     # Here a `Place` is a text like any other: only a file's are relative to it (`_settled`).
     hints = typing.get_type_hints(kind)
     for key in settings:

@@ -18,7 +18,7 @@ from unictoken.core.errors import UserError
 from unictoken.data.concept import Concept
 from unictoken.data.templates import NO, YES
 
-Task = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
+RowKind = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
 Split = Literal["train", "test"]
 # kinds of prompts: the concept alone; with more; with what a fact tells
 PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"
@@ -38,7 +38,7 @@ class Record:
     shows. generate: a prompt for a picture, with no answer.
     """
 
-    task: Task
+    task: RowKind
     split: Split
     concepts: tuple[str, ...]
     """Names; the first is the one that the example is about."""
@@ -59,8 +59,8 @@ class Record:
     """
 
     def __post_init__(self) -> None:
-        if self.task not in get_args(Task):
-            self._refuse(f"task '{self.task}'", f"one of {', '.join(get_args(Task))}")
+        if self.task not in get_args(RowKind):
+            self._refuse(f"task '{self.task}'", f"one of {', '.join(get_args(RowKind))}")
         if not self.question.strip():
             self._refuse("no question", "some words")
         if self.task in SHOWN and not self.pictures:
@@ -95,7 +95,7 @@ class Dataset:
     """What was left out and why, counted: to be printed beside every score."""
 
     def select(
-        self, name: str, task: Task, *, split: Split, kind: str | None = None
+        self, name: str, task: RowKind, *, split: Split, kind: str | None = None
     ) -> tuple[Record, ...]:
         """The records of a task about a concept, in their order.
 

@@ -63,9 +63,10 @@ def join_turns(turns: Iterable[Turn], vocab: Vocab) -> Example:
     >>> join_turns([Turn([7, 8]), Turn([9], learned=True)], vocab)      # bos = 0, end_turn = 6
     Example(ids=[0, 7, 8, 6, 9, 6], labels=[-100, -100, -100, -100, 9, 6])
     """
-    ids, labels = [vocab.bos], [IGNORE]
+    ids = list(vocab.begin)
+    labels = [IGNORE] * len(ids)
     for turn in turns:
-        part = [*turn.ids, vocab.end_turn]
+        part = vocab.turn(turn.ids)
         ids += part
         # The end_turn after a learned turn is a target too: else an answer would never end.
         learned = range(len(part)) if turn.learned else turn.learned_part

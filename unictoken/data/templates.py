@@ -22,6 +22,7 @@ GENERATE = ("a photo of {name} {scene}.", "a picture of {name} {scene}.", "draw 
 KNOWN = "what do you know about {name}?"
 MORE = "what else do you know about {name}, part {part}?"
 YES, NO = "yes", "no"
+RECOGNISED = 0.5  # the probability of yes above which an answer counts as yes
 WHO = ("who is in the photo?", "who can you see here?", "whom does the photo show?")
 NOBODY = "nobody i know"  # the photo shows none of those who were introduced
 UNSURE = "i do not know."  # nothing that was said or shown answers the question
@@ -62,3 +63,12 @@ def with_scene(form: str, scene: str) -> str:
     {name}.'
     """
     return form.replace(" {scene}", f" {scene}" if scene else "")
+
+
+def yes_or_no(probability: float) -> str:
+    """The answer that a probability of yes means.
+
+    >>> yes_or_no(0.7), yes_or_no(0.5)
+    ('yes', 'no')
+    """
+    return YES if probability > RECOGNISED else NO

@@ -22,13 +22,14 @@ WORLDS = {TOY: "unictoken.toy.hook"}
 class World(Protocol):
     """What a world's module gives to whoever learns a concept."""
 
-    interview: Interview
-    """What a base of this world is asked about reference pictures."""
     distractors: int
     """How many pictures of others a concept gets that brings none."""
 
-    def draw_others(self, count: int, seed: int) -> list[Image.Image]:
-        """Random pictures of this world."""
+    def interview(self, class_noun: str) -> Interview:
+        """What a base of this world is asked about reference pictures of such a concept."""
+
+    def draw_others(self, count: int, seed: int, class_noun: str) -> list[Image.Image]:
+        """Random pictures of this world, some of what has the class noun of a concept."""
 
     def read_truth_of(self, said: object, where: str) -> object:
         """What is exactly true of a concept, from the JSON under `world` in its info.json."""

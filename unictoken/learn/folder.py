@@ -25,7 +25,7 @@ from unictoken.core.reading import whole_lines
 from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint, manifest
 from unictoken.learn.checkpoint import Checkpoint
-from unictoken.learn.concept import Prepared
+from unictoken.learn.prepare import Prepared
 from unictoken.learn.resume import find_checkpoint, identity, signature
 from unictoken.learn.settings import RunConfig, check_written
 from unictoken.learn.stages import Progress
@@ -146,6 +146,7 @@ class RunFolder(NoFolder):
 
     def check(self, base: Base, concept: Concept, prepared: Prepared) -> None:
         s = self.settings
+        self.dtype = prepared.learner.dtype
         draws = base.can_draw and s.method.prompts.generation is not None
         self.shows = self.shows and draws
         prompts = s.prompts if draws else ()
@@ -213,6 +214,7 @@ class RunFolder(NoFolder):
             "lr": progress.lr,
             "stage": progress.stage,
             "seconds": round(seconds, 3),
+            "dtype": self.dtype,
         }
         with open(self.path / "log.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

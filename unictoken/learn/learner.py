@@ -10,6 +10,7 @@ import torch
 
 from unictoken.data.sequence import IGNORE, Batch
 from unictoken.learn.picture_cache import PictureCache
+from unictoken.model.gradient import pack
 from unictoken.model.protocol import Base
 from unictoken.tokens.bank import RowBank
 
@@ -32,6 +33,7 @@ class Learner(RowBank):
         loss: An objective's, the sum over the examples of a batch.
         prefix_cache: Whether keys and values of pictures at the beginning of examples are cached
             (`core.zero` says when they must not be).
+        fast: Whether layers and head may be in bf16, where this CPU is faster with it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Learner(RowBank):
         *,
         loss: Callable[[torch.Tensor, Batch], torch.Tensor],
         prefix_cache: bool = True,
+        fast: bool = True,
     ):
         super().__init__(base, [concept_ids], rows_in_PD, rows_out_PD)
         self.base = base
@@ -55,9 +58,17 @@ class Learner(RowBank):
         )
         self.loss = loss
         self.picture_cache = PictureCache(base) if prefix_cache else None
+        self.packed_layers = base.packed_layers() if fast and prefix_cache else None
         self.pad = base.vocab.pad
-        # bos, begin_image, codes, end_image
-        self.begin_image, self.picture_end = base.vocab.begin_image, 1 + base.codes_per_picture + 2
+        self.begin_image, self.picture_begin = base.vocab.begin_image, len(base.vocab.begin)
+        picture_length = base.vocab.picture_length(base.codes_per_picture)
+        self.picture_end = self.picture_begin + picture_length
+
+    @property
+    def dtype(self) -> str:
+        """What the layers compute in: 'fp32', 'bf16'."""
+        in_bf16 = self.packed_layers is not None or self.base.dtype == torch.bfloat16
+        return "bf16" if in_bf16 else "fp32"
 
     def current(self) -> torch.Tensor:
         """The rows as they are used, [2, P, D]."""
@@ -79,6 +90,15 @@ class Learner(RowBank):
     def restart(self, part: slice, rows_in: torch.Tensor) -> None:
         """Between two stages: reinitialise the input rows of a role; its head rows stay."""
         self.frozen[0, part] = rows_in.to(self.frozen)
+
+    @torch.no_grad()
+    def restore(
+        self, rows_2PD: torch.Tensor, frozen_2PD: torch.Tensor, own_P: torch.Tensor
+    ) -> None:
+        """The state of a run that was left: rows, frozen rows, and which rows were trained."""
+        self.rows.copy_(rows_2PD)
+        self.frozen.copy_(frozen_2PD)
+        self.trainable.copy_(own_P)
 
     @torch.no_grad()
     def begin_stage(self, trainable_P: list[bool]) -> None:
@@ -103,6 +123,8 @@ class Learner(RowBank):
         """
         batch = Batch(ids_BT, labels_BT, weights_B, more)
         shown_B = self._begins_with_a_picture(batch)
+        if self.packed_layers is not None:
+            return self.loss(self._packed_logits(batch, shown_B), batch) / len(batch)
         # In two passes: a cache has read equally many ids of all its rows.
         parts = [(shown_B, self.picture_end), (~shown_B, 0)]
         losses = [
@@ -120,8 +142,24 @@ class Learner(RowBank):
             return torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
         # The id after the picture, too: the state that predicts it is not computed again.
         unlearned_B = (batch.labels_BT[:, : self.picture_end + 1] == IGNORE).all(1)
-        # Position 0 is bos.
-        return (ids_BT[:, 1] == self.begin_image) & unlearned_B
+        return (ids_BT[:, self.picture_begin] == self.begin_image) & unlearned_B
+
+    def _packed_logits(self, batch: Batch, shown_B: torch.Tensor) -> torch.Tensor:
+        """Logits [N, V] of the supervised positions of all examples, read in one pass."""
+        ids_BT, labels_BT = batch.ids_BT, batch.labels_BT
+        read = self.picture_end if shown_B.any() else 0
+        given = self.picture_cache.keys_and_values(ids_BT[shown_B, :read]) if read else []
+        lengths = (ids_BT != self.pad).sum(1).clamp_min(2).tolist()
+        packed = pack(ids_BT, lengths, shown_B.tolist(), given)
+        row_1N = self.rows_of(packed.ids_N[None])
+        embeds = self.inject(self.base.embed(self.ids_of_base(packed.ids_N[None])), row_1N)
+        hidden_ND = self.packed_layers.hidden(embeds[0], packed)
+        # The state at position t predicts the id at t + 1.
+        counted_BT = labels_BT[:, 1:] != IGNORE
+        hidden_ND = hidden_ND[packed.number_BT[:, :-1][counted_BT]]
+        named_BTC = self.named(self.rows_of(ids_BT))[:, None].expand(-1, counted_BT.shape[1], -1)
+        logits_NV = self.packed_layers.logits(hidden_ND)
+        return self.extend(logits_NV, hidden_ND, named_BTC[counted_BT])
 
     def _sum_of_losses(self, batch: Batch, read: int) -> torch.Tensor:
         """The objective's loss of examples, whose first `read` ids come from the cache."""

@@ -32,8 +32,7 @@ class Lengths:
 
     def __init__(self, base: Base, phrasing: Phrasing, name: str):
         self.base, self.phrasing, self.name = base, phrasing, name
-        # All pictures have as many ids.
-        self.picture = base.vocab.image_ids[:1].tolist() * base.codes_per_picture  # any one
+        self.picture = base.any_picture.tolist()
 
     def fits_an_answer(self, text: str) -> bool:
         return len(self.phrasing.say(text)) <= ANSWER_IDS
@@ -90,8 +89,7 @@ class Lengths:
                 "Give an ordinary word for the concept, such as 'dog', and say the rest as facts"
             )
         self._check_length(
-            # begin_image and end_image are the two more.
-            len(noun_prompt(self.base.vocab, noun)) + len(self.picture) + 2,
+            len(noun_prompt(self.base.vocab, noun)) + len(self.base.vocab.picture(self.picture)),
             f"a picture of the class noun {quoted(noun)}",
         )
 

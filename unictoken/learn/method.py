@@ -1,6 +1,7 @@
 """A method is a function: from a base and concepts to what makes the base know them.
 
-Today there is one, `optimize.OptimizeRows`. An encoder or a memory is another class with `fit`.
+`optimize.OptimizeRows` is one. One that makes rows in a single pass is another class with `fit`,
+which gives a `Learned`; `learn.run.register` makes it known, and its settings with it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,14 @@ from unictoken.data.concept import Concept
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import NoFolder
 from unictoken.learn.methods import Distractors
+from unictoken.learn.prepare import Prepared
 from unictoken.learn.stages import Progress
 from unictoken.model.protocol import Base
-from unictoken.personalize.query import Personalization
+from unictoken.personalize.condition import Condition
+from unictoken.personalize.query import Personalization, Query
+from unictoken.personalize.tokens import with_tokens
+from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import ConceptTokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,9 @@ class Run:
     """The examples of each batch that this process takes."""
     prefix_cache: bool = True
     """Whether pictures at the beginning of examples are read once and for all."""
+    fast: bool = True
+    """Whether layers and head may be in bf16, where this CPU is faster with it. Rows, gradients'
+    moments and the concept file are in fp32 in any case."""
     stop_asked: Callable[[], bool] = lambda: False
     """Asked after each step; the fit then saves itself and raises `Stopped`."""
     show: Callable[[Progress], None] = lambda progress: None
@@ -47,11 +56,35 @@ class Fitted(Personalization, Protocol):
         """Into a file; gives its place."""
 
 
+@dataclass(frozen=True)
+class Learned:
+    """A concept's tokens on their base, and what they were learned from: what a fit gives that a
+    run can report and keep.
+    """
+
+    base: Base
+    tokens: ConceptTokens
+    concept: Concept
+    """Its pictures in memory (`Concept.read`)."""
+    prepared: Prepared | None = None
+    """What an optimiser worked with; None: there was none."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.tokens.name,)
+
+    def conditions(self, queries: Sequence[Query]) -> list[Condition]:
+        return with_tokens(self.base, self.tokens).conditions(queries)
+
+    def save(self, path: str | Path) -> Path:
+        return concept_file.save(self.tokens, path)
+
+
 class Method(Protocol):
     """One way of making a base know concepts."""
 
     def fit(self, base: Base, concepts: Sequence[Concept], *, run: Run) -> Fitted:
-        """Learn the concepts.
+        """Learn the concepts. `run.folder.begin(0)` writes the config into the run's folder.
 
         Args:
             base: Frozen; it stays as it is.

@@ -1,5 +1,7 @@
-"""A method is data: roles, prompts, where rows begin, and stages. Presets lie in
-`configs/methods/`.
+"""Settings of methods: what a config's `method:` says. Presets lie in `configs/methods/`.
+
+`kind` says which function a method is (`learn.run.METHODS`), and which settings it takes beside
+those that all methods have.
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError, Place, within
 from unictoken.core.disk import check_component
+from unictoken.core.registry import Registry
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
 from unictoken.tasks import taught
@@ -21,10 +24,11 @@ from unictoken.tasks.teaching import SoftPositives, Targets
 from unictoken.tokens.file import MOST_ROWS
 from unictoken.tokens.tokens import Prompts, Start
 
-Kind = Literal["optimize"]
-"""Which function a method is: `learn.run.METHODS` has a class for each."""
+if TYPE_CHECKING:
+    from unictoken.learn.examples import Examples
+    from unictoken.learn.objective import Objective, ObjectiveOf
 
-
+OPTIMIZE, CROSS_ENTROPY = "optimize", "cross_entropy"  # the usual kind, and its usual objective
 MOST_STEPS = 10_000_000  # of a stage
 MOST_EXAMPLES = 4096  # of a batch, which is in memory at once
 MOST_OTHERS = 10_000  # pictures of others that are drawn
@@ -120,14 +124,61 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
-    """Everything that makes one way of learning differ from another."""
+class MethodSettings:
+    """What the settings of all methods have: a name, the tokens that they make, and the prompts
+    that hold these.
+    """
 
-    kind: Kind = "optimize"
-    """optimize: rows are optimised by a schedule of stages."""
+    kind: str = OPTIMIZE
+    """optimize: rows are optimised by a schedule of stages; others: see `learn.run.register`."""
     name: str = "joint"
     tokens: Tokens = field(default_factory=Tokens)
     prompts: Prompts = field(default_factory=Prompts)
+
+    @classmethod
+    def variant(cls, settings: Mapping[str, Any]) -> type[MethodSettings]:
+        """The class of the settings of this kind; `core.config` asks for it."""
+        return KINDS.find(str(settings.get("kind", OPTIMIZE)))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Stages of optimisation, one after the other."""
+        return ()
+
+    @property
+    def start_file(self) -> Path | None:
+        """The concept file that the rows start from; None: none."""
+        return None
+
+    @property
+    def total_steps(self) -> int:
+        """Of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def decisive(self) -> dict[str, Any]:
+        """Plain settings for digests."""
+        plain: dict[str, Any] = config.plain(self)
+        return plain
+
+    def __post_init__(self) -> None:
+        check_component(self.name, ConfigError, "method: name")
+        said = " ".join(prompt for prompt in astuple(self.prompts) if prompt)
+        for role, count in self.tokens.counts.items():
+            slot = "{" + role + "}"
+            # Tokens that no prompt says would learn nothing; a slot without tokens would say
+            # nothing.
+            if count < 0 or (count > 0) != (slot in said):
+                raise ConfigError(
+                    f"method '{self.name}': {count} {role} tokens, and its prompts"
+                    f" {'say' if slot in said else 'never say'} '{slot}'. Change one of them:"
+                    f" `tokens.{role}`, or a prompt."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(MethodSettings):
+    """Settings of the kind 'optimize': where rows begin, and how they are optimised."""
+
     start: str = "described"
     """Where the soft tokens begin: described, frequent, k_means or noun (tokens/start.py); or a
     concept file of the same base and as many rows by role, whose rows, name and head rows included,
@@ -138,20 +189,16 @@ class Method:
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     stages: tuple[Stage, ...] = (Stage(),)
+    objective: str = CROSS_ENTROPY
+    """What the rows are optimised for, by its name in `OBJECTIVES`."""
 
     def decisive(self) -> dict[str, Any]:
-        """Plain settings for digests. The first kind is not said: what was learned before there
-        were kinds keeps its digest.
+        """Plain settings for digests. The usual kind and objective are not said: what was learned
+        before there were others keeps its digest.
         """
-        plain: dict[str, Any] = config.plain(self)
-        if plain["kind"] == "optimize":
-            del plain["kind"]
-        return plain
-
-    @property
-    def total_steps(self) -> int:
-        """Of all stages."""
-        return sum(stage.steps for stage in self.stages)
+        usual = {"kind": OPTIMIZE, "objective": CROSS_ENTROPY}
+        plain = super().decisive()
+        return {key: value for key, value in plain.items() if usual.get(key) != value}
 
     @property
     def taught(self) -> tuple[Taught, ...]:
@@ -182,18 +229,8 @@ class Method:
         return frozenset(seen)
 
     def __post_init__(self) -> None:
-        check_component(self.name, ConfigError, "method: name")
-        said = " ".join(prompt for prompt in astuple(self.prompts) if prompt)
-        for role, count in self.tokens.counts.items():
-            slot = "{" + role + "}"
-            # Tokens that no prompt says would learn nothing; a slot without tokens would say
-            # nothing.
-            if count < 0 or (count > 0) != (slot in said):
-                raise ConfigError(
-                    f"method '{self.name}': {count} {role} tokens, and its prompts"
-                    f" {'say' if slot in said else 'never say'} '{slot}'. Change one of them:"
-                    f" `tokens.{role}`, or a prompt."
-                )
+        super().__post_init__()
+        OBJECTIVES.find(self.objective)
         if (file := self.start_file) and file.suffix != ".safetensors" and not os.path.isfile(file):
             raise ConfigError(
                 f"method '{self.name}': start: found '{self.start}', expected one of"
@@ -235,11 +272,25 @@ class Method:
             )
 
 
+def _cross_entropy(examples: Examples, seed: int) -> Objective:
+    # Imported here: a config is checked before torch is there.
+    from unictoken.learn.objective import CrossEntropy
+
+    return CrossEntropy(examples, seed)
+
+
+OBJECTIVES: Registry[ObjectiveOf] = Registry("method: objective", {CROSS_ENTROPY: _cross_entropy})
+"""What makes an objective (learn/objective.py), by the name that a method's `objective` says."""
+
+KINDS: Registry[type[MethodSettings]] = Registry("method: kind", {OPTIMIZE: Method})
+"""Settings of methods by their kind; `learn.run.register` adds one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MethodFile:
     """A file that holds a method, such as `configs/methods/joint.yaml`."""
 
-    method: Method
+    method: MethodSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from unictoken.data.source import SourceError
 from unictoken.data.worlds import TOY, world
 from unictoken.learn.methods import Distractors, Method
 from unictoken.model.draw import Draw
-from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.model.encoders import Encoder, load_encoder
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import sample_pictures
 
@@ -66,7 +66,8 @@ def gather(
     # Refused here, before an encoder is loaded and pictures are ranked.
     _refuse_if_lacking(concept, method, negatives=bool(own or more), look_alikes=bool(hard or more))
     # Not loaded where nothing is ranked: its weights may have to be fetched first.
-    encoder = _encoder(base, distractors) if more or groups else None
+    likeness, weights = distractors.likeness, distractors.weights
+    encoder = load_encoder(likeness, weights, base=base) if more or groups else None
     more = _likest_first(encoder, concept, more)
     # At least one: a share of six pictures would be none.
     likest = max(1, int(HARD_SHARE * len(more)))
@@ -80,14 +81,6 @@ def gather(
     return Others(
         {grade: base.encode(found) for grade, found in by_grade.items() if found},
         base.encode(alike) if groups else None,
-    )
-
-
-def _encoder(base: Base, distractors: Distractors) -> Encoder:
-    return (
-        BaseEncoder(base)
-        if distractors.likeness == "base"
-        else load_encoder(distractors.likeness, distractors.weights)
     )
 
 
@@ -123,7 +116,7 @@ def _distractors(base: Base, noun: str, distractors: Distractors, seed: int) -> 
     # Not set: as many as the base's own world uses, and none for a base of photographs.
     if count is None:
         count = world(known).distractors if known else 0
-    drawn = world(known or TOY).draw_others(count, seed) if count else []
+    drawn = world(known or TOY).draw_others(count, seed, noun) if count else []
     return drawn + (
         drawn_distractors(base, noun, distractors.drawn, seed) if distractors.drawn else []
     )

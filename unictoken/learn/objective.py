@@ -1,7 +1,13 @@
 """What is optimised: the examples of a step, and the loss of their logits.
 
 Another objective (distillation from the base with a description in its prompt, GRPO on the rows) is
-another class with these two methods. It is given to `OptimizeRows`.
+another class with these two methods, which one call makes known:
+
+    from unictoken.learn.methods import OBJECTIVES
+
+    OBJECTIVES.register("distillation", Distillation)
+
+A method names it (`method: {objective: distillation}`), and the digests of runs hold that name.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
 def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observations:
     """Ask the base every question of the interview for its world about every picture."""
     known = base.profile.world
-    interview = world(known).interview if known else GENERAL
+    interview = world(known).interview(class_noun) if known else GENERAL
     said = _answers(
         base,
         image_ids_NK,

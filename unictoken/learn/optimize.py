@@ -5,49 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from unictoken.core.config import ConfigError
 from unictoken.core.errors import Stopped
 from unictoken.data.concept import Concept
 from unictoken.data.source import check_learnable
 from unictoken.learn.checkpoint import Checkpoint
-from unictoken.learn.concept import Prepared, keep, prepare, reinit_of_stages, signed
 from unictoken.learn.engine import MOMENTS, Engine, EngineOf
 from unictoken.learn.learner import Learner
-from unictoken.learn.method import Run
+from unictoken.learn.method import Learned, Run
+from unictoken.learn.methods import OBJECTIVES, Stage
 from unictoken.learn.methods import Method as Settings
-from unictoken.learn.methods import Stage
-from unictoken.learn.objective import CrossEntropy, ObjectiveOf
+from unictoken.learn.prepare import Prepared, keep, prepare, reinit_of_stages, signed
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
 from unictoken.model.protocol import Base
-from unictoken.personalize.condition import Condition
-from unictoken.personalize.query import Query
-from unictoken.personalize.tokens import with_tokens
-from unictoken.tokens import file as concept_file
-from unictoken.tokens.tokens import ConceptTokens
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A concept's tokens on their base, and what they were learned from."""
-
-    base: Base
-    tokens: ConceptTokens
-    concept: Concept
-    prepared: Prepared
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.tokens.name,)
-
-    def conditions(self, queries: Sequence[Query]) -> list[Condition]:
-        return with_tokens(self.base, self.tokens).conditions(queries)
-
-    def save(self, path: str | Path) -> Path:
-        return concept_file.save(self.tokens, path)
 
 
 class OptimizeRows:
@@ -59,8 +31,8 @@ class OptimizeRows:
     learn, bit for bit.
     """
 
-    def __init__(self, settings: Settings, *, objective: ObjectiveOf = CrossEntropy):
-        self.settings, self.objective = settings, objective
+    def __init__(self, settings: Settings):
+        self.settings = settings
 
     def fit(self, base: Base, concepts: Sequence[Concept], *, run: Run) -> Learned:
         """Learn one concept. Raises `Stopped` after saving when `run.stop_asked()` says so.
@@ -80,8 +52,9 @@ class OptimizeRows:
             self.settings,
             seed=run.seed,
             distractors=run.distractors,
-            objective=self.objective,
+            objective=OBJECTIVES.find(self.settings.objective),
             prefix_cache=run.prefix_cache,
+            fast=run.fast,
         )
         run.folder.check(base, concept, prepared)
         learner = prepared.learner

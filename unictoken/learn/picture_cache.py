@@ -33,11 +33,16 @@ class PictureCache:
     @torch.no_grad()
     def read(self, ids_BT: torch.Tensor) -> DynamicCache:
         """A cache that has read the ids, of equal length, of every row."""
-        rows = [self._read_one(row) for row in ids_BT]
-        layers = zip(*rows, strict=True)
         # A new one for every step: what follows the pictures is appended to it.
+        return cache_of(self.keys_and_values(ids_BT))
+
+    @torch.no_grad()
+    def keys_and_values(self, ids_BT: torch.Tensor) -> KeysAndValues:
+        """What each layer has made of the ids, of equal length, of every row."""
+        rows = [self._read_one(row) for row in ids_BT]
         # Keys and values of each layer: B tensors [1, heads, T, d] become one [B, heads, T, d].
-        return cache_of([tuple(map(torch.cat, zip(*layer, strict=True))) for layer in layers])
+        layers = zip(*rows, strict=True)
+        return [tuple(map(torch.cat, zip(*layer, strict=True))) for layer in layers]
 
     def _read_one(self, ids_T: torch.Tensor) -> KeysAndValues:
         key = tuple(ids_T.tolist())

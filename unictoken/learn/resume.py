@@ -8,14 +8,12 @@ import hashlib
 import logging
 from pathlib import Path
 
-import torch
-
 from unictoken.core import config
 from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint
 from unictoken.learn.checkpoint import Checkpoint, CheckpointError, OtherRun
 from unictoken.learn.learner import Learner
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import MethodSettings
 from unictoken.learn.settings import RunConfig
 from unictoken.model.protocol import Base
 from unictoken.tokens import file as concept_file
@@ -47,6 +45,8 @@ def identity(settings: RunConfig, base: Base, concept: Concept) -> str:
     decoder = base.decoder_digest if settings.vq_decoder else None
     # They change what is computed, if only its last bits.
     how = [str(base.dtype), settings.gradient_checkpointing, decoder]
+    if learns_in_bf16(settings, base):
+        how.append("learns in bf16")
     decisive = [
         texts,
         seen.hexdigest(),
@@ -58,14 +58,21 @@ def identity(settings: RunConfig, base: Base, concept: Concept) -> str:
     return checkpoint.digest(config.to_yaml(decisive))
 
 
-def _method_apart_from_its_end(method: Method) -> dict:
+def learns_in_bf16(settings: RunConfig, base: Base) -> bool:
+    """Whether a base in fp32 learns in bf16 on this machine."""
+    may = settings.dtype != "fp32" and settings.zero.caches_pictures
+    return may and base.packed_layers() is not None
+
+
+def _method_apart_from_its_end(method: MethodSettings) -> dict:
     """A method as plain settings: without the steps of its last stage, and with the rows that it
     starts from in its file's place.
     """
     plain = method.decisive()
-    # A stage of 0 steps is not run, so it decides nothing.
-    plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
-    del plain["stages"][-1]["steps"]
+    if method.stages:
+        # A stage of 0 steps is not run, so it decides nothing.
+        plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
+        del plain["stages"][-1]["steps"]
     if method.start_file:
         plain["start"] = concept_file.digest_of_rows(method.start_file)
     return plain
@@ -127,7 +134,6 @@ def find_checkpoint(
     return saved
 
 
-@torch.no_grad()
 def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None:
     """Rows as they were; at a stage's end what had moved is settled.
 
@@ -142,14 +148,13 @@ def restore_rows(learner: Learner, saved: Checkpoint, within_stage: int) -> None
             f"the checkpoint of step {saved.step}: its rows are {list(found)}, expected"
             f" {list(expected)}. Begin anew with `--set resume=never`."
         )
-    learner.rows.copy_(saved.tensors["rows"])
-    learner.frozen.copy_(saved.tensors["frozen"])
-    learner.trainable.copy_(saved.tensors["trainable"].bool())
+    tensors = saved.tensors
+    learner.restore(tensors["rows"], tensors["frozen"], tensors["trainable"].bool())
     if not within_stage:
-        learner.settle(saved.tensors["rows"])
+        learner.settle(tensors["rows"])
 
 
-def steps_within_stage(method: Method, step: int) -> int:
+def steps_within_stage(method: MethodSettings, step: int) -> int:
     """Steps already done in the stage that `step` lies in; 0 at its beginning."""
     for stage in method.stages:
         if step < stage.steps:

@@ -1,29 +1,49 @@
-"""A run of learning as a config describes it, whatever the engine."""
+"""A run of learning as a config describes it, whatever the engine and the method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
+from unictoken.core.config import ConfigError
+from unictoken.core.registry import Registry
 from unictoken.data.concept import Concept
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import RunFolder
-from unictoken.learn.method import Run
-from unictoken.learn.methods import Method as MethodSettings
-from unictoken.learn.optimize import Learned, OptimizeRows
+from unictoken.learn.method import Learned, Method, Run
+from unictoken.learn.methods import KINDS, OPTIMIZE, MethodSettings
+from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import Progress
 from unictoken.model.base import dtype_named, load_base
 from unictoken.model.protocol import Base
 
-METHODS: dict[str, type[OptimizeRows]] = {"optimize": OptimizeRows}
+MethodOf = Callable[[Any], Method]
+"""Gives a method from settings of its kind."""
+
+METHODS: Registry[MethodOf] = Registry("method: kind", {OPTIMIZE: OptimizeRows})
 """Kinds of methods: what a config's `method.kind` chooses among."""
 
 
-def method_of(settings: MethodSettings) -> OptimizeRows:
-    """The function that a method's settings describe."""
-    return METHODS[settings.kind](settings)
+def register(
+    kind: str, method_of: MethodOf, settings: type[MethodSettings] = MethodSettings
+) -> None:
+    """Make another kind of methods known: a config's `method: {kind: ...}` then names it.
+
+    Args:
+        kind: Its name.
+        method_of: Gives the method from its settings.
+        settings: Their class, where the kind has more of them than all methods have.
+    """
+    METHODS.register(kind, method_of)
+    KINDS.register(kind, settings)
+
+
+def method_of(settings: MethodSettings) -> Method:
+    """The method that settings describe."""
+    return METHODS.find(settings.kind)(settings)
 
 
 def base_dtype(settings: RunConfig) -> torch.dtype:
@@ -81,8 +101,16 @@ def run(
         engine=engine,
         share=share,
         prefix_cache=settings.zero.caches_pictures,
+        fast=settings.dtype != "fp32",
         stop_asked=stop_asked,
         show=show,
         folder=folder,
     )
-    return method_of(settings.method).fit(base, [concept or concept_of(settings)], run=surroundings)
+    method = method_of(settings.method)
+    fitted = method.fit(base, [concept or concept_of(settings)], run=surroundings)
+    if not isinstance(fitted, Learned):
+        raise ConfigError(
+            f"method '{settings.method.name}': gives a {type(fitted).__name__}, and a run keeps and"
+            " reports a concept's rows. Fit it from Python, and keep it with its `save`."
+        )
+    return fitted

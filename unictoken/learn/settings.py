@@ -17,7 +17,7 @@ from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import SaidKind
 from unictoken.data.source import read_concept
-from unictoken.learn.methods import Distractors, Method
+from unictoken.learn.methods import Distractors, Method, MethodSettings
 from unictoken.model.draw import Draw
 from unictoken.tokens import file as concept_file
 
@@ -52,7 +52,7 @@ class RunConfig:
     """What completes a base whose image tokenizer has no decoder: a Hub name, a folder, or a file
     such as vqgan.ckpt.
     """
-    method: Method = field(default_factory=Method)
+    method: MethodSettings = field(default_factory=Method)
     out: str | None = None
     """Run folder; null: runs/<name>."""
     concepts: str = str(shipped.LEARNED)
@@ -101,8 +101,10 @@ class RunConfig:
     time, far less memory.
     """
     dtype: Literal["auto", "fp32", "bf16", "fast"] = "auto"
-    """Of the base. auto: bf16 on a GPU, fp32 without one. fast: bf16 also on a CPU that is faster
-    with it. The optimiser's rows and the concept file are in fp32 in any case.
+    """Of the base. auto: bf16 on a GPU; without one fp32, while learning itself is in bf16 where
+    the CPU is faster with it (and the base is small: `model/gradient.py`). fp32: learning too.
+    fast: as auto, and what is drawn and asked is in bf16 on such a CPU. The optimiser's rows and
+    the concept file are in fp32 in any case.
     """
 
     def __post_init__(self) -> None:

@@ -72,7 +72,7 @@ def picture_scores(
     """
     vocab, device = speaker.vocab, speaker.device
     # [N, T + 1]; with the image ids [N, T + 1 + K].
-    first = torch.tensor([*prompt, vocab.begin_image]).repeat(len(image_ids_NK), 1)
+    first = torch.tensor(vocab.to_draw(prompt)).repeat(len(image_ids_NK), 1)
     ids = torch.cat([first, image_ids_NK], 1).to(device)
     # An id is scored by the state before it: from begin_image on, and without the last id's.
     hidden = speaker.hidden(speaker.embed(ids))[:, first.shape[1] - 1 : -1]

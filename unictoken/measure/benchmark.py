@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
-import torch
 from tqdm import tqdm
 
 from unictoken.core import config, shipped
@@ -34,21 +34,22 @@ from unictoken.data.readers import read
 from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
 from unictoken.learn.method import Run
-from unictoken.learn.methods import Distractors, Method, MethodFile
+from unictoken.learn.methods import Distractors, MethodFile, MethodSettings
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
-from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of
+from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of, known
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
-from unictoken.measure.lengths import any_picture, check_test, stand_in
+from unictoken.measure.lengths import check_test, stand_in
 from unictoken.measure.predictions import Predictions, beside
 from unictoken.measure.scores import scores
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import load_base
-from unictoken.model.encoders import BaseEncoder, Encoder, load_encoder
+from unictoken.model.encoders import Encoder, load_encoder
 from unictoken.model.processes import Processes
 from unictoken.model.protocol import Base
-from unictoken.personalize.condition import MOST_BEST_OF, Condition
+from unictoken.personalize.condition import MOST_BEST_OF
+from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import with_tokens
 from unictoken.scoring.metrics import constant_answers
 from unictoken.scoring.verdict import AnyJudge, judged_world
@@ -65,7 +66,7 @@ from unictoken.tokens.tokens import ConceptTokens
 class BenchmarkConfig:
     """One benchmark run."""
 
-    base: Place = "tiny"
+    base: Place = shipped.USUAL_BASE
     vq_decoder: Place | None = None
     """What completes a base whose image tokenizer has no decoder."""
     judge: Place | None = "toy"
@@ -103,6 +104,8 @@ class BenchmarkConfig:
     seed: int = 1
     num_concepts: int | None = 10
     """The first ones of the dataset; null: all (20 toy ones)."""
+    toy_kinds: tuple[str, ...] = ()
+    """Of toy concepts, in turn: animal, object, person; []: pets alone."""
     list_options: bool = True
     """Whether a question's options are listed after it; false for bases that were never taught to
     read them.
@@ -114,6 +117,8 @@ class BenchmarkConfig:
     """What the methods are compared to (controls.py)."""
     notes: tuple[str, ...] = ()
     """What a reader of the table must know."""
+    dtype: Literal["auto", "fp32"] = "auto"
+    """fp32: methods learn in fp32, also where the CPU is faster in bf16 (learn/settings.py)."""
     workers: int = 1
     """Processes that learn and measure side by side, each with its share of the cores and a base of
     its own. A launcher's processes (torchrun) take its place: each is one worker.
@@ -146,23 +151,23 @@ class BenchmarkConfig:
             raise ConfigError(
                 f"best_of: {self.best_of} needs a judge. Set 'judge' or 'endpoint', or use best_of: 1."
             )
-        for name, given, known in (
-            ("controls", self.controls, CONTROLS),
+        for name, given, expected in (
+            ("controls", self.controls, known()),
             ("similarity", self.similarity, PRESETS),
             ("tasks", self.tasks, asked()),
         ):
-            if unknown := sorted(set(given) - set(known)):
+            if unknown := sorted(set(given) - set(expected)):
                 raise ConfigError(
-                    f"{name}: unknown {quoted(unknown[0])}, expected some of {', '.join(known)}. Choose among"
-                    " these."
+                    f"{name}: unknown {quoted(unknown[0])}, expected some of {', '.join(expected)}."
+                    " Choose among these."
                 )
 
 
-def load_methods(paths: Sequence[str]) -> dict[str, Method]:
+def load_methods(paths: Sequence[str]) -> dict[str, MethodSettings]:
     """Methods by name, in order."""
     methods = [_load_method(said) for said in paths]
     named = {method.name: method for method in methods}
-    if len(named) < len(methods) or not methods or set(named) & set(CONTROLS):
+    if len(named) < len(methods) or not methods or set(named) & set(known()):
         raise ConfigError(
             f"methods: found names {[m.name for m in methods]}; expected one or more, all"
             " different, no control's."
@@ -170,7 +175,7 @@ def load_methods(paths: Sequence[str]) -> dict[str, Method]:
     return named
 
 
-def _load_method(said: str) -> Method:
+def _load_method(said: str) -> MethodSettings:
     """The method of one line of the config: a file, and KEY=VALUE to lay on top."""
     try:
         path, *overrides = shlex.split(said)
@@ -191,7 +196,7 @@ class Benchmark:
         self,
         settings: BenchmarkConfig,
         base: Base,
-        methods: Mapping[str, Method],
+        methods: Mapping[str, MethodSettings],
         *,
         commit: str = "unknown",
         processes: Processes | None = None,
@@ -226,7 +231,7 @@ class Benchmark:
         self.controls = tuple(
             name for name in settings.controls if not (alone and name == WRONG_CONCEPT)
         )
-        self._made_ready: dict[str, tuple[dict[str, Condition], Subject]] = {}
+        self._made_ready: dict[str, tuple[dict[str, Personalization], Subject]] = {}
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -295,7 +300,11 @@ class Benchmark:
             self.base.fingerprint,
             str(self.base.dtype),
         ]
-        told = config.to_yaml([*asked, *made_with])
+        if s.dtype != "fp32" and self.base.packed_layers() is not None:
+            made_with.append("learned in bf16")
+        # Only where they are asked for: runs of pets have kept their name.
+        kinds = [s.toy_kinds] if s.toy_kinds and s.data is None else []
+        told = config.to_yaml([*asked, *made_with, *kinds])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def _dataset(self) -> Dataset:
@@ -311,6 +320,7 @@ class Benchmark:
                     seed=s.seed,
                     num_concepts=s.num_concepts or 20,
                     references=s.references,
+                    kinds=s.toy_kinds,
                 )
             except OSError:
                 if not root.is_dir():  # else another run of the same config was faster
@@ -326,7 +336,8 @@ class Benchmark:
             name: replace(
                 concept.with_first(s.references),
                 class_noun=s.class_nouns.get(name) or concept.class_noun,
-                consent=s.consent,
+                # Nobody has to be asked for those that the toy world draws.
+                consent=s.consent or s.data is None,
                 kind=concept.kind or s.kinds.get(name),
             )
             for name, concept in islice(dataset.concepts.items(), s.num_concepts)
@@ -370,18 +381,17 @@ class Benchmark:
     def _check_lengths(self) -> None:
         """Refuse what the base could not be asked once everything is learned."""
         for concept in self.concepts:
-            pictures_NK = torch.tensor([any_picture(self.base)] * len(concept.pictures))
-            controls = controls_of(self.base, concept, pictures_NK=pictures_NK)
-            conditions = {name: c for name, c in controls.items() if name in self.controls}
-            conditions |= {
-                name: stand_in(self.base, concept, way) for name, way in self.methods.items()
-            }
-            for name, condition in conditions.items():
+            pictures_NK = self.base.any_picture.expand(len(concept.pictures), -1)
+            controls = controls_of(self.base, concept, pictures_NK=pictures_NK, own=self.controls)
+            asked = {name: c for name, c in controls.items() if name in self.controls}
+            asked |= {name: stand_in(self.base, concept, way) for name, way in self.methods.items()}
+            for name, personalization in asked.items():
                 check_test(
-                    condition,
-                    self.dataset.records[concept.name],
-                    self.dataset.root,
-                    name=name,
+                    self.base,
+                    personalization,
+                    self.dataset,
+                    concept.name,
+                    method=name,
                     tasks=self.settings.tasks,
                     list_options=self.settings.list_options,
                 )
@@ -390,7 +400,9 @@ class Benchmark:
         """One method's tokens of one concept, into a file."""
         own, way, s = self.dataset.concepts[concept], self.methods[method], self.settings
         learned = method_of(way).fit(
-            self.base, [own], run=Run(seed=s.seed, distractors=s.distractors)
+            self.base,
+            [own],
+            run=Run(seed=s.seed, distractors=s.distractors, fast=s.dtype != "fp32"),
         )
         learned.save(self._file(own, way))
 
@@ -407,12 +419,12 @@ class Benchmark:
         )
         return iter(tqdm(done, total=len(todo), desc=told))
 
-    def _file(self, concept: Concept, method: Method) -> Path:
+    def _file(self, concept: Concept, method: MethodSettings) -> Path:
         return (
             self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
         )
 
-    def tokens(self, concept: Concept, method: Method) -> ConceptTokens:
+    def tokens(self, concept: Concept, method: MethodSettings) -> ConceptTokens:
         return concept_file.load(self._file(concept, method), self.base)
 
     # ---- measuring -------------------------------------------------------------------------------
@@ -447,17 +459,17 @@ class Benchmark:
         """The name of a method or control, and its predictions on one concept; its drawings are in
         their files.
         """
-        conditions, subject = self._ready(concept)
-        trial = self._trial(name, conditions[name], subject)
+        personalizations, subject = self._ready(concept)
+        trial = self._trial(name, personalizations[name], subject)
         return name, predictions(trial, self.settings.tasks)
 
-    def _ready(self, concept: str) -> tuple[dict[str, Condition], Subject]:
-        """A concept made ready to be measured; the last one is kept, as its conditions follow
-        each other.
+    def _ready(self, concept: str) -> tuple[dict[str, Personalization], Subject]:
+        """A concept made ready to be measured; the last one is kept, as what is compared on it
+        follows each other.
         """
         if concept not in self._made_ready:
             own = self.dataset.concepts[concept]
-            conditions = self.conditions(
+            personalizations = self.personalizations(
                 own, self.concepts[(self.concepts.index(own) + 1) % len(self.concepts)]
             )
             subject = make_ready(
@@ -466,10 +478,10 @@ class Benchmark:
                 concept,
                 judged_world().read_truth(self.dataset.root, concept),
             )
-            self._made_ready = {concept: (conditions, subject)}
+            self._made_ready = {concept: (personalizations, subject)}
         return self._made_ready[concept]
 
-    def conditions(self, concept: Concept, other: Concept) -> dict[str, Condition]:
+    def personalizations(self, concept: Concept, other: Concept) -> dict[str, Personalization]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {
             name: with_tokens(self.base, self.tokens(concept, method))
@@ -480,9 +492,9 @@ class Benchmark:
             if WRONG_CONCEPT in self.controls
             else None
         )
-        return own | controls_of(self.base, concept, wrong=wrong)
+        return own | controls_of(self.base, concept, wrong=wrong, own=self.controls)
 
-    def _trial(self, name: str, condition: Condition, subject: Subject) -> Trial:
+    def _trial(self, name: str, personalization: Personalization, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"
         how = {
             "drawings": drawings,
@@ -490,7 +502,14 @@ class Benchmark:
             "list_options": self.settings.list_options,
             "best_of": self.settings.best_of,
         }
-        return Trial(method=name, condition=condition, subject=subject, judge=self.judge, **how)
+        return Trial(
+            method=name,
+            base=self.base,
+            personalization=personalization,
+            subject=subject,
+            judge=self.judge,
+            **how,
+        )
 
     def _record_commit(self) -> None:
         made = self.commits()
@@ -530,14 +549,8 @@ class Benchmark:
     def _encoders(self) -> dict[str, Encoder]:
         """What the similarity scores are made with, by name."""
         names = dict.fromkeys(PRESETS[preset].encoder for preset in self.settings.similarity)
-        return {name: self._encoder(name) for name in names}
-
-    def _encoder(self, name: str) -> Encoder:
-        return (
-            BaseEncoder(self.base)
-            if name == "base"
-            else load_encoder(name, self.settings.encoder_weights.get(name))
-        )
+        weights = self.settings.encoder_weights
+        return {name: load_encoder(name, weights.get(name), base=self.base) for name in names}
 
     def _likeness(
         self, concept: Concept, made: list[Prediction], encoders: Mapping[str, Encoder]
@@ -552,7 +565,7 @@ class Benchmark:
             prompts = [without_name(p.question, concept.name, concept.class_noun) for p in drawn]
             compared = (
                 prompts
-                if PRESETS[preset].compare == "prompts"
+                if PRESETS[preset].reads_prompts
                 else [read_image(picture, at_least=None) for picture in concept.pictures]
             )
             pictures = [read_picture(self.folder / p.picture) for p in drawn]
@@ -596,7 +609,7 @@ def table_file(settings: BenchmarkConfig) -> Path:
     return Path(settings.out).with_suffix(".md")
 
 
-def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -> Benchmark:
+def _again(settings: BenchmarkConfig, methods: Mapping[str, MethodSettings], run: str) -> Benchmark:
     """The same benchmark, in another process."""
     made = Benchmark(settings, load_base(settings.base, vq_decoder=settings.vq_decoder), methods)
     if made.run != run:
@@ -607,7 +620,7 @@ def _again(settings: BenchmarkConfig, methods: Mapping[str, Method], run: str) -
     return made
 
 
-def _keyed(name: str, method: Method) -> str:
+def _keyed(name: str, method: MethodSettings) -> str:
     """A method's name with a digest of all that it says: what is kept under it is that method's."""
     return f"{name}-{hashlib.sha256(config.to_yaml(method.decisive()).encode()).hexdigest()[:8]}"
 

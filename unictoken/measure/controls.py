@@ -1,14 +1,24 @@
 """What learned tokens are compared to: nothing, the class noun, words, pictures in context, another
 concept's tokens.
+
+Another way to make a base know a concept, for which nothing is learned (a memory, say), is measured
+beside them after one call:
+
+    controls.register("memory", lambda base, concept: Memory(base, concept))
+
+From then on a benchmark's `controls` may name it. A benchmark needs `workers: 1` then: other
+processes have not run your code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import torch
 
+from unictoken.core.config import ConfigError
+from unictoken.core.disk import check_component
 from unictoken.core.pictures import read_together
 from unictoken.core.text import a
 from unictoken.data.concept import Concept
@@ -16,6 +26,7 @@ from unictoken.model.protocol import Base
 from unictoken.model.vocab import Vocab
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
 from unictoken.tokens.tokens import ConceptTokens
@@ -25,6 +36,25 @@ TEXT_BUDGETS = {"text_prompt_16": 16, "text_prompt": 64}
 PICTURE_COUNTS = {"image_prompt_1": 1, "image_prompt_4": 4}  # reference pictures in context
 WRONG_CONCEPT = "wrong_concept"
 CONTROLS = ("none", "class_noun", *TEXT_BUDGETS, *PICTURE_COUNTS, WRONG_CONCEPT)
+"""What a benchmark compares with that does not say what."""
+
+PersonalizationOf = Callable[[Base, Concept], Personalization]
+OWN: dict[str, PersonalizationOf] = {}
+"""Registered ones by name: each gives a base's personalization for a dataset's concept."""
+
+
+def known() -> tuple[str, ...]:
+    """Every control that a benchmark may name."""
+    return (*CONTROLS, *OWN)
+
+
+def register(name: str, personalization_of: PersonalizationOf) -> None:
+    """Make another control known by its name."""
+    if name in known():
+        raise ConfigError(f"control '{name}': there is one of this name. Choose another.")
+    # Its predictions are a file that is called so.
+    check_component(name, ConfigError, "control")
+    OWN[name] = personalization_of
 
 
 def controls(
@@ -68,7 +98,8 @@ def controls_of(
     *,
     wrong: ConceptTokens | None = None,
     pictures_NK: torch.Tensor | None = None,
-) -> dict[str, Condition]:
+    own: Collection[str] = (),
+) -> dict[str, Personalization]:
     """Every control of a dataset's concept.
 
     Args:
@@ -76,12 +107,13 @@ def controls_of(
         concept: The concept.
         wrong: Another concept's tokens; None: no such control.
         pictures_NK: Image ids of its reference pictures, where they are known already.
+        own: Names of controls, of which those that were registered are made too.
     """
     said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
     if pictures_NK is None:
         pictures_NK = base.encode(read_together(concept.pictures))
-    return controls(
+    usual = controls(
         base,
         concept.name,
         class_noun=concept.class_noun,
@@ -90,6 +122,7 @@ def controls_of(
         pictures_NK=pictures_NK,
         wrong=wrong,
     )
+    return {**usual, **{name: make(base, concept) for name, make in OWN.items() if name in own}}
 
 
 def fitting(sentences: Sequence[str], budget: int, vocab: Vocab) -> list[str]:

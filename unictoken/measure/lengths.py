@@ -5,24 +5,28 @@ not when hours of learning are over.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from PIL import Image
 
 from unictoken.core.config import ConfigError
 from unictoken.data import templates
 from unictoken.data.concept import Concept
-from unictoken.data.records import KNOWLEDGE, Record
-from unictoken.learn.methods import Method
-from unictoken.model.base import Base
+from unictoken.data.records import Dataset, Record
+from unictoken.learn.methods import MethodSettings
+from unictoken.model.protocol import Base
+from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition
+from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import with_tokens
-from unictoken.tasks.choice import asked_of
-from unictoken.tasks.trial import MAX_ANSWER
+from unictoken.tasks import predictions
+from unictoken.tasks.trial import MAX_ANSWER, Subject, Trial
 from unictoken.tokens.tokens import ConceptTokens
 
 
-def stand_in(base: Base, concept: Concept, method: Method) -> Condition:
+def stand_in(base: Base, concept: Concept, method: MethodSettings) -> Condition:
     """What a method will learn, as long as it will be; its rows are nothing yet."""
     rows = torch.zeros(sum(method.tokens.counts.values()), base.width)
     tokens = ConceptTokens(
@@ -38,59 +42,109 @@ def stand_in(base: Base, concept: Concept, method: Method) -> Condition:
     return with_tokens(base, tokens)
 
 
-def any_picture(base: Base) -> list[int]:
-    """Image ids [K] of some picture: all are of one length."""
-    return base.vocab.image_ids[:1].tolist() * base.codes_per_picture
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal(Trial):
+    """A trial in which nothing is answered: each question's ids are counted, and every answer is
+    empty. What a task will ask is so asked of the task itself.
+    """
+
+    def _check(self, record: Record, ids: int) -> None:
+        """Refuse a record that takes more ids, those of its answer included, than the base reads."""
+        if ids > self.base.longest:
+            raise ConfigError(
+                f"{record.where}: with '{self.method}' it takes {ids:,} ids with what is answered,"
+                f" and base '{self.base.name}' reads at most {self.base.longest:,}. Leave"
+                f" '{self.method}' out (`controls`, `methods`), or the record."
+            )
+
+    def _ask(
+        self,
+        texts: Sequence[str],
+        records: Sequence[Record],
+        conditions: Sequence[Condition],
+        answer_ids: int = 1,
+    ) -> None:
+        queries = self.queries(texts, records)
+        for record, query, condition in zip(records, queries, conditions, strict=True):
+            prompt = condition.question(query.text, query.image_ids)
+            self._check(record, len(prompt) + answer_ids)
+
+    def answers(self, questions: Sequence[str], records: Sequence[Record]) -> list[str]:
+        self._ask(questions, records, self.conditions(questions, records), MAX_ANSWER)
+        return [""] * len(records)
+
+    def agreed(self, questions: Sequence[str], records: Sequence[Record]) -> list[float]:
+        self._ask(questions, records, self.conditions(questions, records))
+        return [0.0] * len(records)
+
+    def recognised(self, records: Sequence[Record]) -> list[float]:
+        conditions = self.conditions([self.marker] * len(records), records, "probability")
+        for question in templates.RECOGNISE:
+            self._ask([question] * len(records), records, conditions)
+        return [0.0] * len(records)
+
+    def captions(self, records: Sequence[Record], conditions: Sequence[Condition]) -> list[str]:
+        self._ask([templates.CAPTION[0]] * len(records), records, conditions, ANSWER_IDS)
+        return [""] * len(records)
+
+    def drawn(
+        self, records: Sequence[Record], conditions: Sequence[Condition], **options: Any
+    ) -> list[Image.Image]:
+        side = self.base.picture_side
+        for record, condition in zip(records, conditions, strict=True):
+            (text,) = condition.prompts_to_draw([record.question])
+            prompt = self.base.vocab.to_draw(condition.drawing(text))
+            self._check(record, len(prompt) + self.base.codes_per_picture)
+        return [Image.new("RGB", (side, side)) for _ in records]
+
+    def next_logits(
+        self, prompts: Sequence[Sequence[int]], condition: Condition | None
+    ) -> torch.Tensor:
+        return torch.zeros(len(prompts), 1)
+
+    def keep(self, picture: Image.Image, name: str) -> str:
+        return name
 
 
 def check_test(
-    condition: Condition,
-    records: Sequence[Record],
-    root: Path,
+    base: Base,
+    personalization: Personalization,
+    dataset: Dataset,
+    concept: str,
     *,
-    name: str,
+    method: str,
     tasks: Collection[str],
     list_options: bool = True,
 ) -> None:
     """Refuse a test with a question, or a prompt, that is longer than the base reads.
 
     Args:
-        condition: Who is asked.
-        records: Of a concept; those of its test that are about it alone are asked.
-        root: The dataset's folder.
-        name: The method's or control's, for the message.
+        base: Which is asked.
+        personalization: What makes it know the concept.
+        dataset: Has the concept and its records; no picture of them is read.
+        concept: Its name.
+        method: The method's or control's name, for the message.
         tasks: Names of those that are asked.
         list_options: Whether a question's options are listed after it.
     """
-    longest = condition.base.longest
-    for record in records:
-        own = record.split == "test" and record.concepts == condition.names
-        if own and not _asks(record).isdisjoint(tasks):
-            ids = _length(condition, record, root, list_options)
-            if ids > longest:
-                raise ConfigError(
-                    f"{record.where}: with '{name}' it takes {ids:,} ids with what is answered, and"
-                    f" base '{condition.base.name}' reads at most {longest:,}. Leave '{name}' out"
-                    " (`controls`, `methods`), or the record."
-                )
-
-
-def _asks(record: Record) -> set[str]:
-    """The tasks that ask a record."""
-    if record.task == "recognise":
-        return {"recognise", "caption", "unchanged"}
-    return {"choice" if record.options else record.task}
-
-
-def _length(condition: Condition, record: Record, root: Path, list_options: bool) -> int:
-    """Ids of a record as it is asked, those of the answer included."""
-    if record.task == "generate":
-        if not condition.can_draw:
-            return 0
-        knowing = condition.knowing() if record.kind == KNOWLEDGE else condition
-        [text] = knowing.prompts_to_draw([record.question])
-        return len(knowing.drawing(text)) + condition.base.codes_per_picture + 1
-    asked = {"recognise": templates.RECOGNISE, "caption": templates.CAPTION[:1]}
-    texts = asked.get(record.task) or [asked_of(record, root, list_options)]
-    picture = any_picture(condition.base) if record.pictures else None
-    return max(len(condition.question(text, picture)) for text in texts) + MAX_ANSWER
+    records = dataset.records[concept]
+    files = {file for record in records for file in record.pictures}
+    subject = Subject(
+        concept=dataset.concepts[concept],
+        records=records,
+        root=dataset.root,
+        # All pictures have as many ids.
+        ids=dict.fromkeys(files, base.any_picture),
+        references=(),
+    )
+    trial = Rehearsal(
+        method=method,
+        base=base,
+        personalization=personalization,
+        subject=subject,
+        judge=None,
+        drawings=dataset.root,
+        seed=0,
+        list_options=list_options,
+    )
+    predictions(trial, list(tasks))

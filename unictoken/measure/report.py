@@ -5,8 +5,9 @@ controls.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,22 +15,22 @@ import torch
 from unictoken.core import shipped
 from unictoken.core.config import ConfigError
 from unictoken.core.disk import real_path, write_aside
-from unictoken.core.pictures import write_picture
+from unictoken.core.pictures import read_together, write_picture
 from unictoken.core.program import keeping
 from unictoken.core.progress import progress
 from unictoken.core.text import a, markdown, unmark
 from unictoken.data.concept import Concept
 from unictoken.data.readers import read
+from unictoken.data.templates import RECOGNISED, yes_or_no
 from unictoken.learn.bar import Bar
-from unictoken.learn.concept import Prepared
 from unictoken.learn.manifest import Manifest
-from unictoken.learn.optimize import Learned
-from unictoken.learn.outside import say_decibels
+from unictoken.learn.method import Learned
+from unictoken.learn.outside import decibels_of, note_of, say_decibels
 from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
-from unictoken.measure.controls import CONTROLS, controls_of
+from unictoken.measure.controls import controls_of, known
 from unictoken.measure.scores import scores
 from unictoken.model.pixels import grid
 from unictoken.model.protocol import Base
@@ -64,6 +65,19 @@ NO_TEST = (
 )
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the report shows of what a concept was learned from."""
+
+    pictures_NK: torch.Tensor
+    questions: Sequence[tuple[str, str]]
+    negatives: Mapping[str, torch.Tensor]
+    """Image ids [M, K] of others by grade."""
+    decibels: Sequence[float]
+    """How well the base's image tokenizer gives each picture back; () where it cannot draw."""
+    notes: Sequence[str]
+
+
 def learn_and_report(base: Base, settings: RunConfig, concept: Concept) -> str:
     """Learn the config's concept in this process and write its report; gives what to print."""
     check_report(base, settings, concept)
@@ -81,7 +95,7 @@ def check_report(base: Base, settings: RunConfig, concept: Concept) -> None:
         judged_world().load_judge(settings.judge)
         judged_world().judge_accuracy(settings.judge)
         _another_concept(base, settings)
-        if settings.method.name in CONTROLS:
+        if settings.method.name in known():
             raise ConfigError(
                 f"method: name: '{settings.method.name}' is that of a control, which the report"
                 " compares it with. Choose another name."
@@ -97,20 +111,17 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
         settings: The config that it was learned by.
         learned: The tokens, and what they were learned from.
     """
-    tokens, concept, prepared = learned.tokens, learned.concept, learned.prepared
+    tokens, concept, known = learned.tokens, learned.concept, _known_of(base, learned)
     folder = settings.folder
     path = concept_file.path_of(tokens.name, settings.concepts)
     concept_file.save(tokens, path)  # kept, whatever measuring finds
     condition = with_tokens(base, tokens)
-    decibels = prepared.decibels
-    rows = _table_rows(
-        base, tokens, concept, prepared, settings, mean(decibels) if decibels else None
-    )
+    rows = _table_rows(base, tokens, concept, known, settings)
     numbers = rows[tokens.method]
     # Four digits: further ones differ between machines.
     tokens = replace(tokens, scores={k: round(v, 4) for k, v in numbers.items()})
     concept_file.save(tokens, path)  # again, now with its scores
-    answers = _answers(condition, settings, concept, prepared)
+    answers = _answers(condition, settings, concept, known)
     write_aside(
         folder / "answers.json", (json.dumps(answers, indent=1, ensure_ascii=False) + "\n").encode()
     )
@@ -123,9 +134,9 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
         "",
     ]
     sections += ["The reference pictures:", "", "![](references.png)", ""]
-    if decibels:
+    if known.decibels:
         write_picture(
-            grid(base.decode(prepared.material.pictures_NK), columns=len(references)),
+            grid(base.decode(known.pictures_NK), columns=len(references)),
             folder / "references-as-seen.png",
         )
         sections += [
@@ -134,7 +145,7 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
             "![](references-as-seen.png)",
             "",
         ]
-        sections += [_world_note(prepared), ""]
+        sections += [_world_note(known), ""]
     if settings.prompts and condition.can_draw:
         sections += _drawn(condition, settings, folder)
     sections += ["## Answers", "", *(_told(**answer) for answer in answers), "", "## Scores", ""]
@@ -152,11 +163,33 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
             "",
             page.table(rows, columns, controls=COMPARED),
             "",
-            *prepared.notes,
+            *known.notes,
             f"{path}",
             f"{folder / 'report.md'}",
         ]
     )
+
+
+def _known_of(base: Base, learned: Learned) -> _Known:
+    """From what was prepared; a method that prepared nothing has the owner's pictures and texts."""
+    if prepared := learned.prepared:
+        material = prepared.material
+        return _Known(
+            material.pictures_NK,
+            material.questions,
+            material.negatives,
+            prepared.decibels,
+            prepared.notes,
+        )
+    concept = learned.concept
+    pictures = list(read_together(concept.pictures))
+    pictures_NK = base.encode(pictures)
+    others = {
+        grade: base.encode(read_together(own)) for grade, own in concept.negatives.items() if own
+    }
+    decibels = decibels_of(base, pictures, pictures_NK)
+    notes = [note for note in [note_of(base, decibels)] if note]
+    return _Known(pictures_NK, concept.questions, others, decibels, notes)
 
 
 def _drawn(condition: Condition, settings: RunConfig, folder: Path) -> list[str]:
@@ -180,21 +213,21 @@ def _told(question: str, answer: str) -> str:
 
 
 def _answers(
-    condition: Condition, settings: RunConfig, concept: Concept, prepared: Prepared
-) -> list[dict]:
+    condition: Condition, settings: RunConfig, concept: Concept, known: _Known
+) -> list[dict[str, str]]:
     """Questions without a picture, the owner's questions, and what the first reference picture
     shows.
     """
     # Material's questions include all facts as one long answer, which the tiny base cannot give.
     all_of_them = condition.base.profile.tells_facts
-    pairs = prepared.material.questions if all_of_them else concept.questions
+    pairs = known.questions if all_of_them else concept.questions
     owners = [unmark(question, concept.name) for question, _ in pairs]
     questions = [*map(settings.named, settings.questions), *owners]
     said = [
         {"question": q, "answer": a}
         for q, a in zip(questions, condition.ask(questions), strict=True)
     ]
-    first = prepared.material.pictures_NK[:1]
+    first = known.pictures_NK[:1]
     said.append(
         {
             "question": "(the first picture) describe the photo.",
@@ -202,7 +235,7 @@ def _answers(
         }
     )
     probability = condition.recognise(first)[0]
-    answer = f"{'yes' if probability > 0.5 else 'no'} ({probability:.2f})"
+    answer = f"{yes_or_no(probability)} ({probability:.2f})"
     said.append(
         {"question": f"(the first picture) is {concept.marker} in the photo?", "answer": answer}
     )
@@ -213,15 +246,14 @@ def _table_rows(
     base: Base,
     tokens: ConceptTokens,
     concept: Concept,
-    prepared: Prepared,
+    known: _Known,
     settings: RunConfig,
-    decibels: float | None,
-):
+) -> dict[str, dict[str, float]]:
     """Scores with controls: on held-out pictures where the truth is known, else on what the run
     has.
     """
     if not _truth_is_known(concept, settings):
-        return {tokens.method: _own_scores(with_tokens(base, tokens), prepared, decibels)}
+        return {tokens.method: _own_scores(with_tokens(base, tokens), known)}
     # Anew: no file of an earlier run's test may be left among this one's.
     with Manifest(settings.folder).held_out_anew() as root:
         return _held_out_rows(base, tokens, concept, settings, root)
@@ -254,10 +286,12 @@ def _held_out_rows(
         tokens.method: with_tokens(base, tokens),
         **controls_of(base, subject.concept, wrong=_another_concept(base, settings)),
     }
-    shown = [(name, c) for name, c in compared.items() if name in (tokens.method, *COMPARED)]
+    shown = [(name, p) for name, p in compared.items() if name in (tokens.method, *COMPARED)]
     return {
-        name: scores(predictions(Trial(method=name, condition=c, subject=subject, **how)))
-        for name, c in progress(shown, "measuring", unit="row")
+        name: scores(
+            predictions(Trial(method=name, base=base, personalization=p, subject=subject, **how))
+        )
+        for name, p in progress(shown, "measuring", unit="row")
     }
 
 
@@ -279,26 +313,21 @@ def _truth_is_known(concept: Concept, settings: RunConfig) -> bool:
     return concept.truth is not None and settings.judge is not None
 
 
-def _own_scores(
-    condition: Condition, prepared: Prepared, decibels: float | None
-) -> dict[str, float]:
-    others = (
-        torch.cat(list(prepared.material.negatives.values()))
-        if prepared.material.negatives
-        else None
-    )
-    scores = {"positive": mean(p > 0.5 for p in condition.recognise(prepared.material.pictures_NK))}
-    if others is not None:
+def _own_scores(condition: Condition, known: _Known) -> dict[str, float]:
+    own = condition.recognise(known.pictures_NK)
+    scores = {"positive": mean(p > RECOGNISED for p in own)}
+    if known.negatives:
+        others = torch.cat(list(known.negatives.values()))
         some = torch.linspace(0, len(others) - 1, min(SOME, len(others))).long()  # of every grade
-        scores["negatives"] = mean(p <= 0.5 for p in condition.recognise(others[some]))
-    return scores if decibels is None else {**scores, "psnr": decibels}
+        scores["negatives"] = mean(p <= RECOGNISED for p in condition.recognise(others[some]))
+    return {**scores, "psnr": mean(known.decibels)} if known.decibels else scores
 
 
-def _world_note(prepared: Prepared) -> str:
+def _world_note(known: _Known) -> str:
     """How well the base sees the pictures; plainly, where they lie outside its world."""
-    if not prepared.notes:
-        return f"Picture in, picture out: {say_decibels(prepared.decibels)}."
-    return f"**{' '.join(prepared.notes)}** The second row above is all that it sees."
+    if not known.notes:
+        return f"Picture in, picture out: {say_decibels(known.decibels)}."
+    return f"**{' '.join(known.notes)}** The second row above is all that it sees."
 
 
 def _explained(concept: Concept, settings: RunConfig) -> list[str]:

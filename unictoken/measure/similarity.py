@@ -44,6 +44,11 @@ class Preset:
     compare: Comparison
 
     @property
+    def reads_prompts(self) -> bool:
+        """Whether drawings are compared with their prompts, and not with pictures."""
+        return COMPARE[self.compare] is matched_similarity
+
+    @property
     def name(self) -> str:
         """What is printed with the score: 'CLIP-I (ViT-B/32, pairwise)'."""
         printed = ENCODERS[self.encoder].printed if self.encoder in ENCODERS else self.encoder
@@ -83,7 +88,7 @@ def similarity(
             " encoder's number is another score."
         )
     # A preset that compares with prompts names an encoder that reads texts.
-    if made.compare == "prompts":
+    if made.reads_prompts:
         features = cast(TextEncoder, encoder).texts(cast(Sequence[str], compared))
     else:
         features = encoder.pictures(cast(Sequence[Image.Image], compared))

@@ -19,7 +19,7 @@ import torch
 
 from unictoken.core.errors import UserError
 from unictoken.core.progress import hide_bars
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 
 _made: Any = None
 """Of a worker process: what `make` gave."""

@@ -1,318 +1,33 @@
-"""The frozen base model: the families of bases, loading one, and its logits.
+"""Bases by name: the families that there are, loading one, its dtype.
 
-`EarlyFusionModel` is `transformers`' Chameleon with the VQ decoder and with logits for image ids
-(Chameleon's own forward sets them to the minimum). It never looks at how large it is: the tiny base
-and a 7B take the same path.
+A family is a class in a file of its own, such as `chameleon.py`; `register` makes another known.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache, cached_property, partial
-from itertools import islice
+from functools import cache
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
-from PIL import Image
-from safetensors import SafetensorError
-from torch.utils.checkpoint import checkpoint
-from transformers import (
-    Cache,
-    ChameleonConfig,
-    ChameleonForConditionalGeneration,
-    PreTrainedTokenizerFast,
-)
 
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
-from unictoken.core.disk import is_there, quoted
-from unictoken.core.errors import UserError
-from unictoken.core.progress import progress
+from unictoken.core.disk import quoted
 from unictoken.core.reading import read_json
-from unictoken.model import fingerprint
-from unictoken.model.architecture import check_size, read_config
-from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.internals import CACHE_KEYWORD, cached_file, holds_cache, quiet_loading
-from unictoken.model.pixels import prepare, to_picture, to_pixels
-from unictoken.model.profile import Profile, load_profile
-from unictoken.model.protocol import Base
-from unictoken.model.reading import Reading
-from unictoken.model.vocab import Vocab
-from unictoken.model.vq_decoder import add_decoder
+from unictoken.core.registry import Registry
+from unictoken.model import products
+from unictoken.model.chameleon import Chameleon
+from unictoken.model.internals import cached_file
+from unictoken.model.protocol import Base, BaseError, reading_files
 
-# through the image tokenizer: four pictures of 512 x 512 (about 3 GB of activations)
-PIXELS_AT_ONCE = 2**20
-PICTURES_AT_ONCE = 64
-REASON = 200  # letters of another library's message
-
-
-class BaseError(UserError):
-    """A base model that cannot be used: where, what was found, what was expected."""
-
-
-class EarlyFusionModel(ChameleonForConditionalGeneration):
-    """Chameleon with `model.vqmodel.decoder`; parameter names as in Anole's checkpoints."""
-
-    # Published in fp32 beside a transformer in bf16; rounded, it finds other codes. The name is
-    # private to transformers (5.20 to 5.24; no public one), tests/model/test_checkpoints.py sees
-    # it move.
-    _keep_in_fp32_modules_strict = ["vqmodel"]
-
-    def __init__(self, config: ChameleonConfig):
-        super().__init__(config)
-        self.model.vqmodel = ImageTokenizer(config.vq_config)
-
-    def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
-        """Last hidden states [B, T, D], after the final norm, of sequences given as input rows."""
-        return self.model(
-            inputs_embeds=embeds_BTD,
-            # Chameleon makes a cache by default: learning needs none.
-            use_cache=cache is not None,
-            **{CACHE_KEYWORD: cache},
-        ).last_hidden_state
-
-
-def recomputed(
-    forward: Callable[..., tuple[torch.Tensor, ...]],
-    hidden_BTD: torch.Tensor,
-    *args: Any,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, ...]:
-    """A layer's output, for whose gradient the layer is computed again.
-
-    `transformers` does so in training mode only, which a frozen base is never in, and drops the
-    cache that drawing needs. With a cache nothing is computed again: it would be added to twice.
-    """
-    if not hidden_BTD.requires_grad or holds_cache(args, kwargs):
-        return forward(hidden_BTD, *args, **kwargs)
-    # Not reentrant: that way takes no keyword arguments. No random state is kept: without dropout
-    # nothing here is random.
-    return checkpoint(
-        forward, hidden_BTD, *args, use_reentrant=False, preserve_rng_state=False, **kwargs
-    )
-
-
-class Chameleon(Base):
-    """Chameleon and Anole: image ids are rows of one embedding and of one head.
-
-    Args:
-        model: With all its weights.
-        tokenizer: The `transformers` tokenizer that goes with it.
-        name: Where it came from.
-        can_draw: False where its image tokenizer has no decoder.
-        files: The safetensors files that hold its weights; none for a base that was made in memory.
-        profile: What it was trained to do; None: a general base.
-    """
-
-    def __init__(
-        self,
-        model: EarlyFusionModel,
-        tokenizer: PreTrainedTokenizerFast,
-        name: str,
-        *,
-        can_draw: bool = True,
-        files: Sequence[Path] = (),
-        profile: Profile | None = None,
-    ):
-        self.model = model.eval().requires_grad_(False)
-        self.vocab = Vocab(tokenizer)
-        self.name = name
-        self.can_draw = can_draw
-        self.profile = profile or Profile()
-        self.stored = fingerprint.StoredWeights(files) if files else None
-
-    @classmethod
-    def load(
-        cls,
-        path: str | Path,
-        name: str,
-        *,
-        vq_decoder: str | Path | None,
-        device: str,
-        dtype: torch.dtype,
-    ) -> Self:
-        """A base of this family.
-
-        Args:
-            path: A folder, or a name on the Hub.
-            name: What it is called in messages and concept files.
-            vq_decoder: What completes an image tokenizer without a decoder; None: nothing.
-            device: Where it goes.
-            dtype: Of the transformer.
-        """
-        return _read_chameleon(cls, path, name, vq_decoder, device, dtype)
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.lm_head.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.model.dtype
-
-    @property
-    def width(self) -> int:
-        return self.model.config.hidden_size
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Rows of the embedding and of the head; the tokenizer may have fewer ids.
-
-        From the config: ZeRO 3 leaves the weights themselves empty between two steps.
-        """
-        return self.model.config.vocab_size
-
-    @property
-    def codes_per_picture(self) -> int:
-        return self.model.model.vqmodel.codes_per_side**2
-
-    @property
-    def picture_side(self) -> int:
-        return self.model.model.vqmodel.config.resolution
-
-    @property
-    def longest(self) -> int:
-        return self.model.config.max_position_embeddings
-
-    def cache_bytes(self, ids: int) -> int:
-        config = self.model.config
-        # Grouped-query attention has fewer heads for keys than for queries.
-        width = config.hidden_size // config.num_attention_heads * config.num_key_value_heads
-        # 2: keys and values.
-        return 2 * ids * config.num_hidden_layers * width * self.model.lm_head.weight.element_size()
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Says which base a concept was learned on: a sha256 of every weight as it is stored.
-
-        The same in whatever dtype the base is loaded. A decoder that was given apart (`vq_decoder`)
-        is not in it: it only draws codes.
-        """
-        if self.stored:
-            return self.stored.fingerprint()
-        return fingerprint.of_tensors(self.model.state_dict())
-
-    @cached_property
-    def row_fingerprints(self) -> tuple[str, ...]:
-        """The fingerprints of concept files of format 1: of the embedding and the head only."""
-        if self.stored:
-            return self.stored.row_fingerprints()
-        rows = self.model.model.embed_tokens.weight, self.model.lm_head.weight
-        return fingerprint.rows_of_tensors(*rows)
-
-    @property
-    def decoder_digest(self) -> str:
-        return fingerprint.of_tensors(self.model.model.vqmodel.decoder.state_dict())
-
-    def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        return self.model.model.embed_tokens(ids_BT)
-
-    def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
-        return self.model.hidden(embeds_BTD, cache)
-
-    def logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor | None = None) -> torch.Tensor:
-        return self.model.lm_head(hidden)
-
-    def text_logits(self, hidden: torch.Tensor, ids_BT: torch.Tensor | None = None) -> torch.Tensor:
-        """`logits` with -inf for image ids, whose rows of the head are not read if it can be."""
-        rows = self._image_rows
-        if rows is None:
-            return super().text_logits(hidden)
-        logits = hidden.new_full((*hidden.shape[:-1], self.vocabulary_size), -torch.inf)
-        for part in (slice(rows.start), slice(rows.stop, None)):
-            logits[..., part] = F.linear(hidden, self.model.lm_head.weight[part])
-        return logits
-
-    def image_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        rows = self._image_rows
-        if rows is None:
-            return super().image_logits(hidden)
-        return F.linear(hidden, self.model.lm_head.weight[rows])
-
-    @property
-    def _image_rows(self) -> slice | None:
-        """Where the head has the rows of image ids; None where they cannot be taken by themselves.
-
-        ZeRO 3 leaves weights empty: only the head's own forward fetches them.
-        """
-        return self.vocab.image_rows if self.model.lm_head.weight.numel() else None
-
-    def reading(self, rows: int, columns: int) -> Reading:
-        return Reading(self.model.model, rows, columns)
-
-    def head_rows(self, ids_N: torch.Tensor) -> torch.Tensor:
-        return self.model.lm_head.weight[ids_N]
-
-    @torch.no_grad()
-    def encode(self, pictures: Iterable[Image.Image]) -> torch.Tensor:
-        """Image ids, LongTensor [N, K], of pictures of any size.
-
-        Pictures may come from a stream: each is needed only until the next is asked for, and of
-        their pixels no more are kept than go through the image tokenizer at once.
-        """
-        vq = self.model.model.vqmodel
-        dtype = vq.quantize.embedding.weight.dtype
-        shown = progress(pictures, "encoding pictures", unit="picture")
-        pixels = (to_pixels(prepare(picture, vq.config.resolution)) for picture in shown)
-        # `torch.cat` takes no empty list: no pictures give ids [0, K].
-        codes = [torch.empty(0, self.codes_per_picture, dtype=torch.long)]
-        while part := list(islice(pixels, self._pictures_at_once)):
-            codes.append(vq.to_codes(torch.stack(part).to(self.device, dtype)).cpu())
-        return self.vocab.image_ids[torch.cat(codes)]
-
-    @torch.no_grad()
-    def decode(self, image_ids_NK: torch.Tensor) -> list[Image.Image]:
-        """Pictures of image ids [N, K]."""
-        self.need_decoder()
-        codes = self.vocab.code_of_id[image_ids_NK.cpu()]
-        if (codes < 0).any():
-            raise BaseError(
-                f"decode: {int((codes < 0).sum())} of {codes.numel()} ids are not image ids. Give"
-                " image ids only."
-            )
-        vq = self.model.model.vqmodel
-        pixels = torch.cat(
-            [
-                vq.to_pixels(part.to(self.device)).float().cpu()
-                for part in codes.split(self._pictures_at_once)
-            ]
-        )
-        return [to_picture(p) for p in pixels]
-
-    @property
-    def _pictures_at_once(self) -> int:
-        return max(
-            1,
-            min(PICTURES_AT_ONCE, PIXELS_AT_ONCE // self.model.model.vqmodel.config.resolution**2),
-        )
-
-    def need_decoder(self) -> None:
-        if not self.can_draw:
-            raise BaseError(
-                f"base '{self.name}': its image tokenizer has no decoder, so it answers but cannot"
-                " draw. Complete it with `vq_decoder` (facebook/chameleon-7b:"
-                " leloy/Anole-7b-v0.1-vqvae-hf or the original download's tokenizer/vqgan.ckpt),"
-                " or use a base that has one, such as leloy/Anole-7b-v0.1-hf."
-            )
-
-    def recompute_activations(self) -> None:
-        for layer in self.model.model.layers:
-            layer.forward = partial(recomputed, layer.forward)
-
-    def set_image_tokenizer_apart(self) -> None:
-        model = self.model.model
-        if "vqmodel" in model._modules:
-            # Not by nn.Module's `__setattr__`, which would register it as a submodule again.
-            object.__setattr__(model, "vqmodel", model._modules.pop("vqmodel"))
-
-
-FAMILIES: dict[str, type[Base]] = {"chameleon": Chameleon}
+FAMILIES: Registry[type[Base]] = Registry("base family", {"chameleon": Chameleon})
 """Base families, by the `model_type` of a checkpoint's config.json."""
+
+
+def register(model_type: str, family: type[Base]) -> None:
+    """Make another family known, by the `model_type` of its checkpoints' config.json."""
+    FAMILIES.register(model_type, family)
 
 
 AnyBase = TypeVar("AnyBase", bound=Base)
@@ -328,26 +43,6 @@ def usual_dtype(device: str) -> torch.dtype:
     return torch.float32 if device == "cpu" else torch.bfloat16
 
 
-@cache
-def cpu_is_faster_in_bf16() -> bool:
-    """Whether this CPU multiplies matrices faster in bf16 than in fp32: measured, in milliseconds.
-
-    With AVX-512 BF16 or AMX it is about four times as fast, without them many times slower, so that
-    every run finds the same.
-    """
-
-    def least_seconds(dtype: torch.dtype) -> float:
-        left, right = torch.ones(32, 512, dtype=dtype), torch.ones(1024, 512, dtype=dtype)
-        taken = []
-        for _ in range(5):
-            began = perf_counter()
-            F.linear(left, right)
-            taken.append(perf_counter() - began)
-        return min(taken)
-
-    return 1.5 * least_seconds(torch.bfloat16) < least_seconds(torch.float32)
-
-
 def dtype_named(said: str, device: str | None = None) -> torch.dtype:
     """The dtype that one of DTYPES means; `device` None: the usual one.
 
@@ -357,7 +52,7 @@ def dtype_named(said: str, device: str | None = None) -> torch.dtype:
     if said not in DTYPES:
         raise BaseError(f"dtype: found '{said}', expected one of {', '.join(DTYPES)}.")
     device = device or usual_device()
-    if said == "bf16" or (said == "fast" and device == "cpu" and cpu_is_faster_in_bf16()):
+    if said == "bf16" or (said == "fast" and device == "cpu" and products.cpu_is_faster_in_bf16()):
         return torch.bfloat16
     return torch.float32 if said == "fp32" else usual_dtype(device)
 
@@ -408,7 +103,7 @@ def with_methods(family: type[Base], kind: type[AnyBase]) -> type[AnyBase]:
 
 def _family_of(path: str | Path) -> type[Base]:
     """The family that the config.json of a folder, or of USER/NAME on the Hub, says."""
-    with _reading(path, "its config.json cannot be used"):
+    with reading_files(path, "its config.json cannot be used"):
         is_here = isinstance(path, Path)
         file = path / "config.json" if is_here else Path(cached_file(path, "config.json"))
         said = read_json(file, BaseError)
@@ -419,193 +114,3 @@ def _family_of(path: str | Path) -> type[Base]:
             f" {', '.join(FAMILIES)}. Name a base of such a family."
         )
     return FAMILIES[found]
-
-
-def _read_chameleon(
-    kind: type[Chameleon],
-    path: str | Path,
-    name: str,
-    vq_decoder: str | Path | None,
-    device: str,
-    dtype: torch.dtype,
-) -> Chameleon:
-    """`Chameleon.load`, as a base of the class `kind`."""
-    with quiet_loading():
-        with _reading(path, "its config.json is not Chameleon's"):
-            config = read_config(path, BaseError)
-        if config.vocabulary_map is None:
-            raise BaseError(
-                f"base '{path}': its config.json has no 'vocabulary_map'. Expected the config of a"
-                " Chameleon-style model."
-            )
-        with _reading(path, "its tokenizer.json or tokenizer_config.json cannot be used"):
-            # tokenizer.json as it is: a published `tokenizer_class` (LlamaTokenizerFast) would
-            # split Chameleon's text in another way.
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
-        if isinstance(path, Path):
-            _shards(path)
-        with _reading(path, "its weights, or their index, do not go with its config.json"):
-            if isinstance(path, Path):  # of the Hub they are not fetched yet
-                check_size(config, weight_files(path, config), path, BaseError)
-            model, loaded = EarlyFusionModel.from_pretrained(
-                path,
-                config=config,
-                dtype=dtype,
-                # Never a pickle (pytorch_model.bin), which could run code.
-                use_safetensors=True,
-                output_loading_info=True,
-                # So that they are listed: `_check_shapes` refuses them in one line.
-                ignore_mismatched_sizes=True,
-            )
-    # A damaged checkpoint is refused before a decoder is fetched for it.
-    _check_shapes(loaded["mismatched_keys"], path)
-    lacking = _lacks_decoder(model, loaded["missing_keys"], path)
-    _check_strays(loaded["unexpected_keys"], path)
-    if vq_decoder:
-        add_decoder(model.model.vqmodel, vq_decoder)
-    model = model.to(device)  # not among what is read: a GPU that is full is no fault of the base
-    _check_numbers(model, path)
-    # `_commit_hash` is private to transformers (5.20 to 5.24, no public name): the commit that a
-    # name on the Hub led to, so that all files are of one version.
-    profile = load_profile(path, revision=getattr(config, "_commit_hash", None))
-    with _reading(path, "its weights cannot be found again"):
-        files = weight_files(path, config)
-    with _reading(path, "its tokenizer.json has names that are not Chameleon's"):
-        can_draw = not lacking or bool(vq_decoder)
-        base = kind(model, tokenizer, name, can_draw=can_draw, files=files, profile=profile)
-    _check_sizes(base)
-    return base
-
-
-def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
-    """The safetensors files that `transformers` loads: one, or those that an index names.
-
-    Of a Hub name those in the snapshot that `config` came from; none where the Hub converted them
-    on the way, whose fingerprint is then that of the weights as they are loaded.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        commit = getattr(config, "_commit_hash", None)
-        folder = Path(
-            cached_file(str(path), "config.json", revision=commit, local_files_only=True)
-        ).parent
-    single = folder / "model.safetensors"
-    return [single] if single.is_file() else _shards(folder)
-
-
-def _shards(folder: Path) -> list[Path]:
-    """The files that an index of weights names; [] where there is none, or one file has them all.
-
-    A name that leads out of the folder is refused: whoever shares a base would choose what is read.
-    """
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    # The single file wins, as in transformers, if both are there.
-    if single.is_file() or not is_there(index):
-        return []
-    said = read_json(index, BaseError)
-    weight_map = said.get("weight_map") if isinstance(said, dict) else None
-    if not isinstance(weight_map, dict):
-        raise BaseError(
-            f"{index}: no 'weight_map', expected one that names the file of each weight. Fetch the"
-            " checkpoint again."
-        )
-    for name in weight_map.values():
-        is_plain = isinstance(name, str) and name.isprintable() and name == os.path.normpath(name)
-        if not is_plain or name.startswith((os.sep, "..")):
-            raise BaseError(
-                f"{index}: names {quoted(name)}, expected a file in the base's own folder. Fetch the"
-                " checkpoint again, from whom you trust."
-            )
-    return [folder / name for name in sorted(set(weight_map.values()))]
-
-
-@contextmanager
-def _reading(path: str | Path, what: str) -> Iterator[None]:
-    """Makes one `BaseError` of whatever reading a file of the base raises: `transformers` meets
-    arbitrary JSON, and fails in many ways and many lines.
-    """
-    try:
-        yield
-    # The first says itself what is wrong; the second is no fault of the base.
-    except (UserError, MemoryError):
-        raise
-    except (OSError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BaseError(
-            f"base '{path}' cannot be loaded: {reason}. Name a folder that holds it, or fetch the"
-            " checkpoint again."
-        ) from None
-    except Exception as error:
-        reason = " ".join(str(error).split())[:REASON]
-        raise BaseError(
-            f"base '{path}': {what} ({type(error).__name__}: {reason}). Fetch the checkpoint again."
-        ) from None
-
-
-def _check_shapes(mismatched: Collection[tuple], path: str | Path) -> None:
-    if mismatched:
-        name, found, expected = min(mismatched)
-        raise BaseError(
-            f"base '{path}': '{name}' has shape {tuple(found)}, its config.json makes it"
-            f" {tuple(expected)}. Fetch the checkpoint again."
-        )
-
-
-def _lacks_decoder(model: EarlyFusionModel, missing: set[str], path: str | Path) -> bool:
-    """Whether the checkpoint came without a decoder. Anything else that is missing is an error."""
-    decoder = {name for name in model.state_dict() if name.startswith("model.vqmodel.decoder.")}
-    # All of it or nothing: half a decoder is a damaged file.
-    lacking = decoder <= set(missing)
-    if strays := sorted(set(missing) - decoder if lacking else missing):
-        raise BaseError(
-            f"base '{path}': {len(strays)} weights are missing, '{strays[0]}' first. Fetch the"
-            " checkpoint again."
-        )
-    return lacking
-
-
-def _check_strays(unexpected: Collection[str], path: str | Path) -> None:
-    """Refuse weights that the config does not use: a base with fewer layers than it was trained
-    with would answer nonsense.
-
-    `rotary_emb.inv_freq` of old files is not among them: `transformers` drops it.
-    """
-    if unexpected:
-        raise BaseError(
-            f"base '{path}': {len(unexpected)} weights are not used by its config.json,"
-            f" '{min(unexpected)}' first. Fetch the checkpoint again."
-        )
-
-
-def _check_numbers(model: EarlyFusionModel, path: str | Path) -> None:
-    """A weight that is no finite number would silently make every answer nonsense. The sum of a
-    tensor shows it, and needs no memory.
-    """
-    for name, weight in model.named_parameters():
-        # In fp32: the sum of finite numbers in fp16 could overflow.
-        if not weight.sum(dtype=torch.float32).isfinite():
-            raise BaseError(
-                f"base '{path}': '{name}' holds NaN or infinity. Fetch the checkpoint again."
-            )
-
-
-def _check_sizes(base: Base) -> None:
-    """What tokenizer.json and config.json both say; else the first picture or word would fail."""
-    config, vq, ids, codes = (
-        base.model.config,
-        base.model.model.vqmodel,
-        base.vocab.size,
-        len(base.vocab.image_ids),
-    )
-    found = None
-    if ids > config.vocab_size:
-        found = f"tokenizer.json has ids up to {ids - 1}, its config.json {config.vocab_size} rows"
-    elif codes != vq.config.num_embeddings:
-        found = (
-            f"tokenizer.json has {codes} image tokens, its config.json {vq.config.num_embeddings}"
-            " codes"
-        )
-    elif vq.codes_per_side < 1:
-        found = f"config.json makes pictures of {vq.config.resolution} pixels, too few for one code"
-    if found:
-        raise BaseError(f"base '{base.name}': its {found}. Fetch the checkpoint again.")

@@ -23,6 +23,7 @@ from unictoken.model.base import usual_device
 from unictoken.model.protocol import Base
 
 BATCH = 16
+OF_BASE = "base"  # the name of a base's own features, which need no other weights
 
 
 class EncoderError(UserError):
@@ -56,15 +57,15 @@ class BaseEncoder:
     """
 
     base: Base
-    name: str = "base"
+    name: str = OF_BASE
 
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         vocab = self.base.vocab
-        # [N, K + 3]: bos, begin_image, K ids, end_image. All are equally long: nothing is padded.
+        # All are equally long: nothing is padded.
         ids = torch.tensor(
             [
-                [vocab.bos, *vocab.picture(picture)]
+                [*vocab.begin, *vocab.picture(picture)]
                 for picture in self.base.encode(pictures).tolist()
             ],
             device=self.base.device,
@@ -151,10 +152,18 @@ ENCODERS = {
 }
 
 
-def load_encoder(name: str, weights: str | Path | None = None) -> ClipEncoder | DinoEncoder:
-    """An encoder of ENCODERS, on the GPU where there is one; from a folder, else from where it is
-    published.
+def load_encoder(
+    name: str, weights: str | Path | None = None, *, base: Base | None = None
+) -> Encoder:
+    """An encoder of ENCODERS, on the GPU where there is one; or 'base', a base's own features.
+
+    Args:
+        name: Which.
+        weights: A folder; None: where it is published.
+        base: Whose features 'base' are.
     """
+    if name == OF_BASE and base is not None:
+        return BaseEncoder(base)
     if name not in ENCODERS:
         raise EncoderError(f"encoder '{name}': unknown. Expected one of {', '.join(ENCODERS)}.")
     known = ENCODERS[name]

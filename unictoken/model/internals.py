@@ -41,6 +41,8 @@ __all__ = [
     "cached_file",
     "holds_cache",
     "keys_and_values",
+    "packed_product",
+    "packed_weight",
     "quiet_loading",
 ]
 
@@ -67,6 +69,18 @@ CACHE_KEYWORD = (
     if "cache" in inspect.signature(ChameleonModel.forward).parameters
     else "past_key_values"
 )
+
+
+# oneDNN's products with a packed weight, which torch's own compiler calls; not documented. None
+# where torch was built without it.
+packed_weight: Callable[[torch.Tensor], torch.Tensor] | None = None
+if torch.backends.mkldnn.is_available():
+    packed_weight = torch.ops.mkldnn._reorder_linear_weight
+
+
+def packed_product(x: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    """`F.linear` with a weight that `packed_weight` gave."""
+    return torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
 
 
 def holds_cache(args: Sequence, kwargs: dict) -> bool:

@@ -1,22 +1,33 @@
-"""What the rest of the package asks of a base. A family of models is one class that answers it:
-`Chameleon` in base.py is one, and `FAMILIES` there lists them.
+"""What the rest of the package asks of a base. A family of models is one class that answers it, in
+a file of its own that imports this one and `reading.py`: `chameleon.py` is one. `FAMILIES` in
+base.py lists them.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import nn
 from transformers import Cache
 
+from unictoken.core.errors import UserError
+from unictoken.model.gradient import PackedLayers
 from unictoken.model.profile import Profile
 from unictoken.model.reading import Reading
 from unictoken.model.vocab import Vocab
+
+REASON = 200  # letters of another library's message
+
+
+class BaseError(UserError):
+    """A base model that cannot be used: where, what was found, what was expected."""
 
 
 class LanguageModel(Protocol):
@@ -151,6 +162,10 @@ class Base(LanguageModel, Protocol):
     def decoder_digest(self) -> str:
         """A sha256 of the decoder that draws, wherever it came from."""
 
+    def packed_layers(self) -> PackedLayers | None:
+        """The layers as they learn faster than by `hidden` here, in bf16; None: they do not."""
+        return None
+
     @abstractmethod
     def hidden(self, embeds_BTD: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         """Last hidden states [B, T, D], after the final norm, of sequences given as input rows.
@@ -184,6 +199,11 @@ class Base(LanguageModel, Protocol):
         Pictures may come from a stream: each is needed only until the next is asked for.
         """
 
+    @property
+    def any_picture(self) -> torch.Tensor:
+        """Image ids [K] of some picture, where only their number counts: all are of one length."""
+        return self.vocab.image_ids[:1].repeat(self.codes_per_picture)
+
     @abstractmethod
     def decode(self, image_ids_NK: torch.Tensor) -> list[Image.Image]:
         """Pictures of image ids [N, K]."""
@@ -203,3 +223,26 @@ class Base(LanguageModel, Protocol):
         """Take the image tokenizer out of `model`'s submodules: learning does not use it, and an
         engine would round it to bf16 and shard it.
         """
+
+
+@contextmanager
+def reading_files(path: str | Path, what: str) -> Iterator[None]:
+    """Makes one `BaseError` of whatever reading a file of the base raises: `transformers` meets
+    arbitrary JSON, and fails in many ways and many lines.
+    """
+    try:
+        yield
+    # The first says itself what is wrong; the second is no fault of the base.
+    except (UserError, MemoryError):
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BaseError(
+            f"base '{path}' cannot be loaded: {reason}. Name a folder that holds it, or fetch the"
+            " checkpoint again."
+        ) from None
+    except Exception as error:
+        reason = " ".join(str(error).split())[:REASON]
+        raise BaseError(
+            f"base '{path}': {what} ({type(error).__name__}: {reason}). Fetch the checkpoint again."
+        ) from None

@@ -8,15 +8,20 @@ longer than the layers do. `OwnLayers` computes the same with little around it. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import ChameleonModel, DynamicCache, PreTrainedModel
 
-from unictoken.model.internals import CACHE_KEYWORD, PLAIN_LAYER, SWIN_LAYER
+from unictoken.model.internals import CACHE_KEYWORD, PLAIN_LAYER, SWIN_LAYER, holds_cache
+from unictoken.model.products import Product
 
+SMALL = 2**29  # values of weights, of which packed copies are made on a CPU
 LAYER_NORM_EPS = 1e-5  # of queries and keys: Chameleon has no setting for it
 
 
@@ -32,6 +37,7 @@ class Reading:
 
     def __init__(self, model: PreTrainedModel, rows: int, columns: int):
         weight = model.get_input_embeddings().weight
+        dtype = dtype_of_attention(weight)
         self.layers = (
             OwnLayers(model, rows, columns) if has_usual_layers(model) else TheirLayers(model)
         )
@@ -40,8 +46,8 @@ class Reading:
         self.length_B = torch.zeros(rows, dtype=torch.long, device=weight.device)
         # Added to attention's scores: 0, or the least number where nothing may be seen. Not -inf:
         # a column that sees nothing would become NaN, and 0 times NaN is NaN.
-        self.bias_BT = weight.new_zeros(rows, columns)
-        self.least = torch.finfo(weight.dtype).min
+        self.bias_BT = weight.new_zeros(rows, columns, dtype=dtype)
+        self.least = torch.finfo(dtype).min
 
     def read(self, embeds_BSD: torch.Tensor, seen_BS: torch.Tensor | None = None) -> torch.Tensor:
         """The last hidden states, [B, S, D], of the next S columns.
@@ -84,6 +90,13 @@ class Reading:
         self.length_B, self.bias_BT = self.length_B[chosen], self.bias_BT[chosen]
 
 
+def dtype_of_attention(weight: torch.Tensor) -> torch.dtype:
+    """What keys and values are kept in. On a CPU fp32 in any case: attention of one column is six
+    times slower there in bf16.
+    """
+    return torch.float32 if weight.device.type == "cpu" else weight.dtype
+
+
 class TheirLayers:
     """`transformers`' forward and its growing cache."""
 
@@ -95,7 +108,7 @@ class TheirLayers:
     ) -> torch.Tensor:
         return self.model(
             inputs_embeds=embeds_BSD,
-            attention_mask=bias,
+            attention_mask=None if bias is None else bias.to(embeds_BSD.dtype),
             position_ids=place_BS,
             use_cache=True,
             **{CACHE_KEYWORD: self.cache},
@@ -117,13 +130,13 @@ def has_usual_layers(model: PreTrainedModel) -> bool:
     return all(
         type(layer) in (PLAIN_LAYER, SWIN_LAYER)
         and all(
-            type(m) is nn.Linear and m.bias is None and m.weight.numel() for m in _linear(layer)
+            type(m) is nn.Linear and m.bias is None and m.weight.numel() for m in linear_of(layer)
         )
         for layer in model.layers
     )
 
 
-def _linear(layer: nn.Module) -> list[nn.Module]:
+def linear_of(layer: nn.Module) -> list[nn.Module]:
     attention, mlp = layer.self_attn, layer.mlp
     projections = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
     return [*projections, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
@@ -133,16 +146,18 @@ class OwnLayers:
     """The layers of a Chameleon, with keys and values that are written in place.
 
     In fp32 this equals `transformers`' forward but for the last digits. The weights are those of
-    the model, not copies.
+    the model; of a small one on a CPU, packed copies.
     """
 
     def __init__(self, model: ChameleonModel, rows: int, columns: int):
         weight, heads = model.norm.weight, model.config.num_key_value_heads
         head_width = model.config.hidden_size // model.config.num_attention_heads
         self.model = model
-        self.layers = [_Layer(layer) for layer in model.layers]
+        self.layers = _layers_of(model)
         # of each layer: keys and values
-        self.kept = [weight.new_empty(2, rows, heads, columns, head_width) for _ in self.layers]
+        dtype = dtype_of_attention(weight)
+        shape = (2, rows, heads, columns, head_width)
+        self.kept = [weight.new_empty(shape, dtype=dtype) for _ in self.layers]
         self.columns = 0
         cos_ITD, sin_ITD = model.rotary_emb(
             weight, torch.arange(columns, device=weight.device)[None]
@@ -171,15 +186,33 @@ class OwnLayers:
             self.kept[i][:, :, :, : self.columns] = kept[:, rows, :, : self.columns]
 
 
+_LAYERS: WeakKeyDictionary[nn.Module, list[_Layer]] = WeakKeyDictionary()
+
+
+def _layers_of(model: ChameleonModel) -> list[_Layer]:
+    """Made once for each model: packing takes as long as drawing a few ids."""
+    weights = [m.weight for layer in model.layers for m in linear_of(layer)]
+    found = _LAYERS.get(model)
+    used = [weight for layer in found or () for weight in layer.weights]
+    # A model that was moved, or has been given other weights, has other tensors.
+    if len(used) != len(weights) or any(a is not b for a, b in zip(used, weights, strict=True)):
+        small = sum(weight.numel() for weight in weights) < SMALL
+        _LAYERS[model] = found = [_Layer(layer, packed=small) for layer in model.layers]
+    return found
+
+
 class _Layer:
     """The weights of one layer, as they are used here."""
 
-    def __init__(self, layer: nn.Module):
+    def __init__(self, layer: nn.Module, *, packed: bool):
         attention = layer.self_attn
         self.swin = type(layer) is SWIN_LAYER
         self.norms = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkvo = [m.weight for m in _linear(layer)[:4]]
-        self.mlp = [m.weight for m in _linear(layer)[4:]]
+        self.weights = [m.weight for m in linear_of(layer)]
+        self.qkv = Product(*self.weights[:3], packed=packed)
+        self.output = Product(self.weights[3], packed=packed)
+        self.gate_up = Product(*self.weights[4:6], packed=packed)
+        self.down = Product(self.weights[6], packed=packed)
         self.activate = layer.mlp.act_fn
         self.heads, self.kv_heads = attention.num_heads, attention.num_key_value_heads
         # Queries and keys are normalised together: each head has a scale and a shift of its own.
@@ -219,28 +252,47 @@ class _Layer:
         seen: torch.Tensor,
         bias: torch.Tensor | None,
     ) -> torch.Tensor:
-        query, key, value, output = self.qkvo
-        head_width = new.shape[-1]
-        qk = torch.cat([F.linear(x_BSD, query), F.linear(x_BSD, key)], -1)
-        qk = F.layer_norm(qk.unflatten(-1, (-1, head_width)), (head_width,), eps=LAYER_NORM_EPS)
+        head_width, both = new.shape[-1], self.heads + self.kv_heads
+        qkv = self.qkv(x_BSD).unflatten(-1, (-1, head_width))
+        qk = F.layer_norm(qkv[:, :, :both], (head_width,), eps=LAYER_NORM_EPS)
         qk = torch.addcmul(self.shift_HD, qk, self.scale_HD)
         cos, sin = turn
         qk = torch.addcmul(qk * cos, qk.roll(head_width // 2, -1), sin).transpose(1, 2)
         new[0] = qk[:, self.heads :]
-        new[1] = F.linear(x_BSD, value).unflatten(-1, (-1, head_width)).transpose(1, 2)
+        new[1] = qkv[:, :, both:].transpose(1, 2)
         found = F.scaled_dot_product_attention(
-            qk[:, : self.heads],
+            qk[:, : self.heads].to(new.dtype),
             *seen,
             attn_mask=bias,
             is_causal=bias is None and x_BSD.shape[1] > 1,
             enable_gqa=self.heads != self.kv_heads,
         )
-        return F.linear(found.transpose(1, 2).flatten(2), output)
+        return self.output(found.transpose(1, 2).flatten(2).to(x_BSD.dtype))
 
     def _feed_forward(self, x_BSD: torch.Tensor) -> torch.Tensor:
-        gate, up, down = self.mlp
-        return F.linear(self.activate(F.linear(x_BSD, gate)).mul_(F.linear(x_BSD, up)), down)
+        gate, up = self.gate_up(x_BSD).chunk(2, -1)
+        return self.down(self.activate(gate).mul_(up))
 
 
 def _rms_norm(x_BSD: torch.Tensor, norm: nn.Module) -> torch.Tensor:
     return F.rms_norm(x_BSD, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
+def recomputed(
+    forward: Callable[..., tuple[torch.Tensor, ...]],
+    hidden_BTD: torch.Tensor,
+    *args: Any,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, ...]:
+    """A layer's output, for whose gradient the layer is computed again.
+
+    `transformers` does so in training mode only, which a frozen base is never in, and drops the
+    cache that drawing needs. With a cache nothing is computed again: it would be added to twice.
+    """
+    if not hidden_BTD.requires_grad or holds_cache(args, kwargs):
+        return forward(hidden_BTD, *args, **kwargs)
+    # Not reentrant: that way takes no keyword arguments. No random state is kept: without dropout
+    # nothing here is random.
+    return checkpoint(
+        forward, hidden_BTD, *args, use_reentrant=False, preserve_rng_state=False, **kwargs
+    )

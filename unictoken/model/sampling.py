@@ -14,6 +14,7 @@ import torch
 from unictoken.core.errors import UserError
 from unictoken.core.progress import progress
 from unictoken.model.draw import Draw
+from unictoken.model.products import threads_for
 from unictoken.model.protocol import LanguageModel
 
 TEXT_BATCH = 64
@@ -249,7 +250,8 @@ def sample_text(
         uniform_NT = _uniform(seed, numbers, max_ids).to(speaker.device)
         what = f"answering {len(part)} of {len(prompts)} questions"
         talk = _Continuation(speaker, part, max_ids)
-        said_NT = _said(talk, uniform_NT, temperature, top_p, what)
+        with threads_for(talk.hidden.numel(), speaker.device):
+            said_NT = _said(talk, uniform_NT, temperature, top_p, what)
         del talk  # its cache, before the next part reads into another
         for number, ids in zip(numbers, said_NT.tolist(), strict=True):
             answers[number] = list(takewhile(lambda i: i not in ends, ids))
@@ -314,24 +316,46 @@ def sample_pictures(
     for numbers, part in _parts(
         speaker, prompts, PICTURE_BATCH, more_ids=length + 1, copies=2 if guided else 1
     ):
-        told = [(*prompt, vocab.begin_image) for prompt in part]
+        told = [tuple(vocab.to_draw(prompt)) for prompt in part]
         # In the second half of the batch, where `chunk` finds them.
-        blind = [(vocab.bos, vocab.begin_image)] * len(part) if guided else []
+        blind = [tuple(vocab.blind_prompt)] * len(part) if guided else []
         picture = _Continuation(speaker, told + blind, length - 1)
         uniform_NK = _uniform(how.seed, numbers, length).to(device)
-        ids = []
-        for step in progress(range(length), f"drawing {len(part)} of {len(prompts)} pictures"):
-            hidden = picture.hidden
-            if guided:
-                told_hidden, free = hidden.chunk(2)
-                # Before the head, which is linear: half as many scores.
-                hidden = torch.lerp(free, told_hidden, how.guidance)
-            scores = speaker.image_logits(hidden).float()
-            codes = pick(scores, how.temperature, how.top_p, uniform_NK[:, step])
-            ids.append(image_ids[codes])
-            # Nothing follows the last id: its forward pass is left out. Both halves read what was
-            # drawn.
-            if step + 1 < length:
-                picture.append(ids[-1].repeat(2 if guided else 1))
-        drawn_NK[numbers] = torch.stack(ids, 1).cpu()
+        what = f"drawing {len(part)} of {len(prompts)} pictures"
+        with threads_for(picture.hidden.numel(), device):
+            drawn_NK[numbers] = _drawn(picture, image_ids, uniform_NK, how, what).cpu()
     return drawn_NK
+
+
+def _drawn(
+    picture: _Continuation,
+    image_ids: torch.Tensor,
+    uniform_NK: torch.Tensor,
+    how: Draw,
+    what: str,
+) -> torch.Tensor:
+    """Image ids [N, K] that follow N prompts.
+
+    Args:
+        picture: The prompts, read; with guidance, as many unconditional ones after them.
+        image_ids: Id of each code.
+        uniform_NK: Decides what is sampled.
+        how: Temperature, guidance and so on.
+        what: Is shown to people meanwhile.
+    """
+    guided, length = how.guidance != 1, uniform_NK.shape[1]
+    ids: list[torch.Tensor] = []
+    for step in progress(range(length), what):
+        hidden = picture.hidden
+        if guided:
+            told_hidden, free = hidden.chunk(2)
+            # Before the head, which is linear: half as many scores.
+            hidden = torch.lerp(free, told_hidden, how.guidance)
+        scores = picture.speaker.image_logits(hidden).float()
+        codes = pick(scores, how.temperature, how.top_p, uniform_NK[:, step])
+        ids.append(image_ids[codes])
+        # Nothing follows the last id: its forward pass is left out. Both halves read what was
+        # drawn.
+        if step + 1 < length:
+            picture.append(ids[-1].repeat(2 if guided else 1))
+    return torch.stack(ids, 1)

@@ -1,7 +1,5 @@
-"""The vocabulary of an early-fusion model: text, image ids and reserved ids in one table.
-
-Everything is looked up by name, as Chameleon's own mapping does; nothing here knows a number such
-as 8197.
+"""The vocabulary of an early-fusion model: text, image ids and reserved ids in one table, and how
+messages and pictures stand in a sequence.
 """
 
 from __future__ import annotations
@@ -27,64 +25,97 @@ class VocabError(UserError):
 
 
 class Vocab:
-    """Ids of a tokenizer by what they mean.
+    """Ids of a tokenizer by what they mean, and how sequences are framed. A family finds the ids by
+    the names that its tokenizer gives them.
 
-    Attributes: `bos`, `pad`, `begin_image`, `end_image`, `end_turn` (ids), `ends` (after which an
-    answer is over: a published Chameleon, pretrained on documents, ends with '</s>'), `no_text`
-    (ids that no answer holds), `image_ids` (LongTensor [C], code -> id), `reserved` (free ids for
-    concepts, in order), `words` (ids of text), `size`.
+    Attributes: those of the arguments, `size`, and `code_of_id` (LongTensor [size], -1: no image
+    id).
+
+    Args:
+        tokenizer: Of `transformers`.
+        bos: Begins every sequence.
+        pad: Fills what is shorter than its batch.
+        begin_image: Stands before a picture's ids.
+        end_image: Stands after them.
+        end_turn: Ends every message.
+        image_ids: Code -> id; becomes a LongTensor [C].
+        ends: After which an answer is over; (): after end_turn. A published Chameleon, pretrained
+            on documents, ends with '</s>'.
+        no_text: Other ids that no answer holds.
+        reserved: Free ids for concepts, in order; a concept's further rows get virtual ids.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast):
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        bos: int,
+        pad: int,
+        begin_image: int,
+        end_image: int,
+        end_turn: int,
+        image_ids: Sequence[int],
+        ends: Sequence[int] = (),
+        no_text: Sequence[int] = (),
+        reserved: Sequence[int] = (),
+    ):
         self.tokenizer = tokenizer
+        self.bos, self.pad = bos, pad
+        self.begin_image, self.end_image, self.end_turn = begin_image, end_image, end_turn
+        self.ends = tuple(dict.fromkeys(ends or [end_turn]))
+        self.no_text = (bos, pad, begin_image, end_image, *no_text)
+        self.reserved = list(reserved)
+
         table = tokenizer.get_vocab()
         self.size = max(table.values()) + 1
-
-        def find(name: str) -> int:
-            if name not in table:
-                raise VocabError(
-                    f"tokenizer: no token '{name}'. Expected the vocabulary of a Chameleon-style"
-                    " model."
-                )
-            return table[name]
-
-        self.bos, self.pad = find("<s>"), find("<pad>")
-        # Chameleon's names for the two ends of a picture.
-        self.begin_image, self.end_image = find("<racm3:break>"), find("<eoss>")
-        self.image = find("<image>")
-        self.no_text = (self.bos, self.pad, self.begin_image, self.end_image, self.image)
-        # Chameleon's processor ends turns with the sep_token; where a tokenizer names none, with
-        # this id.
-        self.end_turn = find(tokenizer.sep_token or "<reserved08706>")
-        self.ends = tuple(dict.fromkeys([self.end_turn, table.get("</s>", self.end_turn)]))
-        codes = {
-            # 'IMGIMGBDZ' is the code 13: digits spelled A to J between 'IMGIMG' and 'Z'.
-            int(name[6:-1].translate(_DIGITS)): i
-            for name, i in table.items()
-            if name.startswith("IMGIMG")
-        }
-        if sorted(codes) != list(range(len(codes))) or not codes:
-            raise VocabError(
-                f"tokenizer: found {len(codes)} image tokens 'IMGIMG...Z', expected codes 0, 1, 2,"
-                " ... without a gap."
-            )
-        self.image_ids = torch.tensor([codes[c] for c in range(len(codes))])
-        # -1: no image id.
-        first = codes[0]
-        follow = self.image_ids.equal(torch.arange(first, first + len(codes)))
-        self.image_rows = slice(first, first + len(codes)) if follow else None
-        self.code_of_id = torch.full((self.size,), -1).index_put(
-            (self.image_ids,), torch.arange(len(codes))
+        self.image_ids = torch.tensor(image_ids)
+        codes = torch.arange(len(image_ids))
+        # Where ids follow each other, their rows of a head are one slice.
+        follow = self.image_ids.equal(image_ids[0] + codes)
+        self.image_rows = slice(image_ids[0], image_ids[0] + len(image_ids)) if follow else None
+        self.code_of_id = torch.full((self.size,), -1).index_put((self.image_ids,), codes)
+        special = {*self.no_text, end_turn, *tokenizer.all_special_ids}
+        # Ids of text.
+        self.words = sorted(
+            set(table.values()) - self._reserved_in(table) - special - set(image_ids)
         )
-        reserved = {i for name, i in table.items() if _RESERVED.fullmatch(name)}
-        # Chameleon's processor uses reserved ids up to <image>, which was one itself; the free ones
-        # come after it.
-        self.reserved = sorted(i for i in reserved if i > max(self.end_turn, self.image))
-        special = {*self.no_text, self.end_turn, *tokenizer.all_special_ids}
-        self.words = sorted(set(table.values()) - reserved - special - set(codes.values()))
         # Examples repeat the same few templates. One cache per object: a cache on the method would
         # keep every Vocab alive.
         self._text_ids = lru_cache(maxsize=65536)(self._tokenize)
+
+    def _reserved_in(self, table: Mapping[str, int]) -> set[int]:
+        """Ids that were kept free, those that are in use since then too."""
+        return set(self.reserved)
+
+    # ---- frames ----------------------------------------------------------------------------------
+
+    @property
+    def begin(self) -> list[int]:
+        """What every sequence begins with."""
+        return [self.bos]
+
+    def turn(self, ids: Sequence[int]) -> list[int]:
+        """A message as it stands in a sequence."""
+        return [*ids, self.end_turn]
+
+    def picture(self, image_ids: Sequence[int]) -> list[int]:
+        """A whole picture as it stands in a sequence: begin_image, K image ids, end_image."""
+        return [self.begin_image, *(int(i) for i in image_ids), self.end_image]
+
+    def picture_length(self, codes: int) -> int:
+        """Ids of a whole picture of so many codes."""
+        return len(self.picture([0] * codes))
+
+    def to_draw(self, prompt: Sequence[int]) -> list[int]:
+        """A prompt after which a picture's first image id comes next."""
+        return [*prompt, self.begin_image]
+
+    @property
+    def blind_prompt(self) -> list[int]:
+        """The prompt of a picture of whatever it may be, for guidance."""
+        return self.to_draw(self.begin)
+
+    # ---- text ------------------------------------------------------------------------------------
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(
@@ -121,9 +152,58 @@ class Vocab:
         kept = [int(i) for i in ids if int(i) not in left_out and self.code_of_id[int(i)] < 0]
         return self.tokenizer.decode(kept, skip_special_tokens=True).strip()
 
-    def picture(self, image_ids: Sequence[int]) -> list[int]:
-        """A whole picture as it stands in a sequence: begin_image, K image ids, end_image."""
-        return [self.begin_image, *(int(i) for i in image_ids), self.end_image]
+
+class ChameleonVocab(Vocab):
+    """Ids by Chameleon's names. Everything is looked up by name, as its own mapping does; nothing
+    here knows a number such as 8197.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast):
+        table = tokenizer.get_vocab()
+
+        def find(name: str) -> int:
+            if name not in table:
+                raise VocabError(
+                    f"tokenizer: no token '{name}'. Expected the vocabulary of a Chameleon-style"
+                    " model."
+                )
+            return table[name]
+
+        bos, pad = find("<s>"), find("<pad>")
+        # Chameleon's names for the two ends of a picture.
+        begin_image, end_image = find("<racm3:break>"), find("<eoss>")
+        self.image = find("<image>")
+        # Chameleon's processor ends turns with the sep_token; where a tokenizer names none, with
+        # this id.
+        end_turn = find(tokenizer.sep_token or "<reserved08706>")
+        codes = {
+            # 'IMGIMGBDZ' is the code 13: digits spelled A to J between 'IMGIMG' and 'Z'.
+            int(name[6:-1].translate(_DIGITS)): i
+            for name, i in table.items()
+            if name.startswith("IMGIMG")
+        }
+        if sorted(codes) != list(range(len(codes))) or not codes:
+            raise VocabError(
+                f"tokenizer: found {len(codes)} image tokens 'IMGIMG...Z', expected codes 0, 1, 2,"
+                " ... without a gap."
+            )
+        super().__init__(
+            tokenizer,
+            bos=bos,
+            pad=pad,
+            begin_image=begin_image,
+            end_image=end_image,
+            end_turn=end_turn,
+            image_ids=[codes[code] for code in range(len(codes))],
+            ends=[end_turn, table.get("</s>", end_turn)],
+            no_text=[self.image],
+            # Its processor uses reserved ids up to <image>, which was one itself; the free ones come
+            # after it.
+            reserved=sorted(i for i in self._reserved_in(table) if i > max(end_turn, self.image)),
+        )
+
+    def _reserved_in(self, table: Mapping[str, int]) -> set[int]:
+        return {i for name, i in table.items() if _RESERVED.fullmatch(name)}
 
 
 def image_token_name(code: int) -> str:

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from PIL import Image
 
 from unictoken.core.pictures import PictureError, read_shrunk
 from unictoken.model.protocol import Base
+from unictoken.personalize.query import Seen
 
 ANSWERED_AT_ONCE = 16  # pictures
 Answer = TypeVar("Answer")
 
 
 def of_each(
-    base: Base, files: Sequence[Path], answer: Callable[[torch.Tensor], Sequence[Answer]]
+    base: Base, files: Sequence[Path], answer: Callable[[Seen], Sequence[Answer]]
 ) -> Iterator[tuple[Path, Answer | PictureError]]:
     """Each picture file with its answer, or with the error of one that cannot be read, in order.
 
@@ -27,14 +27,15 @@ def of_each(
     Args:
         base: What encodes the pictures.
         files: Picture files.
-        answer: One answer for each row of image ids [N, K], such as `Condition.recognise` gives.
+        answer: One answer for each picture, such as `Session.caption` gives.
     """
     for start in range(0, len(files), ANSWERED_AT_ONCE):
         part = files[start : start + ANSWERED_AT_ONCE]
         refused: dict[int, PictureError] = {}
         # `encode` reads the pictures one by one; `refused` is whole when it returns.
-        seen_NK = base.encode(_readable(part, refused))
-        answers = iter(answer(seen_NK) if len(seen_NK) else ())
+        ids_NK = base.encode(_readable(part, refused))
+        read = tuple(file for i, file in enumerate(part) if i not in refused)
+        answers = iter(answer(Seen(ids_NK, read)) if read else ())
         for i, file in enumerate(part):
             yield file, refused[i] if i in refused else next(answers)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -34,8 +35,8 @@ from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import ConceptTokens, Prompts
 
 MOST_BEST_OF = 1000  # of one picture
-RECOGNISED = 0.5  # probability from which on a concept counts as seen
 SURE = 0.5  # an answer is known where the model finds it likelier than all others together
+Found = TypeVar("Found")
 _SLOT = re.compile(r"{(\w+)}")
 _FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")
 
@@ -51,7 +52,7 @@ class Condition:
     base: Base
     name: str
     prompts: Prompts = field(default_factory=Prompts)
-    concept: ConceptTokens | None = None
+    tokens: ConceptTokens | None = None
     word: str = ""
     """What stands for the name where no tokens were learned."""
     shown: tuple[int, ...] = ()
@@ -74,7 +75,7 @@ class Condition:
     @property
     def concepts(self) -> tuple[ConceptTokens, ...]:
         """Those that were learned."""
-        return (self.concept,) if self.concept else ()
+        return (self.tokens,) if self.tokens else ()
 
     def conditions(self, queries: Sequence[Query]) -> list[Condition]:
         """Itself for each query; of nobody, where names are wanted of a picture that does not show
@@ -85,7 +86,7 @@ class Condition:
         if pictured:
             seen_NK = torch.tensor([queries[i].image_ids for i in pictured])
             for i, probability in zip(pictured, self.recognise(seen_NK), strict=True):
-                if probability <= RECOGNISED:
+                if probability <= templates.RECOGNISED:
                     answers[i] = together(self.base, ())
         return answers
 
@@ -97,8 +98,8 @@ class Condition:
     @cached_property
     def slots(self) -> dict[str, list[int]]:
         """The ids of each slot of the prompts."""
-        if self.concept:
-            return self.speaker.slots(self.concept)
+        if self.tokens:
+            return self.speaker.slots(self.tokens)
         return {"{name}": self.base.vocab.encode(self.word)}
 
     def marked(self, text: str) -> str:
@@ -116,7 +117,7 @@ class Condition:
         """
         return (
             self
-            if self.concept
+            if self.tokens
             else replace(self, prompts=replace(self.prompts, generation=self.prompts.understanding))
         )
 
@@ -260,7 +261,7 @@ class Condition:
     def need_drawing(self) -> None:
         """Nothing, where this can draw; else an error that says what cannot."""
         if self.prompts.generation is None:
-            method = self.concept.method if self.concept else ""
+            method = self.tokens.method if self.tokens else ""
             raise ConceptError(
                 f"'{self.name}': method '{method}' learns to understand, not to draw."
                 " Learn it with 'joint'."
@@ -320,8 +321,15 @@ class Together(Condition):
             member.need_drawing()
         self.base.need_decoder()
 
+    def knowing(self) -> Condition:
+        return together(self.base, [member.knowing() for member in self.members])
+
     def recognise(self, images_NK: torch.Tensor) -> list[float]:
-        """For each picture, the probability of the member that is least likely to be in it."""
+        """For each picture, the probability of the member that is least likely to be in it; 0 where
+        nobody is introduced.
+        """
+        if not self.members:
+            return [0.0] * len(images_NK)
         return [
             min(each) for each in zip(*(m.recognise(images_NK) for m in self.members), strict=True)
         ]
@@ -372,6 +380,26 @@ def _owned(prompt: str, name: str) -> str:
     return _SLOT.sub(rf"{{{name}:\1}}", prompt)
 
 
+def by_condition(
+    conditions: Sequence[Condition], make: Callable[[Condition, list[int]], Sequence[Found]]
+) -> list[Found]:
+    """What `make(condition, places)` gives for all places of each condition, in the order of
+    `conditions`.
+
+    >>> bo, mia = Condition(base, "bo"), Condition(base, "mia")
+    >>> by_condition([bo, mia, bo], lambda condition, places: [(condition.name, i) for i in places])
+    [('bo', 0), ('mia', 1), ('bo', 2)]
+    """
+    # A dict keeps the order of first sight, so that the batches are the same every time.
+    places_of: dict[Condition, list[int]] = {}
+    for i, condition in enumerate(conditions):
+        places_of.setdefault(condition, []).append(i)
+    made: dict[int, Found] = {}
+    for condition, places in places_of.items():
+        made |= zip(places, make(condition, places), strict=True)
+    return [made[i] for i in range(len(conditions))]
+
+
 def answer_each(asked: Sequence[tuple[Query, Condition]], *, max_ids: int) -> list[str]:
     """The answer to each question under its own condition. All stand in one batch, whatever concepts
     they are about; the likeliest words are taken.
@@ -389,6 +417,18 @@ def answer_each(asked: Sequence[tuple[Query, Condition]], *, max_ids: int) -> li
     ]
     answers = sample_text(conditions[0].speaker, prompts, max_ids=max_ids)
     return [condition.read(ids) for condition, ids in zip(conditions, answers, strict=True)]
+
+
+def yes_each(asked: Sequence[tuple[Query, Condition]]) -> list[float]:
+    """P(yes) against P(no) as the answer to each question under its own condition, in one batch."""
+    if not asked:
+        return []
+    conditions = _in_one_batch([condition for _, condition in asked])
+    prompts = [
+        condition.question(query.text, query.image_ids)
+        for condition, (query, _) in zip(conditions, asked, strict=True)
+    ]
+    return yes_probability(conditions[0].speaker, prompts).tolist()
 
 
 def _in_one_batch(conditions: Sequence[Condition]) -> list[Condition]:

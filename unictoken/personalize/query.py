@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import torch
+from PIL import Image
 
+from unictoken.core.pictures import ImageSource, read_image
 from unictoken.core.text import markers
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ class Query:
     image_ids: tuple[int, ...] | None = None
     """Of the picture that it is about; None: about none."""
     wanted: Wanted = "answer"
+    picture: ImageSource | None = field(default=None, compare=False)
+    """The same picture before it was encoded, for who compares pixels or has an encoder of its own;
+    None: only its ids are known.
+    """
+
+    def look(self) -> Image.Image | None:
+        """The picture, read where it is a file; None where only its ids are known."""
+        return None if self.picture is None else read_image(self.picture)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
         """Those of the names that the text says, in the order of `names`."""
@@ -56,9 +66,34 @@ class Personalization(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Pictures that are encoded already."""
+
+    ids_NK: torch.Tensor
+    pictures: tuple[ImageSource, ...] = ()
+    """The same as pictures; (): only their ids are known."""
+
+    def __len__(self) -> int:
+        return len(self.ids_NK)
+
+    def repeated(self, times: int) -> Seen:
+        """The one picture that it has, so many times."""
+        # A view: one picture beside a hundred questions takes no memory.
+        return Seen(self.ids_NK.expand(times, -1), self.pictures * times)
+
+
 def queries_of(
-    texts: Sequence[str], images_NK: torch.Tensor | None = None, wanted: Wanted = "answer"
+    texts: Sequence[str],
+    seen: Seen | torch.Tensor | None = None,
+    wanted: Wanted = "answer",
 ) -> list[Query]:
-    """A query for each text, about its own picture (image ids [N, K]) or about none."""
-    pictures = [None] * len(texts) if images_NK is None else map(tuple, images_NK.tolist())
-    return [Query(text, ids, wanted) for text, ids in zip(texts, pictures, strict=True)]
+    """A query for each text, about its own picture (image ids [N, K] are enough) or about none."""
+    if seen is None:
+        return [Query(text, None, wanted) for text in texts]
+    seen = seen if isinstance(seen, Seen) else Seen(seen)
+    shown = seen.pictures or [None] * len(seen)
+    return [
+        Query(text, tuple(ids), wanted, picture)
+        for text, ids, picture in zip(texts, seen.ids_NK.tolist(), shown, strict=True)
+    ]

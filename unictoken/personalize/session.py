@@ -6,11 +6,13 @@ uint8, [height, width, 3].
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,22 +21,22 @@ from PIL import Image
 from unictoken.core import config
 from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
-from unictoken.core.pictures import PictureError, as_picture
+from unictoken.core.pictures import ImageSource, PictureError, as_picture
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data import templates
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
-from unictoken.personalize.condition import Condition, answer_each
+from unictoken.personalize.condition import Condition, answer_each, by_condition
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
-from unictoken.personalize.query import Personalization, Query, queries_of
+from unictoken.personalize.query import Personalization, Query, Seen, queries_of
 
-Key = TypeVar("Key", bound=Hashable)
-Found = TypeVar("Found")
 Texts = str | Sequence[str]
 Picture = str | PathLike[str] | Image.Image | np.ndarray[Any, Any]
-Pictures = Picture | Sequence[Picture] | torch.Tensor
-"""One picture or a list; or image ids [N, K] of `base.encode`, which count as a list."""
+Pictures = Picture | Sequence[Picture] | Seen | torch.Tensor
+"""One picture or a list; or those that are encoded, as `Seen` or as image ids [N, K] of
+`base.encode`, which count as a list.
+"""
 _WHO = re.compile(r"\s*who\b", re.IGNORECASE)
 NOBODY = "nobody that I know"
 
@@ -67,8 +69,8 @@ class Session:
         self.base, self.personalization = base, personalization
 
     @property
-    def names(self) -> list[str]:
-        return list(self.personalization.names)
+    def names(self) -> tuple[str, ...]:
+        return self.personalization.names
 
     def __repr__(self) -> str:
         marked = ", ".join(f"<{name}>" for name in self.names)
@@ -90,21 +92,20 @@ class Session:
         """
         questions, many_questions = texts_of(question, "question")
         config.check_count("max_ids", max_ids)
-        seen_NK, many_images = None, False
+        seen, many_images = None, False
         if image is not None:
-            seen_NK, many_images = self._seen(image)
+            seen, many_images = self._seen(image)
             if not many_questions:
                 # One question about each picture.
-                questions = questions * len(seen_NK)
+                questions = questions * len(seen)
             elif not many_images:
-                # A view: one picture beside a hundred questions takes no memory.
-                seen_NK = seen_NK.expand(len(questions), -1)
-            if len(questions) != len(seen_NK):
+                seen = seen.repeated(len(questions))
+            if len(questions) != len(seen):
                 raise UserError(
-                    f"ask: found {len(questions)} questions and {len(seen_NK)} pictures. "
+                    f"ask: found {len(questions)} questions and {len(seen)} pictures. "
                     "Give as many of both, or one of either."
                 )
-        answers = self._answers(questions, seen_NK, max_ids)
+        answers = self._answers(questions, seen, max_ids)
         return answers if many_questions or many_images else answers[0]
 
     def caption(self, image: Pictures) -> str | list[str]:
@@ -116,8 +117,8 @@ class Session:
         Returns:
             A text; a list of them where a list was given.
         """
-        seen_NK, many = self._seen(image)
-        captions = self._answers([templates.CAPTION[0]] * len(seen_NK), seen_NK, ANSWER_IDS)
+        seen, many = self._seen(image)
+        captions = self._answers([templates.CAPTION[0]] * len(seen), seen, ANSWER_IDS)
         return captions if many else captions[0]
 
     def recognise(self, image: Pictures, name: str | None = None) -> float | list[float]:
@@ -132,13 +133,13 @@ class Session:
         """
         # The marker alone as a text: it names whom to look for, so that nobody else is introduced.
         marker = f"<{self._known(name)}>"
-        seen_NK, many = self._seen(image)
-        queries = queries_of([marker] * len(seen_NK), seen_NK, "probability")
+        seen, many = self._seen(image)
+        queries = queries_of([marker] * len(seen), seen, "probability")
 
         def recognise(condition: Condition, places: list[int]) -> list[float]:
-            return condition.recognise(seen_NK[places])
+            return condition.recognise(seen.ids_NK[places])
 
-        found = _by_key(self.personalization.conditions(queries), recognise)
+        found = by_condition(self.personalization.conditions(queries), recognise)
         return found if many else found[0]
 
     def draw(
@@ -190,7 +191,7 @@ class Session:
                 return condition.draw(texts, how)
             return condition.draw(texts, how, recaption=recaption, best_of=best_of)
 
-        drawn = drawings_of(_by_key(conditions, draw), prompts)
+        drawn = drawings_of(by_condition(conditions, draw), prompts)
         return drawn if many else drawn[0]
 
     def recaption(self, prompt: str) -> str:
@@ -217,11 +218,9 @@ class Session:
             )
         return name or names[0]
 
-    def _answers(
-        self, questions: Sequence[str], seen_NK: torch.Tensor | None, max_ids: int
-    ) -> list[str]:
+    def _answers(self, questions: Sequence[str], seen: Seen | None, max_ids: int) -> list[str]:
         """An answer to each question, each about its own picture or all about none."""
-        queries = [self._understood(query) for query in queries_of(questions, seen_NK)]
+        queries = [self._understood(query) for query in queries_of(questions, seen)]
         pairs = list(zip(queries, self.personalization.conditions(queries), strict=True))
         # All that are answered in words go to the model together, whatever their concepts are.
         asked = [pair for pair in pairs if pair[0].wanted == "answer"]
@@ -239,8 +238,10 @@ class Session:
             return query
         return replace(query, wanted="names")
 
-    def _seen(self, image: Pictures) -> tuple[torch.Tensor, bool]:
-        """Image ids [N, K], and whether a list was given."""
+    def _seen(self, image: Pictures) -> tuple[Seen, bool]:
+        """The pictures with their ids, and whether a list was given."""
+        if isinstance(image, Seen):
+            return image, True
         if isinstance(image, torch.Tensor):
             # A tensor of pixels would be read as ids, and nobody would see it.
             if image.dtype != torch.long or image.ndim != 2:
@@ -248,13 +249,22 @@ class Session:
                 raise PictureError(
                     f"image: found {found}, expected image ids [N, K], a path or a PIL image."
                 )
-            return image, True
+            return Seen(image), True
         many = isinstance(image, list | tuple)
         given: Sequence[Any] = image if isinstance(image, list | tuple) else [image]
         where = (f"image {i}" if many else "image" for i in range(len(given)))
-        return self.base.encode(
-            as_picture(one, where=said) for one, said in zip(given, where, strict=True)
-        ), many
+        read: list[ImageSource] = []
+
+        def one_by_one() -> Iterator[Image.Image]:
+            for one, said in zip(given, where, strict=True):
+                picture = as_picture(one, where=said)
+                # A file is read again by who looks at it: large pictures are not kept in memory.
+                is_file = isinstance(one, str | PathLike)
+                read.append(Path(os.path.expanduser(one)) if is_file else picture)
+                yield picture
+
+        ids_NK = self.base.encode(one_by_one())
+        return Seen(ids_NK, tuple(read)), many
 
 
 def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
@@ -270,22 +280,6 @@ def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
         if not text.strip():
             raise UserError(f"{where}: found an empty text, expected words.")
     return texts, many
-
-
-def _by_key(keys: Sequence[Key], make: Callable[[Key, list[int]], Sequence[Found]]) -> list[Found]:
-    """What `make(key, places)` gives for all places of each key, in the order of `keys`.
-
-    >>> _by_key(["bo", "", "bo"], lambda key, places: [(key, i) for i in places])
-    [('bo', 0), ('', 1), ('bo', 2)]
-    """
-    # A dict keeps the order of first sight, so that the batches are the same every time.
-    places_of: dict[Key, list[int]] = {}
-    for i, key in enumerate(keys):
-        places_of.setdefault(key, []).append(i)
-    made: dict[int, Found] = {}
-    for key, places in places_of.items():
-        made |= zip(places, make(key, places), strict=True)
-    return [made[i] for i in range(len(keys))]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -23,6 +23,8 @@ class Claim:
     """In words: 'It is the dog of the references, and it wears a red party hat.'"""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The same as attributes of a drawn world: {'accessory': 'party hat'}."""
+    who: Mapping[str, str] = field(default_factory=dict)
+    """Attributes of whoever it is about, where others may be in the picture. Not checked."""
     references: tuple[Image.Image, ...] = ()
     """Pictures of the concept, where the claim is about who it is."""
 
@@ -96,11 +98,19 @@ class JudgedWorld(World, Protocol):
     def read_truth(self, root: Path, name: str) -> Truth | None:
         """The truth of a concept's test in a dataset; None for other people's datasets."""
 
-    def nearest_shade(self, rgb: Sequence[float]) -> tuple[int, int, int]:
-        """Of every exact colour that a concept can have, the one that a colour is nearest to."""
+    def nearest_shade(self, rgb: Sequence[float], exact: Sequence[int]) -> tuple[int, int, int]:
+        """Of every exact colour that a concept of the `exact` one could have, the one that a colour
+        is nearest to.
+        """
 
     def write_dataset(
-        self, folder: Path, *, seed: int, num_concepts: int, references: int | None
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        num_concepts: int,
+        references: int | None,
+        kinds: Sequence[str],
     ) -> None:
         """Write the benchmark of a seed.
 
@@ -109,6 +119,7 @@ class JudgedWorld(World, Protocol):
             seed: Decides every concept and picture.
             num_concepts: How many concepts, one or more.
             references: Pictures of each concept to learn from; None: as many as usual.
+            kinds: Of the concepts, in turn; none: the world's usual one.
         """
 
     def write_test(self, concept: Concept, root: Path, seed: Sequence[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unictoken.data.records import Task as Rows
+from unictoken.data.records import RowKind
 from unictoken.scoring import metrics
 from unictoken.scoring.verdict import AnswerJudge
 from unictoken.tasks.task import Asked, Predicted, Prediction
@@ -16,7 +16,7 @@ class FreeAnswers(Asked):
     can compare answers says, too, how far they mean the same.
     """
 
-    name: Rows
+    name: RowKind
     kinds: tuple[str, ...]
     """What its predictions are called."""
 

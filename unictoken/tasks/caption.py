@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, one_of
 from unictoken.tasks.trial import Trial
+
+if TYPE_CHECKING:
+    from unictoken.personalize.condition import Condition
 
 
 class Caption(Asked, Taught):
@@ -32,9 +36,11 @@ class Caption(Asked, Taught):
 
     def ask(self, trial: Trial) -> list[Prediction]:
         asked = trial.pictured()
-        said = trial.condition.caption(trial.subject.images(asked)) if asked else []
+        conditions = trial.conditions([templates.CAPTION[0]] * len(asked), asked)
+        said = trial.captions(asked, conditions)
         made = []
-        for record, given, named in zip(asked, said, _named(trial, asked, said), strict=True):
+        all_named = _named(trial, asked, conditions, said)
+        for record, given, named in zip(asked, said, all_named, strict=True):
             own = record.answer == YES
             kind = "caption" if own else "caption_other"
             score = None if named is None else float(named == own)
@@ -87,23 +93,35 @@ def _attributes(trial: Trial, record: Record, given: str) -> Prediction:
     )
 
 
-def _named(trial: Trial, asked: list[Record], captions: Sequence[str]) -> Sequence[bool | None]:
+def _named(
+    trial: Trial, asked: list[Record], conditions: Sequence[Condition], captions: Sequence[str]
+) -> Sequence[bool | None]:
     """Whether each caption names the concept.
+
+    Args:
+        trial: Asks again, where it must.
+        asked: The pictures.
+        conditions: Under which each was described.
+        captions: What was said.
 
     Tokens say its marker. Who was told of it in words says the plain word of its name, which may be
     an ordinary one ('red', 'will'): where the base says that word of these pictures also when it
     was told of nobody, it cannot be told (None).
     """
     name = trial.subject.concept.name
-    if trial.condition.concept is not None:
-        return [metrics.says(caption, name) for caption in captions]
-    named = [metrics.says(caption, name, marked=False) for caption in captions]
-    if not any(named):
+    marked = [bool(condition.concepts) for condition in conditions]
+    named = [
+        metrics.says(caption, name, marked=own)
+        for caption, own in zip(captions, marked, strict=True)
+    ]
+    if not any(said and not own for said, own in zip(named, marked, strict=True)):
         return named
     from unictoken.personalize.words import in_words  # Imported here: it imports torch.
 
-    plain = in_words(trial.condition.base, name, "")
+    plain = in_words(trial.base, name, "")
     # Its name may be an ordinary word ('red'): then nobody can say whether it was meant.
-    untold = plain.caption(trial.subject.images(asked))
+    untold = trial.captions(asked, [plain] * len(asked))
     is_ordinary = any(metrics.says(caption, name, marked=False) for caption in untold)
-    return [None] * len(captions) if is_ordinary else named
+    if not is_ordinary:
+        return named
+    return [said if own else None for said, own in zip(named, marked, strict=True)]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unictoken.data.records import Record
-from unictoken.data.records import Task as Rows
+from unictoken.data.records import Record, RowKind
 from unictoken.scoring import metrics
 from unictoken.scoring.choices import LETTERS
 from unictoken.tasks.task import Asked, Prediction
 from unictoken.tasks.trial import Trial
 
-ROWS: tuple[Rows, ...] = ("choice", "vqa", "text_qa")  # any of them may have options
+ROWS: tuple[RowKind, ...] = ("choice", "vqa", "text_qa")  # any of them may have options
 
 
 class Choice(Asked):
@@ -23,7 +22,7 @@ class Choice(Asked):
     def ask(self, trial: Trial) -> list[Prediction]:
         return [prediction for rows in ROWS for prediction in self._asked(rows, trial)]
 
-    def _asked(self, rows: Rows, trial: Trial) -> list[Prediction]:
+    def _asked(self, rows: RowKind, trial: Trial) -> list[Prediction]:
         """Predictions of the rows that have options."""
         asked = [record for record in trial.records(rows) if record.options]
         choices = [shuffled(record, trial.subject.root) for record in asked]

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from unictoken.core.pictures import write_picture
 from unictoken.core.text import a
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Record
 from unictoken.data.sequence import Turn
 from unictoken.data.worlds import world
-from unictoken.model.draw import Draw
 from unictoken.scoring import metrics
 from unictoken.scoring.verdict import Claim, ColourJudge, judged_world
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
@@ -30,7 +28,9 @@ if TYPE_CHECKING:
 
 DRAWN = "drawn"  # a prediction that only keeps a picture
 RECAPTION, BEST_OF = "_recaption", "_best_of"  # how else a picture was drawn
-Drawings = list[tuple[Record, Image.Image]]
+_Drawn = list[tuple[Record, Image.Image]]
+_Asked = tuple[Record, "Condition"]
+"""A prompt, and the condition under which it is drawn."""
 
 
 class Generate(Asked, Taught):
@@ -72,22 +72,24 @@ class Generate(Asked, Taught):
 
     def ask(self, trial: Trial) -> list[Prediction]:
         asked = trial.records("generate")
-        if not asked or not trial.condition.can_draw:
+        conditions = trial.conditions([record.question for record in asked], asked, "picture")
+        if not all(condition.can_draw for condition in conditions):
             return []
-        knowledge = [record for record in asked if record.kind == KNOWLEDGE]
-        pictures = _drawn(trial, [r for r in asked if r.kind != KNOWLEDGE], trial.condition)
+        pairs = list(zip(asked, conditions, strict=True))
         # 'its hat' can be drawn only by who knows the facts
-        pictures += _drawn(trial, knowledge, trial.condition.knowing())
+        knowledge = [(r, c.knowing()) for r, c in pairs if r.kind == KNOWLEDGE]
+        pictures = _drawn(trial, [pair for pair in pairs if pair[0].kind != KNOWLEDGE])
+        pictures += _drawn(trial, knowledge)
         made = []
         for i, (record, picture) in enumerate(pictures):
-            kept = _kept(trial, picture, f"{i:02d}")
+            kept = trial.keep(picture, f"{i:02d}")
             made.append(
                 trial.prediction(DRAWN, record, given=record.kind, score=None, picture=kept)
             )
             made += _judged(trial, record, picture, file=kept)
         if trial.judge is None:  # the further drawings are made to be judged only
             return made
-        return [*made, *_recaptioned(trial, knowledge), *_best_of(trial, asked)]
+        return [*made, *_recaptioned(trial, knowledge), *_best_of(trial, pairs)]
 
     def score(self, made: Predicted) -> dict[str, float]:
         """knowledge: the fraction of drawings that show all that the fact tells. shade: whether the
@@ -122,50 +124,31 @@ def _soft_positive(
     return [Turn(prompt), Turn(picture, learned=True)]
 
 
-def _drawn(
-    trial: Trial, records: Sequence[Record], condition: Condition, **options: Any
-) -> Drawings:
-    """A picture for each record's prompt.
-
-    Args:
-        trial: Says the seed.
-        records: Of prompts.
-        condition: The trial's, or the same with more knowledge.
-        **options: As `Condition.draw` takes them.
-    """
-    if not records:
-        return []
-    prompts = [record.question for record in records]
-    pictures = condition.draw(prompts, Draw(seed=trial.seed), **options)
+def _drawn(trial: Trial, asked: Sequence[_Asked], **options: Any) -> _Drawn:
+    """A picture for each record's prompt, drawn as `Condition.draw` takes the options."""
+    records, conditions = [r for r, _ in asked], [c for _, c in asked]
+    pictures = trial.drawn(records, conditions, **options)
     return list(zip(records, pictures, strict=True))
 
 
-def _kept(trial: Trial, picture: Image.Image, name: str) -> str:
-    """The path of a drawing, now that it is a file, as predictions say it."""
-    file = trial.drawings / trial.subject.concept.name / trial.method / f"{name}.png"
-    # Whole or not at all: a prediction names this file.
-    write_picture(picture, file)
-    return str(file.relative_to(trial.drawings.parent))
-
-
-def _recaptioned(trial: Trial, asked: Sequence[Record]) -> list[Prediction]:
+def _recaptioned(trial: Trial, asked: Sequence[_Asked]) -> list[Prediction]:
     """Knowledge-driven prompts again, where the model is first asked what they only point at
     (`Condition.recaption`).
     """
-    drawn = _drawn(trial, asked, trial.condition.knowing(), recaption=True)
+    drawn = _drawn(trial, asked, recaption=True)
     return [p for own in drawn for p in _judged(trial, *own, option=RECAPTION)]
 
 
-def _best_of(trial: Trial, asked: Sequence[Record]) -> list[Prediction]:
+def _best_of(trial: Trial, asked: Sequence[_Asked]) -> list[Prediction]:
     """Every prompt again, where of several drawings the one is kept that the tokens recognise
     best.
     """
-    if trial.best_of == 1 or trial.condition.concept is None:
+    if trial.best_of == 1 or not all(condition.concepts for _, condition in asked):
         return []
-    drawn = _drawn(trial, asked, trial.condition, best_of=trial.best_of)
+    drawn = _drawn(trial, asked, best_of=trial.best_of)
     made = []
     for i, (record, picture) in enumerate(drawn):
-        kept = _kept(trial, picture, f"{i:02d}-of-{trial.best_of}")
+        kept = trial.keep(picture, f"{i:02d}-of-{trial.best_of}")
         made += _judged(trial, record, picture, file=kept, option=BEST_OF)
     return made
 
@@ -227,17 +210,17 @@ def _claims(trial: Trial, record: Record) -> dict[str, Claim]:
         shown = f"The picture shows '{record.question}'{what}"
         return without_name(shown, concept.name, concept.class_noun)
 
+    who = {} if concept.truth is None else world().identity(concept.truth)
     if record.kind == KNOWLEDGE:
         text = shows(f", where {' '.join(concept.facts)}")
         hat = truth.hat if truth else {}
-        return {"knowledge": Claim(text=text, attributes=hat, references=references)}
-    who = {} if concept.truth is None else world().identity(concept.truth)
+        return {"knowledge": Claim(text=text, attributes=hat, who=who, references=references)}
     text = f"It is the {concept.class_noun} of the reference pictures."
     claims = {"identity": Claim(text=text, attributes=who, references=references)}
     wished: Mapping[str, str] = truth.prompts.get(record.question, {}) if truth else {}
     # 'a photo of <bo>' asks a drawn world for nothing beside the concept
     if wished or not truth:
-        claims["prompt"] = Claim(text=shows("."), attributes=wished)
+        claims["prompt"] = Claim(text=shows("."), attributes=wished, who=who)
     return claims
 
 
@@ -253,5 +236,5 @@ def without_name(text: str, name: str, noun: str) -> str:
 
 def _has_exact_shade(palette: Prediction) -> bool:
     """Whether the drawn fur is nearer to its own exact shade than to any other of the world's."""
-    nearest = judged_world().nearest_shade(json.loads(palette.given))
-    return nearest == tuple(json.loads(palette.expected))
+    exact = json.loads(palette.expected)
+    return judged_world().nearest_shade(json.loads(palette.given), exact) == tuple(exact)

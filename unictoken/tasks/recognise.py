@@ -8,7 +8,7 @@ import numpy as np
 
 from unictoken.data import templates
 from unictoken.data.sequence import Turn
-from unictoken.data.templates import NO, YES
+from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, a_picture, one_of
@@ -39,16 +39,15 @@ class Recognise(Taught, Asked):
     def ask(self, trial: Trial) -> list[Prediction]:
         """Yes or no at probability .5, averaged over the ways to ask."""
         asked = trial.pictured()
-        said = trial.condition.recognise(trial.subject.images(asked)) if asked else []
         return [
             trial.prediction(
                 "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",
                 record,
                 question=templates.RECOGNISE[0],
-                given=f"{YES if p > 0.5 else NO} ({p:.3f})",
-                score=float((YES if p > 0.5 else NO) == record.answer),
+                given=f"{yes_or_no(p)} ({p:.3f})",
+                score=float(yes_or_no(p) == record.answer),
             )
-            for record, p in zip(asked, said, strict=True)
+            for record, p in zip(asked, trial.recognised(asked), strict=True)
         ]
 
     def score(self, made: Predicted) -> dict[str, float]:

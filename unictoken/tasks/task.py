@@ -78,6 +78,10 @@ class Asked(Task, ABC):
     def ask(self, trial: Trial) -> list[Prediction]:
         """Ask everything that the test of one concept has for this task, in few calls; [] where it
         has nothing.
+
+        Only through the trial's methods: before anything is learned for a benchmark, the task asks
+        a trial that counts ids and answers nothing ('', 0), so that a test which the base cannot
+        read is refused then (`measure/lengths.py`).
         """
 
     def score(self, made: Predicted) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Who is asked, and about what: a condition, and the test of one concept."""
+"""Who is asked, and about what: what makes a base know a concept, and the test of that concept."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from unictoken.core.pictures import read_shrunk, read_together
+from unictoken.core.pictures import read_shrunk, read_together, write_picture
 from unictoken.data.concept import Concept
-from unictoken.data.records import Dataset, Record
-from unictoken.data.records import Task as Rows
+from unictoken.data.records import Dataset, Record, RowKind
+from unictoken.model.draw import Draw
 from unictoken.scoring.verdict import AnyJudge, Truth
 from unictoken.tasks.task import Prediction
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from unictoken.model.protocol import Base
     from unictoken.personalize.condition import Condition
+    from unictoken.personalize.query import Personalization, Query, Seen, Wanted
 
 MAX_ANSWER = 24  # ids
 
@@ -39,11 +40,14 @@ class Subject:
     references: tuple[Image.Image, ...]
     truth: Truth | None = None
 
-    def images(self, records: Sequence[Record]) -> torch.Tensor:
-        """Image ids [N, K] of each record's picture."""
+    def seen(self, records: Sequence[Record]) -> Seen:
+        """Each record's picture, which stays a file until somebody looks at it."""
         import torch  # Imported here: a config names tasks before torch is there.
 
-        return torch.stack([self.ids[record.pictures[0]] for record in records])
+        from unictoken.personalize.query import Seen
+
+        files = tuple(record.pictures[0] for record in records)
+        return Seen(torch.stack([self.ids[file] for file in files]), files)
 
 
 def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = None) -> Subject:
@@ -55,7 +59,6 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
         name: Of the concept.
         truth: What the drawn world knows of the test; None: nothing is known.
     """
-    # A picture stands in many records; each is encoded once.
     concept, records = dataset.concepts[name], dataset.records[name]
     tested = [record for record in records if record.split == "test"]
     # A picture stands in many records; each is encoded once.
@@ -74,13 +77,20 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One condition on one concept. `drawings`: where its pictures are kept."""
+    """One way to make a base know a concept, and that concept's test.
+
+    Tasks ask through these methods alone, and each question is asked under the condition that the
+    personalization gives for it: tokens, words and pictures one for all of them, a memory one for
+    each.
+    """
 
     method: str
-    condition: Condition
+    base: Base
+    personalization: Personalization
     subject: Subject
     judge: AnyJudge | None
     drawings: Path
+    """Where its pictures are kept."""
     seed: int
     list_options: bool = True
     """Of multiple choice, after the question; else the question is asked alone, and what is
@@ -96,7 +106,7 @@ class Trial:
         """What questions call the concept: '<bo>'."""
         return f"<{self.subject.concept.name}>"
 
-    def records(self, rows: Rows) -> list[Record]:
+    def records(self, rows: RowKind) -> list[Record]:
         """The test records of these rows that are about this concept alone: only its tokens are
         loaded.
         """
@@ -114,12 +124,91 @@ class Trial:
         # The same picture may be right in one row and wrong in another: both are kept.
         return list({(record.pictures[0], record.answer): record for record in asked}.values())
 
+    def conditions(
+        self, texts: Sequence[str], records: Sequence[Record], wanted: Wanted = "answer"
+    ) -> Sequence[Condition]:
+        """What stands before each text, which is about its record's picture, if it has one."""
+        return self.personalization.conditions(self.queries(texts, records, wanted))
+
+    def queries(
+        self, texts: Sequence[str], records: Sequence[Record], wanted: Wanted = "answer"
+    ) -> list[Query]:
+        """Texts with their records' pictures, which all have one or none has."""
+        from unictoken.personalize.query import queries_of
+
+        pictured = bool(records) and bool(records[0].pictures)
+        return queries_of(texts, self.subject.seen(records) if pictured else None, wanted)
+
     def answers(self, questions: Sequence[str], records: Sequence[Record]) -> list[str]:
         """Answers in order; the records are all about pictures, or all about none."""
+        from unictoken.personalize.condition import answer_each
+
+        queries = self.queries(questions, records)
+        conditions = self.personalization.conditions(queries)
+        return answer_each(list(zip(queries, conditions, strict=True)), max_ids=MAX_ANSWER)
+
+    def agreed(self, questions: Sequence[str], records: Sequence[Record]) -> list[float]:
+        """P(yes) against P(no) as the answer to each question."""
+        from unictoken.personalize.condition import yes_each
+
+        queries = self.queries(questions, records)
+        conditions = self.personalization.conditions(queries)
+        return yes_each(list(zip(queries, conditions, strict=True)))
+
+    def recognised(self, records: Sequence[Record]) -> list[float]:
+        """The probability that each record's picture shows the concept."""
+        from unictoken.personalize.condition import by_condition
+
         if not records:
             return []
-        seen = self.subject.images(records) if records[0].pictures else None
-        return self.condition.ask(questions, seen, max_ids=MAX_ANSWER)
+        # The marker alone: it says whom to look for.
+        conditions = self.conditions([self.marker] * len(records), records, "probability")
+        ids_NK = self.subject.seen(records).ids_NK
+        return by_condition(conditions, lambda c, places: c.recognise(ids_NK[places]))
+
+    def captions(self, records: Sequence[Record], conditions: Sequence[Condition]) -> list[str]:
+        """What is said of each record's picture under its condition."""
+        from unictoken.personalize.condition import by_condition
+
+        if not records:
+            return []
+        ids_NK = self.subject.seen(records).ids_NK
+        return by_condition(conditions, lambda c, places: c.caption(ids_NK[places]))
+
+    def drawn(
+        self, records: Sequence[Record], conditions: Sequence[Condition], **options: Any
+    ) -> list[Image.Image]:
+        """A picture of each record's prompt.
+
+        Args:
+            records: Of prompts.
+            conditions: Under which each is drawn.
+            **options: As `Condition.draw` takes them.
+        """
+        from unictoken.personalize.condition import by_condition
+
+        def draw(condition: Condition, places: list[int]) -> list[Image.Image]:
+            texts = [records[i].question for i in places]
+            return condition.draw(texts, Draw(seed=self.seed), **options)
+
+        return by_condition(conditions, draw)
+
+    def next_logits(
+        self, prompts: Sequence[Sequence[int]], condition: Condition | None
+    ) -> torch.Tensor:
+        """Scores [N, V] of what comes next after ids, with a condition's rows on the base; None: of
+        the base alone.
+        """
+        from unictoken.model.sampling import next_logits  # Imported here: it imports torch.
+
+        return next_logits(condition.speaker if condition else self.base, prompts)
+
+    def keep(self, picture: Image.Image, name: str) -> str:
+        """The path of a drawing, now that it is a file, as predictions say it."""
+        file = self.drawings / self.subject.concept.name / self.method / f"{name}.png"
+        # Whole or not at all: a prediction names this file.
+        write_picture(picture, file)
+        return str(file.relative_to(self.drawings.parent))
 
     def prediction(
         self, task: str, record: Record, *, given: str, score: float | None, **other: Any

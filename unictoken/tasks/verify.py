@@ -15,7 +15,7 @@ from unictoken.core.errors import UserError
 from unictoken.data import templates
 from unictoken.data.records import Record
 from unictoken.data.sequence import Turn
-from unictoken.data.templates import NO, YES
+from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, one_of
@@ -67,15 +67,16 @@ class Verify(Taught, Asked):
             if others := [answer for answer in known[record.question] if answer != record.answer]:
                 place = str(record.where).removeprefix(str(trial.subject.root))
                 asked += [(record, record.answer), (record, _one_by_place(others, place))]
-        said = _probabilities(trial, asked)
+        questions = [_form(record.question, answer) for record, answer in asked]
+        said = trial.agreed(questions, [record for record, _ in asked])
         return [
             trial.prediction(
                 self.name,
                 record,
                 question=_form(record.question, answer),
                 expected=YES if answer == record.answer else NO,
-                given=f"{YES if p > 0.5 else NO} ({p:.3f})",
-                score=float((p > 0.5) == (answer == record.answer)),
+                given=f"{yes_or_no(p)} ({p:.3f})",
+                score=float((yes_or_no(p) == YES) == (answer == record.answer)),
             )
             for (record, answer), p in zip(asked, said, strict=True)
         ]
@@ -111,18 +112,3 @@ def _one_by_place(answers: Sequence[str], place: str) -> str:
 def _told(record: Record) -> tuple[str, ...]:
     """The answers that a record knows to its question."""
     return record.options or (record.answer,)
-
-
-def _probabilities(trial: Trial, asked: Sequence[tuple[Record, str]]) -> list[float]:
-    """P(yes) against P(no) as the next word."""
-    from unictoken.personalize.condition import yes_probability  # Imported here: it imports torch.
-
-    if not asked:
-        return []
-    images = trial.subject.images([record for record, _ in asked])
-    prompts = [
-        trial.condition.question(_form(record.question, answer), ids)
-        for (record, answer), ids in zip(asked, images.tolist(), strict=True)
-    ]
-    probabilities: list[float] = yes_probability(trial.condition.speaker, prompts).tolist()
-    return probabilities

@@ -22,11 +22,22 @@ class Speaker:
     Args:
         base: What the concepts were learned on.
         concepts: Any number of them, each with a name of its own.
+        bank: Rows that have their ids already, in place of the concepts': a learner's, of which an
+            objective samples. They are spoken with as they are at that moment.
     """
 
-    def __init__(self, base: Base, concepts: Sequence[ConceptTokens] = ()):
+    def __init__(
+        self,
+        base: Base,
+        concepts: Sequence[ConceptTokens] = (),
+        *,
+        bank: RowBank | None = None,
+    ):
         self.base, self.vocab, self.concepts = base, base.vocab, tuple(concepts)
         self.ids: dict[str, list[int]] = {}
+        if bank is not None:
+            self.bank = bank
+            return
         taken = 0
         for concept in concepts:
             if concept.name in self.ids:
@@ -84,7 +95,7 @@ class Speaker:
     ) -> torch.Tensor:
         named_BC = self.bank.named(self.bank.rows_of(ids_BT))
         between = [1] * (hidden.ndim - 2)
-        named = named_BC.view(len(named_BC), *between, len(self.concepts))
+        named = named_BC.view(len(named_BC), *between, named_BC.shape[1])
         return self.bank.extend(logits, hidden, named)
 
     def slots(self, concept: ConceptTokens) -> dict[str, list[int]]:

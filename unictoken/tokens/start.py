@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -76,19 +76,25 @@ def _soft_rows(
     generator: torch.Generator,
 ) -> torch.Tensor:
     """The k rows [k, D] of one role (`start_rows`)."""
-    if start == "noun":
+
+    def noun() -> torch.Tensor:
         # Equal rows would get equal gradients and stay equal.
         # A tenth of the noun's standard deviation: rows differ, and still mean the noun.
         return noun_D + 0.1 * noun_D.std() * torch.randn(k, len(noun_D), generator=generator)
-    if start in ("described", "frequent"):
-        # The description's words first, and codes for what is left of the k rows; never more than
-        # k.
-        words = torch.tensor(
-            base.vocab.inside(description)[:k] if start == "described" else [], dtype=torch.long
-        )
-        codes = frequent_ids(image_ids_NK, k)[: k - len(words)]
-        return base.embed(torch.cat([words, codes]).to(base.device)).float().cpu()
-    return centres_of_ids(base, image_ids_NK.flatten(), k, generator)
+
+    def described(words: Sequence[int]) -> torch.Tensor:
+        # The words first, and codes for what is left of the k rows; never more than k.
+        first = torch.tensor(words[:k], dtype=torch.long)
+        codes = frequent_ids(image_ids_NK, k)[: k - len(first)]
+        return base.embed(torch.cat([first, codes]).to(base.device)).float().cpu()
+
+    starts: dict[Start, Callable[[], torch.Tensor]] = {
+        "noun": noun,
+        "described": lambda: described(base.vocab.inside(description)),
+        "frequent": lambda: described([]),
+        "k_means": lambda: centres_of_ids(base, image_ids_NK.flatten(), k, generator),
+    }
+    return starts[start]()
 
 
 def centres_of_ids(

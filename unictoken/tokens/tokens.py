@@ -90,7 +90,8 @@ class ConceptTokens:
         rows = ", ".join(f"{count} {role}" for role, count in self.counts.items() if count)
         learned = f"learned by '{self.method}'" if not self.origin else f"from {self.origin}"
         return (
-            f"<Concept {self.marker} ({self.class_noun}): {rows}; {learned} on '{self.base_name}'>"
+            f"<ConceptTokens {self.marker} ({self.class_noun}): {rows};"
+            f" {learned} on '{self.base_name}'>"
         )
 
     def save(self, path: str | Path) -> Path:

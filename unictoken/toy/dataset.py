@@ -5,7 +5,7 @@ reader serves both.
 
 What only this world knows stands beside it: `world` in a concept's info.json, and
 concept/test/<c>/truth.json, the scenes of the test pictures, what each prompt asks to see, and the
-facts.
+facts. Two concepts in one picture are in `together/` (`toy/together.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from unictoken.core.config import MANY, MOST_CONCEPTS, within
-from unictoken.core.disk import folder_aside, is_there, make_folder
+from unictoken.core.disk import folder_aside, is_there, make_folder, quoted
 from unictoken.core.reading import read_json
 from unictoken.core.shapes import Fields, MapOf, Maybe, OneOf, Text, Whole, check
 from unictoken.core.text import unmark
@@ -28,18 +29,20 @@ from unictoken.data.concept import Concept
 from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN
 from unictoken.data.source import SourceError
 from unictoken.toy.concepts import (
-    PROMPTED,
     REFERENCES,
     HeldOut,
+    ToyKind,
     held_out_of,
     toy_concept,
     truth_of,
     write_toy_folder,
 )
-from unictoken.toy.world import language
+from unictoken.toy.together import write_together
+from unictoken.toy.world import descriptions, language
 from unictoken.toy.world.attributes import NONE, SCENE_ATTRIBUTES
 from unictoken.toy.world.drawing import draw
-from unictoken.toy.world.things import Pet, Scene, sample_pet_where, sample_scene
+from unictoken.toy.world.subjects import KINDS, Subject, Thing, kind_of, sample_subject
+from unictoken.toy.world.things import Scene, sample_scene
 
 _WORD = Text(100)
 SCENE = Fields(
@@ -56,11 +59,24 @@ TRUTH = Fields(
 )
 RANDOM_IMAGES = 100
 OPTIONS = 4  # of a multiple choice question
+# What a multiple choice question may be about, by kind.
+CHOSEN = {
+    "animal": ("fur", "eyes", "collar"),
+    "object": ("colour", "mark", "trim"),
+    "person": ("shirt", "hair", "trousers"),
+}
+# `conversation_type` and `generation_type` of UnifyBench's info.json.
+TYPES = {
+    "animal": ("animal", "live_subject"),
+    "object": ("object", "object"),
+    "person": ("human", "live_subject"),
+}
+SCENES_OF_THINGS = ("place", "time", "position")  # what a scene can be asked of a thing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What is true of one concept's test, beside its `Pet`."""
+    """What is true of one concept's test, beside its `Subject`."""
 
     scenes: Mapping[str, Scene]
     """By the file name of the test picture."""
@@ -99,29 +115,49 @@ def read_truth(root: Path, name: str) -> Truth | None:
 
 
 def write_dataset(
-    folder: Path, *, seed: int, num_concepts: int, references: int | None = None
+    folder: Path,
+    *,
+    seed: int,
+    num_concepts: int,
+    references: int | None = None,
+    kinds: Sequence[ToyKind] = (),
+    pairs: int = 0,
 ) -> None:
     """Write the benchmark of a seed into a folder that is not there yet, whole or not at all.
 
     Args:
         folder: Where it goes.
-        seed: Decides every pet and picture.
-        num_concepts: How many pets, one or more.
-        references: Pictures of each pet to learn from; None: REFERENCES.
+        seed: Decides every concept and picture.
+        num_concepts: How many concepts, one or more.
+        references: Pictures of each concept to learn from; None: REFERENCES.
+        kinds: Of the concepts, in turn; one that stands twice is had twice as often. None given:
+            pets alone.
+        pairs: For how many pairs of neighbours pictures of both are drawn (`toy/together.py`).
     """
     within("--num-concepts", num_concepts, 1, MOST_CONCEPTS)
+    within("--pairs", pairs, 0, num_concepts if num_concepts > 2 else num_concepts - 1)
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise SourceError(
+            f"--kinds: found {quoted(unknown[0])}, expected some of {', '.join(KINDS)}."
+        )
     if folder.exists():
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
-        _write(aside, seed, num_concepts, references or REFERENCES)
+        concepts = [
+            toy_concept(seed, i, kind=kind, references=references or REFERENCES)
+            for i, kind in zip(range(num_concepts), cycle(kinds or KINDS[:1]), strict=False)
+        ]
+        _write(aside, concepts, seed)
+        write_together(concepts, aside, seed=seed, pairs=pairs)
 
 
-def _write(root: Path, seed: int, num_concepts: int, references: int) -> None:
-    concepts = [toy_concept(seed, i, references=references) for i in range(num_concepts)]
+def _write(root: Path, concepts: Sequence[Concept], seed: int) -> None:
     # a stream of its own: the concepts' are [seed, index, 1] and [seed, index, 2]
     rng = np.random.default_rng([seed, 3])
+    kinds = [kind_of(truth_of(concept).subject) for concept in concepts]
     distractors = [
-        draw(sample_pet_where(rng, unseen=False), sample_scene(rng)) for _ in range(RANDOM_IMAGES)
+        draw(sample_subject(rng, kind=kind, unseen=False), sample_scene(rng))
+        for _, kind in zip(range(RANDOM_IMAGES), cycle(kinds), strict=False)
     ]
     _save(distractors, root / "random_images")
     _json(root / "concepts_list.json", [concept.name for concept in concepts])
@@ -172,10 +208,12 @@ def _training_rows(concept: Concept, folder: Path) -> None:
     conversations about the pictures: an owner writes none, so that a method has the base's own
     answers."""
     info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    subject = truth_of(concept).subject
+    conversation, generation = TYPES[kind_of(subject)]
     info |= {
-        "info": f"{concept.marker} is {language.describe(truth_of(concept).pet)}.",
-        "conversation_type": "animal",
-        "generation_type": "live_subject",
+        "info": f"{concept.marker} is {descriptions.describe(subject)}.",
+        "conversation_type": conversation,
+        "generation_type": generation,
     }
     _json(folder / "info.json", info)
     own = sorted(p.name for p in folder.glob("*.png"))
@@ -205,7 +243,7 @@ def _test_folder(concept: Concept, folder: Path, rng: np.random.Generator, shown
         rng: Decides what multiple choice offers.
         shown: Pictures of it and of others, and what drawings are asked for.
     """
-    marker, pet, facts = concept.marker, truth_of(concept).pet, truth_of(concept).facts
+    marker, subject, facts = concept.marker, truth_of(concept).subject, truth_of(concept).facts
     images = _save(shown.positives, folder)
     others = {
         grade: _save(pictures, folder / "negative_example", f"{grade}_")
@@ -224,10 +262,10 @@ def _test_folder(concept: Concept, folder: Path, rng: np.random.Generator, shown
         [
             row
             for image, scene in zip(images, shown.scenes, strict=True)
-            for row in _questions(image, marker, pet, scene)
+            for row in _questions(image, marker, subject, scene)
         ],
     )
-    _json(folder / "choice.json", [_choice(image, marker, pet, rng) for image in images])
+    _json(folder / "choice.json", [_choice(image, marker, subject, rng) for image in images])
     _json(folder / "text_only.json", _text_only(concept))
     prompts = _prompts(shown, marker, knows=facts is not None)
     _json(folder / "t2i_conditions.json", {kind: list(wished) for kind, wished in prompts.items()})
@@ -243,37 +281,44 @@ def _test_folder(concept: Concept, folder: Path, rng: np.random.Generator, shown
     )
 
 
-def _questions(image: str, marker: str, pet: Pet, scene: Scene) -> list[dict]:
-    forms = {**language.PET_QUESTIONS, **language.SCENE_QUESTIONS}
-    return [
-        _row(image, "vqa", form.replace("{it}", marker), language.answer(key, pet, scene))
-        for key, (form, *_) in forms.items()
-    ]
+def _questions(image: str, marker: str, subject: Subject, scene: Scene) -> list[dict]:
+    own = {
+        form.replace("{it}", marker): descriptions.answer(subject, key)
+        for key, (form, *_) in descriptions.questions(subject).items()
+    }
+    shown = {
+        form.replace("{it}", marker): language.answer(key, subject, scene)
+        for key, (form, *_) in language.SCENE_QUESTIONS.items()
+        if not isinstance(subject, Thing) or key in SCENES_OF_THINGS
+    }
+    return [_row(image, "vqa", question, said) for question, said in (own | shown).items()]
 
 
-def _choice(image: str, marker: str, pet: Pet, rng: np.random.Generator) -> dict:
-    """A question about fur, eyes or collar with four answers, the right one anywhere."""
-    attribute = ("fur", "eyes", "collar")[int(rng.integers(3))]
-    right = language.answer(attribute, pet)
+def _choice(image: str, marker: str, subject: Subject, rng: np.random.Generator) -> dict:
+    """A question about one attribute with four answers, the right one anywhere."""
+    kind = kind_of(subject)
+    attribute = CHOSEN[kind][int(rng.integers(3))]
+    right = descriptions.answer(subject, attribute)
     # sorted: a set of strings has another order in every process
     wrong = sorted(
         {
-            language.answer(attribute, other)
-            for other in (sample_pet_where(rng, unseen=False) for _ in range(40))
+            descriptions.answer(other, attribute)
+            for other in (sample_subject(rng, kind=kind, unseen=False) for _ in range(40))
         }
         - {right}
     )
     options = rng.permutation([right, *rng.permutation(wrong)[: OPTIONS - 1]]).tolist()
-    question = language.PET_QUESTIONS[attribute][0].replace("{it}", marker)
+    question = descriptions.questions(subject)[attribute][0].replace("{it}", marker)
     listed = " ".join(f"{letter}. {text}" for letter, text in zip("ABCD", options, strict=False))
     return _row(image, "choice", f"{question} {listed}", "ABCD"[options.index(right)])
 
 
 def _text_only(concept: Concept) -> list[dict]:
     """What the pictures show, and what only the facts say, asked without a picture."""
+    subject = truth_of(concept).subject
     seen = {
-        form.replace("{it}", concept.marker): language.answer(key, truth_of(concept).pet)
-        for key, (form, *_) in language.PET_QUESTIONS.items()
+        form.replace("{it}", concept.marker): descriptions.answer(subject, key)
+        for key, (form, *_) in descriptions.questions(subject).items()
     }
     asked = seen | dict(concept.questions)
     return [_row("", "text_only", question, answer) for question, answer in asked.items()]
@@ -284,16 +329,20 @@ def _prompts(shown: HeldOut, marker: str, *, knows: bool) -> dict[str, dict[str,
     ones where its hat is known.
     """
     explicit, knowledge = {}, {}
-    for hat, colour, place in shown.wishes:
-        wish = dict(zip(PROMPTED, (hat, colour, place), strict=True))
-        explicit[
-            f"A photo of {marker} wearing {language.a(f'{colour} {hat}')} {language.WHERE[place]}."
-        ] = wish
-        knowledge[f"A photo of {marker} wearing its hat {language.WHERE[place]}."] = {
-            "place": place
-        }
+    for wish in shown.wishes:
+        where = language.WHERE[wish["place"]]
+        explicit[f"A photo of {marker} {_how(wish)} {where}."] = wish
+        knowledge[f"A photo of {marker} wearing its hat {where}."] = {"place": wish["place"]}
     return {
         PLAIN: {f"A photo of {marker}.": {}},
         EXPLICIT: explicit,
         **({KNOWLEDGE: knowledge} if knows else {}),
     }
+
+
+def _how(wish: Mapping[str, str]) -> str:
+    """What stands between the name and the place in a prompt: what is worn, or the side."""
+    if "position" in wish:
+        return language.SIDE_OF[wish["position"]]
+    kind, colour = wish["accessory"], wish["accessory_colour"]
+    return f"wearing {language.a(f'{colour} {kind}')}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import torch
@@ -42,6 +43,7 @@ from unictoken.toy.world.attributes import (
 from unictoken.toy.world.drawing import SIDE
 from unictoken.toy.world.groups import THING_POSES
 from unictoken.toy.world.labels import MEMBER_LABELS, OWN
+from unictoken.toy.world.subjects import main_rgb
 
 PICTURE_LABELS = {"place": PLACES, "time": TIMES}
 MEMBER_CLASSES = {name: (NONE, *classes) for name, classes in MEMBER_LABELS.items()}
@@ -297,18 +299,21 @@ class WorldJudge:
         """The share of each claim's attributes that its picture has.
 
         Where several are in the picture, the claim is about the one that fits it best: in who it
-        is first, then in what it wears and where.
+        is first (`Claim.who`), then in what it wears and where.
         """
         return [
-            _verdict(best_match(reading, claim.attributes), claim.attributes)
+            _verdict(
+                reading.values_of(best_member(reading, {**claim.who, **claim.attributes})),
+                claim.attributes,
+            )
             for reading, claim in zip(self.judge.read(pictures), claims, strict=True)
         ]
 
     def read_colour(self, picture: Image.Image, truth: ToyTruth) -> ColourReading:
-        """The fur's colour, and the pet's own, of the member that is most like the pet."""
+        """The main colour of the member that is most like the concept, and the concept's own."""
         (reading,) = self.judge.read([picture])
-        member = best_member(reading, truth.pet.nameable)
-        return ColourReading(member.main_rgb, truth.pet.fur_rgb)
+        member = best_member(reading, truth.subject.nameable)
+        return ColourReading(member.main_rgb, main_rgb(truth.subject))
 
 
 def best_member(reading: Reading, sought: Mapping[str, str]) -> MemberReading:
@@ -325,9 +330,69 @@ def best_member(reading: Reading, sought: Mapping[str, str]) -> MemberReading:
     return max(reading.members or (reading.likeliest,), key=fit)
 
 
-def best_match(reading: Reading, sought: Mapping[str, str]) -> dict[str, str]:
-    """The values of that member and of the picture."""
-    return reading.values_of(best_member(reading, sought))
+def match_members(
+    reading: Reading, sought: Sequence[Mapping[str, str]]
+) -> list[MemberReading | None]:
+    """For each concept that is sought its own member of the picture, no member for two: those that
+    have most of the attributes together. None where the picture shows fewer.
+    """
+    members = [*reading.members, *[None] * len(sought)]
+
+    def fit(chosen: Sequence[MemberReading | None]) -> int:
+        return sum(
+            member.values.get(name) == value
+            for member, own in zip(chosen, sought, strict=True)
+            if member is not None
+            for name, value in own.items()
+        )
+
+    return list(max(permutations(members, len(sought)), key=fit))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TogetherVerdict:
+    """What a drawing of several concepts shows."""
+
+    identity: tuple[float, ...]
+    """Of each, the share of the attributes of who it is that its member has."""
+    wishes: float | None
+    """The share of what the prompt asks to see; None: it asks for nothing."""
+
+    @property
+    def all_there(self) -> bool:
+        """Everybody is drawn, and right in everything."""
+        return min(self.identity) == 1
+
+
+def check_together(
+    reading: Reading,
+    identities: Sequence[Mapping[str, str]],
+    wishes: Sequence[Mapping[str, str]],
+    place: str | None = None,
+) -> TogetherVerdict:
+    """Whether a picture shows several concepts, each as it is asked for.
+
+    Args:
+        reading: Of the picture.
+        identities: The attributes of each concept (`subjects.identity`).
+        wishes: What the prompt asks to see of each, as attributes of a scene.
+        place: Where the prompt says that it is.
+    """
+    members = match_members(reading, identities)
+
+    def shares(sought: Mapping[str, str], member: MemberReading | None) -> list[bool]:
+        seen = {} if member is None else reading.values_of(member)
+        return [seen.get(name) == value for name, value in sought.items()]
+
+    wished = [] if place is None else [reading.place == place]
+    for member, wish in zip(members, wishes, strict=True):
+        wished += shares(wish, member)
+    return TogetherVerdict(
+        identity=tuple(
+            mean(shares(own, member)) for own, member in zip(identities, members, strict=True)
+        ),
+        wishes=mean(wished) if wished else None,
+    )
 
 
 def _verdict(seen: Mapping[str, str], sought: Mapping[str, str]) -> Verdict:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from unictoken.core.errors import Stopped
-from unictoken.model.base import EarlyFusionModel
-from unictoken.model.vocab import Vocab
+from unictoken.model.chameleon import EarlyFusionModel
+from unictoken.model.vocab import ChameleonVocab
 from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
 from unictoken.toy.pretrain.card import write_card
 from unictoken.toy.pretrain.image_tokenizer import CHROMA, TokenizerSettings, patches
@@ -114,7 +114,7 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     )
     vq = model.model.vqmodel
     sequences = language.make_sequences(
-        settings, Vocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path
+        settings, ChameleonVocab(tokenizer), vq, seed=0, device="cpu", cache=tmp_path
     )
 
     def made(
@@ -166,7 +166,12 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
 def test_held_out_combinations_are_never_taught(tmp_path, tokenizer, model):
     settings = language.LanguageSettings(families=60)
     sequences = language.make_sequences(
-        settings, Vocab(tokenizer), model.model.vqmodel, seed=0, device="cpu", cache=tmp_path
+        settings,
+        ChameleonVocab(tokenizer),
+        model.model.vqmodel,
+        seed=0,
+        device="cpu",
+        cache=tmp_path,
     )
     assert len(sequences.families) < 60  # a hard negative lands on one now and then
     assert not any(held_out(pet) for family in sequences.families for pet in family.pets)
@@ -186,7 +191,7 @@ def test_cached_image_ids_belong_to_their_image_tokenizer(model):
 
 
 def test_alike_patches_begin_with_alike_rows(tokenizer, model):
-    vocab, codebook = Vocab(tokenizer), torch.randn(64, 48)
+    vocab, codebook = ChameleonVocab(tokenizer), torch.randn(64, 48)
     codebook[1] = codebook[0] + 0.01 * torch.randn(48)
     fresh = EarlyFusionModel(model.config)
     words = fresh.lm_head.weight[: vocab.image_ids.min()].clone()
@@ -203,7 +208,7 @@ def test_alike_patches_begin_with_alike_rows(tokenizer, model):
 
 def test_yes_and_no_weigh_more_than_words_and_picture_codes_less(tokenizer):
     vocab, settings = (
-        Vocab(tokenizer),
+        ChameleonVocab(tokenizer),
         language.LanguageSettings(image_weight=0.25, yes_no_weight=2.0),
     )
     weights = language.weights_of_ids(vocab, settings)

@@ -15,11 +15,11 @@ from unictoken.data.concept import Concept
 from unictoken.data.readers.files import find_picture, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_in
-from unictoken.data.records import DataError, Record, Split, Task
+from unictoken.data.records import DataError, Record, RowKind, Split
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
 
-TYPES: dict[str, Task] = {
+TYPES: dict[str, RowKind] = {
     "rec": "recognise",
     "vqa": "vqa",
     "text_only": "text_qa",
@@ -75,7 +75,7 @@ class Place:
         )
 
     def records(
-        self, path: Path, task: Task, split: Split, *, label: str | None = None
+        self, path: Path, task: RowKind, split: Split, *, label: str | None = None
     ) -> Iterator[Record]:
         """The records in a file of rows; none where it is not there.
 
@@ -93,7 +93,7 @@ class Place:
     def records_in(
         self,
         value: object,
-        task: Task,
+        task: RowKind,
         split: Split,
         *,
         where: str,
@@ -135,7 +135,7 @@ class Place:
             self.looked_at.add(file)
         return file
 
-    def _asked(self, row: Row, task: Task, split: Split, pictures: tuple[Path, ...]) -> Record:
+    def _asked(self, row: Row, task: RowKind, split: Split, pictures: tuple[Path, ...]) -> Record:
         """A question with its answer, its options told apart where the answer is one of them."""
         question, options, answer = row.question, row.options, row.answer
         # One letter as the answer means an option, whatever type the row has.

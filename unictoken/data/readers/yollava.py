@@ -29,15 +29,15 @@ from unictoken.data.readers.files import (
 )
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import is_picture
-from unictoken.data.records import Dataset, Record, Task
+from unictoken.data.records import Dataset, Record, RowKind
 from unictoken.data.source import negative_files
 from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "train/<name>/*.png and test/<name>/*.png"
-QUESTIONS: dict[Task, str] = {"choice": "*visual*qa*.json", "text_qa": "*text*qa*.json"}
+QUESTIONS: dict[RowKind, str] = {"choice": "*visual*qa*.json", "text_qa": "*text*qa*.json"}
 # What a training file holds, by how its name begins: a task, and what all of its recognition rows
 # answer.
-TRAINING: dict[str, tuple[Task, str | None]] = {
+TRAINING: dict[str, tuple[RowKind, str | None]] = {
     "recognition_positive": ("recognise", YES),
     "positive_recognition": ("recognise", YES),
     "recognition_negative": ("recognise", NO),
@@ -110,7 +110,7 @@ def _concept(place: Place, records: Sequence[Record]) -> Concept:
 def _records(
     place: Place,
     tests: Mapping[str, tuple[Path, ...]],
-    asked: Mapping[Task, dict[Path, dict[str, dict]]],
+    asked: Mapping[RowKind, dict[Path, dict[str, dict]]],
 ) -> Iterator[Record]:
     yield from _training_records(place, place.own[0])
     yield from _test_records(place, asked)
@@ -118,7 +118,7 @@ def _records(
 
 
 def _test_records(
-    place: Place, asked: Mapping[Task, dict[Path, dict[str, dict]]]
+    place: Place, asked: Mapping[RowKind, dict[Path, dict[str, dict]]]
 ) -> Iterator[Record]:
     for task, files in asked.items():
         for file, parts in files.items():

@@ -12,9 +12,10 @@ import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,47 +124,71 @@ class Album:
 # ---- who and what, from the seed and a number ---------------------------------------------------
 
 
-def family_subjects(seed: int, number: int) -> tuple[Subject, Subject, Subject]:
-    """The three of a family; none is a combination that is held out of training."""
-    rng = np.random.default_rng([seed, 1, number])
-    while True:
-        subject = sample_any(rng, taught_only=True)
-        trio = (subject, near_duplicate(subject, rng), hard_negative(subject, rng))
-        # A hard negative may land on a held-out combination.
-        if not any(map(held_out, trio)):
-            return trio
+@dataclass(frozen=True)
+class Maker:
+    """What an album of a seed holds, by number.
 
+    Args:
+        seed: Decides everything.
+        families: How many there are, for couples and tales to choose from.
+        unseen: Families of combinations that are held out of training, to examine a base on; their
+            hard negatives may be of others.
+    """
 
-def family_groups(seed: int, number: int) -> list[Group]:
-    """What the pictures of a family show, SHOTS of each of the three."""
-    rng = np.random.default_rng([seed, 2, number])
-    trio = family_subjects(seed, number)
-    return [sample_group([subject], rng) for subject in trio for _ in range(SHOTS)]
+    seed: int
+    families: int
+    unseen: bool = False
 
+    def _random(self, kind: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, kind, number])
 
-def _someone(rng: np.random.Generator, families: int) -> Someone:
-    return Someone(int(rng.integers(families)), int(rng.integers(3)))
+    def subjects(self, number: int) -> tuple[Subject, Subject, Subject]:
+        """The three of a family; of training none is a combination that is held out of it."""
+        rng = self._random(1, number)
+        while True:
+            subject = sample_any(rng, unseen=self.unseen)
+            trio = (subject, near_duplicate(subject, rng), hard_negative(subject, rng))
+            # A hard negative may land on a held-out combination.
+            if self.unseen or not any(map(held_out, trio)):
+                return trio
 
+    def family(self, number: int) -> tuple[object, list[Group]]:
+        """The three of a family, and what their pictures show, SHOTS of each."""
+        rng, trio = self._random(2, number), self.subjects(number)
+        return trio, [sample_group([subject], rng) for subject in trio for _ in range(SHOTS)]
 
-def couple(seed: int, number: int, families: int) -> tuple[tuple[Someone, Someone], list[Group]]:
-    """Two of different families, and what their pictures show."""
-    rng = np.random.default_rng([seed, 3, number])
-    while True:
-        who = _someone(rng, families), _someone(rng, families)
-        both = [family_subjects(seed, w.family)[w.which] for w in who]
-        # Two that look exactly alike could not be told apart by anything.
-        if both[0] != both[1]:
-            return who, [sample_group(both, rng) for _ in range(COUPLE_SHOTS)]
+    def couple(self, number: int) -> tuple[object, list[Group]]:
+        """Two of different families, and what their pictures show."""
+        rng = self._random(3, number)
+        while True:
+            who = self._someone(rng), self._someone(rng)
+            both = self._subjects_of(who)
+            # Two that look exactly alike could not be told apart by anything.
+            if both[0] != both[1]:
+                return who, [sample_group(both, rng) for _ in range(COUPLE_SHOTS)]
 
+    def tale(self, number: int) -> tuple[object, list[Group]]:
+        """One of a family, or two of different ones, what the first of them does, and its frames."""
+        rng = self._random(4, number)
+        while True:
+            who = tuple(self._someone(rng) for _ in range(1 if rng.random() < ALONE else 2))
+            both = self._subjects_of(who)
+            if len(set(both)) == len(both) and possible_actions(both):
+                story = sample_story(both, rng)
+                return (who, story), list(story.frames)
 
-def tale(seed: int, number: int, families: int) -> tuple[tuple[Someone, ...], Story]:
-    """One of a family, or two of different ones, and what the first of them does."""
-    rng = np.random.default_rng([seed, 4, number])
-    while True:
-        who = tuple(_someone(rng, families) for _ in range(1 if rng.random() < ALONE else 2))
-        both = [family_subjects(seed, w.family)[w.which] for w in who]
-        if len(set(both)) == len(both) and possible_actions(both):
-            return who, sample_story(both, rng)
+    def empty(self, number: int) -> tuple[object, list[Group]]:
+        """A place at a time with nobody there."""
+        place, rest = divmod(number, len(TIMES) * DETAILS)
+        time, detail = divmod(rest, DETAILS)
+        group = Group(place=PLACES[place], time=TIMES[time], detail=detail, members=())
+        return None, [group]
+
+    def _someone(self, rng: np.random.Generator) -> Someone:
+        return Someone(int(rng.integers(self.families)), int(rng.integers(3)))
+
+    def _subjects_of(self, who: Sequence[Someone]) -> list[Subject]:
+        return [self.subjects(w.family)[w.which] for w in who]
 
 
 # ---- drawing and encoding -----------------------------------------------------------------------
@@ -184,93 +209,91 @@ def _made(part: _Part) -> tuple[list[tuple[object, list[Group]]], np.ndarray]:
     return made, draw_groups(groups, processes=1).numpy()
 
 
-def _family(number: int, *, seed: int) -> tuple[object, list[Group]]:
-    return family_subjects(seed, number), family_groups(seed, number)
-
-
-def _couple(number: int, *, seed: int, families: int) -> tuple[object, list[Group]]:
-    return couple(seed, number, families)
-
-
-def _tale(number: int, *, seed: int, families: int) -> tuple[object, list[Group]]:
-    who, story = tale(seed, number, families)
-    return (who, story), list(story.frames)
-
-
-def _empty(number: int) -> tuple[object, list[Group]]:
-    place, rest = divmod(number, len(TIMES) * DETAILS)
-    time, detail = divmod(rest, DETAILS)
-    group = Group(place=PLACES[place], time=TIMES[time], detail=detail, members=())
-    return None, [group]
-
-
-def _parts(settings: AlbumSettings, seed: int) -> Iterator[_Part]:
+def _parts(settings: AlbumSettings, seed: int, unseen: bool) -> Iterator[_Part]:
+    maker = Maker(seed, settings.families, unseen)
     kinds = (
-        (partial(_family, seed=seed), settings.families),
-        (partial(_couple, seed=seed, families=settings.families), settings.couples),
-        (partial(_tale, seed=seed, families=settings.families), settings.tales),
-        (_empty, len(PLACES) * len(TIMES) * DETAILS),
+        (maker.family, settings.families),
+        (maker.couple, settings.couples),
+        (maker.tale, settings.tales),
+        (maker.empty, len(PLACES) * len(TIMES) * DETAILS),
     )
     for make, count in kinds:
         for start in range(0, count, AT_ONCE):
             yield _Part(make, range(start, min(start + AT_ONCE, count)))
 
 
-@torch.no_grad()
-def _encoded(
-    tokenizer: ImageTokenizer, pixels: np.ndarray, image_ids: torch.Tensor, device: str
-) -> np.ndarray:
-    """Image ids, int32 [N, K]."""
-    codes = [
-        tokenizer.to_codes(from_bytes(part.to(device))).cpu()
-        # On a CPU blocks of one size, which memory is kept for; a GPU is full with a few thousand.
-        for part in torch.from_numpy(pixels).split(64 if device == "cpu" else 4096)
-    ]
-    return image_ids[torch.cat(codes)].numpy().astype(np.int32)
+Encode = Callable[[np.ndarray], np.ndarray]
+"""Pictures, uint8 [N, 3, 32, 32], to image ids [N, K]."""
+
+
+def encoder(tokenizer: ImageTokenizer, image_ids: torch.Tensor, device: str) -> Encode:
+    """What an image tokenizer makes of pictures.
+
+    Args:
+        tokenizer: The image tokenizer, on `device`.
+        image_ids: The vocabulary's id of each code, [C].
+        device: Where pictures are encoded.
+    """
+    # On a CPU blocks of one size, which memory is kept for; a GPU is full with a few thousand.
+    at_once = 64 if device == "cpu" else 4096
+
+    def encode(pixels: np.ndarray) -> np.ndarray:
+        parts = torch.from_numpy(pixels).split(at_once)
+        codes = [tokenizer.to_codes(from_bytes(part.to(device))).cpu() for part in parts]
+        return image_ids[torch.cat(codes)].numpy()
+
+    return encode
 
 
 def make_album(
     settings: AlbumSettings,
-    tokenizer: ImageTokenizer,
-    image_ids: torch.Tensor,
+    encode: Encode,
     *,
     seed: int,
-    device: str,
-    cache: Path,
+    file: Path | None = None,
+    unseen: bool = False,
 ) -> Album:
     """The album of a seed.
 
     Args:
         settings: How much it holds.
-        tokenizer: What encodes the pictures, on `device`.
-        image_ids: The vocabulary's id of each code, [C].
+        encode: What makes image ids of pictures.
         seed: Decides everything.
-        device: Where pictures are encoded.
-        cache: A folder for the image ids. A file there is used again only where a sample of the
-            pictures, the settings and the encoder are the same.
+        file: Where the image ids are kept; where it is there they are read from it, so that its name
+            should tell what they depend on (`digest`). None: they are not kept.
+        unseen: Of combinations that are held out of training, to examine a base on.
     """
-    parts = list(_parts(settings, seed))
-    file = cache / f"album-{_digest(settings, seed, tokenizer)}.npy"
-    kept = np.load(file) if file.is_file() else None
+    parts = list(_parts(settings, seed, unseen))
+    kept = np.load(file) if file and file.is_file() else None
     content: list[tuple[object, list[Group]]] = []
     ids: list[np.ndarray] = []
-    processes = min(os.cpu_count() or 1, len(parts))
-    # 'spawn': a fork of a process whose torch has threads may wait for ever.
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with _everywhere(len(parts)) as mapped:
         if kept is not None:
-            for made in pool.imap(_content, parts):
+            for made in mapped(_content, parts):
                 content += made
         else:
-            for made, pixels in pool.imap(_made, parts):
+            for made, pixels in mapped(_made, parts):
                 content += made
-                ids.append(_encoded(tokenizer, pixels, image_ids, device))
+                ids.append(encode(pixels).astype(np.int32))
     if kept is None:
         kept = np.concatenate(ids)
-        made = io.BytesIO()
+    if file and not file.is_file():
+        saved = io.BytesIO()
         # Ids fit in 16 bits.
-        np.save(made, kept.astype(np.uint16))
-        write_aside(file, made.getvalue())
+        np.save(saved, kept.astype(np.uint16))
+        write_aside(file, saved.getvalue())
     return _album(settings, content, kept.astype(np.int64))
+
+
+@contextmanager
+def _everywhere(parts: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """`map` by as many processes as there are cores; here, where there is little to do."""
+    if parts < 8:
+        yield map
+        return
+    # 'spawn': a fork of a process whose torch has threads may wait for ever.
+    with multiprocessing.get_context("spawn").Pool(min(os.cpu_count() or 1, parts)) as pool:
+        yield pool.imap
 
 
 def _content(part: _Part) -> list[tuple[object, list[Group]]]:
@@ -300,14 +323,14 @@ def _album(
     )
 
 
-def _digest(settings: AlbumSettings, seed: int, tokenizer: ImageTokenizer) -> str:
-    """Of all that image ids depend on: the counts, a sample of the pictures, and the image
+def digest(settings: AlbumSettings, seed: int, tokenizer: ImageTokenizer) -> str:
+    """A digest of all that image ids depend on: the counts, a sample of the pictures, and the image
     tokenizer's encoding half.
     """
     # A sample: drawing all of them takes minutes, and a change of the world's code changes many.
     sample = AlbumSettings(families=40, couples=40, tales=40)
     seen = hashlib.sha256(repr((settings, seed)).encode())
-    for part in _parts(sample, seed):
+    for part in _parts(sample, seed, unseen=False):
         made, pixels = _made(part)
         seen.update(repr(made).encode())
         seen.update(pixels.tobytes())

@@ -13,6 +13,19 @@ TARGETS = {
     "caption_exact": ("captions with every attribute right", 0.90),
     "drawn": ("drawn pictures: each prompted attribute, as the judge reads it", 0.90),
     "named": ("yes/no for a named introduction, hard negatives", 0.93),
+    "caption_of_two": ("captions of two in a picture with every attribute right", 0.85),
+    "look_at_two": ("questions about two in a picture, and captions, exact", 0.90),
+    "drawn_of_two": ("two who were introduced, drawn together: attributes of both", 0.80),
+    "who_is_it": ("who is in the photo, among up to four who were introduced", 0.95),
+    "who_is_unknown": ("a name that nobody introduced is declined", 0.95),
+    "who_is_nobody": ("nobody of those who were introduced is there", 0.95),
+    "which_photo": ("which of up to four photos shows somebody", 0.90),
+    "options": ("multiple choice", 0.97),
+    "verify": ("is this answer right?", 0.90),
+    "talk": ("facts, facts that replace others, and what nobody said", 0.90),
+    "story": ("what happens in two to four photos", 0.90),
+    "taste": ("would somebody who likes these like this?", 0.80),
+    "persona": ("a user's own sentences", 0.95),
 }
 
 
@@ -53,8 +66,8 @@ def write_card(
             ),
             *([told, ""] if fingerprint[:12] in told else []),
             (
-                "Measured on pets of attribute combinations that are held out of its training, in scenes"
-                " drawn anew, by"
+                "Measured on pets, things and people of attribute combinations that are held out of its"
+                " training, in scenes drawn anew, by"
             ),
             "",
             f"    {command}",

@@ -21,7 +21,7 @@ from transformers import ChameleonVQVAEConfig
 
 from unictoken.core.config import one_or_more
 from unictoken.model.image_tokenizer import ImageTokenizer, nearest
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.pixels import from_bytes, psnr
 from unictoken.tokens.start import k_means
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress

@@ -16,7 +16,7 @@ from safetensors.torch import save as to_bytes
 from unictoken.core.config import one_or_more
 from unictoken.core.disk import write_aside
 from unictoken.model.image_tokenizer import ImageTokenizer
-from unictoken.model.memory import keep_freed_memory
+from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.pixels import from_bytes
 from unictoken.scoring.metrics import mean
 from unictoken.toy.judge import MEASURED, MEMBER_CLASSES, PICTURE_LABELS, Judge, MemberReading

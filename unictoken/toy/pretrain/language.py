@@ -20,11 +20,11 @@ from unictoken.core.disk import files_aside
 from unictoken.core.errors import Stopped
 from unictoken.data import templates
 from unictoken.data.sequence import IGNORE, Batch, pad
-from unictoken.model.base import EarlyFusionModel
+from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.profile import save_profile
-from unictoken.model.vocab import Vocab
-from unictoken.toy.pretrain.album import AlbumSettings, make_album
+from unictoken.model.vocab import ChameleonVocab, Vocab
+from unictoken.toy.pretrain.album import AlbumSettings, digest, encoder, make_album
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
 from unictoken.toy.pretrain.sequences import MIXTURE, TrainingSequences
 from unictoken.toy.profile import PROFILE
@@ -101,7 +101,7 @@ def build(
         model.load_state_dict(EarlyFusionModel.from_pretrained(settings.start_from).state_dict())
     else:
         start_image_rows(
-            model, Vocab(tokenizer).image_ids, image_tokenizer.quantize.embedding.weight
+            model, ChameleonVocab(tokenizer).image_ids, image_tokenizer.quantize.embedding.weight
         )
     # Last: the weights in `start_from` include an image tokenizer, which may be older.
     model.model.vqmodel.load_state_dict(image_tokenizer.state_dict())
@@ -184,7 +184,10 @@ def make_sequences(
         cache: A folder for the album's image ids.
     """
     album = make_album(
-        settings.album, image_tokenizer, vocab.image_ids, seed=seed, device=device, cache=cache
+        settings.album,
+        encoder(image_tokenizer, vocab.image_ids, device),
+        seed=seed,
+        file=cache / f"album-{digest(settings.album, seed, image_tokenizer)}.npy",
     )
     return TrainingSequences(vocab, album, length=settings.length, mixture=settings.mixture)
 

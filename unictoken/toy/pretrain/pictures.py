@@ -25,14 +25,16 @@ def sample_kind(rng: np.random.Generator, shares: Mapping[str, float] = KIND_SHA
     return str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
 
 
-def sample_any(rng: np.random.Generator, *, taught_only: bool) -> Subject:
+def sample_any(rng: np.random.Generator, *, unseen: bool | None = False) -> Subject:
     """A subject of any kind.
 
-    With `taught_only` never one of the combinations that are held out of the base's training;
-    without it any.
+    Args:
+        rng: What it is drawn from.
+        unseen: False: of a combination that the base is trained on; True: of one that is held out
+            of its training; None: of either.
     """
     kind = sample_kind(rng)
-    return sample_subject(rng, kind=kind, unseen=False) if taught_only else SAMPLERS[kind](rng)
+    return SAMPLERS[kind](rng) if unseen is None else sample_subject(rng, kind=kind, unseen=unseen)
 
 
 def sample_groups(count: int, *, seed: int, taught_only: bool = True) -> list[Group]:
@@ -48,7 +50,7 @@ def sample_groups(count: int, *, seed: int, taught_only: bool = True) -> list[Gr
     for _ in range(count):
         lot = rng.random()
         members = 0 if lot < NOBODY else 2 if lot < NOBODY + PAIRS else 1
-        subjects = [sample_any(rng, taught_only=taught_only) for _ in range(members)]
+        subjects = [sample_any(rng, unseen=False if taught_only else None) for _ in range(members)]
         groups.append(sample_group(subjects, rng))
     return groups
 

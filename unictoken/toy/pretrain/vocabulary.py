@@ -80,7 +80,7 @@ def _corpus() -> list[str]:
         for asked in group_language.questions(group, rng):
             lines += [asked.question, asked.answer]
     for _ in range(1200):
-        subjects = [sample_any(rng, taught_only=False) for _ in range(int(rng.integers(1, 3)))]
+        subjects = [sample_any(rng, unseen=None) for _ in range(int(rng.integers(1, 3)))]
         if possible_actions(subjects):
             told = sample_story(subjects, rng)
             lines.append(story_language.caption(told))

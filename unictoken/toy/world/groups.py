@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unictoken.toy.world.attributes import NONE, POSES, POSITIONS
-from unictoken.toy.world.subjects import Pet, Subject, Thing
+from unictoken.toy.world.subjects import Subject, Thing
 from unictoken.toy.world.things import Scene, sample_scene
 
 SIDES = ("left", "right")  # where two stand
@@ -93,10 +93,10 @@ class Group:
         return replace(self, members=tuple(m for m in self.members if m != member))
 
 
-def alone(pet: Pet, scene: Scene) -> Group:
-    """The group of a pet in a scene."""
+def alone(subject: Subject, scene: Scene) -> Group:
+    """The group of a subject in a scene; a thing stands, and wears nothing."""
     return Group(
-        place=scene.place, time=scene.time, detail=scene.detail, members=(_shown(pet, scene),)
+        place=scene.place, time=scene.time, detail=scene.detail, members=(_shown(subject, scene),)
     )
 
 

@@ -28,6 +28,7 @@ from unictoken.toy.world.attributes import (
     THINGS,
     shade,
 )
+from unictoken.toy.world.attributes import IDENTITY as PET_IDENTITY
 from unictoken.toy.world.things import MIN_SHADE_GAP, SHADE_STEPS, Pet, choice
 
 LAYOUTS = 2  # of a thing's mark
@@ -93,6 +94,8 @@ class Person:
 
 Subject = Pet | Thing | Person
 NAMEABLE = {Pet: PET_ATTRIBUTES, Thing: THING_ATTRIBUTES, Person: PERSON_ATTRIBUTES}
+# What a drawing must show to be of a subject.
+IDENTITY = {Pet: PET_IDENTITY, Thing: tuple(THING_ATTRIBUTES), Person: tuple(PERSON_ATTRIBUTES)}
 HELD_OUT_BY = {  # what the rule of `held_out` is about
     Pet: ("species", "fur", "pattern"),
     Thing: ("kind", "colour", "mark"),
@@ -140,6 +143,11 @@ SAMPLERS = {"animal": pets.sample_pet, "object": sample_thing, "person": sample_
 def kind_of(subject: Subject) -> str:
     """'animal', 'object' or 'person'."""
     return KINDS[(Pet, Thing, Person).index(type(subject))]
+
+
+def identity(subject: Subject) -> dict[str, str]:
+    """The attributes that a drawing of the subject must have."""
+    return {name: getattr(subject, name) for name in IDENTITY[type(subject)]}
 
 
 def main_rgb(subject: Subject) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""`draw(pet, scene)` and `draw_group(group)`: pixel art on a 32 x 32 canvas, without
+"""`draw(subject, scene)` and `draw_group(group)`: pixel art on a 32 x 32 canvas, without
 anti-aliasing, pure.
 """
 
@@ -14,15 +14,15 @@ from unictoken.toy.world.drawing.pets import PetFigure
 from unictoken.toy.world.drawing.places import background
 from unictoken.toy.world.drawing.things import ThingFigure
 from unictoken.toy.world.groups import Group, Member, alone
-from unictoken.toy.world.subjects import Person, Pet, Thing
+from unictoken.toy.world.subjects import Person, Subject, Thing
 from unictoken.toy.world.things import Scene
 
 __all__ = ["COLUMN", "SIDE", "draw", "draw_group"]
 
 
-def draw(pet: Pet, scene: Scene) -> Image.Image:
-    """The picture of a pet in a scene: RGB, 32 x 32."""
-    return draw_group(alone(pet, scene))
+def draw(subject: Subject, scene: Scene) -> Image.Image:
+    """The picture of a subject alone in a scene: RGB, 32 x 32."""
+    return draw_group(alone(subject, scene))
 
 
 def draw_group(group: Group) -> Image.Image:

@@ -6,11 +6,11 @@ import torch
 from unictoken.data.interviews import GENERAL
 from unictoken.data.source import SourceError
 from unictoken.learn import observe as observing
-from unictoken.learn.concept import keep, prepare
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.observe import observe
 from unictoken.learn.optimize import OptimizeRows
+from unictoken.learn.prepare import keep, prepare
 from unictoken.model.profile import Profile
 from unictoken.personalize.tokens import with_tokens
 from unictoken.toy.interview import TOY
@@ -72,7 +72,7 @@ def test_what_is_kept_knows_where_it_comes_from(base, toy, short_method):
     kept = keep(base, toy, short_method, learner, seed=4)
     assert (kept.name, kept.class_noun, kept.method, kept.seed, kept.base_fingerprint) == (
         "tom",
-        toy.truth.pet.species,
+        toy.truth.subject.species,
         "joint",
         4,
         base.fingerprint,

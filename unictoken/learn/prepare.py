@@ -58,6 +58,7 @@ def prepare(
     distractors: Distractors | None = None,
     objective: ObjectiveOf = CrossEntropy,
     prefix_cache: bool = True,
+    fast: bool = True,
 ) -> Prepared:
     """Encode the pictures once, ask the base about them, gather negatives, start the rows.
 
@@ -72,6 +73,7 @@ def prepare(
         distractors: Where pictures of others come from, where the owner brings none.
         objective: What the rows are optimised for.
         prefix_cache: Whether pictures at the beginning of examples are read once and for all.
+        fast: Whether the rows may be learned in bf16, where this CPU is faster with it.
     """
     _check_pictures(concept, method)
     counts = method.tokens.counts
@@ -102,7 +104,7 @@ def prepare(
     examples = Examples(base.vocab, method, material, phrasing.slots)
     aim = objective(examples, seed)
     return Prepared(
-        Learner(base, ids, *rows, loss=aim.loss, prefix_cache=prefix_cache),
+        Learner(base, ids, *rows, loss=aim.loss, prefix_cache=prefix_cache, fast=fast),
         examples,
         aim,
         material,
