@@ -771,6 +771,32 @@ def test_ctrl_c_while_the_report_is_measured_is_one_line_and_the_concept_is_kept
     assert (tmp_path / "run" / "report.md").is_file()
 
 
+@pytest.mark.parametrize("command", ["draw", "ask", "caption", "recognize"])
+def test_ctrl_c_while_a_command_works_is_one_line_and_leaves_nothing_half_written(
+    command, concept, toy_folder, tmp_path, monkeypatch, capsys
+):
+    asked = {
+        "draw": ["<bo>", "--num-images", "2", "--out", str(tmp_path / "out")],
+        "ask": ["what is <bo>?"],
+        "caption": [str(toy_folder / "0.png")],
+        "recognize": [str(toy_folder)],
+    }
+    # Where all of them come by.
+    monkeypatch.setattr(
+        "unictoken.personalize.session.queries_of",
+        lambda *_, **__: signal.raise_signal(signal.SIGINT),
+    )
+    # tests that run in the background ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([command, *asked[command], "--concept", concept])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ended.value.code, capsys.readouterr().err) == (130, "unictoken: interrupted.\n")
+    assert list(tmp_path.rglob("*.png")) == []
+
+
 @pytest.mark.parametrize(
     "left_over",
     [

@@ -14,8 +14,10 @@ import contextlib
 import io
 import multiprocessing
 import os
+import random
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -211,6 +213,7 @@ def _peak() -> float:
 
 def _work(todo: list[tuple[str, int]], seed: int, place: Path, kit: Kit, said: Connection) -> None:
     """The cases one after another; each is announced before it begins."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process above
     sys.addaudithook(_watch)
     torch.set_num_threads(1)
     for number, (name, i) in enumerate(todo):
@@ -234,33 +237,35 @@ def run(todo: Sequence[tuple[str, int]], seed: int, kit: Kit, place: Path) -> It
     context = multiprocessing.get_context("fork")
     while todo:
         heard, said = context.Pipe(duplex=False)
-        worker = context.Process(target=_work, args=(todo, seed, place, kit, said))
+        worker = context.Process(target=_work, args=(todo, seed, place, kit, said), daemon=True)
         worker.start()
         said.close()
         at, ended = 0, ""
         watched, began = psutil.Process(worker.pid), 0.0
-        while not ended:
-            if heard.poll(0.05):
-                try:
-                    what, value = heard.recv()
-                except EOFError:
-                    ended = "the process died"
-                    break
-                if what == "done":
-                    ended = what
-                elif what == "begins":
-                    at, began = value, _cpu(watched)
-                else:
-                    yield value
-                continue
-            ended = _too_much(watched, began)
+        try:
+            while not ended:
+                if heard.poll(0.05):
+                    try:
+                        what, value = heard.recv()
+                    except EOFError:
+                        ended = "the process died"
+                        break
+                    if what == "done":
+                        ended = what
+                    elif what == "begins":
+                        at, began = value, _cpu(watched)
+                    else:
+                        yield value
+                    continue
+                ended = _too_much(watched, began)
+        finally:
+            if ended != "done":
+                worker.kill()
+            worker.join()
         if ended == "done":
-            todo = []
-        else:
-            worker.kill()
-            yield Outcome(todo[at][0], "failed", f"{ended} (case {todo[at][1]})")
-            todo = todo[at + 1 :]
-        worker.join()
+            return
+        yield Outcome(todo[at][0], "failed", f"{ended} (case {todo[at][1]})")
+        todo = todo[at + 1 :]
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -305,6 +310,10 @@ def main() -> None:
     parser.add_argument("--case", type=int, help="one case by its number, with its traceback")
     options = parser.parse_args()
     todo = [(name, i) for name, i in cases(options.number) if options.only in name]
+    # So that a run that is cut off has tried some of everything.
+    random.Random(options.seed).shuffle(todo)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as aside:
         place = Path(os.path.realpath(aside))
         kit = Kit(place / "kit")
@@ -316,7 +325,10 @@ def main() -> None:
                 entries.case(options.seed, todo[0][0], options.case), place, kit
             )()
             return
-        outcomes = list(run(todo, options.seed, kit, place))
+        outcomes: list[Outcome] = []
+        with contextlib.suppress(KeyboardInterrupt):  # what was tried until then is told
+            for outcome in run(todo, options.seed, kit, place):
+                outcomes.append(outcome)
     found = Counter(
         (o.entry, re.sub(r"/tmp/\S*?/\d+-\d+/", "", re.sub(r"\d\d+", "N", o.why))[:230])
         for o in outcomes

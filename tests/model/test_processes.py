@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from unictoken.core.launch import Launch, free_port
-from unictoken.model.processes import MARK, Processes, ProcessesError
+from unictoken.model.processes import MARK, Processes, ProcessesError, is_lost_connection
 
 
 def together(count: int, work: Callable[[Processes], object]) -> list[object]:
@@ -112,3 +113,24 @@ def test_a_process_whose_first_one_is_gone_says_so():
 
     first, second = together(2, work)
     assert first is None and "the first process is gone" in str(second)
+
+
+GLOO = "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:50339. This is typically caused by a remote worker crashing."
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (RuntimeError(GLOO), True),
+        (RuntimeError("[gloo/transport/tcp/unbound_buffer.cc] Timed out waiting 1800000ms"), True),
+        (torch.distributed.DistNetworkError("the server socket has failed to listen"), True),
+        (
+            torch.distributed.DistBackendError("NCCL error: remote process exited or there was"),
+            True,
+        ),
+        (torch.distributed.DistBackendError("NCCL error: unhandled cuda error"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_a_lost_connection_is_told_from_other_errors(error, lost):
+    assert is_lost_connection(error) is lost

@@ -45,12 +45,18 @@ class ProcessesError(UserError):
 def is_lost_connection(error: RuntimeError) -> bool:
     """Whether an error says that another process cannot be reached any more.
 
-    gloo (torch 2.13) raises a plain RuntimeError, so that its words must tell.
+    gloo (torch 2.13) raises a plain RuntimeError, and NCCL the same error for whatever went wrong,
+    so that their words must tell.
     """
-    return isinstance(error, torch.distributed.DistError) or bool(_LOST.search(str(error)))
+    lost = (torch.distributed.DistNetworkError, torch.distributed.DistStoreError)
+    return isinstance(error, lost) or bool(_LOST.search(str(error)))
 
 
-_LOST = re.compile(r"gloo|NCCL|connection (?:closed|reset|refused)|broken pipe", re.IGNORECASE)
+_LOST = re.compile(
+    r"connection (?:closed|reset|refused)|broken pipe|timed out waiting|socket (?:closed|timeout)"
+    r"|remote process (?:exited|has)|watchdog",
+    re.IGNORECASE,
+)
 
 
 def heed_launcher(program: str, arguments: Sequence[str], local_rank: str | None) -> None:
