@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -166,7 +167,7 @@ def measure(settings: BaseConfig) -> None:
     numbers = measure_base(base, judge, count=300, seed=seed, drawings=96)
     numbers |= examine(base, judge, count=300, seed=seed, drawings=96)
     logger("measure", Path(settings.work))(0, **numbers)
-    command = f"python {' '.join(sys.argv)}"
+    command = shlex.join(["python", *sys.argv])
     write_card(
         Path(settings.out),
         numbers,

@@ -134,12 +134,21 @@ def draw(options: argparse.Namespace) -> None:
         does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
         warn(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.")
     who = session(options, given)
+    _say_untaught("draw", options, who, options.prompt)
     # Not left to `who.draw`: the new prompt is printed before drawing begins, which takes long.
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
         warn(f"unictoken draw: drawing '{prompt}'")
     pictures = who.draw([prompt] * options.num_images, **asdict(how), best_of=options.best_of)
     say(*pictures.save(options.out), sep="\n")
+
+
+def _say_untaught(command: str, options: argparse.Namespace, who: Session, text: str) -> None:
+    """Name the words of a text that mean nothing to the base, on one line."""
+    words = who.untaught(text)
+    if words and not options.quiet:
+        said = ", ".join(f"'{word}'" for word in words)
+        warn(f"unictoken {command}: {who.base.name} was never taught {said}; expect nothing of it.")
 
 
 def _marked(names: list[str]) -> str:
@@ -150,7 +159,9 @@ def ask(options: argparse.Namespace) -> None:
     given = checked(options, options.question)
     check_markers(options.question, given.names, where="question")
     picture = read_shrunk(options.image) if options.image else None
-    answer = session(options, given).ask(options.question, picture)
+    who = session(options, given)
+    _say_untaught("ask", options, who, options.question)
+    answer = who.ask(options.question, picture)
     if options.json:
         asked = {"question": options.question, "image": options.image}
         say_json(concept=_one_or_all(given.names), **asked, answer=answer)

@@ -30,6 +30,7 @@ from unictoken.model.sampling import (
     sample_pictures,
     sample_text,
 )
+from unictoken.model.vocab import Vocab
 from unictoken.personalize.query import Query, queries_of
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import ConceptTokens, Prompts
@@ -241,7 +242,7 @@ class Condition:
 
     def _spelt(self, text: str) -> str:
         """A text in the spelling of the base: of two it has one word whole, the other in pieces."""
-        return british(text, lambda word: len(self.base.vocab.inside(word)) == 1)
+        return spelt_as(self.base.vocab, text)
 
     def draw_ids(self, prompts: Sequence[str], how: Draw | None = None) -> torch.Tensor:
         """Image ids [N, K] of a picture for each prompt."""
@@ -344,6 +345,11 @@ class Together(Condition):
     def _recaption_part(self, part: str) -> str:
         owner = next((m for m in self.members if part.startswith(f"<{m.name}>")), None)
         return owner.recaption(part) if owner else part
+
+
+def spelt_as(vocab: Vocab, text: str) -> str:
+    """A text in the spelling of a vocabulary: of two spellings the one that it has whole."""
+    return british(text, lambda word: len(vocab.inside(word)) == 1)
 
 
 def together(base: Base, conditions: Iterable[Condition]) -> Condition:

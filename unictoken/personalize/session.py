@@ -27,7 +27,7 @@ from unictoken.data import templates
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
-from unictoken.personalize.condition import Condition, answer_each, by_condition
+from unictoken.personalize.condition import Condition, answer_each, by_condition, spelt_as
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
 from unictoken.personalize.query import Personalization, Query, Seen, queries_of
 
@@ -37,6 +37,7 @@ Pictures = Picture | Sequence[Picture] | Seen | torch.Tensor
 """One picture or a list; or those that are encoded, as `Seen` or as image ids [N, K] of
 `base.encode`, which count as a list.
 """
+_WORD, _MARKER = re.compile(r"[^\W\d_]+"), re.compile(r"<[\w-]+>")
 _WHO = re.compile(r"\s*who\b", re.IGNORECASE)
 NOBODY = "nobody that I know"
 
@@ -58,11 +59,8 @@ class Session:
     True
 
     Who is introduced to the base is chosen by the personalization: of several concepts as `Several`
-    says. 'who is in the photo?' is answered by the names of those that are recognised, of one
-    concept too: the tiny base was taught no such question.
-
-    It was never taught two concepts in one prompt either: about two at once its answers are poor,
-    and of two names in a prompt it mostly draws one.
+    says. 'who is in the photo?' is answered by the names of those that are recognised, on every
+    base alike.
     """
 
     def __init__(self, base: Base, personalization: Personalization):
@@ -107,6 +105,19 @@ class Session:
                 )
         answers = self._answers(questions, seen, max_ids)
         return answers if many_questions or many_images else answers[0]
+
+    def untaught(self, text: str) -> tuple[str, ...]:
+        """The words of a text that the base was never taught, each once; none for a general base.
+
+        >>> base.with_concepts("mia").untaught("<mia> wearing a scarf")
+        ('scarf',)
+        """
+        if self.base.profile.world is None:
+            return ()
+        # A base of a drawn world has whole in its vocabulary what its training said.
+        words = _WORD.findall(spelt_as(self.base.vocab, _MARKER.sub(" ", text)).lower())
+        unknown = (word for word in words if len(self.base.vocab.inside(word)) > 1)
+        return tuple(dict.fromkeys(unknown))
 
     def caption(self, image: Pictures) -> str | list[str]:
         """What a picture shows; concepts that are recognised in it are called by their names.
