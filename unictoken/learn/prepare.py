@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from unictoken.core.text import mark
 from unictoken.data import templates
 from unictoken.data.concept import Concept
 from unictoken.data.source import SourceError
@@ -99,6 +100,7 @@ def prepare(
         start=method.start,
         seed=seed,
         description=material.observations.description,
+        facts=[mark(fact, concept.name, where="facts") for fact in concept.facts],
         crops_NK=material.crops_NK,
     )
     notes = tuple(filter(None, [note_of(base, decibels)]))

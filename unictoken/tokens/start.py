@@ -12,6 +12,8 @@ from unictoken.model.protocol import Base
 from unictoken.tokens.tokens import Start, role_slices
 
 K_MEANS_ROUNDS = 25
+TOLD_SHARE = 3  # of so many rows, one may begin as a word of a fact
+_NAME = -1  # stands for the concept's name among ids
 
 
 def start_rows(
@@ -23,6 +25,7 @@ def start_rows(
     start: Start,
     seed: int,
     description: str = "",
+    facts: Sequence[str] = (),
     crops_NK: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Initial rows of a concept: (rows_in, rows_out), both [P, D] in fp32.
@@ -39,9 +42,12 @@ def start_rows(
             'frequent': as the input rows of the image ids that most pictures have;
             'k_means': as centres of the input rows of all the image ids;
             'described': as the words of `description`, and then as 'frequent';
+            'told': as 'described', and the last ones as the words of the first of `facts`, so that
+                prompts can draw on them ('its hat') from the beginning;
             'noun': as the name does, with a little noise.
         seed: of the noise and of the first centres.
-        description: the concept in words, for 'described'.
+        description: the concept in words, for 'described' and 'told'.
+        facts: sentences about {name}, for 'told'; as many as fit into a third of the rows.
         crops_NK: image ids of the pictures cut to the concept, from which generation tokens
             begin; None: from `image_ids_NK`, as the others.
     """
@@ -62,7 +68,12 @@ def start_rows(
         if role == "name" or not k:
             continue
         shown = crops_NK if role == "generation" and crops_NK is not None else image_ids_NK
-        rows_in[part] = _soft_rows(base, shown, noun, k, start, description, generator)
+        told = _told_rows(base, facts if start == "told" else (), noun, k // TOLD_SHARE)
+        own = k - len(told)
+        rows_in[part.start : part.start + own] = _soft_rows(
+            base, shown, noun, own, start, description, generator
+        )
+        rows_in[part.stop - len(told) : part.stop] = told
     return rows_in, head.repeat(total, 1)
 
 
@@ -91,10 +102,28 @@ def _soft_rows(
     starts: dict[Start, Callable[[], torch.Tensor]] = {
         "noun": noun,
         "described": lambda: described(base.vocab.inside(description)),
+        "told": lambda: described(base.vocab.inside(description)),
         "frequent": lambda: described([]),
         "k_means": lambda: centres_of_ids(base, image_ids_NK.flatten(), k, generator),
     }
     return starts[start]()
+
+
+def _told_rows(base: Base, facts: Sequence[str], noun_D: torch.Tensor, most: int) -> torch.Tensor:
+    """Rows [k, D] of '. <name> has a red hat. ...', as many whole facts as fit into `most` rows; the
+    name's begin as the name does. The prompt around the rows ends the last sentence.
+    """
+    rows = noun_D.new_zeros(0, len(noun_D))
+    for fact in facts:
+        # Both ends of the sentence that stands before: '.', then what the fact says.
+        said = base.vocab.encode(f". {fact.strip().rstrip('.')}", {"{name}": [_NAME]})
+        ids = torch.tensor([0 if i == _NAME else i for i in said], device=base.device)
+        new = base.embed(ids).float().cpu()
+        new[[i == _NAME for i in said]] = noun_D
+        if len(rows) + len(new) > most:
+            break
+        rows = torch.cat([rows, new])
+    return rows
 
 
 def centres_of_ids(

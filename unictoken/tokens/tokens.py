@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 UNKNOWN = "not known"  # the base of rows that came from elsewhere
-Start = Literal["described", "frequent", "k_means", "noun"]
+Start = Literal["described", "told", "frequent", "k_means", "noun"]
 """Where the soft tokens of a concept begin (tokens/start.py)."""
 
 
