@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from math import prod
 from pathlib import Path
 from statistics import median
 
@@ -258,8 +259,13 @@ def _of_its_gradient(gradient: Shape, query: Shape, key: Shape, *_: object, **__
     return 5 * _of_attention(query, key) // 2
 
 
-# torch (2.13) counts attention on GPUs only
-ATTENTION_ON_CPU = {
+def _of_packed_product(rows: Shape, *_: object, out_shape: Shape, **__: object) -> int:
+    return 2 * prod(out_shape) * rows[-1]
+
+
+# torch (2.13) counts attention on GPUs only, and no products with packed weights
+ON_CPU = {
+    torch.ops.mkldnn._linear_pointwise: _of_packed_product,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _of_attention,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _of_its_gradient,
 }
@@ -267,7 +273,7 @@ ATTENTION_ON_CPU = {
 
 def count_operations(call: Callable[[], object]) -> int:
     """Of matrix products, convolutions and attention; also warms the call up."""
-    with FlopCounterMode(display=False, custom_mapping=ATTENTION_ON_CPU) as counter:
+    with FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter:
         call()
     return counter.get_total_flops()
 

@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -7,7 +7,7 @@ import pytest
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
-from unictoken.learn.methods import Method
+from unictoken.learn.methods import Method, MethodFile
 from unictoken.learn.settings import ConceptConfig, RunConfig
 
 ROOT = Path(__file__).parents[1]
@@ -318,3 +318,14 @@ def test_a_whole_number_that_no_library_takes_is_refused(load, number):
     ):
         load(f"seed: {number}")
     assert load("seed: 9223372036854775807").seed == 2**63 - 1
+
+
+def test_what_ships_as_the_usual_config_says_the_defaults(monkeypatch):
+    """They stand in the files for who reads those; here they are held together."""
+    monkeypatch.chdir(ROOT)
+    assert config.load(MethodFile, "configs/methods/joint.yaml").method == Method()
+    shipped = config.load(RunConfig, "configs/bo.yaml")
+    usual = RunConfig(concept=shipped.concept)
+    # More questions, and the number of distractors that the tiny base has anyway.
+    more = {"questions": usual.questions, "distractors": usual.distractors}
+    assert replace(shipped, **more) == usual

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from unictoken.core import config, shipped
 from unictoken.core.disk import quoted
@@ -33,11 +33,11 @@ from unictoken.tokens.tokens import ConceptTokens
 
 
 def load(
-    name: str | PathLike = shipped.USUAL_BASE,
+    name: str | PathLike[str] = shipped.USUAL_BASE,
     *,
-    vq_decoder: str | PathLike | None = None,
+    vq_decoder: str | PathLike[str] | None = None,
     device: str | None = None,
-    dtype: Literal["auto", "fp32", "bf16", "fast"] = "auto",
+    dtype: config.Dtype = "auto",
 ) -> PersonalBase:
     """A frozen base, on the GPU where there is one.
 
@@ -58,7 +58,19 @@ def load(
             f"load: found {type(name).__name__}, expected the name of a base, such as 'tiny'."
         )
     chosen = dtype_named(dtype, device)
-    return load_base(name, vq_decoder=vq_decoder, device=device, dtype=chosen, kind=PersonalBase)
+    # A str may be a name on the Hub; any other path is a folder or a file.
+    if not isinstance(name, str):
+        name = Path(name)
+    if not isinstance(vq_decoder, str | None):
+        vq_decoder = Path(vq_decoder)
+    return load_base(
+        name,
+        vq_decoder=vq_decoder,
+        device=device,
+        dtype=chosen,
+        # Abstract by itself: a family gives it what is missing.
+        kind=PersonalBase,  # type: ignore[type-abstract]
+    )
 
 
 def learn(
@@ -71,11 +83,11 @@ def learn(
     negatives: Some | Mapping[str, Some] = (),
     consent: bool = False,
     kind: SaidKind | None = None,
-    method: str | PathLike | MethodSettings = "joint",
+    method: str | PathLike[str] | MethodSettings = "joint",
     steps: int | None = None,
     seed: int = 0,
     dtype: Literal["auto", "fp32"] = "auto",
-    out: str | PathLike | None = None,
+    out: str | PathLike[str] | None = None,
     overwrite: bool = False,
     verbose: bool = True,
 ) -> ConceptTokens:
@@ -142,10 +154,10 @@ def learn(
         return _learn_into(Path(os.path.expanduser(out)), base, asked, concept)
 
 
-def _learn_in_memory(base: Base, asked: dict, concept: Concept) -> ConceptTokens:
+def _learn_in_memory(base: Base, asked: dict[str, Any], concept: Concept) -> ConceptTokens:
     """What is learned, and nothing written, asked or measured."""
     # No report is written, so nothing is drawn, asked or judged for one.
-    nothing = {"prompts": [], "questions": [], "judge": None, "other": None}
+    nothing: dict[str, Any] = {"prompts": [], "questions": [], "judge": None, "other": None}
     settings = config.build(RunConfig, asked | nothing, "learn")
     check_used(settings, concept)
     with closing(Bar(settings.method)) as bar:
@@ -153,7 +165,7 @@ def _learn_in_memory(base: Base, asked: dict, concept: Concept) -> ConceptTokens
     return learned.tokens
 
 
-def _learn_into(folder: Path, base: Base, asked: dict, concept: Concept) -> ConceptTokens:
+def _learn_into(folder: Path, base: Base, asked: dict[str, Any], concept: Concept) -> ConceptTokens:
     """What is learned, with its report and its file in a run folder."""
     # Both in the user's own folder: nothing of it goes into runs/ or checkpoints/.
     places = {"out": str(folder), "concepts": str(folder)}
@@ -165,7 +177,7 @@ def _learn_into(folder: Path, base: Base, asked: dict, concept: Concept) -> Conc
     return concept_file.load(concept_file.path_of(concept.name, folder), base)
 
 
-def _method(method: str | PathLike | MethodSettings, steps: int | None) -> MethodSettings:
+def _method(method: str | PathLike[str] | MethodSettings, steps: int | None) -> MethodSettings:
     """The method that is meant; `steps` are those of its last stage."""
     if not isinstance(method, str | PathLike | MethodSettings):
         known = ", ".join(shipped.methods())

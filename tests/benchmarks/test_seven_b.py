@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,9 +56,16 @@ def test_drawings_supervise_the_whole_picture_and_questions_a_short_answer(tiny,
     assert torch.isin(batch.labels_BT[0, -64:], tiny.vocab.image_ids).all()
 
 
-def test_it_writes_what_it_measured(program, tmp_path, capsys):
+def test_it_writes_what_it_measured(program, tmp_path):
     out = tmp_path / "tiny.json"
-    program.main(["--size", "tiny", "--layers", "3", "--pictures", "1", "2", "--out", str(out)])
+    arguments = ["--size", "tiny", "--layers", "3", "--pictures", "1", "2", "--out", str(out)]
+    # In a process of its own: what other tests have freed would be taken for the base's room.
+    printed = subprocess.run(
+        [sys.executable, program.__file__, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ).stdout
     found = json.loads(out.read_text(encoding="utf-8"))
     assert found["command"].startswith("python benchmarks/seven_b.py --size tiny") and found[
         "commit"
@@ -67,10 +75,10 @@ def test_it_writes_what_it_measured(program, tmp_path, capsys):
     assert [row["pictures"] for row in found["drawing"]] == [1, 2]
     assert all(row["ids_per_second"] > 0 for row in (*found["learning"], *found["drawing"]))
     assert all(row["share_of_bandwidth"] > 0 for row in found["drawing"])
-    if not torch.cuda.is_available():  # nearly all of it is libraries, and what earlier tests left
+    if not torch.cuda.is_available():
         for row in (*found["learning"], *found["drawing"]):
-            assert row["peak_gib"] == pytest.approx(row["counted_gib"], rel=0.35)
-    assert len(capsys.readouterr().out.splitlines()) == 6
+            assert row["peak_gib"] == pytest.approx(row["counted_gib"], rel=0.15)
+    assert len(printed.splitlines()) == 6
 
 
 def test_a_product_in_fp32_is_that_of_bf16_and_so_is_its_gradient(program):

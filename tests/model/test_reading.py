@@ -93,3 +93,20 @@ def test_weights_that_are_elsewhere_are_left_to_transformers(base):
     quantised.layers[1].self_attn.q_proj = nn.Identity()
     for model in (empty, quantised):
         assert type(Reading(model, 1, 1).layers) is TheirLayers
+
+
+@pytest.mark.parametrize("firsts", [(0, 3, 3), (2, 0, 1)], ids=["two parts", "too many parts"])
+def test_sequences_that_begin_later_are_read_as_if_they_stood_alone(transformer, embeds, firsts):
+    """Guidance reads a short prompt beside a long one: attention of both is computed apart."""
+    seen_BT = torch.arange(6) >= torch.tensor(firsts)[:, None]
+    reading = Reading(transformer, 3, 12)
+    reading.read(embeds[:, :6], seen_BT)
+    # twice the last one, as a batch goes on that begins with different prompts
+    rows = [0, 1, 2, 2]
+    reading.select(rows)
+    ends = embeds[rows, 6:9]
+    read = torch.cat([reading.read(end) for end in ends.split(1, 1)], 1)
+    for row, sequence in enumerate(rows):
+        alone = torch.cat([embeds[sequence, firsts[sequence] : 6], ends[row]])
+        expected = whole(transformer, alone[None])[0, -3:]
+        torch.testing.assert_close(read[row], expected, atol=2e-5, rtol=1e-4)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,6 +20,7 @@ from unictoken.model.chameleon import Chameleon
 from unictoken.model.draw import Draw
 from unictoken.model.sampling import next_logits
 from unictoken.personalize import condition as conditions
+from unictoken.personalize.album import of_each
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.condition import Condition, answer_each, together
 from unictoken.personalize.query import Personalization, Query, queries_of
@@ -122,6 +124,42 @@ def test_a_memory_stands_beside_a_concept(tiny):
     assert chat.names == ("mia", "bo")
     assert chat.ask(["what animal is <bo>?", "what animal is <mia>?"]) == ["a dog", "a fox"]
     assert chat.ask("who is in the photo?", BO[0]) == "<bo>"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        BO[0],
+        str(BO[0]),
+        Image.open(BO[0]),
+        np.asarray(Image.open(BO[0]).convert("RGB")),
+        [BO[0]],
+    ],
+    ids=["path", "text", "picture", "array", "list"],
+)
+def test_a_query_carries_the_picture_itself(tiny, given):
+    """For a memory with an encoder of its own: not only the ids that this base sees."""
+    looked = []
+
+    class Looking:
+        names = ("bo",)
+
+        def conditions(self, queries):
+            looked.extend(query.look() for query in queries)
+            return [together(tiny, ())] * len(queries)
+
+    chat = tiny.with_concepts(Looking())
+    chat.ask("is it night?", given, max_ids=1)
+    chat.recognise(given)
+    chat.ask(
+        ["is it night?", "is it day?"], given if not isinstance(given, list) else BO[0], max_ids=1
+    )
+    list(of_each(tiny, BO[:1], chat.caption))
+    pixels = Image.open(BO[0]).convert("RGB").tobytes()
+    assert [picture.tobytes() for picture in looked] == [pixels] * 5
+    looked.clear()
+    assert chat.recognise(tiny.encode([Image.open(BO[0])])) == [0.0]  # nobody is introduced
+    assert looked == [None]  # of ids alone there is no picture
 
 
 # ---- who is introduced --------------------------------------------------------------------------

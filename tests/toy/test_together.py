@@ -54,6 +54,13 @@ def test_questions_are_answered_by_who_is_there_and_on_which_side(root):
                 assert (question.answer == "yes") == (named in there)
             elif question.kind == "both":
                 assert (question.answer == "yes") == (len(there) == 2)
+            elif question.kind == "who":
+                in_order = sorted(where, key=where.get)  # 'left' before 'right'
+                assert question.answer == " and ".join(f"<{name}>" for name in in_order)
+            elif question.kind == "beside":
+                # Beside the other one, or beside a stranger, who has no name.
+                others = there - {question.answer}
+                assert [name for name in there if name in question.question] == list(others)
             elif question.kind == "side":
                 side = question.question.removesuffix("?").rsplit(" ", 1)[-1]
                 assert where[question.answer.strip("<>")] == side

@@ -104,18 +104,18 @@ def session(options: argparse.Namespace, given: Given) -> Session:
     """The base of the command line with its concepts."""
     from unictoken.model.base import dtype_named, load_base
     from unictoken.personalize.base import PersonalBase
-    from unictoken.personalize.pictures import shown
+    from unictoken.personalize.pictures import pictured
     from unictoken.personalize.words import described
 
     dtype = dtype_named(options.dtype)
     base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype, kind=PersonalBase)
-    # Where a concept has words and pictures, `shown` takes both.
+    # Where a concept has words and pictures, `pictured` takes both.
     told = {name: said for name, said in given.sentences.items() if name not in given.shown}
-    pictured = [
-        shown(base, name, files, given.sentences.get(name, ()))
+    with_pictures = [
+        pictured(base, name, files, given.sentences.get(name, ()))
         for name, files in given.shown.items()
     ]
-    return base.with_concepts(*given.files, *described(base, told), *pictured)
+    return base.with_concepts(*given.files, *described(base, told), *with_pictures)
 
 
 def draw(options: argparse.Namespace) -> None:

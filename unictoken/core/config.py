@@ -33,7 +33,8 @@ Settings = typing.TypeVar("Settings", bound="DataclassInstance")
 
 LONGEST_KEY = 100  # letters of a key that is compared with the known ones
 LARGEST_SEED = LARGEST_INT = 2**63 - 1  # what numpy and torch hold in an int64
-DTYPES = ("auto", "fp32", "bf16", "fast")  # of a base as it is loaded (model/base.py: dtype_named)
+Dtype = typing.Literal["auto", "fp32", "bf16", "fast"]
+DTYPES = typing.get_args(Dtype)  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
 MOST_PICTURES = 1000  # that are drawn by one call: of a 7B they take 800 MB
 MOST_CONCEPTS = 1000  # of a benchmark
@@ -319,6 +320,8 @@ def _variant(kind: Any, settings: Any) -> Any:
     """The class that settings are of, where a dataclass says that its fields depend on a value of
     them (`variant`, a class method); else `kind`.
     """
+    # By its name alone: this module knows no settings, and none of its classes has another use
+    # for the name.
     variant = getattr(kind, "variant", None)
     return variant(settings) if variant and isinstance(settings, dict) else kind
 

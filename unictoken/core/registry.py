@@ -32,6 +32,7 @@ class Registry(dict[str, Thing]):
 
     def find(self, name: str) -> Thing:
         """The one of this name."""
+        # Said with what there is: a name is mostly misspelt, or its module was not imported.
         if name not in self:
             raise ConfigError(
                 f"{self.what}: found '{name}', expected one of {', '.join(self)}. Choose one."

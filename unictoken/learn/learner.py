@@ -36,6 +36,8 @@ class Learner(RowBank):
         fast: Whether layers and head may be in bf16, where this CPU is faster with it.
     """
 
+    trainable: torch.Tensor  # a buffer, whose type torch does not know
+
     def __init__(
         self,
         base: Base,

@@ -71,6 +71,8 @@ class Lengths:
             for phrase in material.observations.phrases:
                 for form in templates.GENERATE:
                     self._check_drawn(templates.with_scene(form, phrase), phrase, advice=FEWER)
+            for prompt, _ in material.told_drawings:
+                self._check_drawn(f"a picture of {prompt}.", prompt, advice=FEWER)
 
     def check_config(self, questions: Sequence[str], prompts: Sequence[str]) -> None:
         """Check the config's questions and prompts, which are asked and drawn at the end."""

@@ -49,6 +49,7 @@ class Run:
     """Where the run is kept and resumed from."""
 
 
+# What no run can report still has to be kept: a memory, the weights of an encoder.
 class Fitted(Personalization, Protocol):
     """What a fit gives: a personalization that can be kept."""
 
@@ -74,6 +75,7 @@ class Learned:
         return (self.tokens.name,)
 
     def conditions(self, queries: Sequence[Query]) -> list[Condition]:
+        # Made anew: `with_tokens` only wraps, and equal conditions share a batch.
         return with_tokens(self.base, self.tokens).conditions(queries)
 
     def save(self, path: str | Path) -> Path:

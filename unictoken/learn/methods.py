@@ -196,9 +196,10 @@ class Method(MethodSettings):
         """Plain settings for digests. The usual kind and objective are not said: what was learned
         before there were others keeps its digest.
         """
-        usual = {"kind": OPTIMIZE, "objective": CROSS_ENTROPY}
-        plain = super().decisive()
-        return {key: value for key, value in plain.items() if usual.get(key) != value}
+        usual = {"kind": OPTIMIZE, "objective": CROSS_ENTROPY}.items()
+        return {
+            key: value for key, value in super().decisive().items() if (key, value) not in usual
+        }
 
     @property
     def taught(self) -> tuple[Taught, ...]:
@@ -230,6 +231,7 @@ class Method(MethodSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # Here, and not when learning begins: a base of 14 GB may be read before that.
         OBJECTIVES.find(self.objective)
         if (file := self.start_file) and file.suffix != ".safetensors" and not os.path.isfile(file):
             raise ConfigError(

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Sequence
 
+import torch
+
 from unictoken.core.config import ConfigError
 from unictoken.core.errors import Stopped
 from unictoken.data.concept import Concept
@@ -103,6 +105,7 @@ class OptimizeRows:
             stopping = run.stop_asked()
             # In every process, though only the first one writes: `_state` waits for all of them.
             if stopping or folder.saves_at(progress.step):
+                assert engines.current  # it has just made this step
                 folder.save(progress.step, _state(learner, engines.current, progress.step))
             if stopping:
                 raise Stopped(progress.step, settings.total_steps)
@@ -125,17 +128,18 @@ class _Engines:
 
     def __call__(self, learner: Learner, stage: Stage) -> Engine:
         engine = self.engine_of(learner, stage)
-        if self.current is None and self.within_stage:
+        if self.current is None and self.saved and self.within_stage:
             tensors = {name: self.saved.tensors[name] for name in ("rows", *MOMENTS)}
             engine.load(tensors, self.within_stage)
         self.current = engine
         return engine
 
 
-def _state(learner: Learner, engine: Engine, step: int) -> dict:
+def _state(learner: Learner, engine: Engine, step: int) -> dict[str, torch.Tensor]:
     """What a checkpoint holds. All processes ask for it together: sharded tensors are gathered."""
     # their names in checkpoint files: runs that were left before these were renamed go on
-    tensors = {**engine.state(), "frozen": learner.frozen, "trainable": learner.trainable}
+    own = {"frozen": learner.frozen, "trainable": learner.trainable}
+    tensors = {**engine.state(), **own}
     if not tensors["rows"].isfinite().all():
         raise _diverged(step, "rows are not finite")
     return tensors

@@ -18,6 +18,7 @@ from unictoken.learn.negatives import Others, gather
 from unictoken.learn.objective import CrossEntropy, Objective, ObjectiveOf
 from unictoken.learn.observe import captions, observe
 from unictoken.learn.outside import decibels_of, note_of
+from unictoken.learn.told import told_drawings
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.protocol import Base
 from unictoken.tasks.material import Material
@@ -87,7 +88,7 @@ def prepare(
 
     # What is refused above takes no time; from here on the base reads, and may draw.
     others = gather(base, concept, method, distractors or Distractors(), seed=seed)
-    material = _material(base, concept, method, others, lengths)
+    material = _material(base, concept, method, others, lengths, seed=seed)
     lengths.check_material(material)
     decibels = decibels_of(base, concept.pictures, material.pictures_NK)
     rows = start or start_rows(
@@ -128,7 +129,13 @@ def _check_pictures(concept: Concept, method: Method) -> None:
 
 
 def _material(
-    base: Base, concept: Concept, method: Method, others: Others, lengths: Lengths
+    base: Base,
+    concept: Concept,
+    method: Method,
+    others: Others,
+    lengths: Lengths,
+    *,
+    seed: int,
 ) -> Material:
     """What training examples are made of.
 
@@ -138,15 +145,22 @@ def _material(
         method: Its stages say what is needed.
         others: Pictures of others.
         lengths: Says how many facts one answer can hold.
+        seed: Of what is drawn.
     """
     pictures_NK = base.encode(concept.pictures)
+    needs = {need for task in method.taught for need in task.needs}
     return Material(
         pictures_NK=pictures_NK,
         negatives=others.by_grade,
         observations=observe(base, pictures_NK, concept.class_noun),
         questions=(*concept.questions, *templates.told(concept.facts, lengths.fits_an_answer)),
         about_pictures=concept.about_pictures,
-        captions_of_others=_captions_of_others(base, method, others.by_grade),
+        captions_of_others=_captions_of_others(base, others.by_grade)
+        if "captions_of_others" in needs
+        else (),
+        told_drawings=_told_drawings(base, concept, pictures_NK, seed)
+        if "told_drawings" in needs
+        else (),
         crops_NK=base.encode(concept.crops) if concept.crops else None,
         look_alikes_MK=others.alike,
     )
@@ -162,12 +176,25 @@ def _rows_of_file(base: Base, method: Method) -> tuple[torch.Tensor, torch.Tenso
     return tokens.rows_in, tokens.rows_out
 
 
-def _captions_of_others(
-    base: Base, method: Method, negatives: Mapping[str, torch.Tensor]
+def _told_drawings(
+    base: Base, concept: Concept, pictures_NK: torch.Tensor, seed: int
 ) -> tuple[tuple[str, torch.Tensor], ...]:
-    """Captions of a few negatives of every grade, where a task needs them."""
-    if not any("captions_of_others" in task.needs for task in method.taught):
-        return ()
+    """Drawings of what the owner told. Raises SourceError where nothing can be drawn."""
+    base.need_decoder()
+    told = told_drawings(base, concept, pictures_NK, seed=seed)
+    if not told:
+        raise SourceError(
+            f"'{concept.name}': task 'knowledge' needs a question such as 'what hat does"
+            f" {concept.marker} have?' with its answer, and there is none. Add one to info.json's"
+            " 'questions', or leave the task out."
+        )
+    return told
+
+
+def _captions_of_others(
+    base: Base, negatives: Mapping[str, torch.Tensor]
+) -> tuple[tuple[str, torch.Tensor], ...]:
+    """Captions of a few negatives of every grade."""
     pictures_NK = torch.cat([ids_NK[:CAPTIONED] for ids_NK in negatives.values()])
     return tuple(zip(captions(base, pictures_NK), pictures_NK, strict=True))
 

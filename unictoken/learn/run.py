@@ -38,6 +38,7 @@ def register(
         settings: Their class, where the kind has more of them than all methods have.
     """
     METHODS.register(kind, method_of)
+    # Apart from METHODS, whose functions import torch: a config is checked before.
     KINDS.register(kind, settings)
 
 
@@ -56,7 +57,7 @@ def base_of(settings: RunConfig) -> Base:
     dtype = base_dtype(settings)
     # Again, as the config could not know it: `auto` is bf16 only where there is a GPU.
     settings.zero.check_dtype(bf16=dtype == torch.bfloat16)
-    base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=dtype)
+    base: Base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=dtype)
     if settings.gradient_checkpointing:
         base.recompute_activations()
     return base
@@ -108,6 +109,7 @@ def run(
     )
     method = method_of(settings.method)
     fitted = method.fit(base, [concept or concept_of(settings)], run=surroundings)
+    # Minutes of work are not thrown away without a word, and no report is made of half of it.
     if not isinstance(fitted, Learned):
         raise ConfigError(
             f"method '{settings.method.name}': gives a {type(fitted).__name__}, and a run keeps and"

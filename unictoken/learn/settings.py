@@ -100,7 +100,7 @@ class RunConfig:
     """Compute each layer again in the backward pass rather than keep what it computed: half more
     time, far less memory.
     """
-    dtype: Literal["auto", "fp32", "bf16", "fast"] = "auto"
+    dtype: config.Dtype = "auto"
     """Of the base. auto: bf16 on a GPU; without one fp32, while learning itself is in bf16 where
     the CPU is faster with it (and the base is small: `model/gradient.py`). fp32: learning too.
     fast: as auto, and what is drawn and asked is in bf16 on such a CPU. The optimiser's rows and

@@ -85,11 +85,13 @@ def controls(
     for control, budget in TEXT_BUDGETS.items():
         described, *known = fitting([description, *facts], budget, base.vocab)
         compared[control] = in_words(base, name, described, facts=" ".join(known))
-    for control, count in PICTURE_COUNTS.items() if pictures_NK is not None else ():
-        compared[control] = in_pictures(base, name, pictures_NK[:count], facts=" ".join(facts))
-    return compared | (
-        {WRONG_CONCEPT: with_tokens(base, replace(wrong, name=name))} if wrong else {}
-    )
+    if pictures_NK is not None:
+        for control, count in PICTURE_COUNTS.items():
+            compared[control] = in_pictures(base, name, pictures_NK[:count], facts=" ".join(facts))
+    if wrong:
+        # Under the right name, so that only the rows are wrong.
+        compared[WRONG_CONCEPT] = with_tokens(base, replace(wrong, name=name))
+    return compared
 
 
 def controls_of(

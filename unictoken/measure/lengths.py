@@ -78,6 +78,7 @@ class Rehearsal(Trial):
         return [0.0] * len(records)
 
     def recognised(self, records: Sequence[Record]) -> list[float]:
+        # Each way to ask: the longest one decides.
         conditions = self.conditions([self.marker] * len(records), records, "probability")
         for question in templates.RECOGNISE:
             self._ask([question] * len(records), records, conditions)
@@ -90,6 +91,7 @@ class Rehearsal(Trial):
     def drawn(
         self, records: Sequence[Record], conditions: Sequence[Condition], **options: Any
     ) -> list[Image.Image]:
+        # A task may look at what was drawn, so that there must be something.
         side = self.base.picture_side
         for record, condition in zip(records, conditions, strict=True):
             (text,) = condition.prompts_to_draw([record.question])
@@ -103,6 +105,7 @@ class Rehearsal(Trial):
         return torch.zeros(len(prompts), 1)
 
     def keep(self, picture: Image.Image, name: str) -> str:
+        # No file: a rehearsal leaves nothing behind.
         return name
 
 
@@ -133,7 +136,7 @@ def check_test(
         concept=dataset.concepts[concept],
         records=records,
         root=dataset.root,
-        # All pictures have as many ids.
+        # All pictures have as many ids: none is read or encoded for this.
         ids=dict.fromkeys(files, base.any_picture),
         references=(),
     )

@@ -181,6 +181,7 @@ def _known_of(base: Base, learned: Learned) -> _Known:
             prepared.decibels,
             prepared.notes,
         )
+    # As the base sees them: encoded here, as the method kept no ids.
     concept = learned.concept
     pictures = list(read_together(concept.pictures))
     pictures_NK = base.encode(pictures)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -63,7 +63,7 @@ def load_base(
     vq_decoder: str | Path | None = None,
     device: str | None = None,
     dtype: torch.dtype | None = None,
-    kind: type[AnyBase] = Base,
+    kind: type[AnyBase] = Base,  # type: ignore[assignment]  # without one, AnyBase is Base
 ) -> AnyBase:
     """The base of this name.
 
@@ -87,7 +87,8 @@ def load_base(
     if isinstance(path, Path) and not (path / "config.json").is_file():
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote.")
     device = device or usual_device()
-    made = with_methods(_family_of(path), kind)
+    # Its own class, so that what a user holds has the methods of both and needs no wrapper.
+    made: type[AnyBase] = with_methods(_family_of(path), kind)
     return made.load(
         path, name, vq_decoder=vq_decoder, device=device, dtype=dtype or usual_dtype(device)
     )
@@ -97,15 +98,17 @@ def load_base(
 def with_methods(family: type[Base], kind: type[AnyBase]) -> type[AnyBase]:
     """A family's class with the methods of `kind` beside its own, and `kind`'s name."""
     if kind is Base:
-        return family
+        return cast(type[AnyBase], family)
+    # The family first: where both say something, its own answer counts.
     return type(kind.__name__, (family, kind), {"__module__": kind.__module__})
 
 
 def _family_of(path: str | Path) -> type[Base]:
     """The family that the config.json of a folder, or of USER/NAME on the Hub, says."""
     with reading_files(path, "its config.json cannot be used"):
+        # A str is a name on the Hub, a Path a folder here: `shipped.find_base` tells them apart.
         is_here = isinstance(path, Path)
-        file = path / "config.json" if is_here else Path(cached_file(path, "config.json"))
+        file = Path(path) / "config.json" if is_here else Path(cached_file(path, "config.json"))
         said = read_json(file, BaseError)
     found = said.get("model_type") if isinstance(said, dict) else None
     if not isinstance(found, str) or found not in FAMILIES:

@@ -202,6 +202,7 @@ class Base(LanguageModel, Protocol):
     @property
     def any_picture(self) -> torch.Tensor:
         """Image ids [K] of some picture, where only their number counts: all are of one length."""
+        # The first code, whatever it shows.
         return self.vocab.image_ids[:1].repeat(self.codes_per_picture)
 
     @abstractmethod

@@ -9,7 +9,9 @@ longer than the layers do. `OwnLayers` computes the same with little around it. 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from itertools import groupby
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -22,7 +24,11 @@ from unictoken.model.internals import CACHE_KEYWORD, PLAIN_LAYER, SWIN_LAYER, ho
 from unictoken.model.products import Product
 
 SMALL = 2**29  # values of weights, of which packed copies are made on a CPU
+MOST_PARTS = 2  # of a batch, whose attention is computed apart
 LAYER_NORM_EPS = 1e-5  # of queries and keys: Chameleon has no setting for it
+
+
+Part = tuple[slice, int]  # rows, and the first column of these
 
 
 class Reading:
@@ -43,6 +49,8 @@ class Reading:
         )
         self.columns = 0
         self.skips = False  # whether a sequence has skipped a column
+        # Of each sequence, its first column, as long as it has skipped none after that.
+        self.first_B: list[int] | None = [0] * rows
         self.length_B = torch.zeros(rows, dtype=torch.long, device=weight.device)
         # Added to attention's scores: 0, or the least number where nothing may be seen. Not -inf:
         # a column that sees nothing would become NaN, and 0 times NaN is NaN.
@@ -63,10 +71,38 @@ class Reading:
             self.length_B = self.length_B + count
         else:
             self.skips = True
+            self._note_firsts(seen_BS, first)
             place_BS = (self.length_B[:, None] + seen_BS.cumsum(1) - 1).clamp_min(0)
             self.length_B = self.length_B + seen_BS.sum(1)
             self.bias_BT[:, first : self.columns].masked_fill_(~seen_BS, self.least)
+        parts = self._parts() if count == 1 and isinstance(self.layers, OwnLayers) else None
+        if parts:
+            return self.layers(embeds_BSD, place_BS, None, parts)
         return self.layers(embeds_BSD, place_BS, self._bias(first))
+
+    def _note_firsts(self, seen_BS: torch.Tensor, column: int) -> None:
+        """After columns that some skip: where each sequence begins."""
+        skipped_B = (~seen_BS).sum(1).tolist()
+        leading_B = (~seen_BS).long().cumprod(1).sum(1).tolist()
+        begun = self.first_B is None or any(
+            skipped and (leading < skipped or first < column)
+            for skipped, leading, first in zip(skipped_B, leading_B, self.first_B, strict=True)
+        )
+        self.first_B = (
+            None if begun else [a + b for a, b in zip(self.first_B, skipped_B, strict=True)]
+        )
+
+    def _parts(self) -> list[Part]:
+        """Sequences side by side that begin at the same column: two of them with guidance. What
+        stands before need not be read, nor masked. None of them where there are many.
+        """
+        if not self.skips or self.first_B is None:
+            return []
+        parts: list[Part] = []
+        row = 0
+        for first, run in groupby(self.first_B):
+            parts.append((slice(row, row := row + len(list(run))), first))
+        return parts if len(parts) <= MOST_PARTS else []
 
     def _bias(self, first: int) -> torch.Tensor | None:
         """What is added to attention's scores, [B or 1, 1, S, T]; None: nothing, each column sees
@@ -88,6 +124,7 @@ class Reading:
         chosen = torch.tensor(rows, device=self.length_B.device)
         self.layers.select(chosen)
         self.length_B, self.bias_BT = self.length_B[chosen], self.bias_BT[chosen]
+        self.first_B = self.first_B and [self.first_B[row] for row in rows]
 
 
 def dtype_of_attention(weight: torch.Tensor) -> torch.dtype:
@@ -168,15 +205,27 @@ class OwnLayers:
         self.cos_TD, self.sin_TD = cos_ITD[0], sin_ITD[0] * sign_D
 
     def __call__(
-        self, embeds_BSD: torch.Tensor, place_BS: torch.Tensor, bias: torch.Tensor | None
+        self,
+        embeds_BSD: torch.Tensor,
+        place_BS: torch.Tensor,
+        bias: torch.Tensor | None,
+        parts: Sequence[Part] = (),
     ) -> torch.Tensor:
+        """The last hidden states.
+
+        Args:
+            embeds_BSD: Input rows of the next columns.
+            place_BS: Their places in their sequences.
+            bias: Added to attention's scores; None: each column sees all before it.
+            parts: Rows whose attention is computed apart; none: all together.
+        """
         turn = (self.cos_TD[place_BS].unsqueeze(2), self.sin_TD[place_BS].unsqueeze(2))
         first, self.columns = self.columns, self.columns + embeds_BSD.shape[1]
         x_BSD = embeds_BSD
         for layer, kept in zip(self.layers, self.kept, strict=True):
             # Views of the columns that are written now, and of all that may be seen.
             new, seen = kept[:, :, :, first : self.columns], kept[:, :, :, : self.columns]
-            x_BSD = layer(x_BSD, turn, new, seen, bias)
+            x_BSD = layer(x_BSD, turn, new, seen, _Sees(bias, parts))
         return _rms_norm(x_BSD, self.model.norm)
 
     def select(self, rows: torch.Tensor) -> None:
@@ -184,6 +233,13 @@ class OwnLayers:
         for i, kept in enumerate(self.kept):
             self.kept[i] = kept.new_empty(kept.shape[0], len(rows), *kept.shape[2:])
             self.kept[i][:, :, :, : self.columns] = kept[:, rows, :, : self.columns]
+
+
+class _Sees(NamedTuple):
+    """What each row's columns see; `OwnLayers` says what it means."""
+
+    bias: torch.Tensor | None
+    parts: Sequence[Part]
 
 
 _LAYERS: WeakKeyDictionary[nn.Module, list[_Layer]] = WeakKeyDictionary()
@@ -226,7 +282,7 @@ class _Layer:
         turn: tuple[torch.Tensor, torch.Tensor],
         new: torch.Tensor,
         seen: torch.Tensor,
-        bias: torch.Tensor | None,
+        sees: _Sees,
     ) -> torch.Tensor:
         """The layer's output, [B, S, D].
 
@@ -235,13 +291,13 @@ class _Layer:
             turn: Cosines and signed sines of the places, [B, S, 1, head width].
             new: Where keys and values of these columns go, [2, B, heads, S, head width].
             seen: Keys and values of all columns, these included.
-            bias: Added to attention's scores; None: each column sees all before it.
+            sees: Which of them.
         """
         first, second = self.norms
         if self.swin:
-            x_BSD = x_BSD + _rms_norm(self._attend(x_BSD, turn, new, seen, bias), first)
+            x_BSD = x_BSD + _rms_norm(self._attend(x_BSD, turn, new, seen, sees), first)
             return x_BSD + _rms_norm(self._feed_forward(x_BSD), second)
-        x_BSD = x_BSD + self._attend(_rms_norm(x_BSD, first), turn, new, seen, bias)
+        x_BSD = x_BSD + self._attend(_rms_norm(x_BSD, first), turn, new, seen, sees)
         return x_BSD + self._feed_forward(_rms_norm(x_BSD, second))
 
     def _attend(
@@ -250,7 +306,7 @@ class _Layer:
         turn: tuple[torch.Tensor, torch.Tensor],
         new: torch.Tensor,
         seen: torch.Tensor,
-        bias: torch.Tensor | None,
+        sees: _Sees,
     ) -> torch.Tensor:
         head_width, both = new.shape[-1], self.heads + self.kv_heads
         qkv = self.qkv(x_BSD).unflatten(-1, (-1, head_width))
@@ -260,13 +316,19 @@ class _Layer:
         qk = torch.addcmul(qk * cos, qk.roll(head_width // 2, -1), sin).transpose(1, 2)
         new[0] = qk[:, self.heads :]
         new[1] = qkv[:, :, both:].transpose(1, 2)
-        found = F.scaled_dot_product_attention(
-            qk[:, : self.heads].to(new.dtype),
-            *seen,
-            attn_mask=bias,
-            is_causal=bias is None and x_BSD.shape[1] > 1,
+        query = qk[:, : self.heads].to(new.dtype)
+        attend = partial(
+            F.scaled_dot_product_attention,
+            attn_mask=sees.bias,
+            is_causal=sees.bias is None and x_BSD.shape[1] > 1,
             enable_gqa=self.heads != self.kv_heads,
         )
+        if sees.parts:
+            found = torch.cat(
+                [attend(query[rows], *seen[:, rows, :, first:]) for rows, first in sees.parts]
+            )
+        else:
+            found = attend(query, *seen)
         return self.output(found.transpose(1, 2).flatten(2).to(x_BSD.dtype))
 
     def _feed_forward(self, x_BSD: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from unictoken.model.draw import Draw
 from unictoken.model.products import threads_for
 from unictoken.model.protocol import LanguageModel
 
-TEXT_BATCH = 64
+TEXT_BATCH = 128
 ANSWER_IDS = 64  # that an answer may have, where nobody says how many
 PICTURE_BATCH = 16
 CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance

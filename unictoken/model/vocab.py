@@ -63,7 +63,9 @@ class Vocab:
         self.bos, self.pad = bos, pad
         self.begin_image, self.end_image, self.end_turn = begin_image, end_image, end_turn
         self.ends = tuple(dict.fromkeys(ends or [end_turn]))
+        # Sampling never says them, and texts leave them out.
         self.no_text = (bos, pad, begin_image, end_image, *no_text)
+        # A family without any has virtual ids only (`tokens/bank.py`).
         self.reserved = list(reserved)
 
         table = tokenizer.get_vocab()
@@ -104,6 +106,7 @@ class Vocab:
 
     def picture_length(self, codes: int) -> int:
         """Ids of a whole picture of so many codes."""
+        # Counted on a picture, so that a family that frames it otherwise says so once.
         return len(self.picture([0] * codes))
 
     def to_draw(self, prompt: Sequence[int]) -> list[int]:
@@ -150,7 +153,8 @@ class Vocab:
         """Text of ids; image ids and special ids are left out."""
         left_out = {*self.no_text, self.end_turn}
         kept = [int(i) for i in ids if int(i) not in left_out and self.code_of_id[int(i)] < 0]
-        return self.tokenizer.decode(kept, skip_special_tokens=True).strip()
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
+        return text.strip()
 
 
 class ChameleonVocab(Vocab):
@@ -159,7 +163,7 @@ class ChameleonVocab(Vocab):
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
-        table = tokenizer.get_vocab()
+        table: dict[str, int] = tokenizer.get_vocab()
 
         def find(name: str) -> int:
             if name not in table:

@@ -7,7 +7,7 @@ from os import PathLike
 
 from unictoken.data.source import Some
 from unictoken.model.protocol import Base
-from unictoken.personalize.pictures import shown
+from unictoken.personalize.pictures import pictured
 from unictoken.personalize.query import Personalization
 from unictoken.personalize.sentences import sentences_by_name
 from unictoken.personalize.session import Session
@@ -64,4 +64,4 @@ class PersonalBase(Base):
                 length that the base can read.
             facts: Sentences about `<name>`, which stand before questions.
         """
-        return self.with_concepts(shown(self, name, pictures, facts))
+        return self.with_concepts(pictured(self, name, pictures, facts))

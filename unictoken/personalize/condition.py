@@ -322,12 +322,14 @@ class Together(Condition):
         self.base.need_decoder()
 
     def knowing(self) -> Condition:
+        # Each by itself: tokens know what they know, words must be told.
         return together(self.base, [member.knowing() for member in self.members])
 
     def recognise(self, images_NK: torch.Tensor) -> list[float]:
         """For each picture, the probability of the member that is least likely to be in it; 0 where
         nobody is introduced.
         """
+        # `zip` of no members would give nothing, and not one number a picture.
         if not self.members:
             return [0.0] * len(images_NK)
         return [

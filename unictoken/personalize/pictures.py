@@ -38,7 +38,7 @@ def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = 
     )
 
 
-def shown(base: Base, name: str, pictures: Some, facts: Sequence[str] = ()) -> Condition:
+def pictured(base: Base, name: str, pictures: Some, facts: Sequence[str] = ()) -> Condition:
     """A concept that is shown in context.
 
     Args:

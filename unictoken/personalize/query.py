@@ -37,6 +37,7 @@ class Query:
 
     def look(self) -> Image.Image | None:
         """The picture, read where it is a file; None where only its ids are known."""
+        # Read each time: a hundred queries about large photos would fill the memory.
         return None if self.picture is None else read_image(self.picture)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -92,6 +93,7 @@ def queries_of(
     if seen is None:
         return [Query(text, None, wanted) for text in texts]
     seen = seen if isinstance(seen, Seen) else Seen(seen)
+    # Image ids alone are enough for who never looks at pixels.
     shown = seen.pictures or [None] * len(seen)
     return [
         Query(text, tuple(ids), wanted, picture)

@@ -38,6 +38,7 @@ from unictoken.core.errors import UserError
 from unictoken.tasks.caption import Caption, CaptionOthers
 from unictoken.tasks.choice import Choice
 from unictoken.tasks.generate import Generate
+from unictoken.tasks.knowledge import Knowledge
 from unictoken.tasks.recognise import Recognise
 from unictoken.tasks.task import Asked, Prediction, Task, Taught
 from unictoken.tasks.text_qa import TextQa
@@ -61,6 +62,7 @@ TASKS: dict[str, Task] = {
         Caption(),
         CaptionOthers(),
         Generate(),
+        Knowledge(),
         Unchanged(),
         Verify(),
     )

@@ -109,6 +109,7 @@ def _named(
     was told of nobody, it cannot be told (None).
     """
     name = trial.subject.concept.name
+    # Of each picture by itself: a memory may have tokens of one concept and words of another.
     marked = [bool(condition.concepts) for condition in conditions]
     named = [
         metrics.says(caption, name, marked=own)

@@ -42,6 +42,8 @@ class Material:
     """(number of the picture, question, answer) of the owner's."""
     captions_of_others: tuple[tuple[str, torch.Tensor], ...] = ()
     """What the base says of some of the negatives, and their image ids [K]."""
+    told_drawings: tuple[tuple[str, torch.Tensor], ...] = ()
+    """Prompts about {name} that point at a fact, and image ids [K] that show it."""
     crops_NK: torch.Tensor | None = None
     look_alikes_MK: torch.Tensor | None = None
     """Soft positives, the most alike first."""

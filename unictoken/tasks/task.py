@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unictoken.tasks.teaching import Teaching
     from unictoken.tasks.trial import Trial
 
-Need = Literal["negatives", "captions_of_others"]
+Need = Literal["negatives", "captions_of_others", "told_drawings"]
 """A field of `Material` that is not there for every concept."""
 
 

@@ -161,7 +161,7 @@ class Trial:
 
         if not records:
             return []
-        # The marker alone: it says whom to look for.
+        # The marker alone: it says whom to look for. How the base is asked, the condition knows.
         conditions = self.conditions([self.marker] * len(records), records, "probability")
         ids_NK = self.subject.seen(records).ids_NK
         return by_condition(conditions, lambda c, places: c.recognise(ids_NK[places]))
@@ -173,6 +173,7 @@ class Trial:
         if not records:
             return []
         ids_NK = self.subject.seen(records).ids_NK
+        # In as many batches as there are conditions: with tokens, words and pictures one.
         return by_condition(conditions, lambda c, places: c.caption(ids_NK[places]))
 
     def drawn(
@@ -201,6 +202,7 @@ class Trial:
         """
         from unictoken.model.sampling import next_logits  # Imported here: it imports torch.
 
+        # The speaker and not the condition: nothing stands before these prompts.
         return next_logits(condition.speaker if condition else self.base, prompts)
 
     def keep(self, picture: Image.Image, name: str) -> str:

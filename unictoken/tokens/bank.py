@@ -38,6 +38,11 @@ class RowBank(nn.Module):
         rows_out: Head rows, likewise.
     """
 
+    # Buffers, whose types torch does not know.
+    id_of_row: torch.Tensor
+    row_of_id: torch.Tensor
+    concept_of_row: torch.Tensor
+
     def __init__(
         self,
         base: Base,

@@ -35,6 +35,7 @@ class Speaker:
     ):
         self.base, self.vocab, self.concepts = base, base.vocab, tuple(concepts)
         self.ids: dict[str, list[int]] = {}
+        # Its ids were given when it was made, and it has no names.
         if bank is not None:
             self.bank = bank
             return

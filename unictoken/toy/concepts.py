@@ -42,7 +42,6 @@ DISTINCT = 60  # pictures of a thing; more than 72 there are not
 TRAINING_NEGATIVES = 24  # of each grade
 TEST_PICTURES = 12  # positives, and negatives of each grade
 DRAWINGS = 8
-FACTS_OF_THINGS = ("place",)  # of FACT_SENTENCES: a mug lives somewhere, and has no hat
 NEGATIVES = {"easy": easy_negative, "hard": hard_negative, "near_duplicate": near_duplicate}
 ToyKind = Literal["animal", "object", "person"]
 
@@ -100,11 +99,6 @@ def toy_concept(
     return _concept(subject, facts, name or name_of(index), rng, references=references)
 
 
-def facts_told_of(subject: Subject) -> tuple[str, ...]:
-    """Which of FACT_SENTENCES are told of such a subject."""
-    return FACTS_OF_THINGS if isinstance(subject, Thing) else tuple(language.FACT_SENTENCES)
-
-
 def _concept(
     subject: Subject,
     facts: language.Facts,
@@ -134,7 +128,7 @@ def _concept(
         )
         for grade, other in NEGATIVES.items()
     }
-    kind, told = cast(ToyKind, kind_of(subject)), facts_told_of(subject)
+    kind, told = cast(ToyKind, kind_of(subject)), language.facts_of(subject)
     for i in range(REFERENCES, references):
         scenes.append(_another_scene(subject, scenes, rng, accessory=i % 5 >= 3))
     return Concept(

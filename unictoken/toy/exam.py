@@ -67,7 +67,7 @@ def examine(
         seed: Decides subjects, pictures, questions and drawings.
         drawings: Pictures of two that are drawn; 0: none.
     """
-    album = make_album(ALBUM, partial(_encoded, base), seed=seed, unseen=True)
+    album = make_album(ALBUM, partial(encoded, base), seed=seed, unseen=True)
     parts = Parts(base.vocab, album, length=LENGTH)
     numbers: dict[str, float] = {}
     for kind in ASKED:
@@ -81,7 +81,7 @@ def examine(
     return numbers
 
 
-def _encoded(base: Base, pixels: np.ndarray) -> np.ndarray:
+def encoded(base: Base, pixels: np.ndarray) -> np.ndarray:
     """Image ids [N, K] of pictures, uint8 [N, 3, H, W]."""
     return base.encode(map(Image.fromarray, rearrange(pixels, "n c h w -> n h w c"))).numpy()
 

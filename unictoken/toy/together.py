@@ -34,7 +34,7 @@ from unictoken.toy.world.subjects import SAMPLERS, Subject, Thing, hard_negative
 FOLDER = "together"
 BOTH, WITH_ANOTHER = 8, 4  # pictures of both; of each beside somebody else
 WISHES = 8  # prompts; fewer where two come out the same
-KINDS_OF_QUESTION = ("rec", "both", "side", "vqa")
+KINDS_OF_QUESTION = ("rec", "both", "who", "side", "beside", "vqa")
 MOST = 10_000  # rows of a pair
 _SHOWN = ("pose", "accessory")  # what a picture shows of each, beside who it is
 
@@ -65,8 +65,9 @@ class Question:
     picture: str
     """Its file's name."""
     kind: str
-    """rec: is <bo> there. both: are they both there. side: who is on the left. vqa: about one of
-    the two by its name."""
+    """rec: is <bo> there. both: are they both there (the tiny base was not taught to answer).
+    who: all who are there, left to right. side: who is on the left. beside: who is beside <bo>.
+    vqa: about one of the two by its name."""
     question: str
     answer: str
     swapped: str | None = None
@@ -173,16 +174,17 @@ def _rows(
     """What is asked about a picture; every question names one of the two, or is answered by a
     name.
     """
-    there = {names[m.subject] for m in group.members if m.subject in names}
+    there = [names[m.subject] for m in group.members if m.subject in names]
     markers = list(names.values())
     for marker in markers:
         said = templates.YES if marker in there else templates.NO
         yield _row(file, "rec", unmark(templates.RECOGNISE[0], marker[1:-1]), said)
     both = templates.YES if len(there) == 2 else templates.NO
     yield _row(file, "both", f"are {' and '.join(markers)} in the photo?", both)
+    yield _row(file, "who", templates.WHO[0], " and ".join(there))
     for asked in group_language.questions(group, rng, names):
-        if asked.about == "side" and asked.answer in there:
-            yield _row(file, "side", asked.question, asked.answer)
+        if asked.about in ("side", "beside") and asked.answer in there:
+            yield _row(file, asked.about, asked.question, asked.answer)
         who = [m for m in group.members if names.get(m.subject, "nobody") in asked.question]
         if len(who) == 1 and (asked.about in who[0].subject.nameable or asked.about in _SHOWN):
             swapped = _of_the_other(asked.about, group, who[0])

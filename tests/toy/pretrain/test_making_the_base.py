@@ -6,11 +6,12 @@ import torch
 from unictoken.core.errors import Stopped
 from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.vocab import ChameleonVocab
-from unictoken.toy.pretrain import image_tokenizer, language, vocabulary
+from unictoken.toy.pretrain import album, image_tokenizer, language, vocabulary
+from unictoken.toy.pretrain.album import AlbumSettings
 from unictoken.toy.pretrain.card import write_card
 from unictoken.toy.pretrain.image_tokenizer import CHROMA, TokenizerSettings, patches
-from unictoken.toy.pretrain.optimise import load_progress, save_progress
-from unictoken.toy.world.things import held_out
+from unictoken.toy.pretrain.optimise import Muon, load_progress, save_progress
+from unictoken.toy.pretrain.pictures import draw_groups, sample_groups
 
 
 class Interrupted(Exception):
@@ -73,7 +74,7 @@ def test_words_of_the_world_and_of_the_templates_are_one_token_each(base, word):
 
 
 def test_training_pictures_are_a_function_of_their_seed():
-    first, again, other = (image_tokenizer.draw_pictures(3, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (draw_groups(sample_groups(3, seed=seed)) for seed in (0, 0, 1))
     assert (
         first.shape == (3, 3, 32, 32)
         and torch.equal(first, again)
@@ -110,7 +111,14 @@ def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path):
 
 def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     settings = language.LanguageSettings(
-        width=32, layers=1, heads=2, ffn_width=64, families=2, batch=2, steps=4, save_every=2
+        width=32,
+        layers=1,
+        heads=2,
+        ffn_width=64,
+        album=AlbumSettings(families=2, couples=2, tales=2),
+        batch=2,
+        steps=4,
+        save_every=2,
     )
     vq = model.model.vqmodel
     sequences = language.make_sequences(
@@ -163,8 +171,26 @@ def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     }
 
 
-def test_held_out_combinations_are_never_taught(tmp_path, tokenizer, model):
-    settings = language.LanguageSettings(families=60)
+def test_kept_image_ids_belong_to_their_album_and_image_tokenizer(model, monkeypatch):
+    monkeypatch.setattr(album, "SAMPLE", AlbumSettings(families=1, couples=1, tales=1))
+    vq, other = model.model.vqmodel, copy.deepcopy(model.model.vqmodel)
+    settings = AlbumSettings(families=2, couples=2, tales=2)
+    own = album.digest(settings, 0, vq)
+    with torch.no_grad():
+        other.decoder.conv_out.bias.add_(1)
+        assert album.digest(settings, 0, other) == own
+        other.quantize.embedding.weight.add_(1)
+    assert own not in (
+        album.digest(settings, 0, other),
+        album.digest(settings, 1, vq),
+        album.digest(AlbumSettings(families=3, couples=2, tales=2), 0, vq),
+    )
+
+
+def test_processes_make_the_batches_that_one_makes(tmp_path, tokenizer, model):
+    settings = language.LanguageSettings(
+        album=AlbumSettings(families=2, couples=2, tales=2), batch=2, steps=4
+    )
     sequences = language.make_sequences(
         settings,
         ChameleonVocab(tokenizer),
@@ -173,21 +199,27 @@ def test_held_out_combinations_are_never_taught(tmp_path, tokenizer, model):
         device="cpu",
         cache=tmp_path,
     )
-    assert len(sequences.families) < 60  # a hard negative lands on one now and then
-    assert not any(held_out(pet) for family in sequences.families for pet in family.pets)
+    batches = language.Batches(sequences, settings, 0)
+    alone, shared = (list(batches.after(1, workers=workers)) for workers in (0, 2))
+    assert len(alone) == len(shared) == 3
+    for a, b in zip(alone, shared, strict=True):
+        assert torch.equal(a.ids_BT, b.ids_BT) and torch.equal(a.labels_BT, b.labels_BT)
 
 
-def test_cached_image_ids_belong_to_their_image_tokenizer(model):
-    vq, other = model.model.vqmodel, copy.deepcopy(model.model.vqmodel)
-    with torch.no_grad():
-        other.decoder.conv_out.bias.add_(1)
-        assert language.digest_of([1], [2], other) == language.digest_of([1], [2], vq)
-        other.quantize.embedding.weight.add_(1)
-    assert (
-        language.digest_of([1], [2], other)
-        != language.digest_of([1], [2], vq)
-        != language.digest_of([1], [3], vq)
-    )
+def test_matrices_move_as_torchs_own_muon_moves_them():
+    torch.manual_seed(0)
+    theirs = [torch.nn.Parameter(torch.randn(shape)) for shape in ((8, 16), (16, 8), (8, 16))]
+    ours = {str(i): p.data.clone() for i, p in enumerate(theirs)}
+    reference, batched = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.0), Muon(ours)
+    for _ in range(3):
+        gradients = [torch.randn_like(p) for p in theirs]
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = gradient
+        reference.step()
+        batched.step({str(i): g for i, g in enumerate(gradients)}, 0.02)
+    for i, parameter in enumerate(theirs):
+        # Both orthogonalise in bf16, and add up in another order.
+        torch.testing.assert_close(ours[str(i)], parameter.data, atol=4e-3, rtol=0)
 
 
 def test_alike_patches_begin_with_alike_rows(tokenizer, model):

@@ -50,6 +50,10 @@ class AlbumSettings:
         one_or_more(self, "families", "couples", "tales")
 
 
+# Of which a digest is made: drawing all takes minutes, and a change of the world's code changes many.
+SAMPLE = AlbumSettings(families=40, couples=40, tales=40)
+
+
 @dataclass(frozen=True)
 class Shot:
     """One picture: its truth, and its image ids [K]."""
@@ -327,10 +331,8 @@ def digest(settings: AlbumSettings, seed: int, tokenizer: ImageTokenizer) -> str
     """A digest of all that image ids depend on: the counts, a sample of the pictures, and the image
     tokenizer's encoding half.
     """
-    # A sample: drawing all of them takes minutes, and a change of the world's code changes many.
-    sample = AlbumSettings(families=40, couples=40, tales=40)
     seen = hashlib.sha256(repr((settings, seed)).encode())
-    for part in _parts(sample, seed, unseen=False):
+    for part in _parts(SAMPLE, seed, unseen=False):
         made, pixels = _made(part)
         seen.update(repr(made).encode())
         seen.update(pixels.tobytes())
