@@ -42,7 +42,7 @@ from unictoken.model.protocol import Base
 from unictoken.toy.concepts import toy_concept, write_toy_folder
 from unictoken.toy.profile import PROFILE
 
-LIMIT = 300.0  # seconds that a run may take
+LIMIT = 3600.0  # seconds that a run may take: on a busy machine, at nice 19, some took five minutes
 EVENTS = {  # of the audit of Python that change files, and which of their arguments is a place
     "open": 0,
     "os.rename": 1,
@@ -229,18 +229,27 @@ class Schedule:
         folder.mkdir()
         return Trial(self.base, folder, self.work / "pictures")
 
+    def plan(self) -> list[int | float]:
+        """When a trial is killed, one to three times: at moments, or after shares of the time that a
+        run takes.
+        """
+        draw = self.random
+        return [
+            draw.randint(1, self.moments) if draw.random() < 0.6 else draw.random()
+            for _ in range(draw.choice((1, 1, 2, 3)))
+        ]
+
     def kill(self, name: str) -> tuple[str, bool]:
         """Kill a run one to three times and let it end; what was done, and whether its files are
         the expected ones.
         """
         trial, told = self.trial(name), []
-        for _ in range(self.random.choice((1, 1, 2, 3))):
-            if self.random.random() < 0.6:
-                number = self.random.randint(1, self.moments)
-                told.append(f"moment {number}")
-                status = ended(trial.fork(signals_itself(number, signal.SIGKILL, trial.folder)))
+        for at in self.plan():
+            if isinstance(at, int):
+                told.append(f"moment {at}")
+                status = ended(trial.fork(signals_itself(at, signal.SIGKILL, trial.folder)))
             else:
-                seconds = self.random.uniform(0, self.seconds)
+                seconds = at * self.seconds
                 told.append(f"{seconds:.2f} s")
                 running = trial.fork()
                 time.sleep(seconds)
@@ -248,8 +257,9 @@ class Schedule:
                     os.kill(running, signal.SIGKILL)
                 status = ended(running)
             assert status in (0, -signal.SIGKILL), f"{told}: {status}, {trial.folder}"
-        whole = ended(trial.fork()) == 0 and self._same(trial)
-        return ", ".join(told), whole
+        if status := ended(trial.fork()):
+            return f"{', '.join(told)}; then it ended with {status}", False
+        return ", ".join(told), self._same(trial)
 
     def pair(self, name: str) -> tuple[str, bool]:
         """Two runs in one folder: at some moment the first one is halted while another one tries."""
@@ -281,8 +291,20 @@ def work_folder(given: str | None) -> contextlib.AbstractContextManager[str]:
     return contextlib.nullcontext(given) if given else tempfile.TemporaryDirectory()
 
 
-def trials(schedule: Schedule, kills: int, pairs: int) -> Iterator[tuple[str, str, bool]]:
-    for i in range(kills):
+def trials(
+    schedule: Schedule, kills: int, pairs: int, first: int = 0
+) -> Iterator[tuple[str, str, bool]]:
+    """What was done, when, and whether the files are the expected ones.
+
+    Args:
+        schedule: Of the seed.
+        kills: How many runs are killed.
+        pairs: How many are disturbed by another one.
+        first: The number of the kill to begin with: those before it are only drawn.
+    """
+    for _ in range(first):
+        schedule.plan()
+    for i in range(first, kills):
         yield "killed", *schedule.kill(f"kill-{i}")
     for i in range(pairs):
         yield "two at once", *schedule.pair(f"pair-{i}")
@@ -292,13 +314,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="the kill to begin with")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--work", help="a folder that is kept; else what is made goes")
     options = parser.parse_args()
     equal: dict[str, list[bool]] = {}
     with work_folder(options.work) as work:
         schedule = Schedule(Path(work), options.seed)
-        for kind, told, whole in trials(schedule, options.kills, options.pairs):
+        for kind, told, whole in trials(schedule, options.kills, options.pairs, options.first):
             equal.setdefault(kind, []).append(whole)
             print(
                 f"{kind} {len(equal[kind])}: {told}: {'equal' if whole else 'NOT EQUAL'}",
