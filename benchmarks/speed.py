@@ -1,7 +1,7 @@
 """How fast learning, drawing and asking are, beside how others do the same (peers.py): one table.
 
     python benchmarks/speed.py --out results/speed.md       (minutes)
-    python benchmarks/speed.py --repeats 1 --only drawing
+    python benchmarks/speed.py --repeats 1 --only drawing asking
     python benchmarks/speed.py --concept --evaluation       (also a whole concept, a whole evaluation)
 
 Each repeat runs every row once, each beside its peers, so that a busy minute slows them all.
@@ -148,22 +148,29 @@ class Using:
         ids = give_ids(self.base, len(concept.rows_in))
         self.generate = Generate(load_model(self.base.name, ids, rows, device=device), vocab)
         self.read = weight_bytes(self.base)
+        # The same in the faster dtype, where that is another one.
+        fast = load(device=device, dtype="fast")
+        self.fast = None if fast.dtype == self.base.dtype else learned(fast, "mia")
 
     def drawing(self) -> list[Row]:
         """Guided pictures of one prompt, without the decoder."""
+        rows = self._drawings(self.spoken, "")
+        return rows + self._drawings(self.fast, ", dtype: fast") if self.fast else rows
+
+    def _drawings(self, spoken: Condition, said: str) -> list[Row]:
         length, how = self.base.codes_per_picture, Draw()
         prompt = drawing_ids(self.spoken, PROMPT)
         return [
             Row(
-                what=f"drawing {count}, guided",
-                ours=partial(self.spoken.draw_ids, [PROMPT] * count, how),
+                what=f"drawing {count}, guided{said}",
+                ours=partial(spoken.draw_ids, [PROMPT] * count, how),
                 peers={
                     "`generate`": partial(self.generate.draw, [prompt] * count, length, how),
                     "`generate`, static cache": partial(
                         self.generate.draw, [prompt] * count, length, how, cache="static"
                     ),
                 },
-                read=length * self.read,
+                read=length * weight_bytes(spoken.base),
             )
             for count in AT_ONCE
         ]
@@ -367,7 +374,7 @@ def _main(arguments: Sequence[str]) -> None:
         raise config.ConfigError("--device cuda: found no GPU. Use --device cpu.")
     keep_freed_memory()
     hide_bars()
-    parts = [options.only] if options.only else PARTS
+    parts = options.only or PARTS
     machine = measure_machine(options.device)
     rows = learning(options.device) if "learning" in parts else []
     if using := [part for part in parts if part in ("drawing", "asking", "recognising")]:
@@ -394,7 +401,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=7, metavar="N", help="7 by default")
-    parser.add_argument("--only", choices=PARTS, help="these rows")
+    parser.add_argument("--only", choices=PARTS, nargs="+", help="these rows")
     parser.add_argument("--concept", action="store_true", help="time a whole learning too")
     parser.add_argument("--evaluation", action="store_true", help="time a whole evaluation too")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="the GPU where there is one")

@@ -14,6 +14,7 @@ from unictoken.core.errors import Stopped
 from unictoken.core.text import ConceptError
 from unictoken.learn.checkpoint import CheckpointError
 from unictoken.learn.methods import Kind, Method, Stage, Tokens
+from unictoken.learn.resume import identity
 from unictoken.learn.run import METHODS, base_dtype, run
 from unictoken.learn.settings import ConceptConfig, RunConfig
 from unictoken.tokens.tokens import Prompts
@@ -173,6 +174,7 @@ def test_a_run_leaves_its_config_its_log_and_its_pictures(base, settings):
         "stage",
         "seconds",
     } <= set(log[0])
+    assert {line["dtype"] for line in log} == {"fp32"}
     assert [p.name for p in (settings.folder / "pictures").iterdir()] == ["step-000004.png"]
     assert sorted(p.name for p in (settings.folder / "checkpoints").iterdir()) == [
         "step-000004.safetensors",
@@ -270,6 +272,23 @@ def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, m
         ]
     assert found[True] == [torch.bfloat16, torch.float32, torch.bfloat16]
     assert found[False] == [torch.float32, torch.float32, torch.bfloat16]
+
+
+def test_the_log_says_that_it_learned_in_bf16_and_fp32_can_be_asked_for(
+    base, settings, monkeypatch
+):
+    monkeypatch.setattr("unictoken.model.base.cpu_is_faster_in_bf16", lambda: True)
+    monkeypatch.setattr("unictoken.model.gradient.WIDE", 1)
+    said, identities = {}, set()
+    for dtype in ("auto", "fp32"):
+        own = dataclasses.replace(settings, dtype=dtype, out=str(settings.folder / dtype))
+        learned = run(base, own)
+        log = (own.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        said[dtype] = {json.loads(line)["dtype"] for line in log}
+        identities.add(identity(own, base, learned.concept))
+    assert said == {"auto": {"bf16"}, "fp32": {"fp32"}}
+    assert base.dtype == torch.float32  # what is asked and drawn stays as it was
+    assert len(identities) == 2  # a checkpoint of one is not gone on with as the other
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,11 @@ def test_weights_that_are_elsewhere_are_left_to_transformers(base):
 
 
 @pytest.mark.parametrize("firsts", [(0, 3, 3), (2, 0, 1)], ids=["two parts", "too many parts"])
-def test_sequences_that_begin_later_are_read_as_if_they_stood_alone(transformer, embeds, firsts):
+def test_sequences_that_begin_later_are_read_as_if_they_stood_alone(
+    transformer, embeds, firsts, monkeypatch
+):
     """Guidance reads a short prompt beside a long one: attention of both is computed apart."""
+    monkeypatch.setattr("unictoken.model.reading.ROWS_OF_PARTS", 1)
     seen_BT = torch.arange(6) >= torch.tensor(firsts)[:, None]
     reading = Reading(transformer, 3, 12)
     reading.read(embeds[:, :6], seen_BT)

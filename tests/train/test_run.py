@@ -214,7 +214,7 @@ def test_every_way_of_spreading_the_base_has_the_losses_of_plain_torch(part, eng
 
 
 def test_every_way_goes_on_exactly_where_it_was_left(ways):
-    assert len(ways) == 7
+    assert len(ways) == 9
     for name, found in ways.items():
         assert found["resumed"] == found["losses"][2:], name
 

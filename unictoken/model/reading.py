@@ -25,6 +25,7 @@ from unictoken.model.products import Product
 
 SMALL = 2**29  # values of weights, of which packed copies are made on a CPU
 MOST_PARTS = 2  # of a batch, whose attention is computed apart
+ROWS_OF_PARTS = 8  # fewer: two calls take longer than what they need not read
 LAYER_NORM_EPS = 1e-5  # of queries and keys: Chameleon has no setting for it
 
 
@@ -96,7 +97,7 @@ class Reading:
         """Sequences side by side that begin at the same column: two of them with guidance. What
         stands before need not be read, nor masked. None of them where there are many.
         """
-        if not self.skips or self.first_B is None:
+        if not self.skips or self.first_B is None or len(self.first_B) < ROWS_OF_PARTS:
             return []
         parts: list[Part] = []
         row = 0
