@@ -609,7 +609,7 @@ def test_a_method_is_a_name_a_file_or_an_object(tmp_path):
         ({"facts": ["<rex> sings."]}, "'<rex>' is not a concept that is loaded"),
         (
             {"negatives": {"worst": "."}},
-            "unknown grade 'worst'; known grades: easy, hard, near_duplicate",
+            "unknown grade 'worst', expected one of easy, hard, near_duplicate",
         ),
         ({"class_noun": "woman"}, "'woman' is a person"),
         ({"steps": 0}, "steps: found 0"),

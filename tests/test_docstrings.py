@@ -23,7 +23,7 @@ def modules_with_examples() -> list[str]:
 @pytest.fixture(scope="module")
 def given():
     """What examples may use without saying where it comes from."""
-    vocab = SimpleNamespace(bos=0, end_turn=6)
+    vocab = SimpleNamespace(begin=(0,), turn=lambda ids: [*ids, 6])
     return {"base": unictoken.load("tiny", device="cpu"), "vocab": vocab}
 
 

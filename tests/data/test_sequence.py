@@ -4,7 +4,7 @@ import pytest
 
 from unictoken.data.sequence import Example, Turn, join_turns, pad
 
-VOCAB = SimpleNamespace(bos=0, pad=1, end_turn=6)
+VOCAB = SimpleNamespace(pad=1, begin=(0,), turn=lambda ids: [*ids, 6])
 
 
 def test_only_learned_turns_and_their_end_have_labels():

@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import shutil
-from typing import get_args
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from unictoken.core.config import ConfigError
 from unictoken.core.errors import Stopped
 from unictoken.core.text import ConceptError
 from unictoken.learn.checkpoint import CheckpointError
-from unictoken.learn.methods import Kind, Method, Stage, Tokens
+from unictoken.learn.methods import OPTIMIZE, Method, Stage, Tokens
 from unictoken.learn.resume import identity
 from unictoken.learn.run import METHODS, base_dtype, run
 from unictoken.learn.settings import ConceptConfig, RunConfig
@@ -277,7 +276,7 @@ def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, m
 def test_the_log_says_that_it_learned_in_bf16_and_fp32_can_be_asked_for(
     base, settings, monkeypatch
 ):
-    monkeypatch.setattr("unictoken.model.base.cpu_is_faster_in_bf16", lambda: True)
+    monkeypatch.setattr("unictoken.model.products.cpu_is_faster_in_bf16", lambda: True)
     monkeypatch.setattr("unictoken.model.gradient.WIDE", 1)
     said, identities = {}, set()
     for dtype in ("auto", "fp32"):
@@ -301,8 +300,8 @@ def test_settings_that_would_fail_on_the_way_are_refused(settings, wrong):
         dataclasses.replace(settings, **wrong)
 
 
-def test_every_kind_of_method_is_a_class():
-    assert tuple(METHODS) == get_args(Kind)
+def test_the_usual_kind_of_method_is_the_only_one_that_ships():
+    assert tuple(METHODS) == (OPTIMIZE,) and Method().kind == OPTIMIZE
 
 
 def test_the_kind_that_was_always_there_changes_no_digest():

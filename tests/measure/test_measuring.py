@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
-from unictoken.data.source import SourceError
+from unictoken.core.errors import UserError
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.endpoint import EndpointConfig
@@ -293,13 +293,17 @@ def test_without_a_judge_drawings_are_kept_and_shown(base, settings):
     assert len(sheet(silent, silent.concepts[0]).drawn["short"]) == 3
 
 
-def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(base, settings, monkeypatch):
+def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(
+    base, settings, monkeypatch, tmp_path
+):
     benchmark = Benchmark(dataclasses.replace(settings, seed=5), base, {"short": METHOD})
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(b"no picture")
     monkeypatch.setitem(
         benchmark.dataset.concepts,
         "mia",
-        dataclasses.replace(benchmark.dataset.concepts["mia"], class_noun="woman"),
+        dataclasses.replace(benchmark.dataset.concepts["mia"], pictures=(cut,)),
     )
     monkeypatch.setattr("unictoken.measure.benchmark.method_of", None)
-    with pytest.raises(SourceError, match="'woman' is a person"):
+    with pytest.raises(UserError, match="cut.png"):
         benchmark.learn()

@@ -31,7 +31,10 @@ from unictoken.personalize.words import in_words
 from unictoken.toy.profile import PROFILE
 
 BO = [Path(__file__).parents[2] / "data" / "bo" / f"{i}.png" for i in range(5)]
-WORDS = "{name} is a patched brown and white dog. {name} likes to eat apples."
+WORDS = (
+    "{name} is a patched brown and white dog with floppy ears, dark eyes and a red collar."
+    " {name} likes to eat apples."
+)
 
 
 @pytest.fixture(scope="module")
