@@ -290,3 +290,12 @@ def test_equal_conditions_are_those_that_put_the_same_before_a_prompt(base, bo):
         with_tokens(base, bo) == with_tokens(base, bo) != with_tokens(base, dataclasses.replace(bo))
     )
     assert len({together(base, [told, with_tokens(base, bo)]) for _ in range(2)}) == 1
+
+
+def test_words_that_the_base_was_never_taught_are_named(tiny):
+    chat = tiny.with_concepts("mia")
+    assert chat.untaught("a photo of <mia> wearing a red scarf in the Snow, flying") == (
+        "scarf",
+        "flying",
+    )
+    assert chat.untaught("<mia> by the color gray") == ()
