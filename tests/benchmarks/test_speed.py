@@ -15,6 +15,7 @@ from unictoken.data.source import read_concept
 from unictoken.learn.prepare import prepare
 from unictoken.learn.stages import learn, learning_rate
 from unictoken.model.draw import Draw
+from unictoken.model.products import Product
 from unictoken.model.sampling import sample_text
 from unictoken.personalize.tokens import with_tokens
 from unictoken.tokens.bank import give_ids
@@ -170,3 +171,9 @@ def test_the_program_writes_what_it_prints(
 def test_a_mistake_is_said_before_anything_is_timed(speed, arguments, said):
     with pytest.raises(SystemExit, match=said):
         speed.main(arguments)
+
+
+def test_operations_of_packed_products_are_counted(speed):
+    weight, rows = torch.randn(6, 4), torch.randn(3, 4)
+    multiply = Product(weight, packed=True)
+    assert speed.count_operations(lambda: multiply(rows)) == 2 * 3 * 6 * 4
