@@ -143,7 +143,7 @@ class Using:
     def __init__(self, device: str):
         self.base = load(device=device)
         self.spoken = learned(self.base, "mia")
-        concept, vocab = self.spoken.concept, self.base.vocab
+        concept, vocab = self.spoken.tokens, self.base.vocab
         rows = torch.stack([concept.rows_in, concept.rows_out])
         ids = give_ids(self.base, len(concept.rows_in))
         self.generate = Generate(load_model(self.base.name, ids, rows, device=device), vocab)

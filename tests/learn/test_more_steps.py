@@ -215,7 +215,7 @@ def test_a_start_that_is_neither_a_word_nor_a_file_is_refused(start):
     with pytest.raises(
         ConfigError,
         match=(
-            f"start: found '{start}', expected one of described, frequent, k_means, noun, or a"
+            f"start: found '{start}', expected one of described, told, frequent, k_means, noun, or a"
             " concept file"
         ),
     ):

@@ -131,10 +131,10 @@ def test_a_file_that_somebody_changed_is_refused_by_name(root, tmp_path, file, c
     folder = tmp_path / together.FOLDER / "tom+mia"
     folder.mkdir(parents=True)
     for name in ("truth.json", "questions.json"):
-        value = json.loads((root / together.FOLDER / "tom+mia" / name).read_text())
+        value = json.loads((root / together.FOLDER / "tom+mia" / name).read_text(encoding="utf-8"))
         if name == file:
             value = {**value, **change} if isinstance(change, dict) else change
-        (folder / name).write_text(json.dumps(value))
+        (folder / name).write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(SourceError, match=found) as caught:
         read_together(tmp_path)
     assert file in str(caught.value)
