@@ -1,6 +1,6 @@
-# make demo         learn <bo> from five pictures, draw him in a hat, answer about him (makes .venv first)
+# make demo         learn <bo> from five pictures, draw him in a hat and beside mia, answer about him (makes .venv first)
 # make test         every test
-# make base         make the tiny base from nothing (hours on two cores; resumable), and mia, another concept to compare with
+# make base         make the tiny base from nothing (minutes on a GPU, days on two cores; resumable), and mia, another concept
 # make eval         the toy benchmark with its controls
 # make fuzz         N=500 hostile inputs of the seed SEED=1: a table of what was refused, taken and failed
 # make faults       runs that are killed at N=100 moments of the schedule SEED=1, and PAIRS=10 that are disturbed
@@ -47,6 +47,7 @@ $(VENV)/ready: setup.py $(LOCK)
 demo: $(VENV)/ready
 	$(BIN)/python -m deepspeed.launcher.runner --quiet --num_accelerators 1 train/run.py --config configs/bo.yaml
 	$(BIN)/unictoken draw --concept checkpoints/concepts/bo.safetensors "<bo> wearing a hat" --num-images 4 --seed 0 --out runs/bo/hat
+	$(BIN)/unictoken draw --concept checkpoints/concepts/bo.safetensors --concept mia "<bo> and <mia> in the snow" --num-images 4 --seed 0 --out runs/bo/with-mia
 	$(BIN)/unictoken ask --concept checkpoints/concepts/bo.safetensors "What colour is <bo>?"
 	@echo "Look at runs/bo/report.md and runs/bo/grid.png"
 

@@ -267,6 +267,15 @@ class _RmsNorm(Function):
         eps: float,
         dtype: torch.dtype,
     ) -> torch.Tensor:
+        """The rows, each divided by its root mean square.
+
+        Args:
+            ctx: Keeps what the backward pass needs.
+            x_ND: Rows.
+            weight_D: What each column is multiplied by.
+            eps: Added to the mean square.
+            dtype: Of the result.
+        """
         length_N1 = torch.linalg.vector_norm(x_ND, dim=-1, keepdim=True)
         by_N1 = (length_N1.square() / x_ND.shape[-1] + eps).rsqrt()
         whole_ND = x_ND * by_N1
@@ -315,6 +324,17 @@ class _Attention(Function):
         plan: _Plan,
         number: int,
     ) -> torch.Tensor:
+        """What every packed id takes from those before it.
+
+        Args:
+            ctx: Keeps what the backward pass needs.
+            qkv: Queries, keys and values of all packed ids.
+            scale_HD: What normalised queries and keys are multiplied by, by head.
+            shift_HD: What is added to them then.
+            turn: Cosines and sines of their places.
+            plan: Which packed ids are a sequence.
+            number: Of the layer, for keys and values that are given.
+        """
         width = qkv.shape[-1]
         raw = qkv[:, : 2 * plan.heads].contiguous()
         normed, mean, by = torch.native_layer_norm(raw, (width,), None, None, LAYER_NORM_EPS)

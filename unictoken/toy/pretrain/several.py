@@ -26,8 +26,13 @@ def couple(parts: Parts, rng: np.random.Generator) -> tuple[Couple, Shot]:
 def named(
     parts: Parts, who: Sequence[Someone], rng: np.random.Generator, how: str = ""
 ) -> list[Known]:
-    """Several with different names, introduced in words, by image ids or, when `how` says so, by a
-    picture each.
+    """Several with different names.
+
+    Args:
+        parts: What sequences are made of.
+        who: Who they are.
+        rng: What the choices are drawn from.
+        how: 'words', 'codes', 'pictures' (one of each); '': words and image ids, one in three.
     """
     names = parts.names(len(who), rng)
     return [

@@ -1,0 +1,165 @@
+"""Two concepts on one base: do they answer, recognise and draw together what each does alone?
+
+    python eval/several.py --config configs/eval/toy.yaml --pairs 10
+
+The concepts are those of the benchmark, learned one by one, each from its own pictures; what the
+benchmark has learned already is used. Beside them the same two described in words. A table in
+`--out`, and the same as JSON beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unictoken.core import config
+from unictoken.core.printing import say
+from unictoken.core.program import interruptible, run_program
+
+if __name__ == "__main__":
+    interruptible("eval/several.py")  # in the seconds of the imports below
+
+from tqdm import tqdm
+
+from unictoken.core.disk import write_aside
+from unictoken.core.errors import UserError
+from unictoken.data.concept import Concept
+from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
+from unictoken.measure.results import commit
+from unictoken.model.base import load_base
+from unictoken.model.malloc import keep_freed_memory
+from unictoken.personalize.base import PersonalBase
+from unictoken.personalize.query import Personalization
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
+from unictoken.scoring.metrics import estimate
+from unictoken.toy.concepts import truth_of
+from unictoken.toy.judge import load_judge
+from unictoken.toy.pair_scores import score_pair
+from unictoken.toy.together import FOLDER, pairs_of, read_together, write_together
+from unictoken.toy.world.descriptions import describe
+
+PROGRAM = "eval/several.py"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    run_program(PROGRAM, measure, arguments)
+
+
+def measure(arguments: Sequence[str]) -> None:
+    parser = config.Parser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/eval/toy.yaml")
+    parser.add_argument("--method", default="joint", help="one of the config's methods")
+    parser.add_argument("--pairs", type=int, default=10, metavar="N")
+    parser.add_argument("--out", default="results/several.md", metavar="FILE")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
+    options = parser.parse_args(arguments)
+    settings = config.load(BenchmarkConfig, options.config, options.set)
+    methods = load_methods(settings.methods)
+    if options.method not in methods:
+        raise UserError(
+            f"--method: found '{options.method}', expected one of {', '.join(methods)}. Choose one."
+        )
+    if settings.data or not settings.judge:
+        raise UserError(f"{options.config}: needs `data: null` and a `judge:`. Change it.")
+    method = methods[options.method]
+    keep_freed_memory()
+    base = load_base(settings.base, kind=PersonalBase)
+    benchmark = Benchmark(settings, base, {options.method: method}, commit=commit())
+    if not 1 <= options.pairs <= len(benchmark.concepts) or len(benchmark.concepts) < 2:
+        raise UserError(
+            f"--pairs: found {options.pairs}, expected 1 to {len(benchmark.concepts)}, and two"
+            " concepts or more. Change it, or `num_concepts`."
+        )
+    with benchmark.held():
+        benchmark.learn()
+    root = benchmark.folder / "pairs"
+    if not (root / FOLDER).is_dir():
+        write_together(benchmark.concepts, root, seed=settings.seed, pairs=options.pairs)
+    ways: dict[str, Callable[[Concept], Personalization]] = {
+        options.method: lambda c: with_tokens(base, benchmark.tokens(c, method)),
+        "text_prompt": lambda c: in_words(base, c.name, _told(c)),
+    }
+    rows = _scores(base, benchmark, ways, root, options.pairs)
+    command = shlex.join(["python", PROGRAM, *arguments])
+    _write(Path(options.out), rows, list(ways), command, settings.seed)
+    say(options.out)
+
+
+def _told(concept: Concept) -> str:
+    return f"{{name}} is {describe(truth_of(concept).subject)}."
+
+
+def _scores(
+    base: PersonalBase,
+    benchmark: Benchmark,
+    ways: dict[str, Callable[[Concept], Personalization]],
+    root: Path,
+    pairs: int,
+) -> list[dict]:
+    """One row of numbers for each pair and way.
+
+    Args:
+        base: With nothing on it.
+        benchmark: Has the concepts.
+        ways: By name, what puts a concept on the base.
+        root: Of the pairs' tests.
+        pairs: How many.
+    """
+    judge = load_judge(benchmark.settings.judge)
+    tests = {frozenset(test.names): test for test in read_together(root)}
+    rows = []
+    for pair in tqdm(pairs_of(benchmark.concepts, pairs), desc="pairs"):
+        concepts = {concept.name: concept for concept in pair}
+        for way, put_on in ways.items():
+            put = {name: put_on(concept) for name, concept in concepts.items()}
+            numbers = score_pair(
+                base.with_concepts(*put.values()),
+                {name: base.with_concepts(one) for name, one in put.items()},
+                tests[frozenset(concepts)],
+                concepts,
+                judge,
+                seed=benchmark.settings.seed,
+            )
+            rows.append({"pair": "+".join(concepts), "method": way, **numbers})
+    return rows
+
+
+def _write(path: Path, rows: list[dict], ways: list[str], command: str, seed: int) -> None:
+    """The table of means with 95 % intervals, and the rows as JSON beside it.
+
+    Args:
+        path: Of the table.
+        rows: Of each pair and way.
+        ways: In the order of the table.
+        command: That made it.
+        seed: Of the benchmark.
+    """
+    columns = [key for key in rows[0] if key not in ("pair", "method")]
+    lines = [
+        "# Two concepts on one base",
+        "",
+        f"    {command}",
+        "",
+        f"{len(rows) // len(ways)} pairs of toy concepts, each learned by itself (seed {seed});"
+        f" commit {commit()}. ±: half-width of the 95 % t interval over pairs.",
+        "",
+        f"| | {' | '.join(columns)} |",
+        "|---|" + "---|" * len(columns),
+    ]
+    for way in ways:
+        values = [estimate([r[c] for r in rows if r["method"] == way]) for c in columns]
+        cells = [f"{v.mean:.3f} ± {v.half_width:.3f}" for v in values]
+        lines.append(f"| {way} | {' | '.join(cells)} |")
+    write_aside(path, ("\n".join(lines) + "\n").encode())
+    write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
