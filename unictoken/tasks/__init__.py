@@ -23,8 +23,8 @@ A task of your own is a class, and one call:
     unictoken.tasks.register(Ears())
 
 From then on a method's stages may name it (`tasks: {ears: 0.1, generate: 0.9}`), and a benchmark
-measures it where its `tasks` name it. A benchmark needs `workers: 1` then: other processes have not
-run your code. The mean score of a task's predictions is its number; `score` adds others.
+measures it where its `tasks` name it: the programs import your file first (`--import ears.py`). The
+mean score of a task's predictions is its number; `score` adds others.
 
 Modules here import no torch at their top: a config is checked before torch is there.
 """
