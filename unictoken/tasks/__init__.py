@@ -14,10 +14,12 @@ A task of your own is a class, and one call:
 
         def ask(self, trial):
             asked = trial.pictured()
-            said = trial.answers([f"how many ears does {trial.marker} have?"] * len(asked), asked)
+            question = f"how many ears does {trial.marker} have?"
+            told = {"question": question, "expected": "two"}
+            said = trial.answers([question] * len(asked), asked)
             return [
-                trial.prediction(self.name, record, given=given, score=float(given == "two"))
-                for record, given in zip(asked, said)
+                trial.prediction(self.name, record, given=a, score=float(a == "two"), **told)
+                for record, a in zip(asked, said)
             ]
 
     unictoken.tasks.register(Ears())
