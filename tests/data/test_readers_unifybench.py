@@ -30,8 +30,8 @@ def test_the_layout_is_told_by_its_folders(root):
 
 
 def test_rows_of_another_kind_are_read_after_one_call(root, monkeypatch):
-    picture = "concept/test/bo/0.png"
-    row = {"image": picture, "question": "how many is <bo>?", "answer": "one", "type": "count"}
+    asked = turns("how many is <bo>?", "one")
+    row = {"image": "0.png", "type": "count", "conversations": asked}
     write(root / "concept" / "test" / "bo" / "count.json", [row])
     assert {record.task for record in read(root).records["bo"]}.isdisjoint({"count"})
     monkeypatch.setitem(ROWS, "count", None)
