@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from unictoken.core import config
 from unictoken.core.launch import leave_with_launcher, say_last, says
+from unictoken.core.own import add_import, import_files
 from unictoken.core.printing import say
 from unictoken.core.program import interruptible, keeping, run_program
 
@@ -57,10 +58,12 @@ def measure(arguments: Sequence[str]) -> None:
         "--methods", default="all", metavar="all|NAME,NAME", help="which of the config's methods"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    add_import(parser)
     parser.add_argument(*LOCAL_RANK, metavar="N", help="given by launchers")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     heed_launcher(__file__, arguments, options.local_rank)
+    import_files(options.own_files)
     settings = config.load(BenchmarkConfig, options.config, options.set)
     # Before the base is read, which takes seconds: a wrong name is refused at once.
     methods = chosen(settings, options.methods)

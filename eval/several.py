@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
+from unictoken.core.own import add_import, import_files
 from unictoken.data.concept import Concept
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.results import commit
@@ -58,8 +59,10 @@ def measure(arguments: Sequence[str]) -> None:
     parser.add_argument("--pairs", type=int, default=10, metavar="N")
     parser.add_argument("--out", default="results/several.md", metavar="FILE")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    add_import(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
+    import_files(options.own_files)
     settings = config.load(BenchmarkConfig, options.config, options.set)
     methods = load_methods(settings.methods)
     if options.method not in methods:

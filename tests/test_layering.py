@@ -25,6 +25,7 @@ LAYERS = (
     "unictoken.core.shipped",
     "unictoken.core.config",
     "unictoken.core.registry",
+    "unictoken.core.own",
     "unictoken.core.zero",
     "unictoken.core.launch",
     "unictoken.core.text",

@@ -30,6 +30,7 @@ from engine import (
 from unictoken.core import config
 from unictoken.core.errors import REFUSED
 from unictoken.core.launch import launch, say_last, says
+from unictoken.core.own import add_import, import_files
 from unictoken.core.printing import say
 from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint
@@ -65,10 +66,12 @@ def learn(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--config", required=True)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    add_import(parser)
     parser.add_argument("--local_rank", "--local-rank", metavar="N", help="given by launchers")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     heed_launcher(__file__, arguments, options.local_rank)
+    import_files(options.own_files)
     settings = config.load(RunConfig, options.config, options.set)
     try:
         learn_from(settings)

@@ -5,7 +5,7 @@ import pytest
 from layouts import draw, turns, unifybench, write
 
 from unictoken.data.readers import read
-from unictoken.data.records import DataError
+from unictoken.data.records import ROWS, DataError, Rows
 from unictoken.data.source import SourceError, check_learnable
 
 pytestmark = pytest.mark.real
@@ -27,6 +27,22 @@ def test_the_layout_is_told_by_its_folders(root):
         ["bo", "mia", "tom"],
         (),
     )
+
+
+def test_rows_of_another_kind_are_read_after_one_call(root, monkeypatch):
+    asked = turns("how many is <bo>?", "one")
+    row = {"image": "0.png", "type": "count", "conversations": asked}
+    write(root / "concept" / "test" / "bo" / "count.json", [row])
+    assert {record.task for record in read(root).records["bo"]}.isdisjoint({"count"})
+    monkeypatch.setitem(ROWS, "count", None)
+    del ROWS["count"]
+    ROWS.register("count", Rows(type="count"))
+    (record,) = read(root).select("bo", "count", split="test")
+    assert (record.question, record.answer) == ("how many is <bo>?", "one")
+    assert names(record.pictures) == ["bo/0.png"]
+    write(root / "concept" / "test" / "bo" / "count.json", [row | {"type": "counts"}])
+    with pytest.raises(DataError, match="found type 'counts', expected one of rec, .*, count"):
+        read(root)
 
 
 def test_a_concept_has_what_a_learner_needs(root):

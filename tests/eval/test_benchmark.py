@@ -11,7 +11,10 @@ import torch
 from safetensors.torch import save_file
 from small_benchmark import SMALL
 
+from unictoken import tasks
+from unictoken.core import own
 from unictoken.core.lock import hold
+from unictoken.measure import controls
 from unictoken.toy.dataset import write_dataset
 from unictoken.toy.judge import Judge
 
@@ -111,6 +114,23 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
 
 
 @pytest.mark.slow
+def test_two_workers_know_a_task_and_a_control_of_a_users_own_file(
+    program, config_file, monkeypatch
+):
+    monkeypatch.setattr(own, "_imported", [])
+    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
+    monkeypatch.setattr(controls, "OWN", {})
+    more = ("workers=2", "controls=[none, said]", "tasks=[ears]", "page=null")
+    command = ["--config", str(config_file), *(part for key in more for part in ("--set", key))]
+    with pytest.raises(SystemExit, match="unknown 'said'"):
+        program.main(command)
+    program.main([*command, "--import", str(Path(__file__).with_name("ears.py"))])
+    result = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
+    assert list(result["mean"]) == ["joint", "none", "said"] and len(result["rows"]) == 6
+    assert all(row["ears"] == 0.0 and "text_qa" not in row for row in result["rows"])
+    assert "--import" in result["command"]
+
+
 def test_two_processes_write_the_table_of_one_though_one_of_them_was_killed(program, config_file):
     program.main(["--config", str(config_file)])
     of_one = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))

@@ -37,11 +37,10 @@ class Ears(Taught, Asked):
     def ask(self, trial):
         asked = trial.records("text_qa")
         question = f"how many ears does {trial.marker} have?"
+        told = {"question": question, "expected": "two"}
         said = trial.answers([question] * len(asked), asked)
         return [
-            trial.prediction(
-                self.name, record, given=given, score=float(given == "two"), question=question
-            )
+            trial.prediction(self.name, record, given=given, score=float(given == "two"), **told)
             for record, given in zip(asked, said, strict=True)
         ]
 
@@ -65,7 +64,8 @@ def test_a_task_of_ones_own_is_named_in_a_method_learned_and_measured(
     learned = OptimizeRows(method).fit(base, [toy], run=run)
     assert len(seen) == 30 and seen[-1] < seen[0]
     made = tasks.predictions(make_trial(with_tokens(base, learned.tokens)), ["ears"])
-    assert {p.question for p in made} == {"how many ears does <tom> have?"}
+    asked = {(p.question, p.expected) for p in made}
+    assert asked == {("how many ears does <tom> have?", "two")}
     assert scores(made) == {"ears": 0.0, "ears_worst": 0.0}  # the base knows no such word
     assert scores([replace(made[0], score=1.0), *made[1:2]])["ears"] == 0.5
     assert BenchmarkConfig(tasks=("ears", "recognise")).tasks == ("ears", "recognise")

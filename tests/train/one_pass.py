@@ -1,18 +1,20 @@
-"""train/run.py with one more kind of method, which makes rows in a single pass: no steps, no
-optimiser. Used by test_one_pass.py in its own process, and started by it. No file of unictoken is
-opened for it.
+"""One more kind of method, which makes rows in a single pass: no steps, no optimiser.
+
+    python train/run.py --import tests/train/one_pass.py --config mine.yaml
+
+No file of unictoken is opened for it.
 """
 
 from __future__ import annotations
 
-import runpy
-import sys
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from unictoken.core.config import within
+from unictoken.core.config import Place, within
 from unictoken.data.source import check_learnable
 from unictoken.learn.method import Learned
 from unictoken.learn.methods import MethodSettings
@@ -24,6 +26,14 @@ from unictoken.tokens.tokens import ConceptTokens
 class OnePassSettings(MethodSettings):
     scale: float = 1.0
     """Of the rows."""
+    weights: Place | None = None
+    """A file of an encoder, say; this method only has it in its digest."""
+
+    def decisive(self) -> dict[str, Any]:
+        plain = super().decisive()
+        if self.weights:  # what the file holds, wherever it lies
+            plain["weights"] = hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()
+        return plain
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,9 +73,4 @@ class OnePass:
         return Learned(base, tokens, concept)
 
 
-if __name__ == "__main__":
-    register("one_pass", OnePass, OnePassSettings)
-    program = Path(__file__).parents[2] / "train" / "run.py"
-    sys.argv[0] = str(program)
-    sys.path.insert(0, str(program.parent))  # as Python does for a program
-    runpy.run_path(str(program), run_name="__main__")
+register("one_pass", OnePass, OnePassSettings)

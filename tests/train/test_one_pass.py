@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from one_pass import OnePass, OnePassSettings
+from one_pass import OnePass, OnePassSettings  # registers itself
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
@@ -35,6 +35,9 @@ out: run
 concepts: concepts
 """
 MINE = "method: {kind: one_pass, name: quick, tokens: {shared: 3}}"
+
+for registry in (runs.METHODS, methods.KINDS):  # each test says whether it is known
+    del registry["one_pass"]
 
 
 @pytest.fixture
@@ -73,6 +76,30 @@ def test_a_config_names_the_kind_and_has_its_settings_and_no_others(
 def test_a_kind_that_nobody_registered_is_refused(folder, monkeypatch):
     with pytest.raises(ConfigError, match="kind: found 'one_pass', expected one of optimize"):
         settings_of(folder, monkeypatch)
+
+
+def test_places_are_read_beside_the_file_that_says_them_also_where_another_one_says_the_kind(
+    registered, tmp_path, monkeypatch
+):
+    above, below = tmp_path / "above", tmp_path / "below"
+    for folder, text in (
+        (above, MINE),
+        (below, "extends: ../above/mine.yaml\nmethod: {weights: w.bin}"),
+    ):
+        folder.mkdir()
+        (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    (below / "w.bin").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+    assert config.load(MethodFile, "below/mine.yaml").method.weights == "below/w.bin"
+
+
+def test_the_digest_is_of_what_a_file_holds_and_not_of_its_path(registered, tmp_path):
+    said = []
+    for name, held in (("a", b"1"), ("b", b"1"), ("b", b"2")):
+        (tmp_path / name).write_bytes(held)
+        said.append(OnePassSettings(kind="one_pass", weights=str(tmp_path / name)).decisive())
+    assert said[0] == said[1] != said[2] and said[0]["scale"] == 1.0
+    assert OnePassSettings(kind="one_pass").decisive()["weights"] is None
 
 
 def test_its_report_and_its_concept_file_are_ordinary(registered, base, folder, monkeypatch):
@@ -131,12 +158,9 @@ def test_a_usual_method_has_the_settings_of_its_kind():
 @pytest.mark.slow
 def test_train_run_runs_it(folder, base_folder):
     own = {"PYTHONPATH": str(Path(__file__).parents[2]), "DS_ACCELERATOR": "cpu"}
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name("one_pass.py")),
-        "--config",
-        "mine.yaml",
-    ]
+    program = str(Path(__file__).parents[2] / "train" / "run.py")
+    file = str(Path(__file__).with_name("one_pass.py"))
+    command = [sys.executable, program, "--import", file, "--config", "mine.yaml"]
     ended = subprocess.run(
         command,
         cwd=folder,

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from unictoken import __version__
 from unictoken.cli import files, learning, memory, speaking, world
 from unictoken.core import config
+from unictoken.core.own import import_files
 from unictoken.core.program import run_program
 from unictoken.core.progress import hide_bars
 
@@ -58,6 +59,7 @@ def run(arguments: Sequence[str]) -> None:
     if options.quiet:
         hide_bars()
     logging.getLogger("unictoken").setLevel(_log_level(options))
+    import_files(options.own_files)
     options.action(options)
 
 

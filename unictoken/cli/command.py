@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from unictoken.core.own import add_import
 from unictoken.data.kinds import SAID_KINDS
 
 
@@ -39,6 +40,7 @@ def command(
         "-v", "--verbose", action="store_true", help="also print what is being done"
     )
     made.add_argument("--debug", action="store_true", help="show where in the code an error arose")
+    add_import(made)
     return made
 
 

@@ -10,6 +10,7 @@ import argparse
 import collections.abc
 import dataclasses
 import difflib
+import functools
 import math
 import os
 import re
@@ -243,7 +244,12 @@ def load(kind: type[Settings], path: str | Path, overrides: typing.Sequence[str]
     as joint); its own keys are laid on top. Fields of type `Place` are relative to the file that
     holds them.
     """
-    return lay(kind, _with_parents(kind, Path(path)), overrides, str(path))
+    files = _with_parents(Path(path))
+    # Only all files together say which fields there are: one may say the `kind:` of a method, and
+    # another one that extends it a place. The places of each are relative to itself.
+    whole = functools.reduce(_merge, [settings for settings, _ in files])
+    settled = [_settled(kind, settings, folder, whole) for settings, folder in files]
+    return lay(kind, functools.reduce(_merge, settled), overrides, str(path))
 
 
 def lay(
@@ -262,7 +268,8 @@ def lay(
     return build(kind, settings, where)
 
 
-def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> list[tuple[dict[str, Any], Path]]:
+    """What a file and those that it extends hold, each with its folder; later ones lie on top."""
     # `below`: the files that led here, which a circle comes back to.
     if real_path(path) in below:
         chain = " extends ".join(map(str, [path, *reversed(below[below.index(real_path(path)) :])]))
@@ -283,20 +290,24 @@ def _with_parents(kind: type, path: Path, below: tuple[Path, ...] = ()) -> dict[
         raise ConfigError(
             f"{path}: extends: found {disk.quoted(parent)}, expected a file. Name one."
         )
-    # Before files are merged: the places of each are relative to itself.
-    settings = typing.cast(dict[str, Any], _settled(kind, settings, path.parent))
     if not parent:
-        return settings
+        return [(settings, path.parent)]
     above = path.parent / parent
     # A file beside this one wins over the method of that name that ships.
     if not above.is_file() and parent in shipped.methods():
         above = shipped.find_method(parent)
-    return _merge(_with_parents(kind, above, (*below, real_path(path))), settings)
+    return [*_with_parents(above, (*below, real_path(path))), (settings, path.parent)]
 
 
-def _settled(kind: Any, value: Any, folder: Path) -> Any:
+def _settled(kind: Any, value: Any, folder: Path, whole: Any) -> Any:
     """A file's settings, with each path that exists relative to its folder made relative to the
     current one.
+
+    Args:
+        kind: their type.
+        value: the settings, as the file holds them.
+        folder: the file's.
+        whole: what all files together say in this place.
     """
     if typing.get_origin(kind) is typing.Annotated:
         if not isinstance(value, str):
@@ -304,16 +315,23 @@ def _settled(kind: Any, value: Any, folder: Path) -> Any:
         # Only the first word is a path.
         place, space, more = value.partition(" ") if kind == PlaceAndMore else (value, "", "")
         return _from_here(place, folder) + space + more
-    kind = _variant(kind, value)
+    kind = _variant(kind, whole)
+    within_whole = whole if isinstance(whole, dict) else {}
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         # Without include_extras a `Place` would read as a plain str.
         hints = typing.get_type_hints(kind, include_extras=True)
-        return {key: _settled(hints.get(key), item, folder) for key, item in value.items()}
+        return {
+            key: _settled(hints.get(key), item, folder, within_whole.get(key))
+            for key, item in value.items()
+        }
     if (inner := _inner(kind)) is not None and isinstance(value, list):
-        return [_settled(inner, item, folder) for item in value]
+        # Lists are not merged: each item is whole.
+        return [_settled(inner, item, folder, item) for item in value]
     if inner is not None and isinstance(value, dict):
-        return {key: _settled(inner, item, folder) for key, item in value.items()}
-    return value if inner is None else _settled(inner, value, folder)
+        return {
+            key: _settled(inner, item, folder, within_whole.get(key)) for key, item in value.items()
+        }
+    return value if inner is None else _settled(inner, value, folder, whole)
 
 
 def _variant(kind: Any, settings: Any) -> Any:

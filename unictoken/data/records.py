@@ -12,17 +12,55 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from unictoken.core.errors import UserError
+from unictoken.core.registry import Registry
 from unictoken.data.concept import Concept
 from unictoken.data.templates import NO, YES
 
-RowKind = Literal["recognise", "vqa", "text_qa", "caption", "generate", "choice"]
+RowKind = str
+"""A name in `ROWS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What rows of one kind are like."""
+
+    pictured: bool = True
+    """They are about a picture."""
+    answered: bool = True
+    """They have an answer."""
+    type: str | None = None
+    """What a row's `type` says, and UnifyBench's file of them is called ('rec': rec.json); None: rows
+    are not read by it."""
+
+
+ROWS: Registry[Rows] = Registry(
+    "kind of rows",
+    {
+        "recognise": Rows(type="rec"),
+        "vqa": Rows(type="vqa"),
+        "text_qa": Rows(pictured=False, type="text_only"),
+        "choice": Rows(type="choice"),
+        "caption": Rows(),
+        "generate": Rows(pictured=False, answered=False),
+    },
+)
+"""Kinds of rows by name. A task of your own that asks about rows of another kind registers it:
+
+    ROWS.register("count", Rows(type="count"))
+
+UnifyBench's reader then reads `count.json`, and the task asks `trial.records("count")`.
+"""
 Split = Literal["train", "test"]
 # kinds of prompts: the concept alone; with more; with what a fact tells
 PLAIN, EXPLICIT, KNOWLEDGE = "plain", "explicit", "knowledge"
-SHOWN = ("recognise", "vqa", "caption", "choice")  # tasks that are about a picture
+
+
+def kinds_by_type() -> dict[str, RowKind]:
+    """Kinds of rows by what a row's `type` says, in the order in which files are read."""
+    return {rows.type: kind for kind, rows in ROWS.items() if rows.type}
 
 
 class DataError(UserError):
@@ -59,15 +97,16 @@ class Record:
     """
 
     def __post_init__(self) -> None:
-        if self.task not in get_args(RowKind):
-            self._refuse(f"task '{self.task}'", f"one of {', '.join(get_args(RowKind))}")
+        if self.task not in ROWS:
+            self._refuse(f"task '{self.task}'", f"one of {', '.join(ROWS)}")
+        rows = ROWS[self.task]
         if not self.question.strip():
             self._refuse("no question", "some words")
-        if self.task in SHOWN and not self.pictures:
+        if rows.pictured and not self.pictures:
             self._refuse(f"no picture for a {self.task} row", "one")
         if self.task == "recognise" and self.answer not in (YES, NO):
             self._refuse(f"the answer '{self.answer}'", f"'{YES}' or '{NO}'")
-        if self.task not in ("recognise", "generate") and not self.answer.strip():
+        if rows.answered and self.task != "recognise" and not self.answer.strip():
             self._refuse(f"no answer for a {self.task} row", "some words")
         if self.options and (
             self.answer not in self.options or len(set(self.options)) < max(2, len(self.options))

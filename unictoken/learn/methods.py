@@ -156,7 +156,11 @@ class MethodSettings:
         return sum(stage.steps for stage in self.stages)
 
     def decisive(self) -> dict[str, Any]:
-        """Plain settings for digests."""
+        """Plain settings for digests: runs and predictions are kept under them.
+
+        Override it where a setting names a file, and put the file's sha256 in the place of its
+        path: another file of the same path is another method, a file that was moved is not.
+        """
         plain: dict[str, Any] = config.plain(self)
         return plain
 

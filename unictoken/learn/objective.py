@@ -7,7 +7,17 @@ another class with these two methods, which one call makes known:
 
     OBJECTIVES.register("distillation", Distillation)
 
-A method names it (`method: {objective: distillation}`), and the digests of runs hold that name.
+A method names it (`method: {objective: distillation}`), and the digests of runs hold that name. An
+objective with settings of its own comes with a kind of method that has them, and reads them there,
+in `examples.method` (whole example: tests/train/smoothed.py):
+
+    @dataclass(frozen=True, kw_only=True)
+    class GrpoSettings(Method):
+        objective: str = "grpo"
+        kl: float = 0.1
+
+    OBJECTIVES.register("grpo", Grpo)
+    learn.run.register("grpo", OptimizeRows, GrpoSettings)
 """
 
 from __future__ import annotations

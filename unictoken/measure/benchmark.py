@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -37,7 +37,14 @@ from unictoken.learn.method import Run
 from unictoken.learn.methods import Distractors, MethodFile, MethodSettings
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
-from unictoken.measure.controls import CONTROLS, WRONG_CONCEPT, controls_of, known
+from unictoken.measure.controls import (
+    CONTROLS,
+    WRONG_CONCEPT,
+    controls_of,
+    key_of,
+    known,
+    of_many,
+)
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.lengths import check_test, stand_in
 from unictoken.measure.predictions import Predictions, beside
@@ -244,7 +251,7 @@ class Benchmark:
         measured = "" if tasks == USUAL else "-" + "-".join(tasks)
         keys = {name: _keyed(name, method) + chosen for name, method in self.methods.items()}
         keys |= {
-            name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else name
+            name: _keyed(name, first) + chosen if name == WRONG_CONCEPT else key_of(name)
             for name in self.controls
         }
         keys = {name: key + measured for name, key in keys.items()}
@@ -382,7 +389,7 @@ class Benchmark:
         """Refuse what the base could not be asked once everything is learned."""
         for concept in self.concepts:
             pictures_NK = self.base.any_picture.expand(len(concept.pictures), -1)
-            controls = controls_of(self.base, concept, pictures_NK=pictures_NK, own=self.controls)
+            controls = self._controls(concept, pictures_NK=pictures_NK)
             asked = {name: c for name, c in controls.items() if name in self.controls}
             asked |= {name: stand_in(self.base, concept, way) for name, way in self.methods.items()}
             for name, personalization in asked.items():
@@ -492,7 +499,16 @@ class Benchmark:
             if WRONG_CONCEPT in self.controls
             else None
         )
-        return own | controls_of(self.base, concept, wrong=wrong, own=self.controls)
+        return own | self._controls(concept, wrong=wrong)
+
+    def _controls(self, concept: Concept, **more: Any) -> dict[str, Personalization]:
+        one = controls_of(self.base, concept, own=self.controls, **more)
+        return one | self._of_all_concepts
+
+    @cached_property
+    def _of_all_concepts(self) -> dict[str, Personalization]:
+        """Controls that know every concept, made once."""
+        return of_many(self.base, self.concepts, self.controls)
 
     def _trial(self, name: str, personalization: Personalization, subject: Subject) -> Trial:
         drawings = self.folder / "pictures"

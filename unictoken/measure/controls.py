@@ -6,14 +6,15 @@ beside them after one call:
 
     controls.register("memory", lambda base, concept: Memory(base, concept))
 
-From then on a benchmark's `controls` may name it. A benchmark needs `workers: 1` then: other
-processes have not run your code.
+From then on a benchmark's `controls` may name it: `eval/run.py --import memory.py`. One memory that
+holds all concepts of the benchmark is made by `register_many`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -39,8 +40,20 @@ CONTROLS = ("none", "class_noun", *TEXT_BUDGETS, *PICTURE_COUNTS, WRONG_CONCEPT)
 """What a benchmark compares with that does not say what."""
 
 PersonalizationOf = Callable[[Base, Concept], Personalization]
-OWN: dict[str, PersonalizationOf] = {}
-"""Registered ones by name: each gives a base's personalization for a dataset's concept."""
+PersonalizationOfMany = Callable[[Base, Sequence[Concept]], Personalization]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """A control that was registered: it has one of the two functions."""
+
+    of_one: PersonalizationOf | None = None
+    of_many: PersonalizationOfMany | None = None
+    version: str = ""
+
+
+OWN: dict[str, Own] = {}
+"""Registered ones by name."""
 
 
 def known() -> tuple[str, ...]:
@@ -48,13 +61,58 @@ def known() -> tuple[str, ...]:
     return (*CONTROLS, *OWN)
 
 
-def register(name: str, personalization_of: PersonalizationOf) -> None:
-    """Make another control known by its name."""
+def register(name: str, make: PersonalizationOf, version: str = "") -> None:
+    """Make another control known by its name.
+
+    Args:
+        name: What `controls` of a benchmark call it.
+        make: Gives a base's personalization for a dataset's concept.
+        version: Predictions are kept under it: say another one when the control changes, and it is
+            measured again.
+    """
+    _add(name, Own(of_one=make, version=version))
+
+
+def register_many(name: str, make: PersonalizationOfMany, version: str = "") -> None:
+    """The same for a control that knows all concepts of the benchmark at once. It is made once in
+    each process, and asked about each concept.
+
+    Args:
+        name: What `controls` of a benchmark call it.
+        make: Gives a base's personalization for all concepts, in the dataset's order.
+        version: As for `register`.
+    """
+    _add(name, Own(of_many=make, version=version))
+
+
+def _add(name: str, own: Own) -> None:
     if name in known():
         raise ConfigError(f"control '{name}': there is one of this name. Choose another.")
     # Its predictions are a file that is called so.
     check_component(name, ConfigError, "control")
-    OWN[name] = personalization_of
+    OWN[name] = own
+
+
+def key_of(name: str) -> str:
+    """What a control's predictions are kept under: its name, with a digest of its version if it has
+    one.
+    """
+    version = OWN[name].version if name in OWN else ""
+    return f"{name}-{hashlib.sha256(version.encode()).hexdigest()[:8]}" if version else name
+
+
+def of_many(
+    base: Base, concepts: Sequence[Concept], names: Collection[str]
+) -> dict[str, Personalization]:
+    """The controls among these names that know all concepts at once.
+
+    Args:
+        base: The base that is asked.
+        concepts: All of the benchmark.
+        names: Of controls.
+    """
+    made = {name: own.of_many for name, own in OWN.items() if name in names}
+    return {name: make(base, concepts) for name, make in made.items() if make}
 
 
 def controls(
@@ -109,7 +167,7 @@ def controls_of(
         concept: The concept.
         wrong: Another concept's tokens; None: no such control.
         pictures_NK: Image ids of its reference pictures, where they are known already.
-        own: Names of controls, of which those that were registered are made too.
+        own: Names of controls, of which those that were registered for one concept are made too.
     """
     said = [concept.description or f"<{concept.name}> is {a(concept.class_noun)}.", *concept.facts]
     description, *facts = (text.replace(f"<{concept.name}>", "{name}") for text in said)
@@ -124,7 +182,8 @@ def controls_of(
         pictures_NK=pictures_NK,
         wrong=wrong,
     )
-    return {**usual, **{name: make(base, concept) for name, make in OWN.items() if name in own}}
+    made = {name: OWN[name].of_one for name in OWN if name in own}
+    return {**usual, **{name: make(base, concept) for name, make in made.items() if make}}
 
 
 def fitting(sentences: Sequence[str], budget: int, vocab: Vocab) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from unictoken.core.errors import UserError
+from unictoken.core.own import Imported
 from unictoken.core.progress import hide_bars
 from unictoken.model.malloc import keep_freed_memory
 
@@ -51,7 +52,8 @@ def side_by_side(
         number,
         mp_context=get_context("spawn"),
         initializer=_begin,
-        initargs=(make, max(cores // number, 1)),
+        # First, and so unpickled first: `make` may hold what the user's own files define.
+        initargs=(Imported(), make, max(cores // number, 1)),
     )
     waiting, running = iter(todo), set[Future]()
     try:
@@ -96,7 +98,7 @@ def _born_deaf_to_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _begin(make: Callable[[], Any], threads: int) -> None:
+def _begin(_: Imported, make: Callable[[], Any], threads: int) -> None:
     global _made
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)

@@ -14,17 +14,19 @@ A task of your own is a class, and one call:
 
         def ask(self, trial):
             asked = trial.pictured()
-            said = trial.answers([f"how many ears does {trial.marker} have?"] * len(asked), asked)
+            question = f"how many ears does {trial.marker} have?"
+            told = {"question": question, "expected": "two"}
+            said = trial.answers([question] * len(asked), asked)
             return [
-                trial.prediction(self.name, record, given=given, score=float(given == "two"))
-                for record, given in zip(asked, said)
+                trial.prediction(self.name, record, given=a, score=float(a == "two"), **told)
+                for record, a in zip(asked, said)
             ]
 
     unictoken.tasks.register(Ears())
 
 From then on a method's stages may name it (`tasks: {ears: 0.1, generate: 0.9}`), and a benchmark
-measures it where its `tasks` name it. A benchmark needs `workers: 1` then: other processes have not
-run your code. The mean score of a task's predictions is its number; `score` adds others.
+measures it where its `tasks` name it: the programs import your file first (`--import ears.py`). The
+mean score of a task's predictions is its number; `score` adds others.
 
 Modules here import no torch at their top: a config is checked before torch is there.
 """

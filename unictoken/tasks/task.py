@@ -88,6 +88,7 @@ class Asked(Task, ABC):
         """Numbers beside, or in place of, the mean score of each kind of prediction.
 
         Args:
-            made: All predictions of one concept and method, those of other tasks too.
+            made: All predictions of one concept and method, those of other tasks too. `made` may
+                lack yours: a benchmark need not ask for it.
         """
         return {}

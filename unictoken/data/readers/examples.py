@@ -15,16 +15,17 @@ from unictoken.data.concept import Concept
 from unictoken.data.readers.files import find_picture, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.readers.rows import LETTERS, Row, chosen, options_in, rows_in
-from unictoken.data.records import DataError, Record, RowKind, Split
+from unictoken.data.records import (
+    ROWS,
+    DataError,
+    Record,
+    RowKind,
+    Split,
+    kinds_by_type,
+)
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
 
-TYPES: dict[str, RowKind] = {
-    "rec": "recognise",
-    "vqa": "vqa",
-    "text_only": "text_qa",
-    "choice": "choice",
-}
 HARD_FOLDER, EASY_FOLDERS = "negative_example", ("random_images", "random-images")
 
 
@@ -110,15 +111,16 @@ class Place:
             beside: A folder where its pictures are looked for, before the dataset's root.
             label: The answer of every recognition row ('yes', 'no'); None: each row says its own.
         """
+        types = kinds_by_type()
         for row in rows_in(value, where):
-            if row.type and row.type not in TYPES:
+            if row.type and row.type not in types:
                 raise DataError(
-                    f"{row.where}: found type '{row.type}', expected one of {', '.join(TYPES)}."
+                    f"{row.where}: found type '{row.type}', expected one of {', '.join(types)}."
                 )
-            task_of_row = TYPES.get(row.type, task)
+            task_of_row = types.get(row.type, task)
             pictures = (
                 ()
-                if task_of_row == "text_qa" or not row.image
+                if not ROWS[task_of_row].pictured or not row.image
                 else (self.find(row.image, beside=beside, where=row.where),)
             )
             if task_of_row != "recognise":

@@ -22,10 +22,18 @@ from pathlib import Path
 from unictoken.core.disk import is_there
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import Kind
-from unictoken.data.readers.examples import TYPES, Place, notes
+from unictoken.data.readers.examples import Place, notes
 from unictoken.data.readers.files import checked, expect, folders_of, pictures_of, read_json
 from unictoken.data.readers.names import Names
-from unictoken.data.records import EXPLICIT, KNOWLEDGE, PLAIN, DataError, Dataset, Record
+from unictoken.data.records import (
+    EXPLICIT,
+    KNOWLEDGE,
+    PLAIN,
+    DataError,
+    Dataset,
+    Record,
+    kinds_by_type,
+)
 from unictoken.data.source import negative_files, read_info
 from unictoken.data.templates import NO, YES
 
@@ -161,8 +169,8 @@ def _test_records(place: Place, tests: Mapping[str, tuple[Path, ...]]) -> Iterat
     test = place.root / "concept" / "test" / place.folder
     listed = [
         record
-        for kind, task in TYPES.items()
-        for record in place.records(test / f"{kind}.json", task, "test")
+        for type_, task in kinds_by_type().items()
+        for record in place.records(test / f"{type_}.json", task, "test")
     ]
     yield from listed
     if not any(record.task == "recognise" for record in listed):
