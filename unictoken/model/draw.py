@@ -12,15 +12,14 @@ LEAST_TOP_P = 1e-6  # a smaller one is 0 among probabilities of fp32, and keeps 
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """How pictures are sampled. Defaults follow Chameleon's original code, with two-way
-    guidance.
-    """
+    """How pictures are sampled. Temperature and top_p follow Chameleon's original code."""
 
     temperature: float = 0.7
     """0 takes the likeliest id; on large bases that collapses to blank patches."""
     top_p: float = 0.9
-    guidance: float = 3.0
+    guidance: float = 1.5
     """unconditional + guidance (conditional - unconditional), Ho & Salimans 2022; 1 turns it off.
+    1.5 is what draws the included base's concepts best (dev/LOG.md); Anole's config says 3.
     """
     seed: int = 0
 
