@@ -53,6 +53,7 @@ def told_drawings(
     teacher = in_pictures(base, name, pictures_NK[:SHOWN])
     prompts = [f"<{name}> {said}" for _, said in pairs for _ in range(BEST_OF)]
     drawn_NK = teacher.draw_ids(prompts, Draw(seed=seed))
+    # The teacher judges itself: no judge of the toy world is needed, so that any base can teach.
     likeness = torch.tensor(teacher.recognise(drawn_NK)).view(-1, BEST_OF)
     best = drawn_NK.view(len(pairs), BEST_OF, -1)[range(len(pairs)), likeness.argmax(1)]
     return tuple((f"{{name}} {points}", ids) for (points, _), ids in zip(pairs, best, strict=True))
@@ -62,6 +63,7 @@ def _told(questions: Sequence[tuple[str, str]], marker: str) -> list[tuple[str, 
     """(noun, what it is) of every question of the form 'what hat does <bo> have?'."""
     found = []
     for question, answer in questions:
+        # 'what hat does <bo> have?' and no other form: others do not say what can be worn or held.
         words = question.replace(marker, "{it}").split()
         if len(words) != 5:
             continue

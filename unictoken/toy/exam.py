@@ -120,6 +120,7 @@ def _captions_of_two(parts: Parts, count: int, seed: int) -> list[Paper]:
 
 def _marked(base: Base, papers: Sequence[Paper]) -> dict[str, float]:
     """The share of exactly right answers by kind."""
+    # Fifty at once: their caches fit into the memory of a laptop.
     given: list[list[int]] = []
     for i in range(0, len(papers), 50):
         prompts = [paper.prompt for paper in papers[i : i + 50]]
@@ -137,6 +138,7 @@ def _drawn_twos(base: Base, judge: Judge, parts: Parts, count: int, seed: int) -
     """Drawings of two who were introduced by image ids, 'a photo of tom and mia in the snow', as the
     judge reads them: the share of each one's identity, and of drawings with both whole.
     """
+    # A stream of its own: other numbers of questions leave the drawings as they are.
     rng = np.random.default_rng([seed, 82])
     prompts, wanted = [], []
     for _ in range(count):

@@ -53,6 +53,7 @@ def score_pair(
     }
     by_kind: dict[str, list[bool]] = {kind: [] for kind in ASKED}
     swapped: list[bool] = []
+    # One call for all: questions about one picture share it.
     asked = [q for q in test.questions if q.kind in ASKED]
     pictures = [Image.open(test.folder / q.picture).convert("RGB") for q in asked]
     for q, said in zip(asked, both.ask([q.question for q in asked], pictures), strict=True):
@@ -96,6 +97,7 @@ def _drawn(
         seed: Of the drawings.
     """
     prompts = list(test.wishes)
+    # All prompts in one batch: a picture depends on its own number and seed alone.
     drawings = both.draw(prompts, seed=seed)
     subjects = [truth_of(concepts[name]).subject for name in test.names]
     verdicts = [

@@ -267,6 +267,7 @@ def make_album(
             should tell what they depend on (`digest`). None: they are not kept.
         unseen: Of combinations that are held out of training, to examine a base on.
     """
+    # The order of parts is that of the image ids in the file.
     parts = list(_parts(settings, seed, unseen))
     kept = np.load(file) if file and file.is_file() else None
     content: list[tuple[object, list[Group]]] = []
@@ -308,6 +309,7 @@ def _album(
     settings: AlbumSettings, content: Sequence[tuple[object, list[Group]]], ids_NK: np.ndarray
 ) -> Album:
     """An album from its parts in the order of `_parts`, and the image ids of all pictures."""
+    # The rows have no labels: only this order says whose picture each one is.
     rows = iter(ids_NK)
     shown = [tuple(Shot(group, next(rows)) for group in groups) for _, groups in content]
     said = [what for what, _ in content]

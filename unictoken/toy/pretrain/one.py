@@ -70,11 +70,13 @@ def introduced(parts: Parts, seen: Shown, rng: np.random.Generator, how: str) ->
             read_off = range(len(name) + 1, len(intro))
     else:
         who, but = seen.who, seen.number
+        # Another picture of the same one, or somebody else.
         if not yes:
             # Mostly look-alikes; unrelated subjects are to be told apart too.
             which = parts.choose([i for i in OTHERS if i != who.which], rng)
             who = Someone(who.family, which) if rng.random() < 0.7 else parts.someone(rng)
             but = None
+        # Two families may have the same subject by chance: then the answer is yes after all.
         yes = parts.album.subject(who) == seen.subject
         told = parts.known(name, who, rng, how=how, but=but if yes else None)
         subject, intro = told.subject, told.intro
@@ -214,6 +216,7 @@ def drawing(parts: Parts, seen: Shown, rng: np.random.Generator, room: int) -> l
 def draw(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     """Prompts and their pictures; now and then questions about one instead."""
     turns: list[Turn] = []
+    # As many as fit: image ids are most of what is learned of drawing.
     while parts.room(turns) > A_DRAWING:
         seen = pick(parts, rng)
         turns += drawing(parts, seen, rng, parts.room(turns))

@@ -54,6 +54,7 @@ class Muon:
     def step(self, gradients: dict[str, torch.Tensor], lr: float) -> None:
         """Move every matrix against its gradient."""
         for shape, names in self.by_shape.items():
+            # All of a shape together: one by one they would take as long as the layers.
             gradient_BMN = torch.stack([gradients[name] for name in names])
             buffer_BMN = self.buffers[shape].lerp_(gradient_BMN, 1 - self.momentum)
             # Nesterov's momentum.
@@ -66,6 +67,7 @@ class Muon:
     def orthogonal(self, x_BMN: torch.Tensor) -> torch.Tensor:
         """About the nearest orthogonal matrix of each, by Newton and Schulz's iteration in bf16."""
         x = x_BMN.bfloat16()
+        # The shorter side first: the products below are of its size.
         tall = x.shape[1] > x.shape[2]
         x = x.mT if tall else x
         x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)

@@ -54,14 +54,17 @@ def by_subject(known: Sequence[Known]) -> dict[Subject, Sequence[int]]:
 
 def look_at_two(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     """A picture of two, then a caption, questions, and names for one or both of them."""
+    # Both are of families, so that each can be introduced by pictures of its own.
     chosen, shot = couple(parts, rng)
     picture, group = parts.picture(shot), shot.group
     turns = parts.caption(group, rng) if rng.random() < 0.5 else []
     asked = parts.questions(group, rng)
+    # Questions without names and with them in turn: the same answers are found both ways.
     while parts.room(turns, len(picture)) > A_QUESTION:
         if rng.random() < 0.35 and asked:
             turns += parts.answer(asked.pop())
             continue
+        # Two introductions by image ids with what is asked about them.
         if parts.room(turns, len(picture)) < 110:
             break
         turns += _named_in_it(parts, chosen, shot, rng)
@@ -117,8 +120,10 @@ def true_of(said: str, subject: Subject) -> bool:
 def draw_two(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     """Prompts that name two, or one of two, and their pictures."""
     turns: list[Turn] = []
+    # 150: two introductions, a prompt and a picture.
     while parts.room(turns) > 150:
         chosen, shot = couple(parts, rng)
+        # The order of names in a prompt says nothing about left and right.
         who = [chosen.who[int(i)] for i in rng.permutation(2)]
         lot = rng.random()
         if lot < 0.3:  # both in words
@@ -183,6 +188,7 @@ def _mixed(
         how: 'words', 'pictures', or '' for words and image ids.
         rng: What the choices are drawn from.
     """
+    # A quarter of those who are there are left out: the base is not to name whom it cannot know.
     shown = [w for w in there if rng.random() < 0.75]
     others = [
         look_alikes(parts.choose(there, rng), rng) if rng.random() < 0.4 else parts.someone(rng)
@@ -216,6 +222,7 @@ def _who_is_it(
     """Questions about who of those who were introduced is there, in random order."""
     names = by_subject(known)
     there = [names[subject] for subject in shot.subjects if subject in names]
+    # From left to right, as people read a picture.
     answer = parts.vocab.encode(templates.NOBODY)
     if there:
         slots = {f"{i}": name for i, name in enumerate(there)}
@@ -332,6 +339,7 @@ def story(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     """
     tale = parts.choose(parts.album.tales, rng)
     seen = [i for shot in tale.shots for i in parts.picture(shot)]
+    # Without names too: a story is told of whoever is there.
     known = named(parts, tale.who, rng) if rng.random() < 0.5 else []
     # By one name only where there is room for one.
     known = known[: 1 if len(tale.shots) > 3 else 2]

@@ -108,6 +108,7 @@ def _about(
         for attribute in descriptions.questions(known.subject)
         if rng.random() < 0.4
     ]
+    # Of somebody nothing was told of, who has been unlucky with looks as well.
     pairs = pairs or [own_question(parts, known.subject, known.name, rng)]
     return [pairs[int(i)] for i in rng.permutation(len(pairs))]
 
@@ -125,6 +126,7 @@ def _not_known(parts: Parts, known: Sequence[Known], rng: np.random.Generator) -
     forms = [
         form.replace("{it}", "{name}") for q in descriptions.QUESTIONS.values() for form in _all(q)
     ]
+    # A thing's own part would say what kind of thing it is.
     forms = [form for form in forms if "{is}" not in form] + [*language.FACT_QUESTIONS.values()]
     asked = parts.choose(forms, rng)
     said = parts.say(templates.UNKNOWN, name=name)
@@ -266,12 +268,14 @@ def taste(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     """'{name} likes <pictures>. would {name} like this? <picture>': what the liked ones have in
     common, a noun, a colour or a place, decides.
     """
+    # By trial: two that share exactly one look leave no doubt what is liked.
     while True:
         liked = [pick(parts, rng) for _ in range(2)]
         common = set(_looks(liked[0].shot)) & set(_looks(liked[1].shot))
         if len(common) == 1:
             break
     yes = rng.random() < 0.5
+    # Half of the candidates have it: a constant answer is right half of the time.
     while (common <= set(_looks(candidate := pick(parts, rng).shot))) != yes:
         pass
     name = parts.name(rng)
