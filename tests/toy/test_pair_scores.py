@@ -42,7 +42,8 @@ def test_what_is_true_of_both_is_known_and_drawn(scores):
     true = scores["true"]
     assert true["recognition"] >= 0.85 and true["recognition_alone"] >= 0.85
     assert true["vqa"] >= 0.8 and true["not_swapped"] >= 0.9
-    assert true["identity"] >= 0.6 and true["prompt"] >= 0.6
+    # One pair in eight drawings; of two strangers about a quarter of the attributes are right.
+    assert true["identity"] >= 0.45 and true["prompt"] >= 0.6
 
 
 def test_exchanged_names_are_seen(scores):
