@@ -94,7 +94,8 @@ def build(
         # The end of a turn: `generate` of transformers stops there.
         eos_token_id=tokenizer.sep_token_id,
         vocabulary_map=tokenizer.get_vocab(),
-        vq_config=image_tokenizer.config.to_dict(),
+        # Where it was made on whoever's machine is nobody's business.
+        vq_config=image_tokenizer.config.to_dict() | {"_name_or_path": ""},
     )
     model = EarlyFusionModel(config)
     if settings.start_from:
