@@ -418,11 +418,7 @@ def answer_each(asked: Sequence[tuple[Query, Condition]], *, max_ids: int) -> li
     """
     if not asked:
         return []
-    conditions = _in_one_batch([condition for _, condition in asked])
-    prompts = [
-        condition.question(query.text, query.image_ids)
-        for condition, (query, _) in zip(conditions, asked, strict=True)
-    ]
+    conditions, prompts = _prompts_in_one_batch(asked)
     answers = sample_text(conditions[0].speaker, prompts, max_ids=max_ids)
     return [condition.read(ids) for condition, ids in zip(conditions, answers, strict=True)]
 
@@ -431,12 +427,20 @@ def yes_each(asked: Sequence[tuple[Query, Condition]]) -> list[float]:
     """P(yes) against P(no) as the answer to each question under its own condition, in one batch."""
     if not asked:
         return []
+    conditions, prompts = _prompts_in_one_batch(asked)
+    return yes_probability(conditions[0].speaker, prompts).tolist()
+
+
+def _prompts_in_one_batch(
+    asked: Sequence[tuple[Query, Condition]],
+) -> tuple[list[Condition], list[list[int]]]:
+    """The conditions of questions, all with one speaker, and the questions' prompt ids."""
     conditions = _in_one_batch([condition for _, condition in asked])
     prompts = [
         condition.question(query.text, query.image_ids)
         for condition, (query, _) in zip(conditions, asked, strict=True)
     ]
-    return yes_probability(conditions[0].speaker, prompts).tolist()
+    return conditions, prompts
 
 
 def _in_one_batch(conditions: Sequence[Condition]) -> list[Condition]:

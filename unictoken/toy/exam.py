@@ -23,12 +23,11 @@ from unictoken.scoring.metrics import mean
 from unictoken.toy.judge import Judge, MemberReading
 from unictoken.toy.pretrain import several
 from unictoken.toy.pretrain.album import AlbumSettings, make_album
-from unictoken.toy.pretrain.parts import Parts
+from unictoken.toy.pretrain.parts import LENGTH, Parts
 from unictoken.toy.pretrain.sequences import KINDS
 from unictoken.toy.world.groups import Member
 
 ALBUM = AlbumSettings(families=120, couples=240, tales=120)
-LENGTH = 400  # ids of a sequence, as in training
 # Kinds of sequences whose first question has an answer in words.
 ASKED = (
     "look_at_two",

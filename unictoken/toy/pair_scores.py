@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
 from unictoken.data.concept import Concept
-from unictoken.data.templates import NO, YES
+from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.personalize.session import Session
 from unictoken.scoring import metrics
 from unictoken.toy.concepts import truth_of
@@ -55,7 +54,7 @@ def score_pair(
     swapped: list[bool] = []
     # One call for all: questions about one picture share it.
     asked = [q for q in test.questions if q.kind in ASKED]
-    pictures = [Image.open(test.folder / q.picture).convert("RGB") for q in asked]
+    pictures = [test.folder / q.picture for q in asked]
     for q, said in zip(asked, both.ask([q.question for q in asked], pictures), strict=True):
         by_kind[q.kind].append(_plain(said) == _plain(q.answer))
         if q.swapped is not None:
@@ -75,11 +74,10 @@ def _recognition(sessions: Mapping[str, Session], test: Together) -> float:
     shares = []
     for name in test.names:
         own = [q for q in test.questions if q.kind in RECOGNISED and f"<{name}>" in q.question]
-        pictures = [Image.open(test.folder / q.picture).convert("RGB") for q in own]
-        found = sessions[name].recognise(pictures, name)
+        found = sessions[name].recognise([test.folder / q.picture for q in own], name)
         right: dict[str, list[bool]] = {YES: [], NO: []}
         for q, probability in zip(own, np.atleast_1d(found).tolist(), strict=True):
-            right[q.answer].append((probability > 0.5) == (q.answer == YES))
+            right[q.answer].append(yes_or_no(probability) == q.answer)
         shares.append(metrics.mean([metrics.mean(flags) for flags in right.values() if flags]))
     return metrics.mean(shares)
 

@@ -15,7 +15,9 @@ from unictoken.toy.pretrain.album import SHOTS, AlbumSettings, Maker, make_album
 from unictoken.toy.pretrain.parts import Parts, nameable
 from unictoken.toy.pretrain.sequences import KINDS, MIXTURE, TrainingSequences
 from unictoken.toy.world import descriptions, language
-from unictoken.toy.world.subjects import hard_negative, held_out
+from unictoken.toy.world.attributes import FUR_SHADES, PAINT_SHADES
+from unictoken.toy.world.group_language import Asked
+from unictoken.toy.world.subjects import hard_negative, held_out, sample_subject
 
 LENGTH = 400
 SETTINGS = AlbumSettings(families=12, couples=10, tales=8)
@@ -174,6 +176,15 @@ def test_options_hold_the_answer_once_at_the_letter_that_is_learned(base, parts)
             assert letter in words.LETTERS and f" {letter}. " in text
             places[letter] += 1
     assert min(places.values()) > 20 and len(places) == 4
+
+
+def test_wrong_answers_are_the_same_in_every_process():
+    """Of two kinds that both have such an attribute the second one's, never a set's last."""
+    rng = np.random.default_rng(0)
+    pet, thing = (sample_subject(rng, kind=k, unseen=False) for k in ("animal", "object"))
+    asked = Asked("second", "what is the second colour of it?", "none")
+    for both, values in (((pet, thing), PAINT_SHADES), ((thing, pet), FUR_SHADES)):
+        assert set(words.wrong_answers(asked, both, rng)) == set(values)
 
 
 def test_a_claim_about_a_picture_is_right_half_of_the_time(base, parts):

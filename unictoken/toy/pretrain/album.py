@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +20,7 @@ from unictoken.core.config import one_or_more
 from unictoken.core.disk import write_aside
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
-from unictoken.toy.pretrain.pictures import draw_groups, sample_any
+from unictoken.toy.pretrain.pictures import draw_groups, mapped_over, sample_any
 from unictoken.toy.world.attributes import PLACES, TIMES
 from unictoken.toy.world.groups import Group, Member, sample_group
 from unictoken.toy.world.stories import Story, possible_actions, sample_story
@@ -272,7 +268,7 @@ def make_album(
     kept = np.load(file) if file and file.is_file() else None
     content: list[tuple[object, list[Group]]] = []
     ids: list[np.ndarray] = []
-    with _everywhere(len(parts)) as mapped:
+    with mapped_over(len(parts)) as mapped:
         if kept is not None:
             for made in mapped(_content, parts):
                 content += made
@@ -288,17 +284,6 @@ def make_album(
         np.save(saved, kept.astype(np.uint16))
         write_aside(file, saved.getvalue())
     return _album(settings, content, kept.astype(np.int64))
-
-
-@contextmanager
-def _everywhere(parts: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """`map` by as many processes as there are cores; here, where there is little to do."""
-    if parts < 8:
-        yield map
-        return
-    # 'spawn': a fork of a process whose torch has threads may wait for ever.
-    with multiprocessing.get_context("spawn").Pool(min(os.cpu_count() or 1, parts)) as pool:
-        yield pool.imap
 
 
 def _content(part: _Part) -> list[tuple[object, list[Group]]]:

@@ -26,6 +26,7 @@ from unictoken.model.profile import save_profile
 from unictoken.model.vocab import ChameleonVocab, Vocab
 from unictoken.toy.pretrain.album import AlbumSettings, digest, encoder, make_album
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
+from unictoken.toy.pretrain.parts import LENGTH
 from unictoken.toy.pretrain.sequences import MIXTURE, TrainingSequences
 from unictoken.toy.profile import PROFILE
 
@@ -43,7 +44,7 @@ class LanguageSettings:
     ffn_width: int = 704
     album: AlbumSettings = field(default_factory=AlbumSettings)
     """Of the pictures, drawn and encoded once."""
-    length: int = 400
+    length: int = LENGTH
     """Ids of an example."""
     mixture: Mapping[str, float] = field(default_factory=lambda: dict(MIXTURE))
     """Of the sequences, by kind (sequences.py)."""

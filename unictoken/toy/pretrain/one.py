@@ -119,10 +119,7 @@ def own_question(
     forms = descriptions.questions(subject)
     about = about or parts.choose(tuple(forms), rng)
     asked = parts.choose(forms[about], rng).replace("{it}", "{name}")
-    return [
-        Turn(parts.say(asked, name=name)),
-        Turn(parts.say(descriptions.answer(subject, about)), learned=True),
-    ]
+    return parts.exchange(asked, descriptions.answer(subject, about), name=name)
 
 
 def named_caption(parts: Parts, seen: Shown, rng: np.random.Generator, how: str) -> list[Turn]:

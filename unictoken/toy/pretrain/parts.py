@@ -30,6 +30,7 @@ from unictoken.toy.world.subjects import (
     hard_negative,
 )
 
+LENGTH = 400  # ids of a sequence, at most
 CODES_PER_SIDE = 8
 ONE_ATTRIBUTE = 0.55  # of the descriptions to say yes or no to
 FACTS_ASIDE = 0.15  # of the introductions are followed by a fact that changes nothing
@@ -74,6 +75,11 @@ class Parts:
 
     def choose(self, forms: Sequence[T], rng: np.random.Generator) -> T:
         return forms[int(rng.integers(len(forms)))]
+
+    def shuffled(self, things: Sequence[T], rng: np.random.Generator) -> list[T]:
+        """The same things in random order."""
+        # By their places: numpy would make an array of the things themselves.
+        return [things[int(i)] for i in rng.permutation(len(things))]
 
     def someone(self, rng: np.random.Generator) -> Someone:
         return Someone(int(rng.integers(len(self.album.families))), int(rng.integers(3)))
@@ -270,7 +276,11 @@ class Parts:
             for a in asked
             if a.about in HARDEST or rng.random() < (ASKED_EASIEST if a.about in EASIEST else ASKED)
         ] or asked
-        return [kept[int(i)] for i in rng.permutation(len(kept))]
+        return self.shuffled(kept, rng)
+
+    def exchange(self, asked: str, answered: str, **slots: Sequence[int]) -> list[Turn]:
+        """A question and its answer as two turns; of '{name}' the ids given as `name`."""
+        return [Turn(self.say(asked, **slots)), Turn(self.say(answered, **slots), learned=True)]
 
     def answer(
         self, asked: Asked, names: Mapping[Subject, Sequence[int]] | None = None
@@ -284,11 +294,8 @@ class Parts:
 
     def is_it(self, name: Sequence[int], yes: bool, rng: np.random.Generator) -> list[Turn]:
         """Whether the picture shows who was introduced, and the answer."""
-        asked = self.say(self.choose(templates.RECOGNISE, rng), name=name)
-        return [
-            Turn(asked),
-            Turn(self.vocab.encode(templates.YES if yes else templates.NO), learned=True),
-        ]
+        asked = self.choose(templates.RECOGNISE, rng)
+        return self.exchange(asked, templates.YES if yes else templates.NO, name=name)
 
     def caption(
         self,

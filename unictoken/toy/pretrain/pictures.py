@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 
-from unictoken.toy.world.drawing import draw_group
+from unictoken.toy.world.drawing import SIDE, draw_group
 from unictoken.toy.world.groups import Group, sample_group
 from unictoken.toy.world.subjects import SAMPLERS, Subject, sample_subject
 
@@ -18,6 +20,7 @@ KIND_SHARES = {"animal": 0.6, "object": 0.22, "person": 0.18}
 PAIRS = 0.35  # of the pictures show two
 NOBODY = 0.005  # of the pictures show a place alone
 AT_ONCE = 500  # pictures that a process draws before it is given more
+WORTH_PROCESSES = 5  # parts from which on starting processes is worth its seconds
 
 
 def sample_kind(rng: np.random.Generator, shares: Mapping[str, float] = KIND_SHARES) -> str:
@@ -55,6 +58,25 @@ def sample_groups(count: int, *, seed: int, taught_only: bool = True) -> list[Gr
     return groups
 
 
+@contextmanager
+def mapped_over(parts: int, processes: int | None = None) -> Iterator[Callable[..., Any]]:
+    """`map` over so many parts by several processes, its results in order.
+
+    Args:
+        parts: How many there are.
+        processes: How many work; None: one for each core, or this one alone where there is little
+            to do.
+    """
+    if processes is None:
+        processes = 1 if parts < WORTH_PROCESSES else min(os.cpu_count() or 1, parts)
+    if processes == 1:
+        yield map
+        return
+    # 'spawn': a fork of a process whose torch has threads may wait for ever.
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield pool.imap
+
+
 def draw_groups(groups: Sequence[Group], *, processes: int | None = None) -> torch.Tensor:
     """The pictures, uint8 [N, 3, 32, 32], the same however many processes draw them.
 
@@ -62,15 +84,10 @@ def draw_groups(groups: Sequence[Group], *, processes: int | None = None) -> tor
         groups: What each shows.
         processes: How many draw; None: one for each core where there is enough to draw.
     """
-    processes = processes or (os.cpu_count() or 1 if len(groups) > 4 * AT_ONCE else 1)
     parts = [groups[i : i + AT_ONCE] for i in range(0, len(groups), AT_ONCE)]
-    if processes == 1:
-        drawn = list(map(_draw, parts))
-    else:
-        # 'spawn': a fork of a process whose torch has threads may wait for ever.
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            drawn = pool.map(_draw, parts)
-    pixels = np.concatenate(drawn) if drawn else np.zeros((0, 32, 32, 3), np.uint8)
+    with mapped_over(len(parts), processes) as mapped:
+        drawn = list(mapped(_draw, parts))
+    pixels = np.concatenate(drawn) if drawn else np.zeros((0, SIDE, SIDE, 3), np.uint8)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
 

@@ -80,7 +80,7 @@ def _named_in_it(parts: Parts, chosen: Couple, shot: Shot, rng: np.random.Genera
         who.append(look_alikes(who[0], rng) if alike else parts.someone(rng))
         # In words look-alikes may be the same.
         how = "codes"
-    known = named(parts, [who[int(i)] for i in rng.permutation(len(who))], rng, how)
+    known = named(parts, parts.shuffled(who, rng), rng, how)
     names = by_subject(known)
     if rng.random() < 0.25:
         turns = parts.caption(shot.group, rng, names)
@@ -124,7 +124,7 @@ def draw_two(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     while parts.room(turns) > 150:
         chosen, shot = couple(parts, rng)
         # The order of names in a prompt says nothing about left and right.
-        who = [chosen.who[int(i)] for i in rng.permutation(2)]
+        who = parts.shuffled(chosen.who, rng)
         lot = rng.random()
         if lot < 0.3:  # both in words
             known = []
@@ -202,7 +202,7 @@ def _mixed(
 
     own = [looks(w) for w in there]
     introduced = shown + [w for w in others if looks(w) not in own]
-    return [introduced[int(i)] for i in rng.permutation(len(introduced))]
+    return parts.shuffled(introduced, rng)
 
 
 def _shown_apart(
@@ -234,7 +234,7 @@ def _who_is_it(
         pairs.append(_stranger(parts, known, rng))
     about = [a for a in parts.questions(shot.group, rng, names) if a.about in ("side", "beside")]
     pairs += [parts.answer(a, names) for a in about[:2]]
-    return [turn for i in rng.permutation(len(pairs)) for turn in pairs[int(i)]]
+    return [turn for pair in parts.shuffled(pairs, rng) for turn in pair]
 
 
 def _stranger(parts: Parts, known: Sequence[Known], rng: np.random.Generator) -> list[Turn]:
@@ -242,8 +242,7 @@ def _stranger(parts: Parts, known: Sequence[Known], rng: np.random.Generator) ->
     taken = [k.name for k in known]
     name = next(n for n in parts.names(len(taken) + 1, rng) if n not in taken)
     asked = parts.choose((*templates.RECOGNISE, "what is {name} wearing?"), rng)
-    said = parts.say(templates.UNKNOWN, name=name)
-    return [Turn(parts.say(asked, name=name)), Turn(said, learned=True)]
+    return parts.exchange(asked, templates.UNKNOWN, name=name)
 
 
 # ---- several pictures ---------------------------------------------------------------------------
@@ -280,7 +279,7 @@ def _line_up(parts: Parts, most: int, rng: np.random.Generator) -> tuple[list[So
     for _ in range(int(rng.integers(1, most))):
         alike = rng.random() < 0.4
         who.append(look_alikes(who[0], rng) if alike else parts.someone(rng))
-    who = [who[int(i)] for i in rng.permutation(len(who))]
+    who = parts.shuffled(who, rng)
     return who, [parts.choose(parts.album.shots(w), rng) for w in who]
 
 
@@ -317,8 +316,7 @@ def _sought(
 
 
 def _which(parts: Parts, known: Known, answer: str, rng: np.random.Generator) -> list[Turn]:
-    asked = parts.say(parts.choose(templates.WHICH, rng), name=known.name)
-    return [Turn(asked), Turn(parts.say(answer), learned=True)]
+    return parts.exchange(parts.choose(templates.WHICH, rng), answer, name=known.name)
 
 
 def _in_each(parts: Parts, shots: Sequence[Shot], rng: np.random.Generator) -> list[Turn]:
@@ -329,7 +327,7 @@ def _in_each(parts: Parts, shots: Sequence[Shot], rng: np.random.Generator) -> l
         asked = parts.questions(shots[i].group, rng)[0]
         question = asked.question.replace("?", f" in {story_language.ORDINALS[i]} photo?")
         question = question.replace("in the photo in", "in")
-        turns += [Turn(parts.say(question)), Turn(parts.say(asked.answer), learned=True)]
+        turns += parts.exchange(question, asked.answer)
     return turns
 
 
@@ -351,6 +349,6 @@ def story(parts: Parts, rng: np.random.Generator) -> list[Turn]:
         Turn(parts.fill(said, names), learned=True),
     ]
     asked = story_language.questions(tale.story, rng, called)
-    for i in rng.permutation(len(asked)):
-        turns += parts.answer(asked[int(i)], names)
+    for one in parts.shuffled(asked, rng):
+        turns += parts.answer(one, names)
     return parts.after([*seen, *intros(known)], turns)

@@ -11,11 +11,11 @@ import numpy as np
 from unictoken.data import templates
 from unictoken.data.sequence import Turn
 from unictoken.toy.pretrain.album import Shot
-from unictoken.toy.pretrain.one import own_question, pick
+from unictoken.toy.pretrain.one import Shown, own_question, pick
 from unictoken.toy.pretrain.parts import Known, Parts
 from unictoken.toy.pretrain.several import couple
 from unictoken.toy.world import descriptions, language
-from unictoken.toy.world.attributes import BRIGHT_COLOURS, PLACES
+from unictoken.toy.world.attributes import ACCESSORIES, BRIGHT_COLOURS, PLACES, POSES, TIMES
 from unictoken.toy.world.descriptions import noun
 from unictoken.toy.world.group_language import Asked
 from unictoken.toy.world.subjects import NAMEABLE, Subject
@@ -40,9 +40,9 @@ def talk(parts: Parts, rng: np.random.Generator) -> list[Turn]:
         new = parts.known(name, parts.someone(rng), rng, how=how)
         intro, facts, keys = new.intro, {}, language.facts_of(new.subject)
         # Shuffled, so that no order of facts is learned.
-        for i in rng.permutation(len(keys)):
+        for key in parts.shuffled(keys, rng):
             if rng.random() < 0.5:
-                intro = intro + _told(parts, name, facts, keys[int(i)], rng)
+                intro = intro + _told(parts, name, facts, key, rng)
         known.append(new)
         told.append(facts)
         pairs = _about(parts, new, facts, rng)
@@ -89,10 +89,7 @@ def _fact_question(
 ) -> list[Turn]:
     """A question about a fact; the answer is `UNSURE` where nobody told it."""
     answer = language.fact_answer(key, facts[key]) if key in facts else templates.UNSURE
-    return [
-        Turn(parts.say(language.FACT_QUESTIONS[key], name=name)),
-        Turn(parts.say(answer), learned=True),
-    ]
+    return parts.exchange(language.FACT_QUESTIONS[key], answer, name=name)
 
 
 def _about(
@@ -110,7 +107,7 @@ def _about(
     ]
     # Of somebody nothing was told of, who has been unlucky with looks as well.
     pairs = pairs or [own_question(parts, known.subject, known.name, rng)]
-    return [pairs[int(i)] for i in rng.permutation(len(pairs))]
+    return parts.shuffled(pairs, rng)
 
 
 def _not_known(parts: Parts, known: Sequence[Known], rng: np.random.Generator) -> list[Turn]:
@@ -119,7 +116,7 @@ def _not_known(parts: Parts, known: Sequence[Known], rng: np.random.Generator) -
     """
     if known and rng.random() < 0.5:
         asked, name = parts.choose(language.NEVER_TOLD, rng), parts.choose(known, rng).name
-        return [Turn(parts.say(asked, name=name)), Turn(parts.say(templates.UNSURE), learned=True)]
+        return parts.exchange(asked, templates.UNSURE, name=name)
     name = parts.name(rng)
     while name in [k.name for k in known]:
         name = parts.name(rng)
@@ -129,8 +126,7 @@ def _not_known(parts: Parts, known: Sequence[Known], rng: np.random.Generator) -
     # A thing's own part would say what kind of thing it is.
     forms = [form for form in forms if "{is}" not in form] + [*language.FACT_QUESTIONS.values()]
     asked = parts.choose(forms, rng)
-    said = parts.say(templates.UNKNOWN, name=name)
-    return [Turn(parts.say(asked, name=name)), Turn(said, learned=True)]
+    return parts.exchange(asked, templates.UNKNOWN, name=name)
 
 
 def _all(questions: dict[str, tuple[str, ...]]) -> list[str]:
@@ -154,17 +150,10 @@ def options(parts: Parts, rng: np.random.Generator) -> list[Turn]:
             for about, forms in descriptions.questions(seen.subject).items()
             for answer in [descriptions.answer(seen.subject, about)]
         ]
-        asked = [asked[int(i)] for i in rng.permutation(len(asked))]
+        asked = parts.shuffled(asked, rng)
         group_subjects: tuple[Subject, ...] = (seen.subject,)
     else:
-        shot = couple(parts, rng)[1] if rng.random() < 0.4 else seen.shot
-        first, names = parts.picture(shot), {}
-        if rng.random() < 0.5:
-            subject = parts.choose(shot.subjects, rng)
-            name = parts.name(rng)
-            said = parts.vocab.encode(descriptions.describe(subject))
-            first = first + parts.say(templates.INTRODUCTION, name=name, tokens=said)
-            names = {subject: name}
+        shot, first, names = _a_picture(parts, seen, rng)
         asked = parts.questions(shot.group, rng, names)
         group_subjects = shot.subjects
     turns: list[Turn] = []
@@ -177,6 +166,20 @@ def options(parts: Parts, rng: np.random.Generator) -> list[Turn]:
             turns += _option_question(parts, a, wrong, names, rng)
     # Every question may be one whose wrong answers nobody knows.
     return parts.after(first, turns) if turns else options(parts, rng)
+
+
+def _a_picture(
+    parts: Parts, seen: Shown, rng: np.random.Generator
+) -> tuple[Shot, list[int], dict[Subject, list[int]]]:
+    """A picture, of one or of two; its ids, in half of the cases with one of them introduced in
+    words; and the name then.
+    """
+    shot = couple(parts, rng)[1] if rng.random() < 0.4 else seen.shot
+    if rng.random() >= 0.5:
+        return shot, parts.picture(shot), {}
+    subject, name = parts.choose(shot.subjects, rng), parts.name(rng)
+    intro = parts.introduce(name, subject, (), rng, how="words")
+    return shot, parts.picture(shot) + intro, {subject: name}
 
 
 def _option_question(
@@ -199,7 +202,7 @@ def _option_question(
     if rng.random() < 0.7:
         count = min(len(wrong), OPTIONS - 1)
     listed = [asked.answer, *wrong[:count]]
-    listed = [listed[int(i)] for i in rng.permutation(len(listed))]
+    listed = parts.shuffled(listed, rng)
     said = " ".join(f"{letter}. {text}" for letter, text in zip(LETTERS, listed, strict=False))
     right = LETTERS[listed.index(asked.answer)]
     return [
@@ -211,7 +214,8 @@ def _option_question(
 def wrong_answers(asked: Asked, subjects: Sequence[Subject], rng: np.random.Generator) -> list[str]:
     """Other answers to a question, in random order; none where nobody knows what would be wrong."""
     values: Sequence[str] = ()
-    for kind in {type(subject) for subject in subjects}:
+    # Not a set: its order is another one in every process.
+    for kind in dict.fromkeys(map(type, subjects)):
         values = NAMEABLE[kind].get(asked.about, values)
     match asked.about:
         case "place":
@@ -219,16 +223,16 @@ def wrong_answers(asked: Asked, subjects: Sequence[Subject], rng: np.random.Gene
         case "position":
             values = tuple(language.SIDE_OF.values())
         case "time":
-            values = ("day", "night")
+            values = TIMES
         case "pose":
-            values = ("standing", "sitting", "jumping")
+            values = POSES
         case "accessory":
             colours = tuple(BRIGHT_COLOURS)
             values = [
                 "nothing",
                 *(
                     language.a(f"{colours[int(rng.integers(len(colours)))]} {kind}")
-                    for kind in ("cap", "party hat", "top hat", "beanie", "bow")
+                    for kind in ACCESSORIES
                 ),
             ]
         case "species" | "kind":
@@ -240,13 +244,7 @@ def wrong_answers(asked: Asked, subjects: Sequence[Subject], rng: np.random.Gene
 def verify(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     """A picture, then questions with an answer that is right or not: yes or no."""
     seen = pick(parts, rng)
-    shot = couple(parts, rng)[1] if rng.random() < 0.4 else seen.shot
-    first, names = parts.picture(shot), {}
-    if rng.random() < 0.5:
-        subject, name = parts.choose(shot.subjects, rng), parts.name(rng)
-        said = parts.vocab.encode(descriptions.describe(subject))
-        first = first + parts.say(templates.INTRODUCTION, name=name, tokens=said)
-        names = {subject: name}
+    shot, first, names = _a_picture(parts, seen, rng)
     turns: list[Turn] = []
     for a in parts.questions(shot.group, rng, names):
         wrong = wrong_answers(a, shot.subjects, rng)
@@ -283,10 +281,7 @@ def taste(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     asked = parts.say("{name} likes {seen}. would {name} like this?", name=name, seen=seen)
     answer = Turn(parts.say(templates.YES if yes else templates.NO), learned=True)
     (shared,) = common
-    why = [
-        Turn(parts.say("what does {name} like?", name=name)),
-        Turn(parts.say(shared), learned=True),
-    ]
+    why = parts.exchange("what does {name} like?", shared, name=name)
     return [Turn(asked + parts.picture(candidate)), answer, *why]
 
 
@@ -301,7 +296,7 @@ def persona(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     """A user's own sentences, then questions about them, with and without options."""
     facts = language.sample_facts(rng)
     keys = [k for k in language.OWN_SENTENCES if rng.random() < 0.7] or ["food"]
-    keys = [keys[int(i)] for i in rng.permutation(len(keys))]
+    keys = parts.shuffled(keys, rng)
     said = [i for k in keys for i in parts.say(language.own_sentence(k, facts))]
     pairs: list[Turn] = []
     for key in language.OWN_SENTENCES:
@@ -316,10 +311,7 @@ def persona(parts: Parts, rng: np.random.Generator) -> list[Turn]:
                 pairs += _option_question(parts, asked, wrong, {}, rng)
                 continue
         if rng.random() < 0.7:
-            pairs += [Turn(parts.say(question)), Turn(parts.say(answer), learned=True)]
+            pairs += parts.exchange(question, answer)
     if not pairs:
-        pairs = [
-            Turn(parts.say("what do i like?")),
-            Turn(parts.say(templates.UNSURE), learned=True),
-        ]
+        pairs = parts.exchange("what do i like?", templates.UNSURE)
     return parts.after(said, pairs)
