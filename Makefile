@@ -1,7 +1,9 @@
 # make demo         learn <bo> from five pictures, draw him in a hat and beside mia, answer about him (makes .venv first)
 # make test         every test
+# make test-app     the page in a headless Chromium (apt-get install chromium), in .venv-app
 # make base         make the tiny base from nothing (minutes on a GPU, days on two cores; resumable), and mia, another concept
 # make eval         the toy benchmark with its controls
+# make docs         the pages of docs/ as a site, in site/
 # make fuzz         N=500 hostile inputs of the seed SEED=1: a table of what was refused, taken and failed
 # make faults       runs that are killed at N=100 moments of the schedule SEED=1, and PAIRS=10 that are disturbed
 # make test-latest  every test with the newest versions that setup.py allows, in .venv-latest
@@ -10,6 +12,7 @@
 # make clean        remove the environments and runs/: what was learned, measured, and kept to go on from
 
 PYTHON ?= python3
+EXTRAS := test
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .venv-lock/bin/uv
@@ -32,7 +35,7 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 export GOMP_SPINCOUNT ?= 1000
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test base eval fuzz faults test-latest test-lowest lock clean
+.PHONY: demo test test-app docs base eval fuzz faults test-latest test-lowest lock clean
 
 # pip is told -qq: -q still prints warnings of its own, about how this machine is set up.
 $(VENV)/ready: setup.py $(LOCK)
@@ -40,7 +43,7 @@ $(VENV)/ready: setup.py $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -z '$(CPU_TORCH)' || $(BIN)/python -m pip install -qq $(LOCKED) '$(CPU_TORCH)' 2>/dev/null \
 		|| echo 'pip finds no CPU build of torch $(TORCH) here; it takes the default build.'
-	$(LOCKED_BUILDS) $(BIN)/python -m pip install -qq $(LOCKED) -e '.[test]'
+	$(LOCKED_BUILDS) $(BIN)/python -m pip install -qq $(LOCKED) -e '.[$(EXTRAS)]'
 	touch $@
 
 # The runner is started as a module: the #! line of DeepSpeed's script is cut at a space in the path.
@@ -49,7 +52,7 @@ demo: $(VENV)/ready
 	$(BIN)/unictoken draw --concept checkpoints/concepts/bo.safetensors "<bo> wearing a hat" --num-images 4 --seed 0 --out runs/bo/hat
 	$(BIN)/unictoken draw --concept checkpoints/concepts/bo.safetensors --concept mia "<bo> and <mia> in the snow" --num-images 4 --seed 0 --out runs/bo/with-mia
 	$(BIN)/unictoken ask --concept checkpoints/concepts/bo.safetensors "What colour is <bo>?"
-	@echo "Look at runs/bo/report.md and runs/bo/grid.png"
+	@echo "Look at runs/bo/report.md and runs/bo/contact-sheet.png"
 
 # mypy checks with the lock alone: what libraries say of their types changes with every version.
 test: $(VENV)/ready
@@ -57,6 +60,21 @@ test: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(if $(filter constraints.txt,$(LOCK)),$(BIN)/python -m mypy)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# An environment of its own: gradio needs an older Pillow than everything else here.
+# SHOTS=results/app keeps the screenshots, STEPS=300 learns as long as usual.
+SHOTS :=
+STEPS := 40
+test-app:
+	mkdir -p .venv-app
+	grep -v '^pillow==' constraints.txt | cat - constraints-app.txt > .venv-app/constraints.txt
+	$(MAKE) .venv-app/ready VENV=.venv-app LOCK=.venv-app/constraints.txt EXTRAS=test,test-app
+	UNICTOKEN_TEST_APP=1 UNICTOKEN_APP_SHOTS='$(SHOTS)' UNICTOKEN_APP_STEPS='$(STEPS)' \
+		.venv-app/bin/python -m pytest tests/app
+
+docs: $(VENV)/ready
+	$(LOCKED_BUILDS) $(BIN)/python -m pip install -qq $(LOCKED) -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q
 
 base: $(VENV)/ready
 	$(BIN)/python train/base.py --config configs/base.yaml
@@ -90,15 +108,20 @@ test-lowest: $(UV)
 # TORCH stays as it is unless it is given: make lock TORCH=2.14.1
 lock: $(UV)
 	echo 'torch==$(TORCH)' > .venv-lock/torch.txt
-	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --constraint .venv-lock/torch.txt \
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --extra docs --extra memory --constraint .venv-lock/torch.txt \
 		--no-annotate --no-header setup.py -o .venv-lock/new.txt
 	( echo '# A CPU build of torch, such as $(TORCH)+cpu, satisfies torch==$(TORCH) and needs no nvidia-*, cuda-* or triton:'; \
 	  echo '# those are what the build on PyPI for Linux, with CUDA, installs. Raised by: make lock (CONTRIBUTING.md)'; \
 	  grep -v '^#' .venv-lock/new.txt ) > constraints.txt
+	grep -v '^pillow==' constraints.txt > .venv-lock/app.txt
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test-app --constraint .venv-lock/app.txt \
+		--no-annotate --no-header setup.py -o .venv-lock/new-app.txt
+	( head -1 constraints-app.txt; grep -v '^#' .venv-lock/new-app.txt | grep -vxFf constraints.txt ) > .venv-lock/app.txt
+	mv .venv-lock/app.txt constraints-app.txt
 
 $(UV):
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install -qq uv
 
 clean:
-	rm -rf .venv .venv-latest .venv-lowest .venv-lock runs
+	rm -rf .venv .venv-app .venv-latest .venv-lowest .venv-lock runs site

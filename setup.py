@@ -16,6 +16,26 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 SHIPPED = ("checkpoints/tiny-chameleon", "checkpoints/judge", "configs")
 
+# What profiles in words are looked through and scored with.
+PROFILES = ["bm25s>=0.3,<0.4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
+
+# `make docs`. Since mkdocs 2 there are no plugins, which mkdocstrings is.
+DOCS = [
+    "mkdocs>=1.6.1,<2",
+    "mkdocs-material>=9.6,<10",
+    "mkdocstrings>=1.0,<2",
+    "mkdocstrings-python>=2.0,<3",
+]
+
+# `unictoken serve`.
+SERVE = ["fastapi>=0.165,<1", "uvicorn>=0.54,<1"]
+
+# The method 'lora': adapters on a base.
+LORA = ["peft>=0.21.2,<0.22"]
+
+# `unictoken app`.
+APP = ["gradio>=6.31,<7", *SERVE]
+
 # setuptools would leave build/ and unictoken.egg-info in the user's checkout.
 WORKSHOP = tempfile.mkdtemp(prefix="unictoken-build-")
 atexit.register(shutil.rmtree, WORKSHOP, ignore_errors=True)
@@ -91,8 +111,22 @@ setup(
             "types-pyyaml>=6.0.12.20250516,<7",
             "diffusers>=0.35,<1",
             "markdown-it-py>=3,<5",
+            "ir-measures>=0.4.1,<0.5",
+            "openai>=3.57,<4",
+            *LORA,
+            "accelerate>=1.15,<2",
+            *PROFILES,
+            *SERVE,
         ],
+        "lora": LORA,
+        "docs": DOCS,
+        "profiles": PROFILES,
+        "serve": SERVE,
+        "wandb": ["wandb>=0.22,<1"],  # `learn --board wandb`
+        "app": APP,
+        "test-app": ["playwright>=1.50,<2", *APP],
         "heic": ["pillow-heif>=0.18"],
+        "memory": ["faiss-cpu>=1.9,<2"],  # of more than 10,000 concepts
     },
     entry_points={"console_scripts": ["unictoken = unictoken.__main__:main"]},
     cmdclass={"build_py": BuildWithShippedFiles},

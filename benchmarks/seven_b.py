@@ -6,8 +6,9 @@ Random weights; nothing is fetched.
     python benchmarks/seven_b.py --layers 8                          (8 of its 32 layers)
     python benchmarks/seven_b.py --size tiny --out tiny.json         (any machine; shows only that it runs)
 
-The same `Learner`, `Speaker` and sampling as everywhere else, one process, no DeepSpeed. Speed and
-memory do not depend on the weights; what is drawn is noise.
+The same `Learner`, `Speaker` and sampling as everywhere else, one process, no DeepSpeed. Memory and
+the speed of a step do not depend on the weights. What is drawn is noise, of which no id is guessed
+before it is drawn (`model/sampling.py`): of a trained base one picture takes less.
 
 The peak of memory is that of the GPU, or of the whole process on a CPU. Beside it stands what
 `model/budget.py` counts, without two of its terms: what CUDA takes (on a CPU the process before
@@ -43,7 +44,7 @@ from unictoken.learn.objective import cross_entropy
 from unictoken.measure.results import commit
 from unictoken.model import budget
 from unictoken.model.base import usual_device
-from unictoken.model.budget import GIB, Job, Shape
+from unictoken.model.budget import BF16, FP32, GIB, Job, Shape
 from unictoken.model.chameleon import Chameleon, EarlyFusionModel
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
@@ -340,6 +341,7 @@ def measure(arguments: Sequence[str]) -> None:
         drawings=-(-options.batch * 3 // 4),
         length=shape.ids_per_picture + 102,
         drawn=options.ids,
+        key_bytes=FP32 if device == "cpu" else BF16,
     )
     before = 0.0
     if device == "cpu":

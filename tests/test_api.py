@@ -581,21 +581,21 @@ def test_facts_negatives_and_steps_change_what_is_learned(base, toy_folder):
 
 
 def test_steps_are_those_of_the_last_stage_that_has_some():
-    method = api._method("unictokens", 7)
+    method = api.chosen_method("unictokens", steps=7)
     assert [stage.steps for stage in method.stages][-1] == 7
-    assert method.stages[:-1] == api._method("unictokens", None).stages[:-1]
+    assert method.stages[:-1] == api.chosen_method("unictokens").stages[:-1]
     two = Method(stages=(Stage(steps=5), Stage(name="off", steps=0)))
-    assert [stage.steps for stage in api._method(two, 7).stages] == [7, 0]
+    assert [stage.steps for stage in api.chosen_method(two, steps=7).stages] == [7, 0]
 
 
 def test_a_method_is_a_name_a_file_or_an_object(tmp_path):
-    assert api._method("joint", None) == Method() == api._method(Method(), None)
+    assert api.chosen_method("joint") == Method() == api.chosen_method(Method())
     file = tmp_path / "mine.yaml"
     file.write_text("extends: joint\nmethod: {name: mine}", encoding="utf-8")
-    assert api._method(file, None).name == "mine"
+    assert api.chosen_method(file).name == "mine"
     for wrong, match in ((5, "method: found int"), ("nothing", "method nothing: no such file")):
         with pytest.raises(UserError, match=match):
-            api._method(wrong, None)
+            api.chosen_method(wrong, None)
 
 
 @pytest.mark.parametrize(

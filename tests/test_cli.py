@@ -130,7 +130,10 @@ HEAVY = {"torch", "transformers", "deepspeed", "diffusers", "huggingface_hub"}
         ["learn", "data/bo", "--name", "bo", "--set", "sede=1"],
         ["learn", "data/bo", "--name", "bo", "--base", "checkpoints/none"],
         ["learn", "data/bo/0.png", "--name", "bo"],
-        ["memory", "nowhere.json"],
+        ["memory", "show", "nowhere.json"],
+        ["memory", "list", "--memory", "nowhere.memory"],
+        ["memory", "forget"],
+        ["ask", "--memory", "nowhere.memory", "hi"],
         ["publish", "nowhere", "--folder", "x"],
         ["nonsense"],
     ],
@@ -382,7 +385,7 @@ def test_words_are_told_to_the_tiny_base_unless_another_is_named(said):
         ),
         (
             ["ask", "who?"],
-            "found no concept. Give --concept FILE, --words TEXT or --pictures FOLDER",
+            "found no concept. Give --concept FILE, --words TEXT, --pictures FOLDER or --memory",
         ),
         (
             ["ask", "--concept", "{concept}", "who?", "--image", "nowhere.png"],
@@ -811,3 +814,13 @@ def test_a_left_over_rank_silences_nothing(left_over, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main(["show", "nosuch.safetensors"])
     assert capsys.readouterr().err.startswith("unictoken: nosuch.safetensors: no such file.")
+
+
+@pytest.mark.parametrize("name", ["app", "serve"])
+def test_a_command_whose_extra_is_not_installed_names_it(name, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    with pytest.raises(
+        SystemExit, match=rf"unictoken {name}: .*uvicorn not found.*'unictoken\[{name}\]'"
+    ) as refused:
+        cli.main([name])
+    assert refused.value.code == 2

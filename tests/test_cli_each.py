@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from unictoken.cli import main
+from unictoken.cli import main, parser
+from unictoken.cli.learning import _checked, _each
 from unictoken.tokens import file as concept_file
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +65,17 @@ def test_each_folder_is_a_concept_of_its_name_and_is_learned_once(command, tmp_p
     after = [file.stat().st_mtime_ns for file in files]
     assert after[0] == before[0] and after[1] > before[1]
     assert capsys.readouterr().out == table
+
+
+def test_each_concepts_pictures_are_negatives_of_the_others(folders):
+    tom, kit = folders
+    for picture in kit.glob("[0-9].png"):
+        (tom / picture.name).unlink()  # one picture each, or more, that the other has not
+    line = ["learn", str(tom), str(kit), "--each", "--cross-negatives"]
+    options = parser().parse_args(line)
+    found = [_checked(one)[1] for one in _each(options)]
+    hard = [len(concept.negatives["hard"]) for concept in found]
+    assert hard == [24 + len(found[1].pictures), 24 + len(found[0].pictures)]
 
 
 @pytest.mark.slow

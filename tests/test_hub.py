@@ -100,6 +100,20 @@ def test_the_card_says_what_the_hub_and_a_reader_need(path, tmp_path):
     assert str(tmp_path) not in card.content
 
 
+def test_the_cards_results_are_those_of_a_test_and_say_what_they_mean(path):
+    header = concept_file.read_header(path)
+    found = ModelCard(hub.card(header, where="user/bo")).data
+    assert found.pipeline_tag == "any-to-any" and found.model_name == "bo"
+    told = {r.metric_name.split(",")[0]: (r.task_type, r.metric_value) for r in found.eval_results}
+    assert told == {
+        "recognition": ("image-classification", 0.79),
+        "vqa": ("visual-question-answering", 1.0),
+    }
+    # Measured on what was learned from: no result to be compared with others'.
+    checked = header | {"scores": {"positive": 1.0, "negatives": 1.0}}
+    assert "model-index" not in hub.card(checked, where="user/bo")
+
+
 def test_the_example_of_the_card_is_python(path, tmp_path):
     text = (hub.save_card_folder(path, tmp_path / "shared") / "README.md").read_text(
         encoding="utf-8"

@@ -3,48 +3,23 @@ git.
 """
 
 import re
-import shlex
-from pathlib import Path
 
 import pytest
+from pages import DOCS, ROOT, anchors_of, blocks_of, indented_commands_of, text_of
 
 from unictoken import cli
 from unictoken.core import shipped
 
-ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "results/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("README.md", "results/README.md", "CONTRIBUTING.md", "CHANGELOG.md", *DOCS)
 MOST_WORDS = 1400
 COLUMNS = 120
 MB = 10**6
 CODE = re.compile(r"```.*?```|^    .*?$|`[^`]*`", re.MULTILINE | re.DOTALL)
 
 
-def text_of(page: str) -> str:
-    path = ROOT / page
-    if not path.is_file():
-        pytest.skip(f"{page} is not in a source archive")
-    return path.read_text(encoding="utf-8")
-
-
 def size_of(folder: str, but: str = "") -> int:
     files = [file for file in (ROOT / folder).rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files if not but or but not in file.parts)
-
-
-def commands_of(text: str) -> list[list[str]]:
-    """The words of every `unictoken ...` that stands on a line of its own; \\ at its end goes on in
-    the next one.
-    """
-    lines = re.sub(r"\\\n\s*", "", text).split("\n")
-    return [
-        shlex.split(line, comments=True)[1:] for line in lines if re.match(r" {4}unictoken ", line)
-    ]
-
-
-def anchors_of(text: str) -> set[str]:
-    """The names that GitHub gives to headings."""
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_results_are_small():
@@ -74,7 +49,7 @@ def test_names_in_angle_brackets_are_seen_on_the_page(page):
 
 
 def test_the_commands_of_readme_are_taken_as_they_stand():
-    commands = commands_of(text_of("README.md"))
+    commands = indented_commands_of(text_of("README.md"))
     assert len(commands) > 5
     for words in commands:
         cli.parser().parse_args(words)
@@ -120,5 +95,5 @@ def test_readme_names_everything_that_ships():
 
 
 def test_the_python_of_readme_is_python():
-    blocks = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
+    blocks = [b.text for b in blocks_of(text_of("README.md")) if b.language == "python"]
     assert blocks and all(compile(block, "README.md", "exec") for block in blocks)

@@ -99,6 +99,11 @@ def learn_from(settings: RunConfig) -> None:
     """Learn, then (on the first process) write the concept file, the pictures, the answers and the
     report.
     """
+    if settings.device is not None:
+        raise config.ConfigError(
+            f"device: found '{settings.device}', expected null: DeepSpeed gives each process its"
+            " own (CUDA_VISIBLE_DEVICES, DS_ACCELERATOR). Leave it out, or use `unictoken learn`."
+        )
     keep_freed_memory()
     rank = start_processes()
     if rank:  # warnings of all processes are the same: rank 0 prints them
@@ -139,7 +144,7 @@ def learn_together(base: Base, settings: RunConfig, concept: Concept, rank: int)
         concept: As its owner gives it.
         rank: Of this process; the first one (0) writes files and draws the bar.
     """
-    with StopEverywhere() as stop, closing(Bar(settings.method)) as bar:
+    with StopEverywhere() as stop, closing(Bar(settings.method.total_steps)) as bar:
         return run(
             base,
             settings,

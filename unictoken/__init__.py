@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from unictoken import tasks as tasks
     from unictoken.api import learn as learn
     from unictoken.api import load as load
+    from unictoken.api import tell as tell
     from unictoken.core import config as config
     from unictoken.core.errors import UserError as UserError
     from unictoken.hub import from_pretrained as from_pretrained
     from unictoken.learn.methods import Method as Method
+    from unictoken.measure.compare import compare as compare
     from unictoken.personalize.session import Session as Session
     from unictoken.tokens.file import load as load_concept
     from unictoken.tokens.file import read_header as read_header
@@ -43,6 +45,8 @@ __version__ = "0.2.0"
 
 _PLACES = {
     "load": ("unictoken.api", "load"),
+    "tell": ("unictoken.api", "tell"),
+    "compare": ("unictoken.measure.compare", "compare"),
     "config": ("unictoken.core.config", ""),
     "from_pretrained": ("unictoken.hub", "from_pretrained"),
     "load_concept": ("unictoken.tokens.file", "load"),
@@ -59,6 +63,7 @@ __all__ = [
     "Session",
     "UserError",
     "__version__",
+    "compare",
     "config",
     "from_pretrained",
     "learn",
@@ -66,6 +71,7 @@ __all__ = [
     "load_concept",
     "read_header",
     "tasks",
+    "tell",
 ]
 
 

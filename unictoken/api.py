@@ -1,4 +1,4 @@
-"""What `import unictoken` gives: a base, learning a concept on it, and what goes with them."""
+"""What `import unictoken` gives: a base, learning a concept on it, telling it more."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.core.progress import bars
 from unictoken.data.concept import Concept
+from unictoken.data.facts import told_fact
 from unictoken.data.kinds import SaidKind
 from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
 from unictoken.learn.methods import Method, MethodFile, MethodSettings
 from unictoken.learn.run import run
-from unictoken.learn.settings import RunConfig, check_used, check_written
+from unictoken.learn.settings import RunConfig, check_used, check_written, going_on
+from unictoken.learn.tell import STEPS
+from unictoken.learn.tell import tell as learn_facts
 from unictoken.measure.report import learn_and_report
 from unictoken.model.base import dtype_named, load_base
-from unictoken.model.malloc import keep_freed_memory
+from unictoken.model.malloc import keeping_freed_memory
 from unictoken.model.protocol import Base
 from unictoken.personalize.base import PersonalBase
-from unictoken.personalize.session import texts_of
+from unictoken.personalize.session import check_text, texts_of
+from unictoken.personalize.tokens import learned
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
@@ -84,6 +88,7 @@ def learn(
     consent: bool = False,
     kind: SaidKind | None = None,
     method: str | PathLike[str] | MethodSettings = "joint",
+    start: str | PathLike[str] | None = None,
     steps: int | None = None,
     seed: int = 0,
     dtype: Literal["auto", "fp32"] = "auto",
@@ -110,6 +115,7 @@ def learn(
             here, and might be a person's.
         method: The name of one that ships ('joint', 'unictokens', 'yochameleon', 'yollava'), a YAML
             file, or a `Method`.
+        start: A concept file, or the name of one, whose rows go on learning; None: begin anew.
         steps: Of the method's last stage; None: as the method says.
         seed: Of everything that is drawn by lot.
         dtype: 'auto' learns in bf16 where the CPU is faster with it, so that machines may differ in
@@ -142,16 +148,58 @@ def learn(
     asked = {
         "concept": {**who, "pictures": places, "facts": facts},
         "base": base.name,
-        "method": config.plain(_method(method, steps)),
+        "method": config.plain(chosen_method(method, start, steps)),
         "seed": seed,
         "dtype": dtype,
         "replace": overwrite,
     }
-    keep_freed_memory()
-    with bars(shown=verbose):
+    with keeping_freed_memory(), bars(shown=verbose):
         if out is None:
             return _learn_in_memory(base, asked, concept)
         return _learn_into(Path(os.path.expanduser(out)), base, asked, concept)
+
+
+def tell(
+    base: PersonalBase,
+    concept: str | PathLike[str] | ConceptTokens,
+    fact: str,
+    *,
+    question: str | None = None,
+    answer: str | None = None,
+    seed: int = 0,
+    dtype: Literal["auto", "fp32"] = "auto",
+    verbose: bool = True,
+) -> ConceptTokens:
+    """A learned concept with one more fact, from its file alone: the photos are not needed.
+
+    It takes seconds. The fact becomes further tokens, and those that were learned stay as they are.
+    The scores of its file are gone: they were measured before.
+
+    Args:
+        base: What `unictoken.load` gave.
+        concept: A concept file, the name of one, or what `learn` gave; it stays as it is.
+        fact: A sentence about '<name>': '<bo> has a green hat.'
+        question: What it answers: 'what hat does <bo> have?'. None: found, for plain sentences.
+        answer: To the question: 'a green hat'. None: likewise.
+        seed: Of everything that is drawn by lot.
+        dtype: As for `learn`.
+        verbose: Whether bars are shown.
+
+    >>> tell(base, "mia", "<mia> is a good swimmer.")
+    Traceback (most recent call last):
+    unictoken.data.source.SourceError: fact '<mia> is a good swimmer.': found no known form, ...
+    """
+    tokens = learned(base, concept).tokens
+    assert tokens  # `learned` refuses everything else
+    check_text(fact, "fact")
+    told = told_fact(fact, tokens.name, question, answer)
+    config.check_seed(seed)
+    if dtype not in ("auto", "fp32"):
+        raise UserError(f"tell: dtype: found {quoted(dtype)}, expected 'auto' or 'fp32'.")
+    with keeping_freed_memory(), bars(shown=verbose), closing(Bar(STEPS)) as bar:
+        return learn_facts(
+            base, tokens, [told], seed=seed, steps=STEPS, fast=dtype == "auto", show=bar.show
+        )
 
 
 def _learn_in_memory(base: Base, asked: dict[str, Any], concept: Concept) -> ConceptTokens:
@@ -160,7 +208,7 @@ def _learn_in_memory(base: Base, asked: dict[str, Any], concept: Concept) -> Con
     nothing: dict[str, Any] = {"prompts": [], "questions": [], "judge": None, "other": None}
     settings = config.build(RunConfig, asked | nothing, "learn")
     check_used(settings, concept)
-    with closing(Bar(settings.method)) as bar:
+    with closing(Bar(settings.method.total_steps)) as bar:
         learned = run(base, settings, concept=concept, show=bar.show, keep_files=False)
     return learned.tokens
 
@@ -177,8 +225,18 @@ def _learn_into(folder: Path, base: Base, asked: dict[str, Any], concept: Concep
     return concept_file.load(concept_file.path_of(concept.name, folder), base)
 
 
-def _method(method: str | PathLike[str] | MethodSettings, steps: int | None) -> MethodSettings:
-    """The method that is meant; `steps` are those of its last stage."""
+def chosen_method(
+    method: str | PathLike[str] | MethodSettings,
+    start: str | PathLike[str] | None = None,
+    steps: int | None = None,
+) -> MethodSettings:
+    """The method that is meant.
+
+    Args:
+        method: Its name, its file, or itself.
+        start: The concept file that its rows start from; None: none.
+        steps: Of its last stage; None: as it says.
+    """
     if not isinstance(method, str | PathLike | MethodSettings):
         known = ", ".join(shipped.methods())
         found = type(method).__name__
@@ -187,6 +245,12 @@ def _method(method: str | PathLike[str] | MethodSettings, steps: int | None) -> 
         )
     if not isinstance(method, MethodSettings):
         method = config.load(MethodFile, shipped.find_method(str(method))).method
+    if start is not None:
+        if not isinstance(start, str | PathLike):
+            found = type(start).__name__
+            raise UserError(f"start: found {found}, expected a concept file, or the name of one.")
+        place = start if isinstance(start, str) else Path(start)
+        method = going_on(method, shipped.find_concept(place))
     if steps is None:
         return method
     config.check_count("steps", steps)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from huggingface_hub import HfApi, ModelCardData, snapshot_download
+from huggingface_hub import EvalResult, HfApi, ModelCardData, snapshot_download
 from huggingface_hub.utils import validate_repo_id
 
 from unictoken.core import shipped
@@ -34,15 +34,35 @@ CHAMELEON = {"license": "other", "license_name": "chameleon-research-license"}
 LICENCES = {"chameleon": CHAMELEON, "anole": CHAMELEON}
 # a base's weights: never fetched in a concept's place
 NO_CONCEPTS = ("model.safetensors", "model-*.safetensors")
+# Scores that a model-index holds: the Hub's name of the task, and what the number means.
+METRICS = {
+    "recognition": (
+        "image-classification",
+        "is it in the picture, balanced: pictures of it against look-alikes and others",
+    ),
+    "recognition_near_duplicates": (
+        "image-classification",
+        "the same, against look-alikes that fit its description",
+    ),
+    "vqa": ("visual-question-answering", "exact answers about pictures of it"),
+    "text_qa": ("question-answering", "exact answers about it without a picture"),
+    "identity": ("text-to-image", "drawings with all its attributes, as a judge reads them"),
+    "prompt": ("text-to-image", "drawings that show what the prompt asks, as a judge reads them"),
+}
 
-USE = """```python
+USE = """With the library unictoken installed (`pip install .` in its repository), in any folder:
+
+```python
 import unictoken
 
 base = unictoken.load({base})
 chat = base.with_concepts(unictoken.from_pretrained({where}, base))
 chat.draw({prompt}).save({picture})
 print(chat.ask({question}))
-```"""
+```
+
+For plain `transformers` and `peft`: `unictoken export FILE --form peft --out adapter` writes an
+adapter, and how it is asked."""
 
 
 class HubError(UserError):
@@ -206,7 +226,13 @@ def card(
     name, base = header["name"], base_model or header["base"]
     terms = {"license": licence} if licence else _licence_of(base)
     data = ModelCardData(
-        library_name="unictoken", tags=list(TAGS), base_model=base_model or _hub_name(base), **terms
+        library_name="unictoken",
+        tags=list(TAGS),
+        pipeline_tag="any-to-any",
+        base_model=base_model or _hub_name(base),
+        model_name=name,
+        eval_results=_results(header["scores"]),
+        **terms,
     )
     rows = ", ".join(f"{count} {role}" for role, count in header["counts"].items() if count)
     title = f"<{name}>, {a(header['class_noun'])}"
@@ -238,6 +264,27 @@ def card(
         markdown(f"That of the base: {terms.get('license_name', terms['license'])}.") + "\n",
     ]
     return "\n".join(section for section in sections if section)
+
+
+def _results(scores: Mapping[str, float]) -> list[EvalResult] | None:
+    """The scores that the Hub may compare: those of a test on pictures that were drawn anew. A
+    check on what was learned from is none, and stands in the card's table only.
+    """
+    # The name of the only score that needs held-out pictures of others.
+    if "recognition" not in scores:
+        return None
+    return [
+        EvalResult(
+            task_type=task,
+            dataset_type="toy-world",
+            dataset_name="Pictures, look-alikes and prompts of the toy world, drawn anew",
+            metric_type="accuracy",
+            metric_name=f"{metric}, {said}",
+            metric_value=round(float(scores[metric]), 4),
+        )
+        for metric, (task, said) in METRICS.items()
+        if metric in scores
+    ]
 
 
 def _example(name: str, base: str, where: str) -> str:

@@ -1,10 +1,27 @@
 """Small datasets in the exact layouts of the released ones, drawn for tests."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
 from PIL import Image
 
+READ = (  # layouts that have a function here and a reader of the same name
+    "unifybench",
+    "yollava",
+    "mcllava",
+    "myvlm",
+    "dreambench",
+    "mmpb",
+    "lamp",
+    "personachat",
+    "focus",
+    "lcmp",
+    "pbench",
+    "imagefolder",
+    "folder",
+)
 COLOURS = ("red", "green", "blue", "orange", "purple", "teal", "navy", "olive")
 
 
@@ -230,4 +247,238 @@ def folder(root: Path) -> Path:
     write(
         root / "info.json", {"class": "dog", "extra_info": ["<bo> has a hat."], "questions": asked}
     )
+    return root
+
+
+def lamp(root: Path) -> Path:
+    """LaMP-3: two questions of dev, and one of test without an output."""
+    profile = [
+        {"id": "11", "text": "a dull lamp", "score": "2", "date": "2014-01-03"},
+        {"id": "12", "text": "a bright lamp", "score": "5", "date": "2015-01-03"},
+    ]
+    asked = "What is the score of the following review on a scale of 1 to 5? review: "
+    questions = [
+        {"id": "1", "input": f"{asked}a bright, fine lamp", "profile": profile},
+        {"id": "2", "input": f"{asked}a dull chair", "profile": profile[:1]},
+    ]
+    write(root / "dev_questions.json", questions)
+    golds = [{"id": "1", "output": "5"}, {"id": "2", "output": "1"}]
+    write(root / "dev_outputs.json", {"task": "LaMP_3", "golds": golds})
+    write(root / "test_questions.json", questions[:1])
+    return root
+
+
+def personachat(root: Path) -> Path:
+    """Two dialogues with original personas, and the same with revised ones."""
+    lines = [
+        "1 your persona: i like dogs.",
+        "2 your persona: i live in a city.",
+        "3 hello , who are you ?\ta fan of dogs .\t\tno idea .|a fan of dogs .|no idea .",
+        "4 and where ?\tin a city .\t\tin the sea .|in a city .",
+        "1 your persona: i eat soup.",
+        "2 __SILENCE__\thi , hungry ?\t\thi , hungry ?|never .",
+    ]
+    write(root / "valid_self_original.txt", "\n".join(lines) + "\n")
+    revised = "\n".join(lines).replace("i like dogs", "puppies are my joy")
+    write(root / "valid_self_revised.txt", revised.replace("i eat soup", "my bowl is full"))
+    return root
+
+
+def personachat_json(root: Path) -> Path:
+    """The first dialogue of `personachat` in the JSON form."""
+    history = ["hello , who are you ?"]
+    first = {"history": history, "candidates": ["no idea .", "a fan of dogs ."]}
+    told = [*history, "a fan of dogs .", "and where ?"]
+    second = {"history": told, "candidates": ["in the sea .", "in a city ."]}
+    persona = ["i like dogs.", "i live in a city."]
+    dialogue = {"personality": persona, "utterances": [first, second]}
+    write(root / "personachat_self_original.json", {"train": [], "valid": [dialogue]})
+    return root
+
+
+def focus(root: Path) -> Path:
+    """One dialogue of two turns."""
+    first = ["Where is this?", "In Rome, which you like."]
+    turns_of = [
+        {
+            "dialogue1": first,
+            "persona_candidate": ["I like Rome.", "I have a cat."],
+            "persona_grounding": [True, False],
+            "knowledge_candidates": ["It is old.", "It is in Rome.", "It is old."],
+            "knowledge_answer_index": 1,
+        },
+        {
+            "dialogue2": [*first, "Is it old?", "Very old."],
+            "persona_grounding": [False, False],
+            "knowledge_candidates": ["It is old.", "It is in Rome."],
+            "knowledge_answer_index": 0,
+        },
+    ]
+    persona = ["I like Rome.", "I have a cat."]
+    dialogue = {"dialogID": "A 7", "persona": persona, "knowledge": ["It is old."]}
+    write(root / "valid_focus.json", {"data": [{**dialogue, "utterance": turns_of}]})
+    return root
+
+
+def lcmp(root: Path) -> Path:
+    """One concept with two turns, and a question of each level."""
+    place = root / "concept_obj" / "backpack_1"
+    draw(place / "img" / "base.png", place / "img" / "sq_1.png")
+    write(place / "profile.yaml", 'concept_id: backpack_1\nname: "The Shell"\n')
+    write(
+        place / "history.yaml",
+        """- turn: 1
+  log_type: knowledge
+  user_input: I call it 'The Shell'. [IMAGE] It was a
+    gift.
+  assistant_response: Noted.
+  image_id: turn_1
+- turn: 2
+  log_type: event
+  user_input: The Shell got a scratch.
+  assistant_response: Noted.
+  image_id: null
+""",
+    )
+    form = """- id: 1
+  type: {kind}
+  question: What was The Shell [IMAGE]?
+  options:
+  - a gift
+  - a find
+  answer: a gift
+  image_id: {image}
+"""
+    write(place / "easy_question.yaml", form.format(kind="Long Term", image="sq_1"))
+    write(place / "hard_question.yaml", form.format(kind="Causal Inference", image="null"))
+    return root
+
+
+MMPB_COLUMNS = [
+    "index",
+    "question",
+    "A",
+    "B",
+    "C",
+    "D",
+    "image_path",
+    "answer",
+    "attribute",
+    "category",
+    "l2-category",
+    "concept",
+    "target",
+    "name",
+    "preference",
+    "description_simple",
+    "description_moderate",
+    "description_detailed",
+    "description_super_detailed",
+    "prompt",
+]
+
+
+def mmpb(root: Path) -> Path:
+    """Two concepts, a row of each kind about the first, and conversations."""
+    for name, attribute in (("Rex", "animal"), ("Ann", "human")):
+        draw(*(root / attribute / "train" / name / f"{i}.png" for i in range(3)))
+    seen = "animal/test/Rex/recognition/0.png"
+    other = "animal/test/Rex/preference/food/inconsistent0.png"
+    draw(root / seen, root / other, root / "human/test/Ann/recognition/negative0.png")
+    common = {
+        "preference": "<sks> likes soup.",
+        "description_simple": "<sks> is a dog.",
+        "description_moderate": "<sks> is a red dog.",
+    }
+    rex = {"attribute": "animal", "name": "Rex", **common}
+    yes_no = {"question": "Is <sks> here? Answer yes or no.", "category": "recognition"}
+    rows = [
+        {**rex, **yes_no, "image_path": seen, "answer": "Yes", "l2-category": "awareness"},
+        {**rex, **yes_no, "image_path": other, "answer": "No", "l2-category": "overconcept"},
+        {
+            **rex,
+            "question": "What would <sks> like here?",
+            **{"A": "the soup", "B": "the cake", "C": "nothing"},
+            "image_path": other,
+            "answer": "A",
+            "category": "preference",
+            "l2-category": "inconsistency",
+            "concept": "food",
+        },
+        {
+            **{**rex, "attribute": "human", "name": "Ann", "description_simple": "<sks> is tall."},
+            **yes_no,
+            "image_path": "human/test/Ann/recognition/negative0.png",
+            "answer": "No",
+            "l2-category": "overconcept",
+        },
+    ]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, MMPB_COLUMNS, restval="")
+    writer.writeheader()
+    writer.writerows({"index": str(i), **row} for i, row in enumerate(rows))
+    write(root / "dataset.csv", table.getvalue())
+    talk = [
+        {"role": "user", "content": "Nice weather."},
+        {"role": "assistant", "content": "Yes."},
+    ]
+    write(
+        root / "multi_turn/generic_text/multi_turn_conversation.json", {"conversation": [talk] * 2}
+    )
+    return root
+
+
+def pbench(root: Path) -> Path:
+    """A question that is answerable, and one about somebody who was not introduced."""
+    draw(*(root / "images" / f"{name}.png" for name in ("ann", "bob", "scene")))
+    images = [f"images/{name}.png" for name in ("ann", "bob", "scene")]
+    known = "<image>\nThis is a photo of <Ann>.<image>\nHere you see Bob Lee.<image>\n"
+    rows = [
+        {
+            "image": images,
+            "text": f"{known}What is <Ann> doing? A. sleeping beside Bob Lee\nB. running\nAnswer.",
+            "value": "A",
+            "mode": "answerable",
+        },
+        {
+            "image": images[:1] + images[2:],
+            "text": "<image>\nThis photo shows Ann.<image>\nWhat does <Zoe> wear?",
+            "value": "I do not know who Zoe is.",
+            "mode": "unanswerable",
+        },
+    ]
+    write(root / "p-bench-qa.jsonl", "\n".join(map(json.dumps, rows)))
+    return root
+
+
+def imagefolder(root: Path) -> Path:
+    """Hugging Face's: two concepts, captions, questions and a negative; a test split of one row."""
+    rows = [
+        {
+            "file_name": "bo/0.png",
+            "concept": "bo",
+            "class_noun": "dog",
+            "text": "<bo> in the snow.",
+        },
+        {"file_name": "bo/1.png", "concept": "bo", "facts": ["<bo> has a red hat."]},
+        {
+            "file_name": "bo/1.png",
+            "concept": "bo",
+            "question": "what is <sks> doing?",
+            "answer": "sitting",
+        },
+        {
+            "file_name": "bo/2.png",
+            "concept": "bo",
+            "question": "is <bo> here?",
+            "answer": "no",
+            "grade": "hard",
+        },
+        {"file_name": "mia/0.png", "label": "mia"},
+    ]
+    draw(*(root / "train" / f"bo/{i}.png" for i in range(3)), root / "train" / "mia" / "0.png")
+    draw(root / "test" / "bo" / "9.png")
+    write(root / "train" / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    asked = {"file_name": "bo/9.png", "question": "is <bo> here?", "answer": "yes"}
+    write(root / "test" / "metadata.jsonl", json.dumps(asked) + "\n")
     return root

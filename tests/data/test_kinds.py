@@ -67,6 +67,18 @@ def test_known_words_pass_by_what_they_are_about(folder, noun):
         assert read_concept(folder, name="bo", class_noun=noun).kind is None
 
 
+def test_a_noun_of_many_letters_is_looked_up_once():
+    """It would take minutes where each of its letters began a search to its end."""
+    for noun in (
+        "a" * 200_000,
+        " " * 200_000,
+        "step" * 50_000,
+        "'" * 200_000,
+        "a-" * 100_000,
+    ):
+        assert not is_person(noun) and not is_thing(noun)
+
+
 def test_no_word_is_a_persons_and_a_things():
     assert not PEOPLE & THINGS
 

@@ -244,6 +244,14 @@ def test_dreambenchs_prompts_are_for_objects_or_for_live_subjects(tmp_path):
     assert dataset.notes == (f"{tmp_path / 'prompts_and_classes.txt'}: 1 subjects have no folder.",)
 
 
+def test_a_line_of_dreambenchs_list_is_bounded_before_anything_is_looked_for_in_it(tmp_path):
+    folder = layouts.dreambench(tmp_path)
+    (listed,) = folder.glob("*.txt")
+    listed.write_text(listed.read_text(encoding="utf-8") + "'" * 200_000 + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a line: .*letters"):
+        read(folder)
+
+
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photos at {PHOTOS}")
 def test_the_real_dreambench_is_read(base):
     dataset = read(PHOTOS)
@@ -331,6 +339,7 @@ def say(path: Path, old: str, new: str) -> None:
 TRAIN, TEST = "concept/train/bo", "concept/test/bo"
 TWO = "two_concept/concept/test/Bo"
 VQA, TOLD, LIST = "yollava-visual-qa.json", "yollava-text-qa.json", "prompts_and_classes.txt"
+SHELL = "concept_obj/backpack_1"
 SEEN = ("bo", "./yollava-data/test/bo/1.png")
 MALFORMED = {
     "unifybench": {
@@ -434,6 +443,75 @@ MALFORMED = {
         "unreadable file": (lambda r: bad_bytes(r / "info.json"), r"info\.json"),
         "heic": (lambda r: write(r / "2.heic", "x"), r"2\.heic: "),
     },
+    "lamp": {
+        "cut JSON": (lambda r: cut(r / "dev_questions.json"), r"dev_questions\.json: cannot be read"),
+        "wrong type": (lambda r: write(r / "dev_questions.json", {"id": 1}), "expected a list of questions"),
+        "missing key": (lambda r: again(r / "dev_questions.json", 0, "input", value=...), r"\[0\]\.input: found nothing"),
+        "entry without its score": (lambda r: again(r / "dev_questions.json", 0, "profile", 0, "score", value=...), r"profile\[0\]: found no text under 'score'"),
+        "unknown task": (lambda r: again(r / "dev_outputs.json", "task", value="LaMP_9"), "expected one of LaMP_1"),
+        "output that is no label": (lambda r: again(r / "dev_outputs.json", "golds", 0, "output", value="7"), "found the output '7', expected one of 1, 2"),
+        "id that is no name": (lambda r: again(r / "dev_questions.json", 0, "user_id", value="!?"), "found the id '!\\?'"),
+        "unreadable file": (lambda r: bad_bytes(r / "dev_outputs.json"), r"dev_outputs\.json: cannot be read"),
+        "nothing to ask": (lambda r: write(r / "dev_questions.json", []), "no concept in it"),
+    },
+    "personachat": {
+        "no number": (lambda r: say(r / "valid_self_original.txt", "2 your", "two your"), "found 'two your persona: i live in a city.', expected a number"),
+        "no beginning": (lambda r: say(r / "valid_self_original.txt", "1 your persona: i like dogs.\n", ""), "expected a number that counts"),
+        "no reply": (lambda r: say(r / "valid_self_original.txt", "?\tin a city .", "? in a city ."), ":4: found 'and where"),
+        "empty reply": (lambda r: say(r / "valid_self_original.txt", "\tin a city .\t", "\t \t"), "and the reply to it"),
+        "reply that is no candidate": (lambda r: say(r / "valid_self_original.txt", "|in a city .", "|at home ."), "the reply 'in a city .' is not among its candidates"),
+        "another dialogue": (lambda r: say(r / "valid_self_revised.txt", "in a city .", "in a town ."), "found another dialogue than at"),
+        "empty file": (lambda r: write(r / "valid_self_original.txt", "\n"), "found no dialogue"),
+        "unreadable file": (lambda r: bad_bytes(r / "valid_self_revised.txt"), "cannot be read"),
+        "wrong JSON": (lambda r: write(r / "personachat_self_original.json", {"dev": []}), "expected one of train, valid, test"),
+    },
+    "focus": {
+        "cut JSON": (lambda r: cut(r / "valid_focus.json"), "cannot be read"),
+        "wrong type": (lambda r: write(r / "valid_focus.json", []), "expected FoCus's dialogues under 'data'"),
+        "missing key": (lambda r: again(r / "valid_focus.json", "data", 0, "persona", value=...), "persona: found nothing"),
+        "grounding that is no flag": (lambda r: again(r / "valid_focus.json", "data", 0, "utterance", 0, "persona_grounding", value=[1]), "expected true or false"),
+        "index beyond the end": (lambda r: again(r / "valid_focus.json", "data", 0, "utterance", 0, "knowledge_answer_index", value=3), "found knowledge_answer_index 3, expected one below 3"),
+        "half a turn": (lambda r: again(r / "valid_focus.json", "data", 0, "utterance", 0, "dialogue1", value=["Hm?"]), "found 1 texts, expected a question and a reply"),
+        "no turn": (lambda r: again(r / "valid_focus.json", "data", 0, "utterance", 0, "dialogue1", value=...), "dialogue1: found nothing, expected a list"),
+        "duplicate id": (lambda r: (lambda d: write(r / "valid_focus.json", {"data": d["data"] * 2}))(json.loads((r / "valid_focus.json").read_text(encoding="utf-8"))), "is there twice"),
+        "unreadable file": (lambda r: bad_bytes(r / "valid_focus.json"), "cannot be read"),
+    },
+    "lcmp": {
+        "no YAML": (lambda r: write(r / SHELL / "history.yaml", "- turn: [1"), r"history\.yaml.*not valid YAML"),
+        "wrong type": (lambda r: write(r / SHELL / "history.yaml", "turn: 1"), "expected a list of rows"),
+        "missing key": (lambda r: say(r / SHELL / "history.yaml", "  user_input: The", "  said: The"), r"\[1\]\.user_input: found nothing"),
+        "answer that is no option": (lambda r: say(r / SHELL / "easy_question.yaml", "answer: a gift", "answer: a loan"), "the answer among them"),
+        "one option": (lambda r: say(r / SHELL / "easy_question.yaml", "  - a find\n", ""), "two or more different options"),
+        "alias": (lambda r: say(r / SHELL / "easy_question.yaml", "answer: a gift", "answer: *gift"), "the alias"),
+        "cut picture": (lambda r: cut(r / SHELL / "img/sq_1.png"), r"sq_1\.png: not a readable picture"),
+        "unreadable file": (lambda r: bad_bytes(r / SHELL / "profile.yaml"), r"profile\.yaml: cannot be read"),
+        "one name twice": (lambda r: write(r / "concept_pet/backpack_1/history.yaml", "[]"), "two concepts are in folders of one name"),
+    },
+    "mmpb": {
+        "cut picture": (lambda r: cut(r / "animal/train/Rex/1.png"), r"1\.png: not a readable picture"),
+        "missing column": (lambda r: say(r / "dataset.csv", ",name,", ",who,"), "found no column 'name'"),
+        "missing cell": (lambda r: say(r / "dataset.csv", "Rex,<sks> likes soup.,", "Rex\n"), "more or fewer cells"),
+        "no rows": (lambda r: write(r / "dataset.csv", (r / "dataset.csv").read_text(encoding="utf-8").split("\n")[0]), "found no rows"),
+        "open quote": (lambda r: say(r / "dataset.csv", "Is <sks> here", '"Is <sks> here'), "(cannot be read|cells)"),
+        "unknown kind": (lambda r: say(r / "dataset.csv", "overconcept", "overkill"), "found l2-category 'overkill', expected one of awareness"),
+        "neither yes nor no": (lambda r: say(r / "dataset.csv", ",Yes,", ",Maybe,"), "found the answer 'Maybe', expected Yes or No"),
+        "letter that is no option": (lambda r: say(r / "dataset.csv", "inconsistent0.png,A,", "inconsistent0.png,D,"), "found the answer 'D', expected one of A, B, C"),
+        "no picture": (lambda r: (r / "animal/test/Rex/recognition/0.png").unlink(), "no picture .* inside"),
+        "climbs out": (lambda r: say(r / "dataset.csv", "animal/test/Rex/recognition/0.png", "../outside.png"), "no picture .* inside"),
+        "wrong brackets": (lambda r: say(r / "dataset.csv", "Is <sks> here", "Is <sks here"), "'<sks' has one bracket"),
+        "unreadable file": (lambda r: bad_bytes(r / "dataset.csv"), r"dataset\.csv: cannot be read"),
+    },
+    "pbench": {
+        "cut line": (lambda r: cut(r / "p-bench-qa.jsonl"), r"p-bench-qa\.jsonl:1: cannot be read"),
+        "wrong type": (lambda r: write(r / "p-bench-qa.jsonl", "3"), "expected a mapping"),
+        "missing key": (lambda r: say(r / "p-bench-qa.jsonl", '"value": "A"', '"said": "A"'), "value: found nothing"),
+        "a marker too many": (lambda r: say(r / "p-bench-qa.jsonl", "<image>\\nThis photo", "<image><image>\\nThis photo"), "found 3 <image> markers and 2 pictures"),
+        "nobody named": (lambda r: say(r / "p-bench-qa.jsonl", "This photo shows Ann.", "A photo."), "found no name in 'A photo.'"),
+        "answer that is no option": (lambda r: say(r / "p-bench-qa.jsonl", '"value": "A"', '"value": "D"'), "found the answer 'D', expected one of A, B"),
+        "climbs out": (lambda r: say(r / "p-bench-qa.jsonl", "images/scene.png", "../outside.png"), "no picture .* inside"),
+        "cut picture": (lambda r: cut(r / "images/ann.png"), r"ann\.png: not a readable picture"),
+        "unreadable file": (lambda r: bad_bytes(r / "p-bench-qa.jsonl"), "cannot be read"),
+    },
 }  # fmt: skip
 
 
@@ -465,6 +543,7 @@ EXPECTED = [
     ("unifybench", f"{TEST}/vqa.json"), ("unifybench", f"{TEST}/t2i_conditions.json"),
     ("yollava", VQA), ("mcllava", f"{TWO}/qa.json"), ("myvlm", "mug/captions.json"), ("myvlm", "mug/additional_llava_vqa_data.json"),
     ("dreambench", LIST), ("folder", "info.json"),
+    ("lamp", "dev_questions.json"), ("lamp", "dev_outputs.json"), ("lcmp", f"{SHELL}/easy_question.yaml"),
 ]  # fmt: skip
 
 
@@ -474,7 +553,7 @@ def test_what_is_there_and_no_file_is_refused_and_not_passed_over(layout, file, 
     root = made(layout, tmp_path)
     instead(root / file, PLACES[place])
     with pytest.raises(
-        ValueError, match=rf"{Path(file).name}: found .*, expected a (JSON|text) file"
+        ValueError, match=rf"{Path(file).name}: found .*, expected a (JSON|text|YAML) "
     ) as refused:
         read(root, layout)
     assert "\n" not in str(refused.value)

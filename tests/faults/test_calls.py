@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).with_name("calls.py")
-CALLS, SETTLED = (int(os.environ.get(f"CALLS_{n}", v)) for n, v in (("N", 300), ("SETTLED", 100)))
+CALLS, SETTLED = (int(os.environ.get(f"CALLS_{n}", v)) for n, v in (("N", 160), ("SETTLED", 60)))
 
 
 @pytest.mark.slow

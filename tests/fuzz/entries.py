@@ -30,6 +30,7 @@ from unictoken.cli import main
 from unictoken.core import config, text
 from unictoken.core.pictures import looks_like, read_picture
 from unictoken.data.concept import Concept
+from unictoken.data.item import Item
 from unictoken.data.kinds import is_person, is_thing
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
@@ -39,9 +40,14 @@ from unictoken.learn.settings import RunConfig
 from unictoken.measure import predictions, scores
 from unictoken.measure.benchmark import BenchmarkConfig, load_methods
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
+from unictoken.model import adapters
 from unictoken.model.base import load_base
+from unictoken.model.encoders import AskedEncoder
 from unictoken.model.vq_decoder import add_decoder
-from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.adapted import save_adapted
+from unictoken.personalize.gated import GATE, PictureGate
+from unictoken.personalize.memory import Memory
+from unictoken.personalize.tokens import learned, with_tokens
 from unictoken.scoring.verdict import judged_world
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.exchange import convert
@@ -104,10 +110,22 @@ class Kit:
             prompts=replace(small.concept(self.base).prompts, subject="{generation} {name}"),
             scores={"recognition": 0.9, "vqa": 1.0},
             notes=("its pictures lie outside what the base knows",),
-            sections={"gate": {"bias": 0.5}},
+            sections={GATE: self.gate.section(), "of another method": {"bias": 0.5}},
             base_name=str(self.base_folder),
         )
         return concept_file.save(made, self.folder / "bo.safetensors").read_bytes()
+
+    @property
+    def gate(self) -> PictureGate:
+        features = len(AskedEncoder(self.base).questions) * self.base.width
+        return PictureGate(weights_F=np.zeros(features, np.float32), bias=0.5)
+
+    @cached_property
+    def adapters(self) -> Path:
+        lora = adapters.Lora(rank=2, layers=("q_proj",))
+        tokens = replace(small.concept(self.base), base_fingerprint=self.base.fingerprint)
+        made = adapters.adapted(self.base, lora)
+        return save_adapted(made, tokens, self.folder / "adapters")
 
     @cached_property
     def toy(self) -> Path:
@@ -116,10 +134,7 @@ class Kit:
 
     @cached_property
     def datasets(self) -> dict[str, Path]:
-        places = {
-            name: getattr(layouts, name)(self.folder / name / "bo")
-            for name in ("unifybench", "yollava", "mcllava", "myvlm", "dreambench", "folder")
-        }
+        places = {name: getattr(layouts, name)(self.folder / name / "bo") for name in layouts.READ}
         layouts.yollava_negatives(places["yollava"])
         write_dataset(self.folder / "benchmark", seed=1, num_concepts=1, references=2)
         return {**places, "benchmark": self.folder / "benchmark"}
@@ -150,7 +165,11 @@ def concept_case(rng: Random, folder: Path, kit: Kit) -> Path:
     elif what < 0.75:
         arrays = mutators.mutate_arrays(rng, arrays)
     if isinstance(header, dict) and rng.random() < 0.9:
-        header["sha256"] = concept_file.digest(arrays)
+        signed = concept_file.digest_with_header
+        # Now and then an older format's, of rows alone.
+        header["sha256"] = (
+            signed(header, arrays) if rng.random() < 0.9 else concept_file.digest(arrays)
+        )
     said = (
         mutators.json_bytes(rng, header).decode(errors="replace")
         if 0.75 < what < 0.85
@@ -334,7 +353,8 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     form = rng.choice(list(FORMS))
     counts = rng.choice(FORMS[form].layouts or ({"shared": 4},))
     concept = replace(small.concept(kit.base, **counts), base_fingerprint="not known")
-    files = list(convert.export_concept(concept, form, folder).paths)
+    exported = convert.export_concept(concept, form, folder, kit.base)
+    files = [path for path in exported.paths if path.suffix not in (".json", ".md")]
     path = rng.choice(files)
     data = path.read_bytes()
     if path.suffix == ".safetensors":
@@ -363,7 +383,8 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     name = rng.choice(list(kit.datasets))
     place = folder / "bo"
     shutil.copytree(kit.datasets[name], place)
-    files = [file for file in place.rglob("*") if file.suffix in (".json", ".txt")]
+    texts = (".json", ".txt", ".jsonl", ".csv", ".yaml")
+    files = [file for file in place.rglob("*") if file.suffix in texts]
     if files and rng.random() < 0.75:
         file = rng.choice(sorted(files))
         said = file.read_text(encoding="utf-8")
@@ -377,10 +398,12 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     def use() -> None:
         found = read(place, rng.choice((None, name if name != "benchmark" else "unifybench")))
         for concept in found.concepts.values():
+            if concept.kind == "user":  # of whom there is nothing to see
+                continue
             noun = concept.class_noun or "dog"
             check_learnable(replace(concept, class_noun=noun, consent=True)).read()
             judged_world().read_truth(place, concept.name)
-        repr(found.records)
+        repr((found.records, found.profiles))
 
     return use
 
@@ -395,11 +418,52 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     else:
         mutators.disturb(rng, place)
     if rng.random() < 0.3:
-        return lambda: main(["memory", str(place)])
+        return lambda: main(["memory", "show", str(place)])
     return lambda: write_memory(read_memory(file), folder / "again")
 
 
+@entry("a memory's file", 2)
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    file = folder / "me.memory"
+    with Memory.open(file) as memory:
+        memory.add_all(read_memory(kit.memory / "database.json", consent=True))
+        memory.tell(Item(text="i like to eat fish."))
+    file.write_bytes(mutators.mutate_bytes(rng, file.read_bytes()))
+
+    def use() -> None:
+        with Memory.open(file) as memory:
+            for entry in memory.list():
+                memory.pictures(entry.name)
+            memory.search("who likes fish?")
+            memory.tell(Item(text="i live in the snow."))
+            for name in memory.names:
+                memory.forget(name)
+
+    return use
+
+
 # ---- what runs leave --------------------------------------------------------------------------
+
+
+@entry("adapters")
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    place = shutil.copytree(kit.adapters, folder / "adapters")
+    config_file, weights = place / adapters.CONFIG, place / adapters.WEIGHTS
+    if rng.random() < 0.5:
+        said = json.loads(config_file.read_text(encoding="utf-8"))
+        config_file.write_bytes(mutators.json_bytes(rng, said))
+    else:
+        arrays = mutators.mutate_arrays(rng, load_bytes(weights.read_bytes()))
+        data = mutators.safetensors_bytes(arrays, {"format": "pt"})
+        weights.write_bytes(mutators.mutate_bytes(rng, data) if rng.random() < 0.3 else data)
+    if rng.random() < 0.1:
+        mutators.disturb(rng, place)
+
+    def use() -> None:
+        spoken = learned(kit.base, place)
+        spoken.ask([f"what colour is <{spoken.name}>?"], max_ids=3)
+
+    return use
 
 
 @entry("checkpoint", 2)
@@ -595,7 +659,8 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
             "--num-images",
             "1",
             "--out",
-            rng.choice(("out", word[:400])),
+            # A home or a folder above that its user names is where it is wanted.
+            rng.choice(("out", word[:400].lstrip("~").replace("..", "."))),
         ],
         ["ask", word, *spoken],
         ["ask", "what is <bo>?", *spoken, "--image", rng.choice(("a.png", word[:3000]))],
@@ -603,7 +668,9 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
         ["recognize", rng.choice((".", "a.png", word[:3000])), *spoken],
         ["pet", "--seed", number, "--name", rng.choice(("bo", word[:300])), "--out", "pet"],
         ["benchmark", "--seed", "1", "--num-concepts", number, "--out", "data"],
-        ["memory", word[:3000]],
+        ["memory", "show", word[:3000], "--memory", "m"],
+        ["memory", "remember", word, "--memory", "m"],
+        ["memory", "search", word, "--memory", "m"],
         ["show", word[:3000]],
         [
             "learn",

@@ -24,7 +24,8 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -45,7 +46,7 @@ CPU_S, MEMORY = 10.0, 1.5e9
 LONGEST_LINE = 2100  # letters
 # What tells somebody what to do: a sentence, or its part after ';', that begins with one of these.
 ADVICE = re.compile(
-    r"(?:^|[.;,:(] |`|or )(?:Add|Ask|Call|Choose|Copy|Crop|Expected|Fetch|Find|Give|Import|Keep|Learn|Leave|Look|Make|Mend|Move|Name|Put|Remove|Rename|Replace|Save|Say|Set|Take|Unpack|Update|Use|Write"
+    r"(?:^|[.;,:(] |`|or )(?:Add|Ask|Call|Change|Choose|Copy|Crop|Expected|Fetch|Find|Give|Import|Keep|Learn|Leave|Look|Make|Mend|Move|Name|Put|Remove|Rename|Replace|Save|Say|Set|Take|Unpack|Update|Use|Write"
     r"|expected|did you mean|known keys|fetch|give|mend|name|remove|--|use|write|take)",
 )
 WRITES = (
@@ -67,6 +68,7 @@ class Outcome:
     entry: str
     what: str
     why: str = ""
+    case: int | None = None  # where it failed: what --only and --case take
 
 
 class Outside(Exception):
@@ -225,6 +227,8 @@ def _work(todo: list[tuple[str, int]], seed: int, place: Path, kit: Kit, said: C
         finally:
             os.chdir(place)
             shutil.rmtree(folder, ignore_errors=True)
+        if outcome.what == "failed":
+            outcome = replace(outcome, case=i)
         said.send(("ends", outcome))
     said.send(("done", None))
 
@@ -264,7 +268,7 @@ def run(todo: Sequence[tuple[str, int]], seed: int, kit: Kit, place: Path) -> It
             worker.join()
         if ended == "done":
             return
-        yield Outcome(todo[at][0], "failed", f"{ended} (case {todo[at][1]})")
+        yield Outcome(todo[at][0], "failed", ended, todo[at][1])
         todo = todo[at + 1 :]
 
 
@@ -300,6 +304,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
+def _kind(outcome: Outcome) -> tuple[str, str]:
+    """Alike for failures of one cause: without numbers and without the case's folder."""
+    why = re.sub(r"/tmp/\S*?/\d+-\d+/", "", re.sub(r"\d\d+", "N", outcome.why))
+    return outcome.entry, why[:230]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -329,13 +339,10 @@ def main() -> None:
         with contextlib.suppress(KeyboardInterrupt):  # what was tried until then is told
             for outcome in run(todo, options.seed, kit, place):
                 outcomes.append(outcome)
-    found = Counter(
-        (o.entry, re.sub(r"/tmp/\S*?/\d+-\d+/", "", re.sub(r"\d\d+", "N", o.why))[:230])
-        for o in outcomes
-        if o.what == "failed"
-    )
-    for (name, why), count in sorted(found.items(), key=lambda item: (item[0][0], -item[1])):
-        print(f"{count:4} x {name}: {why}")
+    found = [o for o in outcomes if o.what == "failed"]
+    for (name, why), group in groupby(sorted(found, key=_kind), key=_kind):
+        numbers = [o.case for o in group]
+        print(f"{len(numbers):4} x {name}: {why} (case {numbers[0]})")
     print(table(outcomes))
     sys.exit(bool(found))
 

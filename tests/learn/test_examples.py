@@ -100,14 +100,14 @@ def test_answers_can_begin_with_the_tokens_of_their_task(base, toy, rng):
         ),
     )
     prepared = prepare(base, toy, method, seed=0)
-    assert (
-        answered(prepared.examples.make("vqa", rng))[:3]
-        == prepared.examples.slots["{understanding}"]
-    )
-    assert answered(prepared.examples.make("generate", rng))[:3] == [
-        *prepared.examples.slots["{generation}"],
-        base.vocab.begin_image,
-    ]
+    end = base.vocab.turn([])
+    for task, role in (("vqa", "{understanding}"), ("generate", "{generation}")):
+        example, block = prepared.examples.make(task, rng), prepared.examples.slots[role]
+        targets = answered(example)
+        # The block stands before the answer, and is no target: it is given when the concept is used.
+        answer_at = len(example.ids) - len(targets)
+        assert example.ids[answer_at - len(block) : answer_at] == block
+        assert not set(block) & set(targets) and targets[-len(end) :] == end
 
 
 def test_rows_know_their_roles():

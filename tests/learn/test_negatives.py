@@ -42,6 +42,14 @@ def test_distractors_of_the_world_are_graded_by_likeness(base, alone, short_meth
     }
 
 
+def test_distractors_fill_the_easy_grade_beside_hard_ones_of_the_owner(base, toy, short_method):
+    hard = dataclasses.replace(toy, negatives={"hard": toy.negatives["hard"][:5]})
+    assert counts(gather(base, hard, short_method, Distractors(world=20), seed=0)) == {
+        "hard": 5,
+        "easy": 17,
+    }
+
+
 def test_a_grade_without_pictures_is_left_out(base, alone, short_method):
     assert list(gather(base, alone, short_method, Distractors(world=1), seed=0).by_grade) == [
         "hard"

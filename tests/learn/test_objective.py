@@ -90,8 +90,8 @@ def test_an_objective_stands_in_digests_and_the_usual_one_does_not(distillation)
 
 
 def test_an_objective_that_nobody_knows_is_refused_before_anything_is_read():
-    with pytest.raises(ConfigError, match="method: objective: found 'grpo', expected one of cross"):
-        config.build(Method, {"objective": "grpo"}, "method")
+    with pytest.raises(ConfigError, match="method: objective: found 'ppo', expected one of cross"):
+        config.build(Method, {"objective": "ppo"}, "method")
 
 
 def test_cross_entropy_is_the_weighted_mean_of_each_example():

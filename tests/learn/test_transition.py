@@ -11,7 +11,8 @@ from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.learn.objective import batch_of
 from unictoken.learn.prepare import prepare, reinit_of_stages
 from unictoken.learn.stages import learn
-from unictoken.learn.transition import drawn_rows, picture_scores
+from unictoken.learn.transition import drawn_rows
+from unictoken.model.likelihood import picture_scores
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import Prompts, role_slices
 

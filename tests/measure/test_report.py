@@ -88,7 +88,7 @@ def test_the_name_is_seen_in_the_rendered_report(finished):
         and "<p>&lt;tom&gt; wearing a hat</p>" in html
         and "<li>what is &lt;tom&gt;?" in html
     )
-    assert "<tom>" not in html and html.count("<img ") == 3
+    assert "<tom>" not in html and html.count("<img ") == 5
 
 
 MARKUP = (

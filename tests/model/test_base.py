@@ -412,6 +412,7 @@ def test_loading_prints_nothing_and_leaves_the_bars_of_others(base_folder, capfd
 @pytest.mark.parametrize("has_bf16", [False, True])
 def test_a_dtype_is_named_in_one_place(monkeypatch, has_bf16):
     monkeypatch.setattr("unictoken.model.products.cpu_is_faster_in_bf16", lambda: has_bf16)
+    monkeypatch.setattr("unictoken.model.base.check_device", str)  # of machines with a GPU, too
     fp32, bf16 = torch.float32, torch.bfloat16
     assert DTYPES == ("auto", "fp32", "bf16", "fast")
     assert [dtype_named(said, "cuda") for said in DTYPES] == [bf16, fp32, bf16, bf16]

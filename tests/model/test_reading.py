@@ -75,6 +75,15 @@ def test_skipped_columns_are_neither_seen_nor_counted(transformer, embeds):
         torch.testing.assert_close(read[row], expected, atol=2e-5, rtol=1e-4)
 
 
+def test_columns_that_are_taken_back_are_as_if_never_read(transformer, embeds):
+    reading = Reading(transformer, *embeds.shape[:2])
+    reading.read(embeds[:, :3])
+    reading.read(embeds[:, 3:].flip(1))
+    reading.forget(embeds.shape[1] - 3)
+    found = reading.read(embeds[:, 3:])
+    torch.testing.assert_close(found, whole(transformer, embeds)[:, 3:], atol=2e-5, rtol=1e-4)
+
+
 def test_rows_go_on_any_number_of_times_and_in_any_order(transformer, embeds):
     reading = Reading(transformer, 3, 12)
     reading.read(embeds[:, :7], torch.ones(3, 7, dtype=torch.bool))

@@ -5,7 +5,7 @@ from transformers.cache_utils import DynamicCache
 from unictoken.model import sampling
 from unictoken.model.draw import Draw
 from unictoken.model.reading import Reading
-from unictoken.model.sampling import beginnings, next_logits, pick, sample_pictures, sample_text
+from unictoken.model.sampling import beginnings, next_logits, sample_pictures, sample_text
 from unictoken.tokens.speaker import Speaker
 
 GREEDY = Draw(temperature=0, guidance=3.0)
@@ -20,11 +20,6 @@ def prompts(base) -> list[list[int]]:
         "draw a pig.",
     )
     return [[base.vocab.bos, *base.vocab.encode(text), base.vocab.end_turn] for text in texts]
-
-
-def chances(count: int) -> torch.Tensor:
-    """Numbers from 0 to 1, evenly spread."""
-    return torch.arange(count) / count
 
 
 def test_pictures_hold_image_ids_only(base, prompts):
@@ -114,55 +109,6 @@ def test_text_ends_before_the_end_of_a_turn_or_of_a_document(base, bo, prompts, 
     assert sample_text(speaker, prompts, max_ids=8) == [[], [], []]
 
 
-def test_temperature_0_takes_the_likeliest():
-    assert pick(torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), 0, 0.9, chances(2)).tolist() == [
-        1,
-        0,
-    ]
-
-
-def test_top_p_keeps_the_smallest_set_that_holds_the_mass():
-    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().repeat(200, 1)
-    assert set(pick(logits, 1.0, 0.5, chances(200)).tolist()) == {0}
-    assert set(pick(logits, 1.0, 0.75, chances(200)).tolist()) == {0, 1}
-    assert set(pick(logits, 1.0, 1.0, chances(200)).tolist()) == {0, 1, 2, 3}
-
-
-@pytest.mark.parametrize("top_p", [0.3, 0.9, 1.0])
-def test_a_row_is_sampled_by_its_own_number(top_p):
-    logits = torch.randn(9, 50, generator=torch.Generator().manual_seed(0))
-    together = pick(logits, 1.0, top_p, chances(9))
-    alone = [pick(logits[i : i + 1], 1.0, top_p, chances(9)[i : i + 1]) for i in range(9)]
-    assert torch.equal(together, torch.cat(alone))
-
-
-@pytest.mark.parametrize("top_p", [0.7, 1.0])
-def test_ids_are_sampled_as_often_as_they_are_likely(top_p):
-    logits = torch.randn(20, generator=torch.Generator().manual_seed(0))
-    ranked, order = logits.softmax(-1).sort(descending=True)
-    expected = torch.where(ranked.cumsum(-1) - ranked < top_p, ranked, 0)
-    chosen = pick(logits.repeat(10_000, 1), 1.0, top_p, chances(10_000))
-    share = chosen.bincount(minlength=20)[order] / 10_000
-    torch.testing.assert_close(share, expected / expected.sum(), atol=2e-4, rtol=0)
-
-
-def test_a_nucleus_of_more_ids_than_are_ranked_is_sampled_whole(monkeypatch):
-    """Beside a row whose nucleus is within them; the same ids as if all were ranked."""
-    logits = torch.stack([torch.zeros(1000), torch.arange(1000.0)]).repeat(500, 1)
-    logits += torch.linspace(0, 1e-3, 1000)  # no two alike
-    few = pick(logits, 1.0, 0.9, chances(1000))
-    monkeypatch.setattr(sampling, "RANKED", 1000)
-    assert torch.equal(few, pick(logits, 1.0, 0.9, chances(1000)))
-    assert len(few[::2].unique()) > 400 and few[1::2].min() > 990
-
-
-def test_an_impossible_id_is_never_sampled():
-    logits = torch.tensor([[-torch.inf, 0.0, 0.0, -torch.inf]])
-    for chance in (0.0, 1 - 2**-24):
-        for top_p in (0.9, 1.0):
-            assert pick(logits, 1.0, top_p, torch.tensor([chance])).item() in (1, 2)
-
-
 def test_prompts_share_a_beginning_that_is_half_of_each():
     picture, other = tuple(range(10, 20)), tuple(range(30, 40))
     prompts = [(*other, 1), (*picture, 1, 2), (*picture, 1, 3, 4), (*picture, 5), (7, 8)]
@@ -239,3 +185,35 @@ def test_a_base_whose_cache_is_large_is_read_and_drawn_in_smaller_parts(base, pr
     assert sample_text(base, prompts, max_ids=4) == said
     torch.testing.assert_close(next_logits(base, prompts), scores)
     assert torch.equal(sample_pictures(base, prompts, 4, how), drawn)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 1.5])
+@pytest.mark.parametrize("at_once", [2, 5, 40])
+def test_guesses_ahead_draw_what_one_id_after_another_does(
+    base, prompts, guidance, at_once, monkeypatch
+):
+    """Whether few guesses are right (any id is likely) or nearly all (the likeliest is taken)."""
+    for temperature in (0, 1.0):
+        how = Draw(temperature=temperature, guidance=guidance, seed=3)
+        monkeypatch.setattr(sampling, "GUESSED", 1)
+        plain = sample_pictures(base, prompts[:1], 20, how)
+        monkeypatch.setattr(sampling, "GUESSED", at_once)
+        assert torch.equal(sample_pictures(base, prompts[:1], 20, how), plain)
+
+
+def test_guesses_that_prove_right_are_not_read_again(base, prompts, monkeypatch):
+    """A base that draws one id for ever: the first guess, too."""
+    same = base.vocab.image_ids[5]
+    monkeypatch.setattr(
+        base, "image_logits", lambda hidden: torch.eye(len(base.vocab.image_ids))[[5] * len(hidden)]
+    )
+    read = []
+    plain = Reading.read
+    monkeypatch.setattr(
+        Reading,
+        "read",
+        lambda self, embeds, *seen: (read.append(embeds.shape[1]), plain(self, embeds, *seen))[1],
+    )
+    drawn = sample_pictures(base, prompts[:1], 17, Draw(temperature=0))
+    assert drawn.tolist() == [[same] * 17]
+    assert read[-2:] == [12, 12] and len(read) <= 4  # the prompts, and two times twelve columns

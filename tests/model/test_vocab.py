@@ -51,6 +51,14 @@ def test_image_ids_are_found_by_name_and_not_by_number(vocab):
     assert (vocab.code_of_id >= 0).sum() == 3
 
 
+def test_a_length_that_is_no_number_disturbs_nobody():
+    names = Tokenizer(models.WordLevel({n: i for i, n in enumerate(SHUFFLED)}, unk_token="<unk>"))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=names, sep_token="<reserved00009>", model_max_length="long"
+    )
+    assert ChameleonVocab(tokenizer).encode("dog") == [SHUFFLED.index("dog")]
+
+
 def test_special_ids_are_found_by_name(vocab):
     assert (
         vocab.bos,

@@ -12,8 +12,9 @@ from unictoken.model.draw import Draw
 from unictoken.model.protocol import BaseError
 from unictoken.model.sampling import next_logits
 from unictoken.personalize.album import of_each
-from unictoken.personalize.condition import Condition, certainty
+from unictoken.personalize.condition import Condition, answer_each, aside, certainty, together
 from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.query import queries_of
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
 from unictoken.tokens.tokens import Prompts
@@ -316,3 +317,40 @@ def test_the_first_answers_do_not_wait_for_the_last_picture(base, files, monkeyp
     )
     next(of_each(base, files, lambda seen: [0] * len(seen)))
     assert read == files[:3]
+
+
+def test_a_free_id_stands_for_a_name_and_is_read_as_its_marker(base, spoken):
+    alias = base.vocab.reserved[-1]
+    tom = Condition(base, "tom", Prompts(understanding="{name} is a cat."), word="tom", alias=alias)
+    assert tom.question("is it <tom>?")[1] == alias
+    assert tom.read([*base.vocab.encode("a cat"), alias]) == "a cat <tom>"
+    both = together(base, [tom, spoken])
+    (name, *_) = both.speaker.ids["bo"]
+    assert both.read([alias, *base.vocab.encode("and"), name]) == "<tom> and <bo>"
+    assert both.aliases == {alias}
+
+
+def test_no_row_stands_where_a_name_does_whatever_else_is_in_the_batch(base, make_concept):
+    """As many rows as there are reserved ids: one of them is a name."""
+    alias = base.vocab.reserved[-1]
+    tom = Condition(base, "tom", Prompts(understanding="{name} is a cat."), word="tom", alias=alias)
+    many = with_tokens(base, make_concept("mia", shared=len(base.vocab.reserved)))
+    speaker = together(base, [tom, many]).speaker
+    assert alias not in speaker.ids["mia"]
+    ids = torch.tensor([tom.question("is it <tom>?")])
+    assert torch.equal(speaker.embed(ids), base.embed(ids))
+    asked = list(zip(queries_of(["is it <tom>?", "is it <mia>?"]), (tom, many), strict=True))
+    assert len(answer_each(asked, max_ids=3)) == 2
+    own, beside = (next_logits(one, ids.tolist())[0] for one in (base, speaker))
+    assert torch.equal(own, beside[: len(own)])
+
+
+def test_what_is_told_aside_is_nobodys_and_stands_before_questions_only(base, spoken, pictures):
+    told = aside(base, "i like fish.")
+    vocab = base.vocab
+    asked = [vocab.bos, *vocab.encode("i like fish. what do i like?"), vocab.end_turn]
+    assert told.question("what do i like?") == asked and told.names == ()
+    both = together(base, [told, spoken])
+    assert both.names == ("bo",) and both.drawing("<bo>")[1:] == spoken.drawing("<bo>")[1:]
+    assert both.recognise(pictures) == spoken.recognise(pictures)
+    assert together(base, [told, told]).recognise(pictures) == [0.0, 0.0]

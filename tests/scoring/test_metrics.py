@@ -258,3 +258,10 @@ def test_a_paired_difference_is_over_the_same_concepts():
     )
     with pytest.raises(MetricError, match="the same for both"):
         metrics.paired_difference({"a": 0.5}, {"b": 0.5})
+
+
+def test_what_is_copied_is_counted_against_the_nearest_reference():
+    references = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
+    assert metrics.copied_share(references[::-1], references) == 1.0
+    half = np.array([[1, 2, 0, 0], [1, 6, 7, 8]])  # two of four; three of four
+    assert metrics.copied_share(half, references) == (0.5 + 0.75) / 2

@@ -43,6 +43,11 @@ def test_ids_are_reserved_ones_first_and_then_beyond_the_vocabulary():
     assert give_ids(TEN, 2, taken=4) == [12, 13]
 
 
+def test_a_reserved_id_that_stands_for_a_name_is_not_given():
+    assert give_ids(TEN, 3, kept=frozenset({6})) == [7, 10, 11]
+    assert give_ids(TEN, 2, taken=2, kept=frozenset({7})) == [11, 12]
+
+
 def test_a_row_stands_where_its_id_does_and_every_other_place_is_the_bases():
     bank = bank_of([[6, 7], [10]], torch.zeros(3, 2))
     assert bank.rows_of(torch.tensor([[5, 7, 10, 6]])).tolist() == [[-1, 1, 2, 0]]

@@ -783,4 +783,4 @@ def test_an_export_to_the_concepts_own_format_leaves_out_nothing(tmp_path):
 
 
 def test_every_format_is_tested_here():
-    assert set(NAMES) == set(FORMS)
+    assert {*NAMES, "peft"} == set(FORMS)  # peft: test_peft.py

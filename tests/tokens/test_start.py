@@ -85,3 +85,14 @@ def test_a_start_is_a_function_of_its_seed(base, pictures, start):
 def test_a_class_noun_is_needed(base, pictures):
     with pytest.raises(ValueError, match="class_noun: found nothing"):
         start_rows(base, " ", pictures, COUNTS, start="noun", seed=0)
+
+
+def test_facts_begin_the_tokens_that_drawing_prompts_alone_say(base, pictures):
+    facts = ["{name} is a dog."]
+    words = len(base.vocab.encode(". it is a dog"))
+    counts = {"name": 1, "shared": 3, "generation": words + 1}
+    told, _ = start_rows(base, "dog", pictures, counts, start="told", seed=0, facts=facts)
+    plain, _ = start_rows(base, "dog", pictures, counts, start="described", seed=0)
+    same = [torch.equal(a, b) for a, b in zip(told, plain, strict=True)]
+    assert same == [True] * 5 + [False] * words
+    assert torch.equal(told[-1], base.embed(torch.tensor(base.vocab.encode("dog")))[0])

@@ -50,3 +50,9 @@ def test_exchanged_names_are_seen(scores):
     true, exchanged = scores["true"], scores["exchanged"]
     assert exchanged["not_swapped"] < true["not_swapped"] - 0.3
     assert exchanged["side"] < true["side"] and exchanged["vqa"] < true["vqa"]
+
+
+def test_who_is_described_is_found_on_the_right_side(scores):
+    true, exchanged = scores["true"], scores["exchanged"]
+    assert true["located"] >= 0.9 and exchanged["located"] < 0.5
+    assert true["who"] >= 0.6 and true["side"] >= 0.8

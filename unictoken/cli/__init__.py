@@ -15,7 +15,19 @@ import logging
 from collections.abc import Sequence
 
 from unictoken import __version__
-from unictoken.cli import files, learning, memory, speaking, world
+from unictoken.cli import (
+    app,
+    comparing,
+    files,
+    keeping,
+    learning,
+    looking,
+    memory,
+    serving,
+    speaking,
+    telling,
+    world,
+)
 from unictoken.core import config
 from unictoken.core.own import import_files
 from unictoken.core.program import run_program
@@ -32,7 +44,19 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--local_rank", "--local-rank", help=argparse.SUPPRESS)  # of launchers
     top.add_argument("--version", action="version", version=f"unictoken {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for part in (learning, speaking, files, memory, world):
+    for part in (
+        learning,
+        telling,
+        speaking,
+        looking,
+        comparing,
+        files,
+        keeping,
+        memory,
+        serving,
+        app,
+        world,
+    ):
         part.add(commands)
     return top
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from unictoken.core.errors import UserError
 from unictoken.core.own import add_import
 from unictoken.data.kinds import SAID_KINDS
 
@@ -44,6 +46,15 @@ def command(
     return made
 
 
+def need_extra(name: str, modules: Sequence[str]) -> None:
+    """Refuse a command whose extra, which is called as the command is, is not installed."""
+    if missing := [module for module in modules if importlib.util.find_spec(module) is None]:
+        raise UserError(
+            f"unictoken {name}: {', '.join(missing)} not found. Expected the extra:"
+            f" pip install 'unictoken[{name}]'"
+        )
+
+
 def add_kind(made: argparse.ArgumentParser) -> None:
     """The flag of commands that must know whether a concept is a person."""
     made.add_argument(
@@ -56,3 +67,21 @@ def add_kind(made: argparse.ArgumentParser) -> None:
 def add_json(made: argparse.ArgumentParser) -> None:
     """The flag of commands whose answers other programs read."""
     made.add_argument("--json", action="store_true", help="print JSON, one object a line")
+
+
+def add_vq_decoder(made: argparse.ArgumentParser) -> None:
+    """The flag that says where the decoder of a base is, if not with it."""
+    made.add_argument(
+        "--vq-decoder",
+        metavar="FROM",
+        help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt",
+    )
+
+
+def add_device(made: argparse.ArgumentParser) -> None:
+    """The flag that says where a base goes."""
+    made.add_argument(
+        "--device",
+        metavar="NAME",
+        help="of torch: cpu, cuda:1, mps; by default the GPU, where there is one",
+    )

@@ -40,7 +40,9 @@ def _plain(value: object) -> str:
 def import_(options: argparse.Namespace) -> None:
     if options.base and options.base_name:
         raise ConfigError("--base and --base-name: give one; a base that is at hand has its name.")
-    check_consent(options.class_noun, options.consent, where=f"'{options.name}'", kind=options.kind)
+    where = f"'{options.name}'"
+    noun = concept_file.check_noun(options.class_noun, where=where)
+    check_consent(noun, options.consent, where=where, kind=options.kind)
     concept_file.check_free([concept_file.path_of(options.name, options.out)])
     counts = said_counts(options.counts)
 
@@ -64,11 +66,18 @@ def import_(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     path = shipped.find_concept(options.file)
     # Only to refuse a file that is no concept file, before torch is imported.
-    concept_file.read_header(path)
+    header = concept_file.read_header(path)
+    place = (options.base or header["base"]) if FORMS[options.form].packing else None
+    if place:
+        shipped.find_base(place)
 
+    from unictoken.model.base import load_base
     from unictoken.tokens.exchange import convert as exchange
 
-    exported = exchange.export_concept(concept_file.load(path), options.form, options.out)
+    base = load_base(place) if place else None
+    exported = exchange.export_concept(
+        concept_file.load(path, base), options.form, options.out, base
+    )
     say(*exported.paths, sep="\n")
     if exported.left_out:
         say(f"not in these files: {', '.join(exported.left_out)}")
@@ -106,7 +115,7 @@ def add(commands: Commands) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="the files of one concept, such as best-token.pt best-lmhead.pt",
+        help="the files of one concept, such as best-token.pt best-lmhead.pt; of peft its folder",
     )
     importing.add_argument("--name", required=True)
     importing.add_argument("--class-noun", required=True, metavar="NOUN")
@@ -129,6 +138,11 @@ def add(commands: Commands) -> None:
     exporting = command(commands, "export", export, "a concept file as other people's")
     exporting.add_argument("file")
     exporting.add_argument("--out", required=True, metavar="DIR")
+    exporting.add_argument(
+        "--base",
+        metavar="NAME",
+        help="for peft, whose files name ids of a base: if not where the file's header says",
+    )
     for made in (importing, exporting):
         made.add_argument("--form", required=True, choices=FORMS)
     publishing = command(

@@ -7,18 +7,42 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from unictoken.cli.command import Commands, add_kind, command
+from unictoken.cli.command import Commands, add_device, add_kind, add_vq_decoder, command
 from unictoken.core import config, shipped
 from unictoken.core.printing import say
 from unictoken.data.concept import Concept
 from unictoken.learn.methods import MethodFile
-from unictoken.learn.settings import RunConfig, concept_of
+from unictoken.learn.settings import RunConfig, concept_of, going_on
+from unictoken.tokens import file as concept_file
 
 
 def learn(options: argparse.Namespace) -> None:
     from unictoken.core.launch import launch
 
+    if options.cross_negatives and not options.each:
+        raise config.ConfigError(
+            "--cross-negatives: found one concept. Learn several, each from a folder (--each), or"
+            " name the others' pictures (--negatives)."
+        )
+    if options.start:
+        if options.each:
+            raise config.ConfigError(
+                "--from: found --each. A concept file is of one concept: learn one."
+            )
+        # What its file says need not be said again.
+        header = concept_file.read_header(shipped.find_concept(options.start))
+        options.name = options.name or header["name"]
+        options.class_noun = options.class_noun or header["class_noun"]
+        options.consent = options.consent or header.get("consent", False)
+        if not options.pictures:
+            options.pictures = [str(_portrait(options, header))]
+    if not options.pictures:
+        raise config.ConfigError(
+            "learn: found no pictures. Give three to five of the concept, or a finished one that goes"
+            " on learning from what it draws of itself (--from)."
+        )
     if options.each:
         return _learn_each([_checked(one)[0] for one in _each(options)])
     if options.name is None:
@@ -32,6 +56,24 @@ def learn(options: argparse.Namespace) -> None:
             " One concept is spread by train/run.py."
         )
     _learn(*_checked(options))
+
+
+def _portrait(options: argparse.Namespace, header: dict[str, Any]) -> Path:
+    """A folder of what a finished concept draws of itself, beside the run's own.
+
+    Args:
+        options: The command line.
+        header: Of the concept's file.
+    """
+    concept_file.check_base_known(header, options.start)
+    run = Path(options.out or f"runs/{options.name}")
+
+    from unictoken.api import load
+    from unictoken.learn.portrait import portrait
+
+    base = load(options.base or header["base"], vq_decoder=options.vq_decoder)
+    tokens = concept_file.load(shipped.find_concept(options.start), base)
+    return portrait(base, tokens, run.with_name(f"{run.name}-drawn"), seed=options.seed or 0)
 
 
 def _checked(options: argparse.Namespace) -> tuple[RunConfig, Concept]:
@@ -62,6 +104,9 @@ def _each(options: argparse.Namespace) -> list[argparse.Namespace]:
         out = options.out and str(Path(options.out) / name)
         own = {"name": name, "pictures": [place], "out": out}
         lines.append(argparse.Namespace(**{**vars(options), **own}))
+        if options.cross_negatives:
+            others = [other for other in options.pictures if other != place]
+            lines[-1].negatives = [*options.negatives, *others]
     names = [line.name for line in lines]
     if twice := [name for name in names if names.count(name) > 1]:
         raise config.ConfigError(
@@ -85,10 +130,8 @@ def _learn(settings: RunConfig, concept: Concept) -> None:
 def _learn_each(runs: Sequence[RunConfig]) -> None:
     from unictoken.learn.run import base_of
     from unictoken.measure.many import learn_each
-    from unictoken.model.malloc import keep_freed_memory
     from unictoken.model.processes import Processes
 
-    keep_freed_memory()
     processes = Processes.of_this_launch()
     base = base_of(runs[0])  # they differ in name, pictures and folder alone
     table = learn_each(base, runs, processes)
@@ -107,13 +150,21 @@ def _settings(options: argparse.Namespace) -> dict:
             f"--set {strange[0]}: only train/run.py, with DeepSpeed, spreads a base over processes."
         )
     who = {"name": options.name, "class_noun": options.class_noun, "kind": options.kind}
-    told = {"facts": options.fact, "consent": options.consent}
+    told = {
+        "facts": options.fact,
+        "negatives": options.negatives,
+        "consent": options.consent,
+    }
     concept = {**who, **told, "pictures": options.pictures}
-    given = {key: getattr(options, key) for key in ("base", "vq_decoder", "dtype", "out", "seed")}
+    plain = ("base", "vq_decoder", "device", "dtype", "board", "out", "seed")
+    given = {key: getattr(options, key) for key in plain}
     # None: the flag was not given, so that the config's default counts.
     given["replace"] = options.replace or None
-    if options.method:
-        method = config.load(MethodFile, shipped.find_method(options.method)).method
+    if options.method or options.start:
+        place = shipped.find_method(options.method or "joint")
+        method = config.load(MethodFile, place).method
+        if options.start:
+            method = going_on(method, shipped.find_concept(options.start))
         # As plain keys and values: `--set method....` can change some of them.
         given["method"] = config.plain(method)
     return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
@@ -128,9 +179,10 @@ def add(commands: Commands) -> None:
     )
     made.add_argument(
         "pictures",
-        nargs="+",
+        nargs="*",
         metavar="PHOTO",
-        help="pictures of the concept, or a folder of them; three to five are enough",
+        help="pictures of the concept, or a folder of them; three to five are enough. None with"
+        " --from: it draws itself",
     )
     made.add_argument("--name", help="people then write <NAME>")
     made.add_argument(
@@ -138,6 +190,19 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="each folder is a concept of its own, called as the folder is; several processes"
         " share them: torchrun --nproc_per_node 2 -m unictoken learn pets/* --each",
+    )
+    made.add_argument(
+        "--cross-negatives",
+        action="store_true",
+        help="with --each: the pictures of each concept are pictures of others to all the rest, so"
+        " that they are told apart (MC-LLaVA)",
+    )
+    made.add_argument(
+        "--negatives",
+        action="append",
+        default=[],
+        metavar="PHOTOS",
+        help="a folder or file of pictures that show others, beside PHOTO/negative_example/",
     )
     made.add_argument(
         "--class", dest="class_noun", metavar="NOUN", help="its ordinary kind: dog, mug, person"
@@ -155,18 +220,27 @@ def add(commands: Commands) -> None:
         help=f"{', '.join(shipped.methods())}, or a YAML file; joint by default",
     )
     made.add_argument(
-        "--base", metavar="NAME", help="tiny (by default), a local folder, or USER/NAME on the Hub"
+        "--from",
+        dest="start",
+        metavar="CONCEPT",
+        help="go on from a finished concept: its file, or its name. With --method repic or sync_r1"
+        " it answers and draws by itself, and learns from what that is worth",
     )
     made.add_argument(
-        "--vq-decoder",
-        metavar="FROM",
-        help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt",
+        "--base", metavar="NAME", help="tiny (by default), a local folder, or USER/NAME on the Hub"
     )
+    add_vq_decoder(made)
     made.add_argument(
         "--dtype",
         choices=config.DTYPES,
         help="auto: bf16 on a GPU; on a CPU that is faster with it, learning alone is in bf16;"
         " fp32: everything; fast: on such a CPU drawings and answers too are in bf16",
+    )
+    add_device(made)
+    made.add_argument(
+        "--board",
+        choices=("tensorboard", "wandb", "none"),
+        help="where losses are shown: tensorboard by default, its files in the run folder",
     )
     made.add_argument(
         "--consent", action="store_true", help="the person in the pictures agreed to be learned"

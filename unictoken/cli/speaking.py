@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unictoken.cli.command import Commands, add_json, command
+from unictoken.cli.command import Commands, add_device, add_json, add_vq_decoder, command
+from unictoken.cli.memory import add_file
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MOST_PICTURES, within
 from unictoken.core.disk import check_folder, real_path
@@ -40,6 +41,8 @@ class Given:
     shown: Mapping[str, list[Path]]
     """Reference pictures of a concept that is shown in context, by name."""
     names: list[str]
+    memory: Path | None = None
+    """A memory that finds whom a query is about."""
 
 
 def checked(options: argparse.Namespace, text: str = "") -> Given:
@@ -56,8 +59,13 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
     shown = _shown(options, [*sentences, *(n for n in markers(text) if n not in names)])
     # Once, where sentences and pictures are of the same concept.
     names += dict.fromkeys([*sentences, *shown])
-    if not names:
-        raise UserError("found no concept. Give --concept FILE, --words TEXT or --pictures FOLDER.")
+    memory = Path(options.memory) if options.memory else None
+    if not names and memory is None:
+        raise UserError(
+            "found no concept. Give --concept FILE, --words TEXT, --pictures FOLDER or --memory"
+            " FILE."
+        )
+    names += _remembered(memory, options)
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two concepts are named '{twice}'. Give each its own name.")
     for header, file in zip(headers, files, strict=True):
@@ -68,7 +76,22 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
     # The first file's base; `session` refuses files that were learned on another one.
     base = options.base or (headers[0]["base"] if headers else shipped.USUAL_BASE)
     shipped.find_base(base)
-    return Given(base, files, sentences, shown, names)
+    return Given(base, files, sentences, shown, names, memory)
+
+
+def _remembered(memory: Path | None, options: argparse.Namespace) -> tuple[str, ...]:
+    """The names in a memory; none for a temporary session, which does not even open it."""
+    if memory is None or options.temporary:
+        return ()
+    from unictoken.personalize.memory import Memory
+
+    with Memory.open(memory, new=False) as opened:
+        return opened.names
+
+
+def _declines(options: argparse.Namespace) -> bool:
+    """Whether the base is to say that it does not know a name; else it is refused as a mistake."""
+    return bool(options.memory) and options.preset == "pvit" and not options.temporary
 
 
 def _shown(options: argparse.Namespace, names: list[str]) -> dict[str, list[Path]]:
@@ -107,15 +130,25 @@ def session(options: argparse.Namespace, given: Given) -> Session:
     from unictoken.personalize.pictures import pictured
     from unictoken.personalize.words import described
 
-    dtype = dtype_named(options.dtype)
-    base = load_base(given.base, vq_decoder=options.vq_decoder, dtype=dtype, kind=PersonalBase)
+    how = {"device": options.device, "dtype": dtype_named(options.dtype, options.device)}
+    base = load_base(given.base, vq_decoder=options.vq_decoder, **how, kind=PersonalBase)
     # Where a concept has words and pictures, `pictured` takes both.
     told = {name: said for name, said in given.sentences.items() if name not in given.shown}
     with_pictures = [
         pictured(base, name, files, given.sentences.get(name, ()))
         for name, files in given.shown.items()
     ]
-    return base.with_concepts(*given.files, *described(base, told), *with_pictures)
+    members = [*given.files, *described(base, told), *with_pictures]
+    if given.memory is None:
+        return base.with_concepts(*members)
+    if not members:
+        return base.with_memory(given.memory, options.preset, temporary=options.temporary)
+    from unictoken.personalize.memory import Memory
+    from unictoken.personalize.memory.recall import Recall
+
+    if not options.temporary:
+        members.append(Recall(base, Memory.open(given.memory, new=False), options.preset))
+    return base.with_concepts(*members)
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -129,12 +162,12 @@ def draw(options: argparse.Namespace) -> None:
     )
     given = checked(options, options.prompt)
     named = check_markers(options.prompt, given.names, where="prompt")
-    if not named and not options.quiet:
+    if given.names and not named and not options.quiet:
         known = _marked(given.names)
         does_not = f"does not name {known}" if len(given.names) == 1 else f"names none of {known}"
         warn(f"unictoken draw: the prompt {does_not}; it is drawn as it stands.")
     who = session(options, given)
-    _say_untaught("draw", options, who, options.prompt)
+    say_untaught("draw", options, who, options.prompt)
     # Not left to `who.draw`: the new prompt is printed before drawing begins, which takes long.
     prompt = who.recaption(options.prompt) if options.recaption else options.prompt
     if prompt != options.prompt:
@@ -143,8 +176,15 @@ def draw(options: argparse.Namespace) -> None:
     say(*pictures.save(options.out), sep="\n")
 
 
-def _say_untaught(command: str, options: argparse.Namespace, who: Session, text: str) -> None:
-    """Name the words of a text that mean nothing to the base, on one line."""
+def say_untaught(command: str, options: argparse.Namespace, who: Session, text: str) -> None:
+    """Name the words of a text that mean nothing to the base, on one line.
+
+    Args:
+        command: The command's own name.
+        options: The command line.
+        who: What is asked.
+        text: The question or prompt.
+    """
     words = who.untaught(text)
     if words and not options.quiet:
         said = ", ".join(f"'{word}'" for word in words)
@@ -157,10 +197,11 @@ def _marked(names: list[str]) -> str:
 
 def ask(options: argparse.Namespace) -> None:
     given = checked(options, options.question)
-    check_markers(options.question, given.names, where="question")
+    if not _declines(options):
+        check_markers(options.question, given.names, where="question")
     picture = read_shrunk(options.image) if options.image else None
     who = session(options, given)
-    _say_untaught("ask", options, who, options.question)
+    say_untaught("ask", options, who, options.question)
     answer = who.ask(options.question, picture)
     if options.json:
         asked = {"question": options.question, "image": options.image}
@@ -178,28 +219,29 @@ def caption(options: argparse.Namespace) -> None:
         concept = _one_or_all(who.names)
         return [[{"concept": concept, "caption": text}] for text in who.caption(seen)]
 
-    _answer_each("caption", options, said, "{caption}")
+    answer_each("caption", options, said, "{caption}")
 
 
 def recognize(options: argparse.Namespace) -> None:
     def said(who: Session, seen: Seen) -> list[list[dict]]:
-        found = [[_verdict(name, p) for p in who.recognise(seen, name)] for name in who.names]
+        found = [[verdict(name, p) for p in who.recognise(seen, name)] for name in who.names]
         # From a list for each concept to a list for each picture.
         return [list(each) for each in zip(*found, strict=True)]
 
-    _answer_each("recognize", options, said, "{answer} ({probability:.3f})")
+    answer_each("recognize", options, said, "{answer} ({probability:.3f})")
 
 
-def _verdict(name: str, probability: float) -> dict:
+def verdict(name: str, probability: float) -> dict:
     answer = templates.yes_or_no(probability)
     return {"concept": name, "answer": answer, "probability": round(probability, 6)}
 
 
-def _answer_each(
+def answer_each(
     name: str,
     options: argparse.Namespace,
     answer: Callable[[Session, Seen], list[list[dict]]],
     form: str,
+    show: Callable[[Path, dict], None] = lambda file, values: None,
 ) -> None:
     """The lines of each picture once they are known; exit status 2 where one could not be read.
 
@@ -209,6 +251,7 @@ def _answer_each(
         answer: for each picture, the values of its lines; of several lines, each says which
             concept it is about.
         form: how values are printed for people.
+        show: called with each picture's file and the values of a line, before that is printed.
     """
     given = checked(options)
     files = [file for place in options.pictures for file in picture_files(place)]
@@ -226,6 +269,7 @@ def _answer_each(
             warn(f"unictoken {name}: {lines}")
             continue
         for values in lines:
+            show(file, values)
             if options.json:
                 about = {"concept": values.pop("concept"), "image": str(file)}
                 say_json(**about, **values)
@@ -300,21 +344,10 @@ def add(commands: Commands) -> None:
     for made in (asking, captioning, recognizing):
         add_json(made)
     for made in (drawing, asking, captioning, recognizing):
-        _add_concepts(made)
-        made.add_argument(
-            "--vq-decoder",
-            metavar="FROM",
-            help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt",
-        )
-        made.add_argument(
-            "--dtype",
-            choices=DTYPES,
-            default=DTYPES[0],
-            help="of the base; auto: bf16 on a GPU, else fp32; fast: bf16 also on a CPU that has it",
-        )
+        add_concepts(made)
 
 
-def _add_concepts(made: argparse.ArgumentParser) -> None:
+def add_concepts(made: argparse.ArgumentParser) -> None:
     """The flags that say which concepts are used, and on which base."""
     made.add_argument(
         "--concept",
@@ -341,9 +374,27 @@ def _add_concepts(made: argparse.ArgumentParser) -> None:
         "--name",
         help="of the concept in --pictures; by default the name in the text, or the folder's",
     )
+    add_file(made, default=None)
+    made.add_argument(
+        "--preset",
+        choices=("tokens", "rap", "r2p", "pekit", "pvit", "ego"),
+        default="tokens",
+        help="how the memory is used",
+    )
+    made.add_argument(
+        "--temporary", action="store_true", help="neither read nor write the memory this time"
+    )
     made.add_argument(
         "--base",
         metavar="NAME",
         help="the base it was learned on, if not where its header says; "
-        "for words and pictures tiny",
+        "for words, pictures and memories tiny",
     )
+    add_vq_decoder(made)
+    made.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default=DTYPES[0],
+        help="of the base; auto: bf16 on a GPU, else fp32; fast: bf16 also on a CPU that has it",
+    )
+    add_device(made)

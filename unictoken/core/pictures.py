@@ -160,6 +160,19 @@ def as_picture(given: object, *, where: str = "image") -> Image.Image:
         raise _unreadable(where, " ".join(str(error).split())) from None
 
 
+def decode_picture(data: bytes, *, where: str = "image", most: int = MAX_PIXELS) -> Image.Image:
+    """The picture that bytes hold, as `read_shrunk` reads it of a file.
+
+    Args:
+        data: A whole file of a picture.
+        where: What names the picture in an error.
+        most: Pixels that it may have.
+    """
+    with _decoded(io.BytesIO(data), where, data[:HEAD]) as picture:
+        _check_size(where, *picture.size, most)
+        return _as_viewed(picture, ENOUGH_SIDE)
+
+
 def enlarge(picture: Image.Image, factor: int) -> Image.Image:
     """Each pixel a square of `factor` pixels, the way pixel art is shown."""
     size = picture.width * factor, picture.height * factor
@@ -291,6 +304,22 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PictureError(
             f"{name}: not a readable picture ({error.strerror}). Give it another name or place."
         ) from None
+    with _decoded(path, name, _head(path), path.suffix) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _decoded(
+    given: Path | io.BytesIO, name: str, head: bytes, ending: str = ""
+) -> Iterator[Image.Image]:
+    """A picture of a size that can be used, opened and not yet decoded.
+
+    Args:
+        given: Its file, or what such a file holds.
+        name: What errors call it.
+        head: Its first bytes.
+        ending: Of the file's name.
+    """
     try:
         with warnings.catch_warnings():
             # Of a damaged EXIF, which does no harm, and of many pixels, where the limit is ours.
@@ -298,7 +327,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             # Loads all plugins of Pillow: `_formats` looks into Image.OPEN, which is filled on
             # demand otherwise.
             Image.init()
-            with Image.open(path, formats=_formats(path, name)) as file:
+            with Image.open(given, formats=_formats(head, ending, name)) as file:
                 _check_size(name, *file.size, MAX_WEBP if file.format == "WEBP" else MAX_PIXELS)
                 yield file
     except PictureError:
@@ -308,7 +337,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PictureError(f"{name}: more than {MAX_PIXELS:,} pixels. Make it smaller.") from None
     except UnidentifiedImageError:
         why = "it begins like none of " + ", ".join(FORMATS)
-        if is_pointer(path):
+        if head.startswith(LFS):
             why = "a pointer of Git LFS; `git lfs pull` fetches it"
         raise _unreadable(name, why) from None
     except Exception as error:  # decoders meet arbitrary bytes, and raise whatever these lead to
@@ -319,12 +348,12 @@ def _unreadable(name: str, why: str) -> PictureError:
     return PictureError(f"{name}: not a readable picture ({why}). Replace or remove it.")
 
 
-def _formats(path: Path, name: str) -> list[str]:
+def _formats(head: bytes, ending: str, name: str) -> list[str]:
     """The formats to try for a file, by its content alone: never by what was read before it.
 
     HEIC and AVIF begin alike, and each has one decoder only.
     """
-    kind = _format_of(_head(path))
+    kind = _format_of(head)
     if kind == "HEIF":
         _read_heic(name)
         return ["HEIF"]
@@ -335,7 +364,7 @@ def _formats(path: Path, name: str) -> list[str]:
                 "or save the picture as JPEG."
             )
         return ["AVIF"]
-    if kind == "TIFF" and path.suffix.lower() in RAW_ENDINGS:
+    if kind == "TIFF" and ending.lower() in RAW_ENDINGS:
         raise PictureError(
             f"{name}: a camera's raw file, which is not read here. Save the picture as JPEG."
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -35,6 +35,19 @@ def bars_are_hidden() -> bool:
     return _hidden
 
 
+@contextmanager
+def bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], object]]:
+    """Gives what is called with how many more are done; a bar as `progress` shows it.
+
+    Args:
+        what: shown before the bar.
+        total: how many there are.
+        unit: what is counted.
+    """
+    with tqdm(total=total, **_look(what, unit)) as shown:
+        yield shown.update
+
+
 def progress(
     items: Iterable[Item],
     what: str,
@@ -50,15 +63,15 @@ def progress(
         total: how many items there are; None: `len(items)`, where they have one.
         unit: what is counted, such as 'picture'.
     """
-    hidden = True if _hidden else None  # None: tqdm hides it where stderr is no terminal
-    # tqdm writes the unit right after the number: '3.2 pictures/s' needs the space.
-    counted = f" {unit}" if unit else "it"
-    yield from tqdm(
-        items,
-        desc=what,
-        total=total,
-        unit=counted,
-        disable=hidden,
-        delay=A_MOMENT,
-        leave=False,
-    )
+    yield from tqdm(items, total=total, **_look(what, unit))
+
+
+def _look(what: str, unit: str) -> dict[str, Any]:
+    return {
+        "desc": what,
+        # tqdm writes the unit right after the number: '3.2 pictures/s' needs the space.
+        "unit": f" {unit}" if unit else "it",
+        "disable": True if _hidden else None,  # None: tqdm hides it where stderr is no terminal
+        "delay": A_MOMENT,
+        "leave": False,
+    }

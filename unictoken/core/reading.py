@@ -95,11 +95,20 @@ def read_text(
         _refuse(path, error, refusal, expected)
 
 
-def read_json(path: Path, refusal: type[UserError], *, most: int = MOST_JSON) -> Any:
-    """The value in a JSON file; what `parse_json` refuses is an error of one line."""
+def read_json(
+    path: Path, refusal: type[UserError], *, most: int = MOST_JSON, groups: int = MOST_GROUPS
+) -> Any:
+    """The value in a JSON file; what `parse_json` refuses is an error of one line.
+
+    Args:
+        path: The file.
+        refusal: The error that is raised.
+        most: Bytes it may have.
+        groups: Lists and mappings that it may hold.
+    """
     text = read_text(path, refusal, "a JSON file", most=most)
     try:
-        return parse_json(text)
+        return parse_json(text, groups=groups)
     except ValueError as error:
         _refuse(path, error, refusal, "a JSON file")
 
@@ -133,14 +142,14 @@ def whole_lines(
     return data.split(b"\n")[:-1]
 
 
-def parse_json(text: str) -> Any:
-    """The value in a JSON text.
+def parse_json(text: str, *, groups: int = MOST_GROUPS) -> Any:
+    """The value in a JSON text of at most so many lists and mappings.
 
     Raises ValueError for what is no JSON, and for what only Python takes for it: a key that is
     given twice, NaN and infinity, half a surrogate pair, more than MOST_DEPTH brackets in one
     another.
     """
-    _check_groups(text)
+    _check_groups(text, groups)
     value = json.loads(
         text,
         object_pairs_hook=_each_once,
@@ -157,13 +166,13 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def _check_groups(text: str) -> None:
+def _check_groups(text: str, most: int) -> None:
     groups = text.count("[") + text.count("{")
     # Too few brackets to be too deep: most texts end here.
     if groups <= MOST_DEPTH:
         return
-    if groups > MOST_GROUPS:
-        raise ValueError(f"{groups:,} brackets, more than {MOST_GROUPS:,}")
+    if groups > most:
+        raise ValueError(f"{groups:,} brackets, more than {most:,}")
     depth = 0
     for found in _BRACKET.finditer(text):
         if found[0] in "[{":

@@ -80,6 +80,16 @@ class Zero:
                 f" {self.stage} cannot draw. Use zero_stage 2."
             )
 
+    def check_sampling(self, sampled: Sequence[str]) -> None:
+        """Refuse stages that learn from what they sample (`sampled`: their names) if the base is
+        sharded.
+        """
+        if sampled and not self.draws_while_learning:
+            raise ConfigError(
+                f"stage '{sampled[0]}' learns from what its rows answer and draw, and a base sharded"
+                f" by zero_stage {self.stage} can do neither. Use zero_stage 2."
+            )
+
     def config(self, values: int, *, pin_memory: bool) -> dict[str, object]:
         """DeepSpeed's `zero_optimization`.
 

@@ -144,7 +144,7 @@ _NO_PERSONS = re.compile(
 # before another word: grandson, stepmother, godchild
 _OF_A_FAMILY = re.compile(r"(?:great|grand|step|half|foster|god)+(?=.)")
 _BY_TRADE = re.compile(r"\w+(?:mans?|men|persons?|people)")  # policeman, firewomen, spokesperson
-_POSSESSIVE = re.compile(r"\w+['\u2019]s\b")
+_POSSESSIVE = re.compile(r"\b\w+['\u2019]s\b")
 _IRREGULAR = {"mice": "mouse", "geese": "goose", "oxen": "ox", "dice": "die", "leaves": "leaf"}
 # Letters that are there and not seen: marks and format characters by category, and these fillers.
 _UNSEEN = ("Cf", "Mn", "Me", "Cc")

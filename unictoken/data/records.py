@@ -10,13 +10,14 @@ Texts call a concept by its marker: "what is <bo> wearing?".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from unictoken.core.errors import UserError
 from unictoken.core.registry import Registry
 from unictoken.data.concept import Concept
+from unictoken.data.item import Item
 from unictoken.data.templates import NO, YES
 
 RowKind = str
@@ -45,6 +46,7 @@ ROWS: Registry[Rows] = Registry(
         "choice": Rows(type="choice"),
         "caption": Rows(),
         "generate": Rows(pictured=False, answered=False),
+        "reply": Rows(pictured=False),
     },
 )
 """Kinds of rows by name. A task of your own that asks about rows of another kind registers it:
@@ -73,7 +75,8 @@ class Record:
 
     recognise: is it in the picture, yes or no. vqa, choice: a question about a picture, answered
     freely or out of `options`. text_qa: a question without a picture. caption: what the picture
-    shows. generate: a prompt for a picture, with no answer.
+    shows. generate: a prompt for a picture, with no answer. reply: what is said next in a
+    conversation, freely or out of `options`.
     """
 
     task: RowKind
@@ -95,6 +98,14 @@ class Record:
     """Of a prompt: plain, knowledge (it takes a fact that no picture shows), or the dataset's own
     word.
     """
+    history: tuple[str, ...] = ()
+    """What was said before `question`, in turn; of a dialogue the last but one is the other's."""
+    uses: tuple[int, ...] | None = None
+    """Numbers of the items of the first concept's profile that the answer needs; None: not known.
+    No text says it, and FoCus asks for it."""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other columns of the dataset by which its scores are told apart. MMPB has three at once,
+    more than `kind` can hold."""
 
     def __post_init__(self) -> None:
         if self.task not in ROWS:
@@ -132,6 +143,9 @@ class Dataset:
     not here but in the `Concept`."""
     notes: tuple[str, ...] = ()
     """What was left out and why, counted: to be printed beside every score."""
+    profiles: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
+    """What is known in words of a concept or a user, by the concept's name. Items keep their time
+    and their label, which `Concept.facts` have not."""
 
     def select(
         self, name: str, task: RowKind, *, split: Split, kind: str | None = None

@@ -107,13 +107,13 @@ def check_consent(class_noun: str, consent: bool, *, where: str, kind: Kind | No
     of_people = kind in PEOPLE_KINDS
     if of_people or is_person(class_noun):
         raise SourceError(
-            f"{where}: '{'person' if of_people else class_noun}' is a person. Learn people who"
+            f"{where}: {quoted('person' if of_people else class_noun)} is a person. Learn people who"
             " agreed to it only, and say so: `consent: true` in the config, or `--consent`."
         )
     # No list of words for people can be complete: what is no known thing is asked about.
     if kind is None and not is_thing(class_noun):
         raise SourceError(
-            f"{where}: class noun '{class_noun}' is no word that is known here, and may be a"
+            f"{where}: class noun {quoted(class_noun)} is no word that is known here, and may be a"
             f" person's. Expected one such as 'dog'; give that, or say what it is: `kind:"
             f" {SAID_KINDS[0]}` or `kind: {SAID_KINDS[1]}` in the config, or `--kind"
             f" {SAID_KINDS[0]}`. Of a person who agreed: `consent: true`, or `--consent`."

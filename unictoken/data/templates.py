@@ -30,6 +30,8 @@ UNKNOWN = "i do not know {name}."  # nobody of this name was introduced
 WHICH = ("which photo shows {name}?", "in which photo is {name}?")
 NEITHER = "none of them"  # of the photos
 VERIFY = "{question} is it {answer}?"
+LIKES = "{name} likes {seen}."  # pictures
+WOULD_LIKE = "would {name} like this?"  # the picture after it
 
 
 def told(

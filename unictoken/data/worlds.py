@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from PIL import Image
 
 from unictoken.core.errors import UserError
+from unictoken.data.concept import Concept
 from unictoken.data.interviews import Interview
 
 TOY = "toy"  # what a dataset that names no world is of
@@ -30,6 +31,9 @@ class World(Protocol):
 
     def draw_others(self, count: int, seed: int, class_noun: str) -> list[Image.Image]:
         """Random pictures of this world, some of what has the class noun of a concept."""
+
+    def example(self, name: str, seed: int) -> Concept:
+        """A concept of this world, for whoever wants to try."""
 
     def read_truth_of(self, said: object, where: str) -> object:
         """What is exactly true of a concept, from the JSON under `world` in its info.json."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from tqdm import tqdm
 
 from unictoken.core.progress import bars_are_hidden
-from unictoken.learn.methods import MethodSettings
 from unictoken.learn.stages import Progress
 
 
 class Bar:
     """Steps of all stages, with the stage and its loss; a resumed run begins where it was."""
 
-    def __init__(self, method: MethodSettings):
-        self.steps = method.total_steps
+    def __init__(self, steps: int):
+        self.steps = steps
         self.drawn: tqdm | None = None  # until the first step other bars show what is prepared
 
     def show(self, progress: Progress) -> None:

@@ -190,11 +190,13 @@ class RunFolder(NoFolder):
         """
         if not self.writes:
             return
-        from unictoken.learn.board import Board  # takes half a second
+        from unictoken.learn.board import board_of  # takes half a second
 
         manifest.Manifest(self.path).note_run(len(self.settings.prompts))
         self.begun = _state_of(self.path / manifest.FILE)
-        self.board = Board(self.path / "tensorboard")
+        settings = config.plain(self.settings)
+        name = self.settings.concept.name
+        self.board = board_of(self.settings.board, self.path, name, settings)
         write_aside(self.path / "config.yaml", config.to_yaml(self.settings).encode())
         log = self.path / "log.jsonl"
         lines = whole_lines(log, ConfigError, "a log of steps") if first_step else []
@@ -216,9 +218,14 @@ class RunFolder(NoFolder):
             "seconds": round(seconds, 3),
             "dtype": self.dtype,
         }
+        if progress.reward is not None:
+            line["reward"] = round(progress.reward, 4)
         with open(self.path / "log.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-        self.board.add(progress.step, progress.loss)
+        self.board.add(progress)
+        # Of several runs in one process (`--each`) each is finished before the next begins.
+        if progress.step == self.total:
+            self.board.close()
 
     def saves_at(self, step: int) -> bool:
         return step % self.settings.save_every == 0 or step == self.total

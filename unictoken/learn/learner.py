@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from operator import itemgetter
 
@@ -124,18 +124,22 @@ class Learner(RowBank):
             **more: What the objective added to its batch.
         """
         batch = Batch(ids_BT, labels_BT, weights_B, more)
-        shown_B = self._begins_with_a_picture(batch)
-        if self.packed_layers is not None:
-            return self.loss(self._packed_logits(batch, shown_B), batch) / len(batch)
-        # In two passes: a cache has read equally many ids of all its rows.
-        parts = [(shown_B, self.picture_end), (~shown_B, 0)]
-        losses = [
-            self._sum_of_losses(batch.each(itemgetter(own_B)), read)
-            for own_B, read in parts
-            if own_B.any()
-        ]
+        losses = [self.loss(logits_NV, part) for logits_NV, part in self.read(batch)]
         # Divided by examples, not by ids: an example counts once, however long it is.
         return sum(losses) / len(batch)
+
+    def read(self, batch: Batch) -> Iterator[tuple[torch.Tensor, Batch]]:
+        """Logits [N, V] of the supervised positions, and the examples that they are of: all at
+        once, or in two parts.
+        """
+        shown_B = self._begins_with_a_picture(batch)
+        if self.packed_layers is not None:
+            yield self._packed_logits(batch, shown_B), batch
+            return
+        # In two passes: a cache has read equally many ids of all its rows.
+        for own_B, read in [(shown_B, self.picture_end), (~shown_B, 0)]:
+            if own_B.any():
+                yield self._part(batch.each(itemgetter(own_B)), read)
 
     def _begins_with_a_picture(self, batch: Batch) -> torch.Tensor:
         """Which examples begin with a whole picture that is not itself learned, [B]."""
@@ -163,14 +167,16 @@ class Learner(RowBank):
         logits_NV = self.packed_layers.logits(hidden_ND)
         return self.extend(logits_NV, hidden_ND, named_BTC[counted_BT])
 
-    def _sum_of_losses(self, batch: Batch, read: int) -> torch.Tensor:
-        """The objective's loss of examples, whose first `read` ids come from the cache."""
+    def _part(self, batch: Batch, read: int) -> tuple[torch.Tensor, Batch]:
+        """Logits of examples, whose first `read` ids come from the cache, and the examples without
+        what is padding in all of them.
+        """
         # of these examples; the batch may hold longer ones
         # At least 2: one id alone predicts nothing.
         longest = int((batch.ids_BT != self.pad).sum(1).max().clamp_min(2))
         ids_BT, labels_BT = batch.ids_BT[:, :longest], batch.labels_BT[:, :longest]
         logits_NV = self._logits(ids_BT, labels_BT, read)
-        return self.loss(logits_NV, replace(batch, ids_BT=ids_BT, labels_BT=labels_BT))
+        return logits_NV, replace(batch, ids_BT=ids_BT, labels_BT=labels_BT)
 
     def _logits(self, ids_BT: torch.Tensor, labels_BT: torch.Tensor, read: int) -> torch.Tensor:
         """Logits [N, V] of the supervised positions; the first `read` ids, a picture, come from the

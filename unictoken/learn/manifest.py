@@ -31,6 +31,8 @@ FILES = (
     "references.png",
     "references-as-seen.png",
     "grid.png",
+    "contact-sheet.png",
+    "curves.png",
 )
 DRAWN = "drawn-{}.png"  # of each prompt
 OLD_DRAWN = re.compile(r"drawn-\d+\.png")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError, Place, within
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from unictoken.learn.objective import Objective, ObjectiveOf
 
 OPTIMIZE, CROSS_ENTROPY = "optimize", "cross_entropy"  # the usual kind, and its usual objective
+REWARD, GRPO = "reward", "grpo"  # the kind whose rows are rewarded, and its objective
+LORA = "lora"  # the kind that fine-tunes the base
+GATED = "gated"  # the kind whose rows stand behind a gate
 MOST_STEPS = 10_000_000  # of a stage
 MOST_EXAMPLES = 4096  # of a batch, which is in memory at once
 MOST_OTHERS = 10_000  # pictures of others that are drawn
@@ -151,6 +154,16 @@ class MethodSettings:
         return None
 
     @property
+    def samples_in(self) -> tuple[str, ...]:
+        """Stages in which the rows answer or draw themselves while they learn."""
+        return ()
+
+    @property
+    def keeps_folder(self) -> bool:
+        """Whether what it learns is kept as a folder, and not as a concept file."""
+        return False
+
+    @property
     def total_steps(self) -> int:
         """Of all stages."""
         return sum(stage.steps for stage in self.stages)
@@ -221,6 +234,22 @@ class Method(MethodSettings):
         """
         return None if self.start in get_args(Start) else Path(self.start)
 
+    @property
+    def stages_from_file(self) -> tuple[Stage, ...]:
+        """Those that are run where the rows start from a concept file (`from_file`)."""
+        return self.stages
+
+    def from_file(self, file: str, tokens: Tokens, prompts: Prompts) -> Self:
+        """The same method, going on from a concept file.
+
+        Args:
+            file: Whose rows it starts from.
+            tokens: As many as the file has.
+            prompts: The file's, in which its rows learned.
+        """
+        stages = self.stages_from_file
+        return replace(self, start=file, tokens=tokens, prompts=prompts, stages=stages)
+
     def said_in(self, stage: Stage) -> frozenset[str]:
         """Roles that prompts say in a stage: those that have learned by then, or do now. A role has
         nothing to say before.
@@ -278,6 +307,108 @@ class Method(MethodSettings):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RewardMethod(Method):
+    """Settings of the kind 'reward': in some of the stages the rows answer and draw themselves, and
+    learn from what that is worth (GRPO, Shao et al. 2024, section 4.1). The rows alone are the
+    policy; the base stays frozen.
+    """
+
+    kind: str = REWARD
+    objective: str = GRPO
+    rewarded: tuple[str, ...] = ("reward",)
+    """Names of the stages that learn so; the others learn from examples, as 'optimize' does. What a
+    task's answers are worth, its `reward` says (unictoken/tasks/task.py)."""
+    group: int = 8
+    """Answers to one prompt, whose rewards are compared. A stage's `batch` is some groups."""
+    clip: float = 0.2
+    """How far the probability of an id may move away from the one that it was sampled with, as a
+    share, before it is not moved further; counts where `updates` is above 1."""
+    kl: float = 0.04
+    """Weight of the divergence from the rows before the stage."""
+    updates: int = 1
+    """Optimiser steps from one sampling. A run that was left between two of them samples anew."""
+    longest: int = 48
+    """Ids of a sampled answer, at most."""
+
+    @property
+    def samples_in(self) -> tuple[str, ...]:
+        return self.rewarded
+
+    @property
+    def stages_from_file(self) -> tuple[Stage, ...]:
+        return tuple(stage for stage in self.stages if stage.name in self.rewarded)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = f"method '{self.name}': "
+        within(where + "group", self.group, 2, MOST_EXAMPLES)
+        within(where + "clip", self.clip, 0, 1, above=True)
+        within(where + "kl", self.kl)
+        within(where + "updates", self.updates, 1, MOST_STEPS)
+        within(where + "longest", self.longest, 1, MOST_EXAMPLES)
+        known = [stage.name for stage in self.stages]
+        for name in self.rewarded:
+            if known.count(name) != 1:
+                raise ConfigError(
+                    f"{where}rewarded: found '{name}', expected the name of one stage of"
+                    f" {', '.join(known)}. Name one."
+                )
+        for stage in self.stages:
+            if stage.name in self.rewarded and stage.batch % self.group:
+                raise ConfigError(
+                    f"{where}stage '{stage.name}': a batch of {stage.batch} and groups of"
+                    f" {self.group}. Use a multiple of the group."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedMethod(Method):
+    """Settings of the kind 'gated': rows are optimised, and a classifier on features of the frozen
+    base decides before which pictures they are put (MyVLM, Alaluf et al. 2024).
+    """
+
+    kind: str = GATED
+    threshold: float = 0.5
+    """The probability of the classifier above which the gate opens."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(f"method '{self.name}': threshold", self.threshold, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraMethod(Method):
+    """Settings of the kind 'lora': adapters on the base's layers are learned with the rows
+    (`learn/lora.py`).
+    """
+
+    kind: str = LORA
+    rank: int = 8
+    alpha: float = 16.0
+    """What adapters add is multiplied by alpha / rank."""
+    layers: tuple[str, ...] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    )
+    """Linear layers that have adapters, by the last part of their names."""
+    adapter_lr_ratio: float = 0.1
+    """The adapters' learning rate, divided by the rows'."""
+
+    @property
+    def keeps_folder(self) -> bool:
+        return True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(f"method '{self.name}': adapter_lr_ratio", self.adapter_lr_ratio)
+
+
 def _cross_entropy(examples: Examples, seed: int) -> Objective:
     # Imported here: a config is checked before torch is there.
     from unictoken.learn.objective import CrossEntropy
@@ -285,10 +416,20 @@ def _cross_entropy(examples: Examples, seed: int) -> Objective:
     return CrossEntropy(examples, seed)
 
 
-OBJECTIVES: Registry[ObjectiveOf] = Registry("method: objective", {CROSS_ENTROPY: _cross_entropy})
+def _grpo(examples: Examples, seed: int) -> Objective:
+    from unictoken.learn.grpo import Grpo
+
+    return Grpo(examples, seed)
+
+
+OBJECTIVES: Registry[ObjectiveOf] = Registry(
+    "method: objective", {CROSS_ENTROPY: _cross_entropy, GRPO: _grpo}
+)
 """What makes an objective (learn/objective.py), by the name that a method's `objective` says."""
 
-KINDS: Registry[type[MethodSettings]] = Registry("method: kind", {OPTIMIZE: Method})
+KINDS: Registry[type[MethodSettings]] = Registry(
+    "method: kind", {OPTIMIZE: Method, REWARD: RewardMethod, GATED: GatedMethod, LORA: LoraMethod}
+)
 """Settings of methods by their kind; `learn.run.register` adds one."""
 
 

@@ -1,9 +1,9 @@
 """Pictures of others, made without outside services: negatives by grade, and look-alikes for soft
 positives.
 
-The owner's own negatives come first. Where there are none, distractors are drawn (by the world that
-the base was trained on, or by the base itself from the class noun), and those most similar to the
-concept count as hard.
+The owner's own negatives come first. Where there are none, or no easy or no hard ones, distractors
+are drawn (by the world that the base was trained on, or by the base itself from the class noun), and
+those most similar to the concept count as hard.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def gather(
     hard, groups = list(own.get("hard", ())), method.soft_positives.groups
     more = (
         _distractors(base, concept.class_noun, distractors, seed)
-        if not own or len(hard) < A_GROUP * groups
+        if not own.keys() >= {"easy", "hard"} or len(hard) < A_GROUP * groups
         else []
     )
     # Refused here, before an encoder is loaded and pictures are ranked.
@@ -71,7 +71,7 @@ def gather(
     more = _likest_first(encoder, concept, more)
     # At least one: a share of six pictures would be none.
     likest = max(1, int(HARD_SHARE * len(more)))
-    by_grade = own or {"hard": more[:likest], "easy": more[likest:]}
+    by_grade = {"hard": more[:likest], "easy": more[likest:], **own}
     alike = (
         # At least 0: a negative end of the slice would take nearly all distractors.
         _likest_first(encoder, concept, hard + more[: max(A_GROUP * groups - len(hard), 0)])

@@ -1,7 +1,7 @@
 """What is optimised: the examples of a step, and the loss of their logits.
 
-Another objective (distillation from the base with a description in its prompt, GRPO on the rows) is
-another class with these two methods, which one call makes known:
+Another objective (distillation from the base with a description in its prompt) is another class with
+these two methods, which one call makes known:
 
     from unictoken.learn.methods import OBJECTIVES
 
@@ -12,12 +12,14 @@ objective with settings of its own comes with a kind of method that has them, an
 in `examples.method` (whole example: tests/train/smoothed.py):
 
     @dataclass(frozen=True, kw_only=True)
-    class GrpoSettings(Method):
-        objective: str = "grpo"
-        kl: float = 0.1
+    class SmoothedSettings(Method):
+        objective: str = "smoothed"
+        smoothing: float = 0.1
 
-    OBJECTIVES.register("grpo", Grpo)
-    learn.run.register("grpo", OptimizeRows, GrpoSettings)
+    OBJECTIVES.register("smoothed", Smoothed)
+    learn.run.register("smoothed", OptimizeRows, SmoothedSettings)
+
+One that samples from the rows is `learn/grpo.py`.
 """
 
 from __future__ import annotations
@@ -63,6 +65,9 @@ class Objective(Protocol):
                 a run it asks once for an example of weight 0 without `more`.
         """
 
+
+REWARDS = "rewards_B"
+"""In `Batch.more`: what each example is worth, for who watches."""
 
 ObjectiveOf = Callable[[Examples, int], Objective]
 """Gives an objective, from examples of the concept and the seed of its random choices."""
@@ -123,6 +128,14 @@ def cross_entropy(logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
     losses_N = nn.functional.cross_entropy(
         logits_NV.float(), labels_BT[counted_BT], reduction="none"
     )
+    return sum_of_means(losses_N, batch)
+
+
+def sum_of_means(losses_N: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Sum over examples of weight x mean of the example's own losses, one for each supervised
+    position.
+    """
+    counted_BT = batch.labels_BT[:, 1:] != IGNORE
     # An example without any supervised id counts 0, and not 0 / 0.
     positions_B1 = counted_BT.sum(1, keepdim=True).clamp_min(1)
     # [B, T - 1]: the weight of an example, divided among its supervised positions.

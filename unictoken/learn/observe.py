@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 
 from unictoken.data import templates
-from unictoken.data.interviews import GENERAL
+from unictoken.data.interviews import GENERAL, Interview
 from unictoken.data.sequence import user_turn
 from unictoken.data.worlds import world
 from unictoken.model.protocol import Base
@@ -28,21 +28,8 @@ def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
 
 def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observations:
     """Ask the base every question of the interview for its world about every picture."""
-    known = base.profile.world
-    interview = world(known).interview(class_noun) if known else GENERAL
-    said = _answers(
-        base,
-        image_ids_NK,
-        interview.questions,
-        it=interview.it.format(noun=class_noun),
-        max_ids=interview.max_ids,
-    )
-    learned = [interview.answer(text, class_noun) for text in said]
-    number = len(interview.questions)
-    rows = [
-        dict(zip(interview.questions, learned[i : i + number], strict=True))
-        for i in range(0, len(learned), number)
-    ]
+    interview = _interview(base, class_noun)
+    rows = _interviewed(base, image_ids_NK, interview, class_noun, interview.questions)
     # A vote over the pictures; a tie goes to the answer that came first.
     concept = {
         q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in interview.about_concept
@@ -57,6 +44,45 @@ def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observat
         phrases=list(map(interview.phrase, answers)),
         captions=list(map(interview.caption, answers)),
     )
+
+
+def readings(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> list[str]:
+    """What the base reads in each picture beside the concept: the scene as the end of a prompt; as
+    a caption, where this base's answers make no such end.
+    """
+    interview = _interview(base, class_noun)
+    rows = _interviewed(base, image_ids_NK, interview, class_noun, interview.about_scene)
+    answers = [list(row.values()) for row in rows]
+    prompts = any(map(interview.phrase, answers))
+    return [(interview.phrase if prompts else interview.caption)(said) for said in answers]
+
+
+def _interview(base: Base, class_noun: str) -> Interview:
+    """What this base is asked about such a concept."""
+    known = base.profile.world
+    return world(known).interview(class_noun) if known else GENERAL
+
+
+def _interviewed(
+    base: Base,
+    image_ids_NK: torch.Tensor,
+    interview: Interview,
+    class_noun: str,
+    questions: Sequence[str],
+) -> list[dict[str, str]]:
+    """Answers about each picture, by question.
+
+    Args:
+        base: Is asked.
+        image_ids_NK: The pictures.
+        interview: Says how.
+        class_noun: The concept's.
+        questions: Those of the interview that are asked.
+    """
+    it = interview.it.format(noun=class_noun)
+    said = _answers(base, image_ids_NK, questions, it=it, max_ids=interview.max_ids)
+    learned = iter(interview.answer(text, class_noun) for text in said)
+    return [{question: next(learned) for question in questions} for _ in image_ids_NK]
 
 
 def _answers(

@@ -58,6 +58,7 @@ class OptimizeRows:
             prefix_cache=run.prefix_cache,
             fast=run.fast,
         )
+        self.check(concept, prepared)
         run.folder.check(base, concept, prepared)
         learner = prepared.learner
         if saved:
@@ -67,6 +68,11 @@ class OptimizeRows:
         tokens = keep(base, concept, self.settings, learner, seed=run.seed)
         named = signed(tokens, concept, prepared, run=run.folder.signature)
         return Learned(base, named, concept, prepared)
+
+    def check(self, concept: Concept, prepared: Prepared) -> None:
+        """Refuse what lacks something that the method needs at its end, before anything is
+        learned.
+        """
 
     def _optimise(
         self, base: Base, concept: Concept, prepared: Prepared, saved: Checkpoint | None, run: Run

@@ -152,12 +152,13 @@ def _material(
     pictures_NK = base.encode(concept.pictures)
     needs = {need for task in method.taught for need in task.needs}
     return Material(
+        class_noun=concept.class_noun,
         pictures_NK=pictures_NK,
         negatives=others.by_grade,
         observations=observe(base, pictures_NK, concept.class_noun),
         questions=(*concept.questions, *templates.told(concept.facts, lengths.fits_an_answer)),
         about_pictures=concept.about_pictures,
-        captions_of_others=_captions_of_others(base, others.by_grade)
+        captions_of_others=captions_of_others(base, others.by_grade)
         if "captions_of_others" in needs
         else (),
         told_drawings=_told_drawings(base, concept, pictures_NK, seed)
@@ -193,7 +194,7 @@ def _told_drawings(
     return told
 
 
-def _captions_of_others(
+def captions_of_others(
     base: Base, negatives: Mapping[str, torch.Tensor]
 ) -> tuple[tuple[str, torch.Tensor], ...]:
     """Captions of a few negatives of every grade."""

@@ -12,8 +12,10 @@ from unictoken.core.registry import Registry
 from unictoken.data.concept import Concept
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import RunFolder
+from unictoken.learn.gated import OptimizeGated
+from unictoken.learn.lora import FineTune
 from unictoken.learn.method import Learned, Method, Run
-from unictoken.learn.methods import KINDS, OPTIMIZE, MethodSettings
+from unictoken.learn.methods import GATED, KINDS, LORA, OPTIMIZE, REWARD, MethodSettings
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import Progress
@@ -23,7 +25,10 @@ from unictoken.model.protocol import Base
 MethodOf = Callable[[Any], Method]
 """Gives a method from settings of its kind."""
 
-METHODS: Registry[MethodOf] = Registry("method: kind", {OPTIMIZE: OptimizeRows})
+METHODS: Registry[MethodOf] = Registry(
+    "method: kind",
+    {OPTIMIZE: OptimizeRows, REWARD: OptimizeRows, GATED: OptimizeGated, LORA: FineTune},
+)
 """Kinds of methods: what a config's `method.kind` chooses among."""
 
 
@@ -49,7 +54,7 @@ def method_of(settings: MethodSettings) -> Method:
 
 def base_dtype(settings: RunConfig) -> torch.dtype:
     """What the base is loaded in."""
-    return dtype_named(settings.dtype)
+    return dtype_named(settings.dtype, settings.device)
 
 
 def base_of(settings: RunConfig) -> Base:
@@ -57,7 +62,9 @@ def base_of(settings: RunConfig) -> Base:
     dtype = base_dtype(settings)
     # Again, as the config could not know it: `auto` is bf16 only where there is a GPU.
     settings.zero.check_dtype(bf16=dtype == torch.bfloat16)
-    base: Base = load_base(settings.base, vq_decoder=settings.vq_decoder, dtype=dtype)
+    base: Base = load_base(
+        settings.base, vq_decoder=settings.vq_decoder, device=settings.device, dtype=dtype
+    )
     if settings.gradient_checkpointing:
         base.recompute_activations()
     return base

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,10 @@ from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import SaidKind
 from unictoken.data.source import read_concept
-from unictoken.learn.methods import Distractors, Method, MethodSettings
+from unictoken.learn.methods import Distractors, Method, MethodSettings, Tokens
 from unictoken.model.draw import Draw
 from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import Prompts
 
 OTHER = "mia"
 
@@ -35,6 +37,9 @@ class ConceptConfig:
     """Its ordinary kind: dog, mug. null: as the folder's info.json says."""
     facts: tuple[str, ...] = ()
     """Sentences about '<name>' that no picture shows."""
+    negatives: tuple[Place, ...] = ()
+    """Folders of pictures, or picture files, that show others, beside the folder's
+    `negative_example/`."""
     consent: bool = False
     """Of a person: they agreed to be learned. The concept file says so."""
     kind: SaidKind | None = None
@@ -107,13 +112,33 @@ class RunConfig:
     the concept file are in fp32 in any case.
     """
 
+    device: str | None = None
+    """Of torch: cpu, cuda:1, mps. null: the GPU where there is one. With DeepSpeed always null: it
+    gives each process its own."""
+    board: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+    """Where losses are shown beside the run's log.jsonl: event files in the run folder; Weights &
+    Biases (`pip install 'unictoken[wandb]'`, project WANDB_PROJECT or unictoken); nowhere."""
+
     def __post_init__(self) -> None:
+        # Before anything is read: its report and its file would be of rows alone.
+        if self.method.keeps_folder:
+            raise ConfigError(
+                f"method '{self.method.name}': of kind '{self.method.kind}', and a run keeps and"
+                " reports a concept file. Fit it from Python and keep it with its `save`, or measure"
+                " it with eval/run.py."
+            )
+        if self.board == "wandb" and importlib.util.find_spec("wandb") is None:
+            raise ConfigError(
+                "board: wandb is not installed. `pip install 'unictoken[wandb]'`, or choose"
+                " tensorboard or none."
+            )
         config.within("save_every", self.save_every, 1)
         config.within("show_every", self.show_every)
         config.check_seed(self.seed)
         self.zero.check_dtype(bf16=self.dtype == "bf16")
         taught = [stage for stage in self.method.stages if stage.steps]
         self.zero.check_reinit([s.name for s in taught if "drawn" in s.reinit.values()])
+        self.zero.check_sampling([s.name for s in taught if s.name in self.method.samples_in])
 
     @property
     def zero(self) -> Zero:
@@ -142,12 +167,32 @@ def concept_of(settings: RunConfig) -> Concept:
         name=c.name,
         class_noun=c.class_noun,
         facts=c.facts,
+        negatives=c.negatives,
         consent=c.consent,
         kind=c.kind,
     )
     check_written(settings, concept)
     check_used(settings, concept)
     return concept
+
+
+def going_on(method: MethodSettings, file: Path) -> Method:
+    """The method, starting from the rows of a concept file, which says how many there are and in
+    which prompts they stand.
+
+    Args:
+        method: One that optimises rows.
+        file: The concept file.
+    """
+    if not isinstance(method, Method):
+        raise ConfigError(
+            f"method '{method.name}': is of kind '{method.kind}', which starts from no concept file."
+            " Choose one that optimises rows, such as 'joint' or 'repic', or leave the file out."
+        )
+    header = concept_file.read_header(file)
+    counts = {role: count for role, count in header["counts"].items() if role != "name"}
+    prompts = config.build(Prompts, header["prompts"], f"{file}: prompts")
+    return method.from_file(str(file), Tokens(**counts), prompts)
 
 
 def check_written(settings: RunConfig, concept: Concept) -> None:

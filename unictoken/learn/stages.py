@@ -9,7 +9,7 @@ from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.examples import named_rows
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Method, Stage
-from unictoken.learn.objective import Objective
+from unictoken.learn.objective import REWARDS, Objective
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Progress:
     stage: str
     loss: float
     lr: float
+    reward: float | None = None
+    """The mean of what this process's answers were worth; None where none was sampled."""
 
 
 def learning_rate(stage: Stage, step: int) -> float:
@@ -64,7 +66,9 @@ def learn(
             for step in range(max(first_step, before), after):
                 lr = learning_rate(stage, step - before)
                 batch = objective.batch(stage, step, policy=learner, share=share)
-                yield Progress(step + 1, stage.name, running.step(batch, lr), lr)
+                loss, rewards_B = running.step(batch, lr), batch.more.get(REWARDS)
+                reward = None if rewards_B is None else rewards_B.mean().item()
+                yield Progress(step + 1, stage.name, loss, lr, reward)
             # The optimiser's rows: DeepSpeed may round the learner's to bf16, or shard them.
             learner.settle(running.state()["rows"])
         before = after

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 
 from unictoken.data.concept import Concept
+from unictoken.data.facts import noun_of_question
 from unictoken.data.pointing import Pointing
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
@@ -63,12 +64,8 @@ def _told(questions: Sequence[tuple[str, str]], marker: str) -> list[tuple[str, 
     """(noun, what it is) of every question of the form 'what hat does <bo> have?'."""
     found = []
     for question, answer in questions:
-        # 'what hat does <bo> have?' and no other form: others do not say what can be worn or held.
-        words = question.replace(marker, "{it}").split()
-        if len(words) != 5:
-            continue
-        pointing = Pointing(0, 0, words[1])
-        if question.replace(marker, "{it}") == pointing.question:
-            filled = pointing.filled(answer)
-            found += [(words[1], filled)] if filled else []
+        noun = noun_of_question(question.replace(marker, "{it}"))
+        filled = Pointing(0, 0, noun).filled(answer) if noun else None
+        if noun and filled:
+            found.append((noun, filled))
     return found

@@ -1,7 +1,8 @@
 """A benchmark: every method and every control on every concept of a dataset; learned, asked, and
 every prediction kept.
 
-    work/<run>/  data/ (the toy benchmark, where no dataset is given)  concepts/<method>/<c>.safetensors  pictures/
+    work/<run>/  data/ (the toy benchmark, where no dataset is given)  concepts/<method>/<c>.safetensors
+                 (of a method that fine-tunes <c>/, a folder)  pictures/
                  predictions/<method or control>.jsonl  commits.txt (the versions of the code that made them)
 
 Resumable in both steps: a concept file that is there is not learned again, predictions that are
@@ -21,18 +22,28 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+from PIL import Image
 from tqdm import tqdm
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
-from unictoken.core.disk import check_folder, make_folder, quoted, sweep, write_aside
+from unictoken.core.disk import (
+    check_folder,
+    is_there,
+    make_folder,
+    quoted,
+    sweep,
+    write_aside,
+)
 from unictoken.core.lock import hold
-from unictoken.core.pictures import read_image, read_picture
+from unictoken.core.pictures import read_image, read_picture, read_together
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import SaidKind
 from unictoken.data.readers import read
 from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
+from unictoken.data.templates import YES
 from unictoken.learn.method import Run
 from unictoken.learn.methods import Distractors, MethodFile, MethodSettings
 from unictoken.learn.run import method_of
@@ -49,16 +60,17 @@ from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.lengths import check_test, stand_in
 from unictoken.measure.predictions import Predictions, beside
 from unictoken.measure.scores import scores
-from unictoken.measure.similarity import PRESETS, similarity
+from unictoken.measure.similarity import COPIED, PRESETS, similarity
 from unictoken.measure.workers import side_by_side
 from unictoken.model.base import load_base
 from unictoken.model.encoders import Encoder, load_encoder
 from unictoken.model.processes import Processes
 from unictoken.model.protocol import Base
+from unictoken.personalize.adapted import CONCEPT
 from unictoken.personalize.condition import MOST_BEST_OF
 from unictoken.personalize.query import Personalization
-from unictoken.personalize.tokens import with_tokens
-from unictoken.scoring.metrics import constant_answers
+from unictoken.personalize.tokens import learned
+from unictoken.scoring.metrics import constant_answers, copied_share, mean
 from unictoken.scoring.verdict import AnyJudge, judged_world
 from unictoken.tasks import USUAL, asked, predictions
 from unictoken.tasks.choice import shuffled
@@ -238,6 +250,7 @@ class Benchmark:
         self.controls = tuple(
             name for name in settings.controls if not (alone and name == WRONG_CONCEPT)
         )
+        self._reference_ids: dict[str, torch.Tensor] = {}
         self._made_ready: dict[str, tuple[dict[str, Personalization], Subject]] = {}
 
     @cached_property
@@ -378,7 +391,7 @@ class Benchmark:
             (c.name, m)
             for c in self.concepts
             for m in self.methods
-            if not self._file(c, self.methods[m]).is_file()
+            if not is_there(self._file(c, self.methods[m]))
         ]
         for name in dict.fromkeys(concept for concept, _ in todo):
             # Read and let go: pictures of one concept at a time are in memory.
@@ -406,12 +419,12 @@ class Benchmark:
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
         own, way, s = self.dataset.concepts[concept], self.methods[method], self.settings
-        learned = method_of(way).fit(
+        fitted = method_of(way).fit(
             self.base,
             [own],
             run=Run(seed=s.seed, distractors=s.distractors, fast=s.dtype != "fp32"),
         )
-        learned.save(self._file(own, way))
+        fitted.save(self._file(own, way))
 
     def _done(self, work: str, todo: list[tuple], told: str) -> Iterator:
         """Results of the work, here or in other processes, and a progress bar. Of a launch's
@@ -427,12 +440,12 @@ class Benchmark:
         return iter(tqdm(done, total=len(todo), desc=told))
 
     def _file(self, concept: Concept, method: MethodSettings) -> Path:
-        return (
-            self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}.safetensors"
-        )
+        ending = "" if method.keeps_folder else ".safetensors"
+        return self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}{ending}"
 
     def tokens(self, concept: Concept, method: MethodSettings) -> ConceptTokens:
-        return concept_file.load(self._file(concept, method), self.base)
+        file = self._file(concept, method)
+        return concept_file.load(file / CONCEPT if method.keeps_folder else file, self.base)
 
     # ---- measuring -------------------------------------------------------------------------------
 
@@ -491,7 +504,7 @@ class Benchmark:
     def personalizations(self, concept: Concept, other: Concept) -> dict[str, Personalization]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {
-            name: with_tokens(self.base, self.tokens(concept, method))
+            name: learned(self.base, self._file(concept, method))
             for name, method in self.methods.items()
         }
         wrong = (
@@ -575,18 +588,35 @@ class Benchmark:
         with the class noun for the name.
         """
         drawn = [p for p in made if p.task == DRAWN]
-        numbers: dict[str, float] = {}
-        for preset in self.settings.similarity if drawn else ():
+        if not drawn:
+            return {}
+        pictures = [read_picture(self.folder / p.picture) for p in drawn]
+        references = [read_image(picture, at_least=None) for picture in concept.pictures]
+        numbers = {COPIED: self._copied(pictures, concept)}
+        for preset in self.settings.similarity:
             # an encoder was never told the name
             prompts = [without_name(p.question, concept.name, concept.class_noun) for p in drawn]
-            compared = (
-                prompts
-                if PRESETS[preset].reads_prompts
-                else [read_image(picture, at_least=None) for picture in concept.pictures]
-            )
-            pictures = [read_picture(self.folder / p.picture) for p in drawn]
+            compared = prompts if PRESETS[preset].reads_prompts else references
             numbers |= similarity(preset, encoders[PRESETS[preset].encoder], pictures, compared)
         return numbers
+
+    def _copied(self, pictures: Sequence[Image.Image], concept: Concept) -> float:
+        """The share of the pictures' image ids that are the nearest reference's."""
+        # Once for all methods: a large base takes seconds for it.
+        if concept.name not in self._reference_ids:
+            self._reference_ids[concept.name] = self.base.encode(read_together(concept.pictures))
+        references_MK = self._reference_ids[concept.name]
+        return copied_share(self.base.encode(pictures).numpy(), references_MK.numpy())
+
+    def _copied_by_held_out(self) -> list[str]:
+        """The same of held-out pictures of the concepts, as a line; none where there are none."""
+        shares = []
+        for concept in self.concepts:
+            test = self.dataset.select(concept.name, "recognise", split="test")
+            if own := [record.pictures[0] for record in test if record.answer == YES]:
+                shares.append(self._copied(list(read_together(own)), concept))
+        said = "share of the image ids that are the same in the nearest reference"
+        return [f"{COPIED}: {said}; {mean(shares):.2f} of held-out pictures."] if shares else []
 
     def notes(self) -> list[str]:
         """What must be known beside the numbers: the config's notes, rows left out, and what a
@@ -617,7 +647,8 @@ class Benchmark:
             if left_out
             else []
         )
-        return [*self.settings.notes, *self.dataset.notes, *alone, *constant, *judged]
+        copied = self._copied_by_held_out()
+        return [*self.settings.notes, *self.dataset.notes, *alone, *constant, *copied, *judged]
 
 
 def table_file(settings: BenchmarkConfig) -> Path:

@@ -13,6 +13,7 @@ from unictoken.learn.resume import identity, signature
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.measure import page
 from unictoken.measure.report import learn_and_report
+from unictoken.model.malloc import keeping_freed_memory
 from unictoken.model.processes import Processes
 from unictoken.model.protocol import Base
 from unictoken.tokens import file as concept_file
@@ -40,7 +41,7 @@ def learn_each(base: Base, runs: Sequence[RunConfig], processes: Processes) -> s
     for (number,) in processes.share_out(todo, "learning concepts"):
         settings = runs[int(number)]
         concept = concept_of(settings)
-        with held(settings, concept):
+        with held(settings, concept), keeping_freed_memory():
             learn_and_report(base, settings, concept)
     processes.wait_for_all()
     scores = {run.concept.name: concept_file.read_header(_file(run))["scores"] for run in runs}

@@ -30,8 +30,11 @@ from unictoken.learn.run import run
 from unictoken.learn.settings import RunConfig
 from unictoken.learn.stop import StopSignal, kept_of_learning, kept_of_measuring
 from unictoken.measure import page
+from unictoken.measure.advice import worse_than_words
 from unictoken.measure.controls import controls_of, known
+from unictoken.measure.curves import curves, read_steps
 from unictoken.measure.scores import scores
+from unictoken.measure.sheet import Cell, Row, contact_sheet
 from unictoken.model.pixels import grid
 from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition
@@ -53,10 +56,17 @@ COLUMNS = (
     "identity",
     "palette",
     "prompt",
+    "knowledge",
     "positive",
     "negatives",
     "psnr",
 )
+DRAWN_CONTROLS = {
+    "text_prompt": "described in words",
+    "image_prompt_1": "one picture in context",
+    "none": "nothing",
+}
+"""Controls on the contact sheet, and what they are called there."""
 HELD_OUT_SEED = 999  # of the pictures that a run is measured on, beside its own seed
 SOME = 64  # of the training negatives
 NO_TEST = (
@@ -81,7 +91,7 @@ class _Known:
 def learn_and_report(base: Base, settings: RunConfig, concept: Concept) -> str:
     """Learn the config's concept in this process and write its report; gives what to print."""
     check_report(base, settings, concept)
-    bar = Bar(settings.method)
+    bar = Bar(settings.method.total_steps)
     # The bar last, so that it is closed first: a line about the interruption follows it.
     with keeping(lambda: kept_of_learning(settings)), StopSignal() as stop, closing(bar):
         learned = run(base, settings, concept=concept, show=bar.show, stop_asked=stop)
@@ -128,6 +138,7 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
     references = list(concept.pictures)
     write_picture(grid(references, columns=len(references)), folder / "references.png")
     columns = [column for column in COLUMNS if column in numbers]
+    worse = worse_than_words(numbers, rows.get("text_prompt", {}))
     sections = [f"# {markdown(f'<{concept.name}>, {a(concept.class_noun)}')}", ""]
     sections += [
         markdown(f"Learned with {tokens.method}, seed {tokens.seed}, on {base.name}."),
@@ -146,13 +157,25 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
             "",
         ]
         sections += [_world_note(known), ""]
+    rows_of_sheet = [Row("learned from", [Cell(picture) for picture in references])]
     if settings.prompts and condition.can_draw:
-        sections += _drawn(condition, settings, folder)
+        drawn, own_rows = _drawn(condition, settings, folder)
+        sections += drawn
+        rows_of_sheet += [*own_rows, *_drawn_by_controls(base, settings, concept, known)]
+    title = f"{concept.marker}, {a(concept.class_noun)}: {tokens.method} on {base.name}"
+    write_picture(contact_sheet(title, rows_of_sheet), folder / "contact-sheet.png")
+    write_picture(curves(read_steps(folder / "log.jsonl"), rows), folder / "curves.png")
     sections += ["## Answers", "", *(_told(**answer) for answer in answers), "", "## Scores", ""]
     sections += [
         page.table(rows, columns, controls=COMPARED),
         "",
         markdown(" ".join(_explained(concept, settings))),
+        "",
+        *(f"- {markdown(line)}" for line in worse),
+        "",
+        "![Losses by step, and scores](curves.png)",
+        "",
+        "![References, drawings and controls](contact-sheet.png)",
         "",
     ]
     write_aside(folder / "report.md", "\n".join(sections).encode())
@@ -164,6 +187,7 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
             page.table(rows, columns, controls=COMPARED),
             "",
             *known.notes,
+            *worse,
             f"{path}",
             f"{folder / 'report.md'}",
         ]
@@ -193,18 +217,35 @@ def _known_of(base: Base, learned: Learned) -> _Known:
     return _Known(pictures_NK, concept.questions, others, decibels, notes)
 
 
-def _drawn(condition: Condition, settings: RunConfig, folder: Path) -> list[str]:
-    """Four pictures of each prompt."""
-    lines = ["## Drawn", ""]
-    sheets = []
+def _drawn(condition: Condition, settings: RunConfig, folder: Path) -> tuple[list[str], list[Row]]:
+    """Four pictures of each prompt: the lines of the report, and rows of the contact sheet."""
+    lines, rows, sheets = ["## Drawn", ""], [], []
     for i, prompt in enumerate(map(settings.named, settings.prompts)):
         # Four copies of a prompt give four pictures: each has its own random generator.
         pictures = condition.draw([prompt] * 4, settings.drawing)
         sheets += pictures
         write_picture(grid(pictures, columns=4), folder / f"drawn-{i}.png")
         lines += [markdown(prompt), "", f"![](drawn-{i}.png)", ""]
+        rows.append(Row(f"drawn: {prompt}", [Cell(picture) for picture in pictures]))
     write_picture(grid(sheets, columns=4), folder / "grid.png")
-    return lines
+    return lines, rows
+
+
+def _drawn_by_controls(
+    base: Base, settings: RunConfig, concept: Concept, known: _Known
+) -> list[Row]:
+    """One picture of each prompt by each control that draws, for the contact sheet."""
+    compared = controls_of(base, concept, pictures_NK=known.pictures_NK)
+    prompts = [*map(settings.named, settings.prompts)]
+    rows = []
+    for name, label in progress(DRAWN_CONTROLS.items(), "drawing controls", unit="control"):
+        control = compared[name]
+        if isinstance(control, Condition):
+            drawn = zip(control.draw(prompts, settings.drawing), prompts, strict=True)
+            said = (control.prompts.generation or "").replace("{name}", concept.marker)
+            label = f"control, {label}{f': {said}' * bool(said)}"
+            rows.append(Row(label, [Cell(*cell) for cell in drawn]))
+    return rows
 
 
 def _told(question: str, answer: str) -> str:
@@ -338,7 +379,8 @@ def _explained(concept: Concept, settings: RunConfig) -> list[str]:
         "Measured on pictures, look-alikes and prompts drawn anew, not seen while learning."
         " recognition: easy and hard negatives; recognition_near_duplicates: look-alikes with every nameable"
         " attribute the same; palette: RGB distance of the drawn fur from the exact shade (less is"
-        " better). none: no tokens; class_noun: 'bo is a dog.'; text_prompt: the description and"
+        " better); knowledge: drawings of 'its hat', which only a fact tells. none: no"
+        " tokens; class_noun: 'bo is a dog.'; text_prompt: the description and"
         " the facts in words; wrong_concept: another pet's tokens (left out where there are none of"
         " this base)."
     )

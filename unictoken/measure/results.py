@@ -16,6 +16,7 @@ from unictoken.data.concept import Concept
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark, table_file
 from unictoken.measure.keys import without_secrets
+from unictoken.measure.similarity import COPIED
 from unictoken.scoring.metrics import Estimate, estimate, paired_difference
 from unictoken.tasks import asked
 from unictoken.tasks.generate import DRAWN
@@ -127,7 +128,7 @@ def _columns(means: Mapping[str, Mapping[str, Estimate]]) -> tuple[str, ...]:
     columns = [column for task in asked().values() for column in task.columns]
     # Scores by encoders carry their printed names, which no list knows.
     by_encoders = [metric for numbers in means.values() for metric in numbers if "(" in metric]
-    known = dict.fromkeys([*columns, *by_encoders])
+    known = dict.fromkeys([*columns, COPIED, *by_encoders])
     return tuple(c for c in known if any(c in numbers for numbers in means.values()))
 
 

@@ -25,6 +25,8 @@ from unictoken.scoring.metrics import (
     pairwise_similarity,
 )
 
+COPIED = "copied"
+"""The column that says how much of drawings is a reference again; every base has it."""
 Comparison = Literal["pairwise", "mean reference", "prompts"]
 COMPARE: dict[Comparison, Callable[[np.ndarray, np.ndarray], float]] = {
     "pairwise": pairwise_similarity,

@@ -20,7 +20,7 @@ import torch
 from unictoken.core.errors import UserError
 from unictoken.core.own import Imported
 from unictoken.core.progress import hide_bars
-from unictoken.model.malloc import keep_freed_memory
+from unictoken.model.malloc import keeping_freed_memory
 
 _made: Any = None
 """Of a worker process: what `make` gave."""
@@ -103,7 +103,6 @@ def _begin(_: Imported, make: Callable[[], Any], threads: int) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     hide_bars()  # the first process shows how far all are
-    keep_freed_memory()
     _made = make()
 
 
@@ -114,4 +113,6 @@ def _leave_with_parent() -> None:
 
 
 def _work(name: str, arguments: tuple) -> Any:
-    return getattr(_made, name)(*arguments)
+    # Else a worker grows with every concept: what is kept has holes.
+    with keeping_freed_memory():
+        return getattr(_made, name)(*arguments)

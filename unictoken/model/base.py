@@ -38,6 +38,23 @@ def usual_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def check_device(device: str) -> str:
+    """A device's name, if torch has such a device here."""
+    try:
+        kind = torch.device(device).type
+        here = kind == "cpu" or bool(torch.get_device_module(kind).is_available())
+        if here and kind == "cuda":
+            here = (torch.device(device).index or 0) < torch.cuda.device_count()
+    except (RuntimeError, AttributeError):  # no such name; a kind that this torch knows nothing of
+        here = False
+    if not here:
+        raise BaseError(
+            f"device: found {quoted(device)}, which is not here. Expected cpu, or a GPU's name as"
+            " torch has it (cuda, cuda:1, mps, xpu). Choose one of this machine."
+        )
+    return device
+
+
 def usual_dtype(device: str) -> torch.dtype:
     """The default dtype of a base."""
     return torch.float32 if device == "cpu" else torch.bfloat16
@@ -51,7 +68,7 @@ def dtype_named(said: str, device: str | None = None) -> torch.dtype:
     """
     if said not in DTYPES:
         raise BaseError(f"dtype: found '{said}', expected one of {', '.join(DTYPES)}.")
-    device = device or usual_device()
+    device = check_device(device) if device else usual_device()
     if said == "bf16" or (said == "fast" and device == "cpu" and products.cpu_is_faster_in_bf16()):
         return torch.bfloat16
     return torch.float32 if said == "fp32" else usual_dtype(device)
@@ -86,7 +103,7 @@ def load_base(
     name, path = shipped.name_of_base(path), shipped.find_base(path)
     if isinstance(path, Path) and not (path / "config.json").is_file():
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote.")
-    device = device or usual_device()
+    device = check_device(device) if device else usual_device()
     # Its own class, so that what a user holds has the methods of both and needs no wrapper.
     made: type[AnyBase] = with_methods(_family_of(path), kind)
     return made.load(

@@ -77,6 +77,8 @@ class Job:
     prompt: int = 60  # ids, the rows' own included
     drawn: int | None = None
     """Ids of each picture that are drawn; None: all, and the pictures are decoded."""
+    key_bytes: int = BF16
+    """Of a number among the keys and values that drawing keeps; 4 on a CPU."""
 
     @property
     def zero(self) -> Zero:
@@ -147,7 +149,7 @@ def drawing(shape: Shape, job: Job) -> dict[str, float]:
     """Bytes on one GPU while pictures are drawn with guidance, then decoded."""
     sequences = 2 * job.pictures
     ids = job.prompt + (job.drawn or shape.ids_per_picture) + 1
-    cache = sequences * ids * shape.layers * 2 * shape.width * BF16
+    cache = sequences * ids * shape.layers * 2 * shape.width * job.key_bytes
     decoder = job.pictures * DECODER_TENSORS * shape.side**2 * shape.vq_channels * FP32
     if job.drawn is not None:
         decoder = 0

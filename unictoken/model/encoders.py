@@ -3,6 +3,7 @@ scored with them.
 
     load_encoder("clip-vit-b32").pictures(pictures)      ->  features [N, F]       (or from a folder that save_pretrained wrote)
     BaseEncoder(base).pictures(pictures)                 ->  features [N, D], always at hand
+    AskedEncoder(base).pictures(pictures)                ->  features [N, Q x D], to find whom a memory knows
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from unictoken.model.protocol import Base
 
 BATCH = 16
 OF_BASE = "base"  # the name of a base's own features, which need no other weights
+ASKED = "asked"  # of its features as it is asked about a picture
 
 
 class EncoderError(UserError):
@@ -72,6 +74,56 @@ class BaseEncoder:
         )
         read = [self.base.hidden(self.base.embed(part))[:, -1] for part in ids.split(BATCH)]
         return torch.cat(read).float().cpu().numpy()
+
+    @torch.no_grad()
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        """The mean of the base's input rows of a text: [N, D], not of the space of `pictures`.
+
+        It finds the item that answers a question among the first 4 of 16 in .77 of cases; the mean
+        of the last hidden states in .52, the last one in .38 (240 questions, tiny base).
+        """
+        read = []
+        for text in texts:
+            # An empty text has no row: zeros, which are like nothing.
+            ids = torch.tensor([self.base.vocab.encode(text)], device=self.base.device)
+            rows_TD = self.base.embed(ids.long())[0]
+            read.append(rows_TD.mean(0) if len(rows_TD) else rows_TD.new_zeros(self.base.width))
+        return torch.stack(read).float().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class AskedEncoder:
+    """The base's own features as it is asked about a picture: its last hidden state at the end of
+    each question, each of norm 1, side by side [N, Q x D]. The questions follow one another after
+    the picture without answers, so that a picture is read once.
+
+    What a base is about to answer says who is seen, whatever stands around it: among 64 unseen
+    subjects of the tiny base, five pictures each, the right one is nearest for .979 of other
+    pictures (`BaseEncoder` .844, the mean of all states .12), and among the three nearest for all.
+    """
+
+    base: Base
+    questions: tuple[str, ...] = ("what is it?", "what colour is it?", "describe the photo.")
+    name: str = ASKED
+
+    def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        return self.of_ids(self.base.encode(pictures))
+
+    @torch.no_grad()
+    def of_ids(self, ids_NK: torch.Tensor) -> np.ndarray:
+        """The same of pictures that are encoded already."""
+        vocab = self.base.vocab
+        asked = [vocab.turn(vocab.encode(question)) for question in self.questions]
+        rest = [i for turn in asked for i in turn]
+        rows = [[*vocab.begin, *vocab.picture(ids), *rest] for ids in ids_NK.tolist()]
+        # Counted from the end: where a picture's frame ends is the family's own matter.
+        ends = (torch.tensor([0, *map(len, asked)]).cumsum(0)[1:] - 1 - len(rest)).tolist()
+        read = [
+            self.base.hidden(self.base.embed(part))[:, ends]
+            for part in torch.tensor(rows, device=self.base.device).split(BATCH)
+        ]
+        states_NQD = torch.nn.functional.normalize(torch.cat(read).float(), dim=-1)
+        return states_NQD.flatten(1).cpu().numpy()
 
 
 class ClipEncoder:
@@ -155,15 +207,18 @@ ENCODERS = {
 def load_encoder(
     name: str, weights: str | Path | None = None, *, base: Base | None = None
 ) -> Encoder:
-    """An encoder of ENCODERS, on the GPU where there is one; or 'base', a base's own features.
+    """An encoder of ENCODERS, on the GPU where there is one; or 'base' or 'asked', a base's own
+    features.
 
     Args:
         name: Which.
         weights: A folder; None: where it is published.
-        base: Whose features 'base' are.
+        base: Whose features 'base' and 'asked' are.
     """
     if name == OF_BASE and base is not None:
         return BaseEncoder(base)
+    if name == ASKED and base is not None:
+        return AskedEncoder(base)
     if name not in ENCODERS:
         raise EncoderError(f"encoder '{name}': unknown. Expected one of {', '.join(ENCODERS)}.")
     known = ENCODERS[name]

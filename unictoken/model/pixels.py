@@ -11,6 +11,8 @@ from PIL import Image, ImageOps
 # Also from here: it lies in core, and callers look for it beside `prepare`.
 from unictoken.core.pictures import read_picture as read_picture
 
+PIXEL_ART = 64  # a base's side of a picture up to which pictures are taken for pixel art
+
 
 def prepare(picture: Image.Image, side: int) -> Image.Image:
     """Short side to `side`, then the middle square: RGB, side x side.
@@ -20,7 +22,7 @@ def prepare(picture: Image.Image, side: int) -> Image.Image:
     """
     picture = picture.convert("RGB")
     short = min(picture.size)
-    enlarged = side <= 64 and picture.width % side == 0 and picture.height % side == 0
+    enlarged = side <= PIXEL_ART and picture.width % side == 0 and picture.height % side == 0
     size = tuple(max(side, round(n * side / short)) for n in picture.size)
     # BOX is the mean of each block, which is the block's colour where all its pixels are equal.
     if size != picture.size:

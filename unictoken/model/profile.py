@@ -38,6 +38,9 @@ class Profile:
     """Whether a multiple choice question lists its options."""
     tells_facts: bool = True
     """Whether it can tell several facts in one answer ("what do you know about <bo>?")."""
+    taught_ids: int | None = None
+    """Ids of the longest sequence that it was taught on: what stands before a question is kept
+    below. None: as many as it can read."""
 
 
 def save_profile(profile: Profile, folder: Path) -> None:

@@ -118,6 +118,13 @@ class Reading:
         later_ST = bias_BIIT.new_ones(count, self.columns, dtype=torch.bool).triu(first + 1)
         return bias_BIIT.masked_fill(later_ST, self.least)
 
+    def forget(self, columns: int) -> None:
+        """Take back the last columns, which no sequence has skipped."""
+        if columns:
+            self.columns -= columns
+            self.length_B = self.length_B - columns
+            self.layers.forget(columns)
+
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows: each any number of times, in any order."""
         if list(rows) == list(range(len(self.length_B))):
@@ -151,6 +158,9 @@ class TheirLayers:
             use_cache=True,
             **{CACHE_KEYWORD: self.cache},
         ).last_hidden_state
+
+    def forget(self, columns: int) -> None:
+        self.cache.crop(-columns)
 
     def select(self, rows: torch.Tensor) -> None:
         self.cache.batch_select_indices(rows)
@@ -228,6 +238,9 @@ class OwnLayers:
             new, seen = kept[:, :, :, first : self.columns], kept[:, :, :, : self.columns]
             x_BSD = layer(x_BSD, turn, new, seen, _Sees(bias, parts))
         return _rms_norm(x_BSD, self.model.norm)
+
+    def forget(self, columns: int) -> None:
+        self.columns -= columns  # what they hold is written over
 
     def select(self, rows: torch.Tensor) -> None:
         # One layer after the other, so that only one is there twice.

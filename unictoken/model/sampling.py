@@ -6,25 +6,29 @@ questions are about, a concept's introduction).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 
 import torch
+import torch.nn.functional as F
 
 from unictoken.core.errors import UserError
-from unictoken.core.progress import progress
+from unictoken.core.progress import bar, progress
 from unictoken.model.draw import Draw
+from unictoken.model.pick import Lot, pick, uniform
 from unictoken.model.products import threads_for
 from unictoken.model.protocol import LanguageModel
 
 TEXT_BATCH = 128
 ANSWER_IDS = 64  # that an answer may have, where nobody says how many
 PICTURE_BATCH = 16
+GUESSED = 12  # columns that are read at once for one picture
 CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance
-RANKED = 128  # ids that are sorted on a CPU; as many as torch finds without sorting all of them
 LOOK_EVERY = 8  # words, on a GPU: to see which answers have ended, the CPU waits for it
 
 Prompt = tuple[int, ...]
+Hear = Callable[[int, list[int]], None]
+"""Called while answers are said, with a prompt's number and the ids of its answer so far."""
 
 
 class _Continuation:
@@ -81,6 +85,14 @@ class _Continuation:
         """Go on with these sequences alone."""
         self._select(rows)
         self.ids = self.ids[rows]
+
+    def look(self, next_BS: torch.Tensor) -> torch.Tensor:
+        """Hidden states [B, S, D] of the next columns, which `forget` may take back."""
+        return self.reading.read(self.speaker.embed(next_BS))
+
+    def forget(self, columns: int) -> None:
+        """Take back the last columns of all sequences."""
+        self.reading.forget(columns)
 
     def append(self, next_B: torch.Tensor) -> None:
         self.ids = torch.cat([self.ids, next_B[:, None]], 1)
@@ -161,68 +173,6 @@ def next_logits(speaker: LanguageModel, prompts: Sequence[Sequence[int]]) -> tor
     return torch.cat(scores)[order.argsort()]
 
 
-def pick(
-    logits_BV: torch.Tensor, temperature: float, top_p: float, uniform_B: torch.Tensor
-) -> torch.Tensor:
-    """One id for each row, [B].
-
-    Args:
-        logits_BV: Scores of the vocabulary.
-        temperature: The scores are divided by it; 0 takes the likeliest id.
-        top_p: Ids are sampled from the smallest set that holds this much of the probability.
-        uniform_B: A number from [0, 1) for each row, which decides.
-    """
-    if temperature == 0:
-        return logits_BV.argmax(-1)
-    probability_BV = (logits_BV / temperature).softmax(-1)
-    if top_p >= 1:
-        return _drawn_by(uniform_B, probability_BV.cumsum(-1))
-    if probability_BV.device.type != "cpu":
-        return _from_nucleus(*probability_BV.sort(-1, descending=True), top_p, uniform_B)
-
-    ranked, order = probability_BV.topk(min(RANKED, probability_BV.shape[-1]))
-    chosen = _from_nucleus(ranked, order, top_p, uniform_B)
-    # Where these do not hold so much, all are sorted: for that row alone, so that no row depends
-    # on the others.
-    for i in (ranked.sum(-1) < top_p).nonzero()[:, 0]:
-        whole = probability_BV[i : i + 1].sort(-1, descending=True)
-        chosen[i : i + 1] = _from_nucleus(*whole, top_p, uniform_B[i : i + 1])
-    return chosen
-
-
-def _from_nucleus(
-    ranked_BR: torch.Tensor, order_BR: torch.Tensor, top_p: float, uniform_B: torch.Tensor
-) -> torch.Tensor:
-    """One id for each row, [B]: of `order_BR`, by their probabilities `ranked_BR`, largest first."""
-    mass_BR = ranked_BR.cumsum(-1)
-    # What is likelier than an id, without the id itself: the likeliest one is always kept.
-    kept_BR = mass_BR - ranked_BR < top_p
-    mass_BR = torch.where(kept_BR, mass_BR, 0).cummax(-1).values
-    return order_BR.gather(-1, _drawn_by(uniform_B, mass_BR)[:, None]).squeeze(-1)
-
-
-def _drawn_by(uniform_B: torch.Tensor, mass_BV: torch.Tensor) -> torch.Tensor:
-    """The first place of each row whose mass is above that share of the last place's, [B]."""
-    total_B = mass_BV[:, -1]
-    # Below the total, also where the product is rounded up.
-    share_B = torch.minimum(uniform_B * total_B, total_B.nextafter(torch.zeros_like(total_B)))
-    return torch.searchsorted(mass_BV, share_B[:, None], right=True).squeeze(-1)
-
-
-def _uniform(seed: int, numbers: Sequence[int], length: int) -> torch.Tensor:
-    """Numbers from [0, 1), [N, length], by which what is sampled is decided.
-
-    Each row is that of a picture's own generator, so that a picture depends on its number and the
-    seed, not on the batch it is drawn in; on the CPU, since a GPU would draw others.
-    """
-    rows = [torch.empty(0, length)]
-    for number in numbers:
-        # Far apart: the rows of one seed are not those of the next.
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
-        rows.append(torch.rand(1, length, generator=generator))
-    return torch.cat(rows)
-
-
 @torch.no_grad()
 def sample_text(
     speaker: LanguageModel,
@@ -232,6 +182,7 @@ def sample_text(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
+    hear: Hear | None = None,
 ) -> list[list[int]]:
     """The ids that follow each prompt, up to the end of the answer (left out). Image ids, and what
     else is no text, are never sampled here.
@@ -243,23 +194,39 @@ def sample_text(
         temperature: 0 takes the likeliest id at every place.
         top_p: Ids are sampled from the smallest set that holds this much of the probability.
         seed: Of the sampling.
+        hear: Is told each answer as it grows, and the prompt's number; None: nobody is.
     """
     ends = speaker.vocab.ends
     answers: dict[int, list[int]] = {}
+
+    def ended(numbers: list[int], said_NT: torch.Tensor) -> Iterator[tuple[int, list[int]]]:
+        for number, ids in zip(numbers, said_NT.tolist(), strict=True):
+            yield number, list(takewhile(lambda i: i not in ends, ids))
+
     for numbers, part in _parts(speaker, prompts, TEXT_BATCH, more_ids=max_ids):
-        uniform_NT = _uniform(seed, numbers, max_ids).to(speaker.device)
+        uniform_NT = uniform([(seed, n) for n in numbers], max_ids).to(speaker.device)
         what = f"answering {len(part)} of {len(prompts)} questions"
         talk = _Continuation(speaker, part, max_ids)
+
+        def tell(said_NT: torch.Tensor, numbers: list[int] = numbers) -> None:
+            if hear is not None:
+                for number, ids in ended(numbers, said_NT):
+                    hear(number, ids)
+
         with threads_for(talk.hidden.numel(), speaker.device):
-            said_NT = _said(talk, uniform_NT, temperature, top_p, what)
+            said_NT = _said(talk, uniform_NT, temperature, top_p, what, tell if hear else None)
         del talk  # its cache, before the next part reads into another
-        for number, ids in zip(numbers, said_NT.tolist(), strict=True):
-            answers[number] = list(takewhile(lambda i: i not in ends, ids))
+        answers |= ended(numbers, said_NT)
     return [answers[number] for number in range(len(prompts))]
 
 
 def _said(
-    talk: _Continuation, uniform_NT: torch.Tensor, temperature: float, top_p: float, what: str
+    talk: _Continuation,
+    uniform_NT: torch.Tensor,
+    temperature: float,
+    top_p: float,
+    what: str,
+    tell: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
     """The ids that follow each prompt, [N, T], up to the end of the answer; anything follows that.
 
@@ -269,6 +236,7 @@ def _said(
         temperature: 0 takes the likeliest id at every place.
         top_p: Ids are sampled from the smallest set that holds this much of the probability.
         what: Is shown to people meanwhile.
+        tell: Is given what is said so far, [N, t], after each id; None: nobody is told.
     """
     vocab, device = talk.speaker.vocab, talk.device
     no_text, ends = (torch.tensor(ids, device=device) for ids in (vocab.no_text, vocab.ends))
@@ -281,6 +249,8 @@ def _said(
         logits = logits.index_fill(1, no_text, -torch.inf)
         chosen_B = pick(logits, temperature, top_p, uniform_NT[rows, step])
         said_NT[rows, step] = chosen_B
+        if tell is not None:
+            tell(said_NT[:, : step + 1])
         open_B &= ~torch.isin(chosen_B, ends)
         if step % look_every == 0:
             left = open_B.nonzero()[:, 0].tolist()
@@ -297,7 +267,13 @@ def _said(
 
 @torch.no_grad()
 def sample_pictures(
-    speaker: LanguageModel, prompts: Sequence[Sequence[int]], length: int, how: Draw
+    speaker: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    length: int,
+    how: Draw,
+    *,
+    lots: Sequence[Lot] | None = None,
+    hear: Hear | None = None,
 ) -> torch.Tensor:
     """Image ids [N, K] of one picture for each prompt; begin_image is forced, then image ids only.
 
@@ -308,7 +284,10 @@ def sample_pictures(
         prompts: Ids of each.
         length: K, the image ids of a picture.
         how: Temperature, guidance, seed and so on.
+        lots: Of each picture, where not all are of one seed; None: that of `how`, numbered in order.
+        hear: Is told the ids of each picture as it grows, and the prompt's number; None: nobody is.
     """
+    lots = [(how.seed, number) for number in range(len(prompts))] if lots is None else lots
     vocab, device = speaker.vocab, speaker.device
     image_ids = vocab.image_ids.to(device)
     drawn_NK = torch.empty(len(prompts), length, dtype=torch.long)
@@ -319,11 +298,18 @@ def sample_pictures(
         told = [tuple(vocab.to_draw(prompt)) for prompt in part]
         # In the second half of the batch, where `chunk` finds them.
         blind = [tuple(vocab.blind_prompt)] * len(part) if guided else []
-        picture = _Continuation(speaker, told + blind, length - 1)
-        uniform_NK = _uniform(how.seed, numbers, length).to(device)
+        picture = _Continuation(speaker, told + blind, length + GUESSED)
+        uniform_NK = uniform([lots[n] for n in numbers], length).to(device)
         what = f"drawing {len(part)} of {len(prompts)} pictures"
-        with threads_for(picture.hidden.numel(), device):
-            drawn_NK[numbers] = _drawn(picture, image_ids, uniform_NK, how, what).cpu()
+
+        def tell(ids_Nt: torch.Tensor, numbers: list[int] = numbers) -> None:
+            if hear is not None:
+                for number, ids in zip(numbers, ids_Nt.tolist(), strict=True):
+                    hear(number, ids)
+
+        with threads_for(_columns_at_once(len(part)) * picture.hidden.numel(), device):
+            drawn = _drawn(picture, image_ids, uniform_NK, how, what, tell if hear else None)
+            drawn_NK[numbers] = drawn.cpu()
     return drawn_NK
 
 
@@ -333,6 +319,7 @@ def _drawn(
     uniform_NK: torch.Tensor,
     how: Draw,
     what: str,
+    tell: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
     """Image ids [N, K] that follow N prompts.
 
@@ -342,20 +329,53 @@ def _drawn(
         uniform_NK: Decides what is sampled.
         how: Temperature, guidance and so on.
         what: Is shown to people meanwhile.
+        tell: Is given what is drawn so far, [N, t], before each pass; None: nobody is.
     """
-    guided, length = how.guidance != 1, uniform_NK.shape[1]
-    ids: list[torch.Tensor] = []
-    for step in progress(range(length), what):
-        hidden = picture.hidden
+    guided, (count, length) = how.guidance != 1, uniform_NK.shape
+    at_once = _columns_at_once(count)
+    uniform_NK = F.pad(uniform_NK, (0, at_once))
+
+    def picked(hidden_BSD: torch.Tensor, first: int) -> torch.Tensor:
         if guided:
-            told_hidden, free = hidden.chunk(2)
+            told, free = hidden_BSD.chunk(2)
             # Before the head, which is linear: half as many scores.
-            hidden = torch.lerp(free, told_hidden, how.guidance)
-        scores = picture.speaker.image_logits(hidden).float()
-        codes = pick(scores, how.temperature, how.top_p, uniform_NK[:, step])
-        ids.append(image_ids[codes])
-        # Nothing follows the last id: its forward pass is left out. Both halves read what was
-        # drawn.
-        if step + 1 < length:
-            picture.append(ids[-1].repeat(2 if guided else 1))
-    return torch.stack(ids, 1)
+            hidden_BSD = torch.lerp(free, told, how.guidance)
+        scores = picture.speaker.image_logits(hidden_BSD.flatten(0, 1)).float()
+        uniform_NS = uniform_NK[:, first : first + hidden_BSD.shape[1]]
+        codes = pick(scores, how.temperature, how.top_p, uniform_NS.flatten())
+        return image_ids[codes].view_as(uniform_NS)
+
+    # What is drawn, and guesses after it: at first the picture's first id.
+    ids_NK = picked(picture.hidden[:, None], 0).repeat(1, length + at_once)
+    done = 1
+    with bar(what, length) as shown:
+        # Nothing follows the last id: its forward pass is left out.
+        while done < length:
+            if tell is not None:
+                tell(ids_NK[:, :done])
+            read_NS = ids_NK[:, done - 1 : done - 1 + at_once]
+            # Both halves read what was drawn.
+            found_NS = picked(picture.look(read_NS.repeat(2 if guided else 1, 1)), done)
+            right = _guessed_right(read_NS[0, 1:], found_NS[0]) if at_once > 1 else 0
+            picture.forget(at_once - 1 - right)
+            ids_NK[:, done : done + at_once] = found_NS
+            done += 1 + right
+            shown(1 + right)
+    return ids_NK[:, :length]
+
+
+def _columns_at_once(pictures: int) -> int:
+    """Columns that are read together while so many pictures are drawn; all but the first are guesses.
+
+    A guess is kept where what was read before it proves right (Jacobi decoding: Song et al. 2021,
+    arXiv 2002.03629; of pictures, Teng et al. 2024, arXiv 2410.01699). What stands at a place
+    depends on what is before it and on a number given to the place, so that the picture is that of
+    one column after another: only rounding may differ. One picture costs hardly more with several
+    columns; many would.
+    """
+    return GUESSED if pictures == 1 else 1
+
+
+def _guessed_right(guessed_S: torch.Tensor, found_S: torch.Tensor) -> int:
+    """How many of the guesses, from the first on, are what was then found at their places."""
+    return int((guessed_S == found_S[: len(guessed_S)]).long().cumprod(0).sum())

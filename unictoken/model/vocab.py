@@ -5,6 +5,7 @@ messages and pictures stand in a sequence.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -60,6 +61,8 @@ class Vocab:
         reserved: Sequence[int] = (),
     ):
         self.tokenizer = tokenizer
+        # Of a file, where anything may stand; how long prompts may be, the base's positions say.
+        tokenizer.model_max_length = sys.maxsize
         self.bos, self.pad = bos, pad
         self.begin_image, self.end_image, self.end_turn = begin_image, end_image, end_turn
         self.ends = tuple(dict.fromkeys(ends or [end_turn]))
@@ -155,6 +158,20 @@ class Vocab:
         kept = [int(i) for i in ids if int(i) not in left_out and self.code_of_id[int(i)] < 0]
         text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
         return text.strip()
+
+    def decode_marked(self, ids: Sequence[int], marker_of: Mapping[int, str]) -> str:
+        """Text of ids in which those of `marker_of` are read as their markers ('': as nothing)."""
+        pieces: list[str] = []
+        words: list[int] = []
+        for i in ids:
+            if i in marker_of:
+                pieces += [self.decode(words), marker_of[i]]
+                words = []
+            else:
+                words.append(i)
+        pieces.append(self.decode(words))
+        # Pieces are joined by spaces, and none stands before a comma or at a sentence's end.
+        return re.sub(r" (?=[,.?])", "", " ".join(piece for piece in pieces if piece))
 
 
 class ChameleonVocab(Vocab):

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from os import PathLike
 
 from unictoken.data.source import Some
+from unictoken.model.encoders import Encoder
 from unictoken.model.protocol import Base
+from unictoken.personalize.memory.gate import Gate
+from unictoken.personalize.memory.presets import USUAL, Preset
+from unictoken.personalize.memory.recall import Recall
+from unictoken.personalize.memory.session import MemorySession
+from unictoken.personalize.memory.store import Memory
 from unictoken.personalize.pictures import pictured
 from unictoken.personalize.query import Personalization
 from unictoken.personalize.sentences import sentences_by_name
@@ -65,3 +71,33 @@ class PersonalBase(Base):
             facts: Sentences about `<name>`, which stand before questions.
         """
         return self.with_concepts(pictured(self, name, pictures, facts))
+
+    def with_memory(
+        self,
+        memory: Memory | str | PathLike[str],
+        preset: str | Preset = USUAL,
+        *,
+        encoder: Encoder | None = None,
+        gate: Gate | None = None,
+        temporary: bool = False,
+    ) -> MemorySession:
+        """A session that remembers: each question finds in the memory whom it is about.
+
+        Args:
+            memory: A `Memory`, or its file, which is made where there is none.
+            preset: How it is used: 'tokens', 'rap', 'r2p', 'pekit', 'pvit', 'ego', or a `Preset`.
+            encoder: What compares pictures (`model/encoders.py`); None: the base itself.
+            gate: Keeps concepts away from pictures that do not show them; None: none.
+            temporary: Whether the session neither reads nor writes the memory.
+
+        >>> chat = base.with_memory(Memory())
+        >>> chat.remember("i like to eat fish").item.text
+        'i like to eat fish.'
+        >>> chat.ask("what do i like to eat?")
+        'fish'
+        """
+        if not isinstance(memory, Memory):
+            # A temporary session does not even open the file.
+            memory = Memory() if temporary else Memory.open(memory)
+        recall = Recall(self, memory, preset, encoder=encoder, gate=gate)
+        return MemorySession(self, recall, temporary=temporary)

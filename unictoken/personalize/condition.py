@@ -7,6 +7,7 @@ through one.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from unictoken.data.pointing import pointings
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
 from unictoken.model.draw import Draw
+from unictoken.model.pick import Lot
 from unictoken.model.protocol import Base, LanguageModel
 from unictoken.model.sampling import (
     ANSWER_IDS,
@@ -37,6 +39,7 @@ from unictoken.tokens.tokens import ConceptTokens, Prompts
 
 MOST_BEST_OF = 1000  # of one picture
 SURE = 0.5  # an answer is known where the model finds it likelier than all others together
+NOT_DRAWN = (232, 232, 232)  # the colour of what is not drawn yet
 Found = TypeVar("Found")
 _SLOT = re.compile(r"{(\w+)}")
 _FROM_A_MARKER = re.compile(r"(?=<[\w-]+>)")
@@ -58,6 +61,10 @@ class Condition:
     """What stands for the name where no tokens were learned."""
     shown: tuple[int, ...] = ()
     """Ids that stand before everything else: reference pictures in context."""
+    alias: int | None = None
+    """A free id that stands for the name where no tokens were learned, and is read as its marker;
+    None: the ids of `word`.
+    """
     shared: Speaker | None = field(default=None, compare=False, repr=False, kw_only=True)
     """The base with concepts of other conditions on it, too, so that their prompts can stand in one
     batch; None: with its own only.
@@ -94,13 +101,20 @@ class Condition:
     @cached_property
     def speaker(self) -> Speaker:
         """The base with the learned rows on it, if there are some; made once."""
-        return self.shared or Speaker(self.base, self.concepts)
+        return self.shared or Speaker(self.base, self.concepts, kept=self.aliases)
+
+    @property
+    def aliases(self) -> frozenset[int]:
+        """Free ids that stand for names: no learned row may stand there."""
+        return frozenset(part.alias for part in self.parts if part.alias is not None)
 
     @cached_property
     def slots(self) -> dict[str, list[int]]:
         """The ids of each slot of the prompts."""
         if self.tokens:
             return self.speaker.slots(self.tokens)
+        if self.alias is not None:
+            return {"{name}": [self.alias]}
         return {"{name}": self.base.vocab.encode(self.word)}
 
     def marked(self, text: str) -> str:
@@ -149,22 +163,14 @@ class Condition:
 
     def read(self, ids: Sequence[int]) -> str:
         """An answer as text, with a concept's marker where the model said its name."""
-        if not self.concepts:
+        marker_of = {p.alias: f"<{p.name}>" for p in self.parts if p.alias is not None}
+        if not self.concepts and not marker_of:
             return self.base.vocab.decode(ids)
-        speaker = self.speaker
-        own = {i for concept in self.concepts for i in speaker.ids[concept.name]}
-        marker_of = {speaker.slots(c)["{name}"][0]: c.marker for c in self.concepts}
-        pieces: list[str] = []
-        words: list[int] = []
-        for i in ids:
-            if i in own:
-                pieces += [self.base.vocab.decode(words), marker_of.get(i, "")]
-                words = []
-            else:
-                words.append(i)
-        pieces.append(self.base.vocab.decode(words))
-        # Pieces are joined by spaces, and none stands before a comma or at a sentence's end.
-        return re.sub(r" (?=[,.?])", "", " ".join(piece for piece in pieces if piece))
+        for concept in self.concepts:
+            # Only the name is read; a soft token that is said means nothing.
+            marker_of |= dict.fromkeys(self.speaker.ids[concept.name], "")
+            marker_of[self.speaker.slots(concept)["{name}"][0]] = concept.marker
+        return self.base.vocab.decode_marked(ids, marker_of)
 
     def caption(self, images_NK: torch.Tensor) -> list[str]:
         return self.ask([templates.CAPTION[0]] * len(images_NK), images_NK)
@@ -259,15 +265,33 @@ class Condition:
         """Ids of a prompt for a picture, after its introduction."""
         return drawing_prompt(self.base.vocab, self.prompts, self.slots, self.marked(text))
 
-    def need_drawing(self) -> None:
-        """Nothing, where this can draw; else an error that says what cannot."""
+    def need_prompt(self) -> None:
+        """Nothing, where the method learned prompts for pictures; else an error that names it."""
         if self.prompts.generation is None:
             method = self.tokens.method if self.tokens else ""
             raise ConceptError(
                 f"'{self.name}': method '{method}' learns to understand, not to draw."
                 " Learn it with 'joint'."
             )
+
+    def need_drawing(self) -> None:
+        """Nothing, where this can draw; else an error that says what cannot."""
+        self.need_prompt()
         self.base.need_decoder()
+
+
+@dataclass(frozen=True)
+class Aside(Condition):
+    """Sentences about nobody who has a name, such as the user's own; they stand before questions."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+
+def aside(base: Base, sentences: str) -> Condition:
+    """What a base is told before questions beside concepts."""
+    return Aside(base, "user", Prompts(understanding=sentences, generation=""))
 
 
 @dataclass(frozen=True)
@@ -286,7 +310,7 @@ class Together(Condition):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(member.name for member in self.members)
+        return tuple(name for member in self.members for name in member.names)
 
     @property
     def concepts(self) -> tuple[ConceptTokens, ...]:
@@ -313,14 +337,13 @@ class Together(Condition):
         # Written by the user, it would become learned tokens.
         if stray := next((slot for slot in self.slots if slot in text), None):
             raise ConceptError(f"prompt: '{stray}' is a slot of a method's prompts. Leave it out.")
-        for member in self.members:
-            text = text.replace(f"<{member.name}>", f"{{{member.name}:{role}}}")
+        for name in self.names:
+            text = text.replace(f"<{name}>", f"{{{name}:{role}}}")
         return text
 
-    def need_drawing(self) -> None:
+    def need_prompt(self) -> None:
         for member in self.members:
-            member.need_drawing()
-        self.base.need_decoder()
+            member.need_prompt()
 
     def knowing(self) -> Condition:
         # Each by itself: tokens know what they know, words must be told.
@@ -331,11 +354,10 @@ class Together(Condition):
         nobody is introduced.
         """
         # `zip` of no members would give nothing, and not one number a picture.
-        if not self.members:
+        named = [member for member in self.members if member.names]
+        if not named:
             return [0.0] * len(images_NK)
-        return [
-            min(each) for each in zip(*(m.recognise(images_NK) for m in self.members), strict=True)
-        ]
+        return [min(each) for each in zip(*(m.recognise(images_NK) for m in named), strict=True)]
 
     def recaption(self, prompt: str) -> str:
         """The prompt in which 'its hat' is what the concept named last before it has."""
@@ -362,6 +384,11 @@ def together(base: Base, conditions: Iterable[Condition]) -> Condition:
     members = tuple(part for condition in conditions for part in condition.parts)
     if len(members) == 1:
         return members[0]
+    if tuned := next((member for member in members if member.base is not base), None):
+        raise ConceptError(
+            f"'{tuned.name}': its adapters make another base, on which no other concept was learned."
+            " Load it alone."
+        )
 
     def joined(prompt_of: Callable[[Prompts], str | None]) -> str:
         owned = ((prompt_of(member.prompts), member.name) for member in members)
@@ -408,19 +435,116 @@ def by_condition(
     return [made[i] for i in range(len(conditions))]
 
 
-def answer_each(asked: Sequence[tuple[Query, Condition]], *, max_ids: int) -> list[str]:
+@dataclass(frozen=True)
+class Said:
+    """An answer, and how many ids its prompt and it have."""
+
+    text: str
+    prompt_ids: int
+    ids: int
+
+
+def say_each(
+    asked: Sequence[tuple[Query, Condition]],
+    *,
+    max_ids: int,
+    hear: Sequence[Callable[[str], None] | None] = (),
+) -> list[Said]:
     """The answer to each question under its own condition. All stand in one batch, whatever concepts
     they are about; the likeliest words are taken.
 
     Args:
         asked: Questions, and conditions on one base.
         max_ids: Ids that an answer may have.
+        hear: For each question, what is told its answer as it grows, or None; (): nobody is told.
     """
     if not asked:
         return []
     conditions, prompts = _prompts_in_one_batch(asked)
-    answers = sample_text(conditions[0].speaker, prompts, max_ids=max_ids)
-    return [condition.read(ids) for condition, ids in zip(conditions, answers, strict=True)]
+
+    def tell(number: int, ids: list[int]) -> None:
+        if listener := hear[number]:
+            listener(conditions[number].read(ids))
+
+    told = tell if any(hear) else None
+    answers = sample_text(conditions[0].speaker, prompts, max_ids=max_ids, hear=told)
+    return [
+        Said(condition.read(ids), len(prompt), len(ids))
+        for condition, prompt, ids in zip(conditions, prompts, answers, strict=True)
+    ]
+
+
+def answer_each(asked: Sequence[tuple[Query, Condition]], *, max_ids: int) -> list[str]:
+    """The texts alone of what `say_each` gives.
+
+    Args:
+        asked: Questions, and conditions on one base.
+        max_ids: Ids that an answer may have.
+    """
+    return [said.text for said in say_each(asked, max_ids=max_ids)]
+
+
+def draw_each(
+    asked: Sequence[tuple[str, Condition]],
+    how: Draw,
+    lots: Sequence[Lot],
+    *,
+    hear: Sequence[Callable[[Image.Image], None] | None] = (),
+) -> list[Image.Image]:
+    """A picture of each prompt under its own condition, sampled in one batch, whatever concepts they
+    are about.
+
+    Args:
+        asked: Prompts as a user writes them, and conditions on one base.
+        how: Temperature and guidance of all of them.
+        lots: The seed of each picture, and its number among those of that seed.
+        hear: For each picture, what is shown it as it grows, row by row, or None; (): nobody is.
+    """
+    if not asked:
+        return []
+    for _, condition in asked:
+        condition.need_drawing()
+    conditions = _in_one_batch([condition for _, condition in asked])
+    prompts = [
+        condition.drawing(*condition.prompts_to_draw([text]))
+        for condition, (text, _) in zip(conditions, asked, strict=True)
+    ]
+    base = conditions[0].base
+    side = math.isqrt(base.codes_per_picture)
+    rows_of = [0] * len(prompts)
+
+    def tell(number: int, ids: list[int]) -> None:
+        # Once for each whole row: decoding takes longer than an id.
+        rows = len(ids) // side
+        if (listener := hear[number]) and rows > rows_of[number]:
+            rows_of[number] = rows
+            listener(unfinished(base, ids[: rows * side]))
+
+    ids_NK = sample_pictures(
+        conditions[0].speaker,
+        prompts,
+        base.codes_per_picture,
+        how,
+        lots=lots,
+        hear=tell if any(hear) else None,
+    )
+    # One by one: what a picture is decoded with changes no pixel of it.
+    return [picture for i in range(len(ids_NK)) for picture in base.decode(ids_NK[i : i + 1])]
+
+
+def unfinished(base: Base, ids: Sequence[int]) -> Image.Image:
+    """A picture of which only the first ids are drawn; the rest is grey.
+
+    Args:
+        base: What drew them.
+        ids: One or more, and at most K.
+    """
+    number = base.codes_per_picture
+    # What is not drawn yet is decoded as more of the last code, and is painted over.
+    (picture,) = base.decode(torch.tensor([[*ids, *[ids[-1]] * (number - len(ids))]]))
+    top = picture.height * len(ids) // number
+    picture.paste(NOT_DRAWN, (0, top, picture.width, picture.height))
+    return picture
 
 
 def yes_each(asked: Sequence[tuple[Query, Condition]]) -> list[float]:
@@ -449,7 +573,8 @@ def _in_one_batch(conditions: Sequence[Condition]) -> list[Condition]:
     if not others:
         return [first] * len(conditions)
     concepts = dict.fromkeys(c for condition in (first, *others) for c in condition.concepts)
-    speaker = Speaker(first.base, tuple(concepts))
+    aliases = frozenset(i for condition in (first, *others) for i in condition.aliases)
+    speaker = Speaker(first.base, tuple(concepts), kept=aliases)
     placed = {condition: replace(condition, shared=speaker) for condition in (first, *others)}
     return [placed[condition] for condition in conditions]
 

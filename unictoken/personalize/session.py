@@ -6,6 +6,7 @@ uint8, [height, width, 3].
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition, answer_each, by_condition, spelt_as
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
+from unictoken.personalize.gain import gain
+from unictoken.personalize.location import Location, locate
 from unictoken.personalize.query import Personalization, Query, Seen, queries_of
 
 Texts = str | Sequence[str]
@@ -39,6 +42,8 @@ Pictures = Picture | Sequence[Picture] | Seen | torch.Tensor
 """
 _WORD, _MARKER = re.compile(r"[^\W\d_]+"), re.compile(r"<[\w-]+>")
 _WHO = re.compile(r"\s*who\b", re.IGNORECASE)
+_BESIDE = re.compile(r"\s*who is (beside|next to|with) <", re.IGNORECASE)
+_ON_A_SIDE = re.compile(r"\bon the (left|right)\b", re.IGNORECASE)
 NOBODY = "nobody that I know"
 
 
@@ -59,8 +64,8 @@ class Session:
     True
 
     Who is introduced to the base is chosen by the personalization: of several concepts as `Several`
-    says. 'who is in the photo?' is answered by the names of those that are recognised, on every
-    base alike.
+    says. 'who is in the photo?' is answered by the names of those that are recognised, from left to
+    right, and 'who is on the left?' by those among them who stand there, on every base alike.
     """
 
     def __init__(self, base: Base, personalization: Personalization):
@@ -73,6 +78,14 @@ class Session:
     def __repr__(self) -> str:
         marked = ", ".join(f"<{name}>" for name in self.names)
         return f"<Session on '{self.base.name}' with {marked}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the base, and each concept that was learned."""
+        # Not by a query: a memory would note that it was asked.
+        members = getattr(self.personalization, "members", ())
+        learned = [one for member in members for one in getattr(member, "concepts", ())]
+        shown = "".join(concept._repr_html_() for concept in learned)
+        return f"<p>{html.escape(repr(self))}</p>{shown}"
 
     def ask(
         self, question: Texts, image: Pictures | None = None, *, max_ids: int = ANSWER_IDS
@@ -153,6 +166,45 @@ class Session:
         found = by_condition(self.personalization.conditions(queries), recognise)
         return found if many else found[0]
 
+    def locate(self, image: Pictures, name: str | None = None) -> Location | list[Location]:
+        """Where in a picture the concept is, whether it is there or not: ask `recognise` first.
+
+        Args:
+            image: A picture, or a list of them.
+            name: Which concept; None: the only one.
+
+        Returns:
+            A `Location`; a list of them where a list was given.
+        """
+        marker = f"<{self._known(name)}>"
+        seen, many = self._seen(image)
+        queries = queries_of([marker] * len(seen), seen, "probability")
+
+        def locate_all(condition: Condition, places: list[int]) -> list[Location]:
+            return locate(condition, seen.ids_NK[places])
+
+        found = by_condition(self.personalization.conditions(queries), locate_all)
+        return found if many else found[0]
+
+    def find(self, prompt: str, images: Sequence[Picture] | Seen) -> list[tuple[int, float]]:
+        """Pictures by how well a prompt fits them, the best first: retrieval by words with a concept
+        in them (PALAVRA, ConCon-Chi).
+
+        Args:
+            prompt: What is looked for: '<bo> on the beach'.
+            images: Those to look through.
+
+        Returns:
+            (its number among `images`, by how many nats the prompt makes an id of it likelier than
+            the class noun alone does), of every picture.
+        """
+        check_text(prompt, "prompt")
+        seen, _ = self._seen(images)
+        (condition,) = self._to_draw([prompt])
+        scores = gain(condition, prompt, seen.ids_NK).mean(1).tolist()
+        # Stable: equal scores keep the pictures' order.
+        return sorted(enumerate(scores), key=lambda found: -found[1])
+
     def draw(
         self,
         prompt: Texts,
@@ -231,15 +283,67 @@ class Session:
 
     def _answers(self, questions: Sequence[str], seen: Seen | None, max_ids: int) -> list[str]:
         """An answer to each question, each about its own picture or all about none."""
-        queries = [self._understood(query) for query in queries_of(questions, seen)]
-        pairs = list(zip(queries, self.personalization.conditions(queries), strict=True))
+        understood = self._understood_each(questions, seen)
         # All that are answered in words go to the model together, whatever their concepts are.
-        asked = [pair for pair in pairs if pair[0].wanted == "answer"]
-        answers = iter(answer_each(asked, max_ids=max_ids))
-        return [
-            next(answers) if query.wanted == "answer" else _listed(condition.names)
-            for query, condition in pairs
-        ]
+        in_words = [each for each in understood if not isinstance(each, str)]
+        said = iter(answer_each(in_words, max_ids=max_ids))
+        return [each if isinstance(each, str) else next(said) for each in understood]
+
+    def understood(
+        self, question: str, image: Picture | None = None
+    ) -> str | tuple[Query, Condition]:
+        """A question as it goes to the model, with its condition; or its answer, where that is made
+        of names. Questions to several sessions of one base are then answered in one batch
+        (`condition.say_each`).
+
+        Args:
+            question: A text that may name concepts.
+            image: A picture that it is about; None: about none.
+        """
+        texts_of(question, "question")
+        seen = None if image is None else self._seen(image)[0]
+        return self._understood_each([question], seen)[0]
+
+    def _understood_each(
+        self, questions: Sequence[str], seen: Seen | None
+    ) -> list[str | tuple[Query, Condition]]:
+        """What `understood` gives of each question, each about its own picture or all about none."""
+        queries = [self._understood(query) for query in queries_of(questions, seen)]
+        known = self._who_is_beside(queries)
+        pairs = list(zip(queries, self.personalization.conditions(queries), strict=True))
+        for i, (query, condition) in enumerate(pairs):
+            if query.wanted == "names":
+                known[i] = _listed(_names_asked_for(query, condition))
+        return [known.get(i, pair) for i, pair in enumerate(pairs)]
+
+    def to_draw(self, prompt: str) -> Condition:
+        """What stands before a prompt for a drawing; drawings of several sessions are then made in
+        one batch (`condition.draw_each`).
+        """
+        texts_of(prompt, "prompt")
+        return self._to_draw([prompt])[0]
+
+    def _who_is_beside(self, queries: Sequence[Query]) -> dict[int, str]:
+        """The answers to 'who is beside <bo>?', by the query's number, where another concept is
+        recognised. Who else is there the model says in its words.
+        """
+        beside = {
+            i: replace(query, text=templates.WHO[0], wanted="names")
+            for i, query in enumerate(queries)
+            if query.image_ids and _BESIDE.match(query.text)
+        }
+        if not beside:
+            return {}
+        # Of the whole picture: the name in the question would be the only one that is looked for.
+        who = list(beside.values())
+        answers = {}
+        for i, query, condition in zip(
+            beside, who, self.personalization.conditions(who), strict=True
+        ):
+            named = queries[i].named(self.names)
+            if others := [n for n in _names_asked_for(query, condition) if n not in named]:
+                answers[i] = _listed(others)
+        return answers
 
     def _understood(self, query: Query) -> Query:
         """A question as it is meant: that of who is in a picture wants names."""
@@ -284,13 +388,32 @@ def texts_of(given: Texts, what: str) -> tuple[list[str], bool]:
     texts: list[Any] = list(given) if many else [given]
     for i, text in enumerate(texts):
         where = f"{what} {i}" if many else what
-        if not isinstance(text, str):
-            expected = "a text" if many else "a text, or a list of texts"
-            raise UserError(f"{where}: found {type(text).__name__}, expected {expected}.")
-        # An empty prompt is almost always a variable that was never filled.
-        if not text.strip():
-            raise UserError(f"{where}: found an empty text, expected words.")
+        check_text(text, where, expected="a text" if many else "a text, or a list of texts")
     return texts, many
+
+
+def check_text(text: object, where: str, expected: str = "a text") -> None:
+    """Refuse what is no text, and one without words."""
+    if not isinstance(text, str):
+        raise UserError(f"{where}: found {type(text).__name__}, expected {expected}.")
+    # An empty prompt is almost always a variable that was never filled.
+    if not text.strip():
+        raise UserError(f"{where}: found an empty text, expected words.")
+
+
+def _names_asked_for(query: Query, condition: Condition) -> list[str]:
+    """The names of who was recognised, from left to right; of those on one side, where the question
+    says which.
+    """
+    parts, side = condition.parts, _ON_A_SIDE.search(query.text)
+    # The place of one alone is not asked for; who cannot be located keeps the order given.
+    if not side and (len(parts) < 2 or any(part.prompts.generation is None for part in parts)):
+        return list(condition.names)
+    ids_1K = torch.tensor([query.image_ids])
+    # One concept at a time: each is looked for as if it were there alone.
+    found = [where for part in parts for where in locate(part, ids_1K)]
+    found.sort(key=lambda where: where.centre)
+    return [where.name for where in found if not side or where.side == side[1].lower()]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -21,9 +21,11 @@ class Several:
     - a question without a picture: all of them
     - a prompt for a drawing: none, as the base alone draws it
 
+    Members without a name, such as a user's profile, get every query as it is.
+
     Args:
         base: What they are put on.
-        members: Concepts, memories and so on; a name belongs to one of them.
+        members: Concepts, memories, profiles and so on; a name belongs to one of them.
     """
 
     def __init__(self, base: Base, members: Sequence[Personalization]):
@@ -45,8 +47,9 @@ class Several:
         found: list[list[Condition]] = [[] for _ in queries]
         for member in self.members:
             own = set(member.names)
-            places = [i for i, (_, names) in enumerate(passed) if own.intersection(names)]
-            given = member.conditions([passed[i][0] for i in places]) if places else ()
+            places = [i for i, (_, names) in enumerate(passed) if not own or own & set(names)]
+            asked = [passed[i][0] if own else queries[i] for i in places]
+            given = member.conditions(asked) if places else ()
             for i, condition in zip(places, given, strict=True):
                 found[i].append(condition)
         return [together(self.base, each) for each in found]

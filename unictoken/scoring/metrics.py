@@ -316,6 +316,19 @@ def matched_similarity(drawn_NF: np.ndarray, prompts_NF: np.ndarray) -> float:
     return float((drawn * prompts).sum(1).mean())
 
 
+def copied_share(drawn_NK: np.ndarray, references_MK: np.ndarray) -> float:
+    """How much of drawings is a reference again: the share of a drawing's image ids that stand at
+    the same place in the reference with most of them; the mean over the drawings.
+
+    Other pictures of the same concept have such ids, too (a wall behind it): compare with theirs.
+
+    >>> copied_share(np.array([[1, 2, 3, 4]]), np.array([[1, 2, 0, 0], [9, 2, 3, 4]]))
+    0.75
+    """
+    same_NM = (drawn_NK[:, None] == references_MK[None]).mean(-1)
+    return float(same_NM.max(1).mean())
+
+
 def _unit(features_NF: np.ndarray) -> np.ndarray:
     """The rows, each with norm 1, in fp64: sums of fp32 depend on the machine."""
     features = np.asarray(features_NF, np.float64)

@@ -12,6 +12,7 @@ from typing import Protocol, cast, runtime_checkable
 from PIL import Image
 
 from unictoken.data.concept import Concept
+from unictoken.data.users import Users
 from unictoken.data.worlds import World, world
 
 
@@ -124,6 +125,12 @@ class JudgedWorld(World, Protocol):
 
     def write_test(self, concept: Concept, root: Path, seed: Sequence[int]) -> None:
         """Write a test of one concept whose truth is known, as a dataset."""
+
+    def users(self, count: int, seed: int) -> Users:
+        """So many users with what is known of them, what they said and what they like."""
+
+    def write_mmpb(self, folder: Path, *, seed: int, num_concepts: int) -> Path:
+        """Write a benchmark in MMPB's layout; gives the folder."""
 
 
 def judged_world() -> JudgedWorld:

@@ -12,7 +12,8 @@ from unictoken.data.records import Record
 from unictoken.data.sequence import Turn
 from unictoken.data.templates import YES
 from unictoken.scoring import metrics
-from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
+from unictoken.scoring.texts import word_f1
+from unictoken.tasks.task import NAMED, Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, one_of
 from unictoken.tasks.trial import Trial
 
@@ -33,6 +34,9 @@ class Caption(Asked, Taught):
         question = one_of(templates.CAPTION, rng)
         answer = teaching.material.observations.captions[i]
         return teaching.phrasing.ask(question, answer, teaching.material.pictures_NK[i].tolist())
+
+    def reward(self, expected: str, given: str) -> float:
+        return _worth(expected, given)
 
     def ask(self, trial: Trial) -> list[Prediction]:
         asked = trial.pictured()
@@ -77,6 +81,19 @@ class CaptionOthers(Taught):
         said, picture = one_of(teaching.material.captions_of_others, rng)
         question = one_of(templates.CAPTION, rng)
         return teaching.phrasing.ask(question, said, picture.tolist())
+
+    def reward(self, expected: str, given: str) -> float:
+        return _worth(expected, given)
+
+
+def _worth(expected: str, given: str) -> float:
+    """Half for the name where it belongs, and only there (RePIC, section 3.2), half for the words.
+
+    RePIC pays for captions of 100 letters or more: the name alone would earn it all. Here the other
+    words earn the other half.
+    """
+    rest, sought = (text.replace(NAMED, "") for text in (given, expected))
+    return ((NAMED in given) == (NAMED in expected)) / 2 + word_f1(rest, sought) / 2
 
 
 def _attributes(trial: Trial, record: Record, given: str) -> Prediction:

@@ -32,6 +32,8 @@ class Material:
     base's own answers (a `Concept` has no base).
     """
 
+    class_noun: str = ""
+    """What the base calls the concept."""
     pictures_NK: torch.Tensor
     negatives: Mapping[str, torch.Tensor]
     """Image ids [M, K] of others by grade; only grades that have some."""

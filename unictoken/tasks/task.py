@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from unictoken.scoring import metrics
+from unictoken.scoring.texts import word_f1
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from unictoken.tasks.teaching import Teaching
     from unictoken.tasks.trial import Trial
 
+NAMED = "<name>"  # the concept's name in the texts that are rewarded
 Need = Literal["negatives", "captions_of_others", "told_drawings"]
 """A field of `Material` that is not there for every concept."""
 
@@ -66,6 +70,17 @@ class Taught(Task, ABC):
             teaching: The concept's material, and how the method says it.
             rng: What the choices are drawn from.
         """
+
+    def reward(self, expected: str, given: str) -> float:
+        """What an answer that the rows sampled themselves is worth, 0 to 1 (`learn/grpo.py`): half
+        for being right as the task scores it, half for its words.
+
+        Args:
+            expected: The example's own answer; of a drawing, what the base reads in the example's
+                picture. The concept's name is `NAMED` in it.
+            given: What was answered; of a drawing, what the base reads in it.
+        """
+        return (metrics.exact(given, expected) + word_f1(given, expected)) / 2
 
 
 class Asked(Task, ABC):

@@ -54,16 +54,24 @@ class Phrasing:
         """A question about the concept and its answer, after a picture if there is one."""
         seen = self.vocab.picture(picture) if picture is not None else []
         asked = self.say(f"{self.prompts.understanding} {question}".replace("{it}", "{name}"))
-        return [
-            Turn(seen + asked),
-            Turn(self.say(self.prompts.understanding_answer) + self.say(answer), learned=True),
-        ]
+        first = self.say(self.prompts.understanding_answer)
+        return [Turn(seen + asked), _after(first, self.say(answer))]
 
     def draw(self, prompt: str, picture: Sequence[int]) -> list[Turn]:
         """A prompt for a picture of the concept, and the picture."""
         asked = drawing_prompt(self.vocab, self.prompts, self.slots, prompt)
         first = self.say(self.prompts.generation_answer)
-        return [Turn(asked), Turn(first + self.vocab.picture(picture), learned=True)]
+        return [Turn(asked), _after(first, self.vocab.picture(picture))]
+
+
+def _after(first: list[int], answer: list[int]) -> Turn:
+    """An answer after ids that it is given when the concept is used (self-prompting). These are no
+    targets: beside sixteen of them, the one word 'yes' would hardly count.
+    """
+    if not first:
+        return Turn(answer, learned=True)
+    # The end_turn after the answer, too.
+    return Turn(first + answer, learned_part=range(len(first), len(first) + len(answer) + 1))
 
 
 @dataclass(frozen=True, kw_only=True)

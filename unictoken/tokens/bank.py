@@ -16,13 +16,21 @@ from torch import nn
 from unictoken.model.protocol import Base
 
 
-def give_ids(base: Base, count: int, *, taken: int = 0) -> list[int]:
-    """`count` ids for rows on this base, after the first `taken` ones: reserved ids, then virtual
-    ones.
+def give_ids(
+    base: Base, count: int, *, taken: int = 0, kept: frozenset[int] = frozenset()
+) -> list[int]:
+    """Ids for rows on this base: reserved ids, then virtual ones.
+
+    Args:
+        base: The base.
+        count: How many.
+        taken: So many were given before.
+        kept: Reserved ids that are not given.
     """
-    reserved = base.vocab.reserved[taken : taken + count]
+    free = [i for i in base.vocab.reserved if i not in kept] if kept else base.vocab.reserved
+    reserved = free[taken : taken + count]
     # After the virtual ids of the first `taken` rows.
-    first = base.vocabulary_size + max(0, taken - len(base.vocab.reserved))
+    first = base.vocabulary_size + max(0, taken - len(free))
     return [*reserved, *range(first, first + count - len(reserved))]
 
 

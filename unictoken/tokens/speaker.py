@@ -22,6 +22,7 @@ class Speaker:
     Args:
         base: What the concepts were learned on.
         concepts: Any number of them, each with a name of its own.
+        kept: Reserved ids that stay the base's own: no row stands there.
         bank: Rows that have their ids already, in place of the concepts': a learner's, of which an
             objective samples. They are spoken with as they are at that moment.
     """
@@ -31,6 +32,7 @@ class Speaker:
         base: Base,
         concepts: Sequence[ConceptTokens] = (),
         *,
+        kept: frozenset[int] = frozenset(),
         bank: RowBank | None = None,
     ):
         self.base, self.vocab, self.concepts = base, base.vocab, tuple(concepts)
@@ -45,7 +47,7 @@ class Speaker:
                 raise ConceptError(
                     f"two concepts are named '{concept.name}'. Give each its own name."
                 )
-            self.ids[concept.name] = give_ids(base, len(concept.rows_in), taken=taken)
+            self.ids[concept.name] = give_ids(base, len(concept.rows_in), taken=taken, kept=kept)
             taken += len(concept.rows_in)
 
         # `torch.cat` takes no empty list: a base without concepts is spoken with, too.

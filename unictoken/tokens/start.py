@@ -42,12 +42,14 @@ def start_rows(
             'frequent': as the input rows of the image ids that most pictures have;
             'k_means': as centres of the input rows of all the image ids;
             'described': as the words of `description`, and then as 'frequent';
-            'told': as 'described', and the last ones as the words of the first of `facts`, so that
-                prompts can draw on them ('its hat') from the beginning;
+            'told': as 'described', and the last ones of those that drawing prompts say as the words
+                of the first of `facts`, so that a prompt can draw on them ('its hat') from the
+                beginning;
             'noun': as the name does, with a little noise.
         seed: of the noise and of the first centres.
         description: the concept in words, for 'described' and 'told'.
-        facts: sentences about {name}, for 'told'; as many as fit into a third of the rows.
+        facts: sentences about {name}, for 'told'; as many as fit into the generation tokens, or
+            into a third of the others where there are none.
         crops_NK: image ids of the pictures cut to the concept, from which generation tokens
             begin; None: from `image_ids_NK`, as the others.
     """
@@ -68,13 +70,20 @@ def start_rows(
         if role == "name" or not k:
             continue
         shown = crops_NK if role == "generation" and crops_NK is not None else image_ids_NK
-        told = _told_rows(base, facts if start == "told" else (), noun, k // TOLD_SHARE)
+        said = facts if start == "told" and role == _told_role(counts) else ()
+        most = k if role == "generation" else k // TOLD_SHARE
+        told = rows_of_facts(base, said, noun, most=most)
         own = k - len(told)
         rows_in[part.start : part.start + own] = _soft_rows(
             base, shown, noun, own, start, description, generator
         )
         rows_in[part.stop - len(told) : part.stop] = told
     return rows_in, head.repeat(total, 1)
+
+
+def _told_role(counts: Mapping[str, int]) -> str:
+    """Whose rows begin as facts: what drawing prompts alone say, so that answers stay as they are."""
+    return "generation" if counts.get("generation") else "shared"
 
 
 def _soft_rows(
@@ -109,17 +118,25 @@ def _soft_rows(
     return starts[start]()
 
 
-def _told_rows(base: Base, facts: Sequence[str], noun_D: torch.Tensor, most: int) -> torch.Tensor:
-    """Rows [k, D] of '. <name> has a red hat. ...', as many whole facts as fit into `most` rows; the
-    name's begin as the name does. The prompt around the rows ends the last sentence.
+def rows_of_facts(
+    base: Base, facts: Sequence[str], name_D: torch.Tensor, *, most: int
+) -> torch.Tensor:
+    """Input rows [k, D] of '. <name> has a red hat. ...', as many whole facts as fit into `most`
+    rows. The prompt around the rows ends the last sentence.
+
+    Args:
+        base: Whose words they are.
+        facts: Sentences about {name}.
+        name_D: The row of the name.
+        most: Rows.
     """
-    rows = noun_D.new_zeros(0, len(noun_D))
+    rows = name_D.new_zeros(0, len(name_D))
     for fact in facts:
         # Both ends of the sentence that stands before: '.', then what the fact says.
         said = base.vocab.encode(f". {fact.strip().rstrip('.')}", {"{name}": [_NAME]})
         ids = torch.tensor([0 if i == _NAME else i for i in said], device=base.device)
         new = base.embed(ids).float().cpu()
-        new[[i == _NAME for i in said]] = noun_D
+        new[[i == _NAME for i in said]] = name_D
         if len(rows) + len(new) > most:
             break
         rows = torch.cat([rows, new])

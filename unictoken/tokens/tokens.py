@@ -6,6 +6,7 @@ several concepts can be used together.
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,6 +94,23 @@ class ConceptTokens:
             f"<ConceptTokens {self.marker} ({self.class_noun}): {rows};"
             f" {learned} on '{self.base_name}'>"
         )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, as a table. All of it may come from a file, and is escaped."""
+        rows = {
+            "learned by": self.method if not self.origin else f"{self.method}, {self.origin}",
+            "base": f"{self.base_name} ({self.base_fingerprint[:12]})",
+            "tokens": ", ".join(f"{n} {role}" for role, n in self.counts.items() if n),
+            "scores": ", ".join(f"{key} {value:.2f}" for key, value in self.scores.items()),
+            "notes": " ".join(self.notes),
+        }
+        shown = "".join(
+            f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>"
+            for key, value in rows.items()
+            if value
+        )
+        title = html.escape(f"{self.marker}: {self.class_noun}")
+        return f"<table><caption>{title}</caption>{shown}</table>"
 
     def save(self, path: str | Path) -> Path:
         """Write the concept file; in a folder it is called after the concept."""

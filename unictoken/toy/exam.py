@@ -25,7 +25,7 @@ from unictoken.toy.pretrain import several
 from unictoken.toy.pretrain.album import AlbumSettings, make_album
 from unictoken.toy.pretrain.parts import LENGTH, Parts
 from unictoken.toy.pretrain.sequences import KINDS
-from unictoken.toy.world.groups import Member
+from unictoken.toy.world.subjects import Subject
 
 ALBUM = AlbumSettings(families=120, couples=240, tales=120)
 # Kinds of sequences whose first question has an answer in words.
@@ -149,7 +149,7 @@ def _drawn_twos(base: Base, judge: Judge, parts: Parts, count: int, seed: int) -
     ids_NK = sample_pictures(base, prompts, base.codes_per_picture, Draw(seed=seed))
     shares = []
     for reading, group in zip(judge.read(base.decode(ids_NK)), wanted, strict=True):
-        shares.append([_identity(reading.members, member) for member in group.members])
+        shares.append([identity_share(reading.members, member.subject) for member in group.members])
     return {
         "drawn_of_two": mean([share for both in shares for share in both]),
         "drawn_of_two_whole": mean([min(both) == 1 for both in shares]),
@@ -157,7 +157,7 @@ def _drawn_twos(base: Base, judge: Judge, parts: Parts, count: int, seed: int) -
     }
 
 
-def _identity(seen: Sequence[MemberReading], member: Member) -> float:
-    """The share of a member's own attributes that the likest of those who are seen has."""
-    own = member.subject.nameable
+def identity_share(seen: Sequence[MemberReading], subject: Subject) -> float:
+    """The share of a subject's own attributes that the likest of those who are seen has."""
+    own = subject.nameable
     return max((mean([s.values.get(k) == v for k, v in own.items()]) for s in seen), default=0.0)

@@ -21,9 +21,10 @@ from unictoken.core.disk import quoted
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import is_person
 from unictoken.data.source import SourceError, check_keys
-from unictoken.toy.concepts import ToyTruth
+from unictoken.toy.concepts import ToyTruth, toy_concept
 from unictoken.toy.dataset import read_truth, write_concept, write_dataset
 from unictoken.toy.interview import toy_interview as interview
+from unictoken.toy.mmpb import write_mmpb
 from unictoken.toy.world import subjects
 from unictoken.toy.world.attributes import SKINS, THINGS
 from unictoken.toy.world.drawing import draw
@@ -32,11 +33,13 @@ from unictoken.toy.world.things import EXACT_SHADES, sample_scene
 from unictoken.toy.world.things import nearest_shade as nearest_fur
 
 if TYPE_CHECKING:
+    from unictoken.data.users import Users
     from unictoken.toy.judge import WorldJudge
 
 __all__ = [
     "distractors",
     "draw_others",
+    "example",
     "identity",
     "interview",
     "judge_accuracy",
@@ -44,7 +47,9 @@ __all__ = [
     "nearest_shade",
     "read_truth",
     "read_truth_of",
+    "users",
     "write_dataset",
+    "write_mmpb",
     "write_test",
 ]
 
@@ -64,6 +69,11 @@ def draw_others(count: int, seed: int, class_noun: str = "") -> list[Image.Image
         draw(sample_subject(rng, kind=kind, unseen=False), sample_scene(rng))
         for _, kind in zip(range(count), kinds, strict=False)
     ]
+
+
+def example(name: str, seed: int) -> Concept:
+    """A pet that no base has seen."""
+    return toy_concept(seed, 0, name=name)
 
 
 def _kind_of(class_noun: str) -> str:
@@ -146,3 +156,10 @@ def judge_accuracy(path: str | Path) -> list[str]:
     from unictoken.toy.judge import own_accuracy
 
     return own_accuracy(path)
+
+
+def users(count: int, seed: int) -> Users:
+    """So many users of this world (`toy/users.py`)."""
+    from unictoken.toy.users import users as made
+
+    return made(count, seed)

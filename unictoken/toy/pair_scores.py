@@ -33,6 +33,7 @@ def score_pair(
 
     - recognition, recognition_alone: balanced accuracy of "is <bo> in the photo?", with both
       concepts on the base, and with that one alone
+    - located: concepts that are found in the half of the picture in which they stand
     - who, side, beside, vqa: answers with exactly the right words
     - not_swapped: answers of `vqa` that are not what is true of the other one
     - identity: the share of their attributes that the two have in drawings of both; whole: of
@@ -49,6 +50,7 @@ def score_pair(
     numbers = {
         "recognition": _recognition(dict.fromkeys(test.names, both), test),
         "recognition_alone": _recognition(alone, test),
+        "located": _located(alone, test),
     }
     by_kind: dict[str, list[bool]] = {kind: [] for kind in ASKED}
     swapped: list[bool] = []
@@ -80,6 +82,21 @@ def _recognition(sessions: Mapping[str, Session], test: Together) -> float:
             right[q.answer].append(yes_or_no(probability) == q.answer)
         shares.append(metrics.mean([metrics.mean(flags) for flags in right.values() if flags]))
     return metrics.mean(shares)
+
+
+def _located(sessions: Mapping[str, Session], test: Together) -> float:
+    """The share of the concepts in pictures that are found on their side."""
+    right = []
+    for name, session in sessions.items():
+        positions = {
+            picture: stand[name] for picture, stand in test.positions.items() if name in stand
+        }
+        places = session.locate([test.folder / picture for picture in positions], name)
+        assert isinstance(places, list)
+        right += [
+            where.side == side for where, side in zip(places, positions.values(), strict=True)
+        ]
+    return metrics.mean(right)
 
 
 def _drawn(

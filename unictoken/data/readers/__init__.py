@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unictoken.data.readers import dreambench, folder, mcllava, myvlm, unifybench, yollava
+from unictoken.data.readers import (
+    dreambench,
+    focus,
+    folder,
+    imagefolder,
+    lamp,
+    lcmp,
+    mcllava,
+    mmpb,
+    myvlm,
+    pbench,
+    personachat,
+    unifybench,
+    yollava,
+)
 from unictoken.data.readers.files import stay_inside
 from unictoken.data.records import DataError, Dataset
 
@@ -16,6 +30,13 @@ LAYOUTS = {  # in the order in which they are tried
     "unifybench": unifybench,
     "mcllava": mcllava,
     "dreambench": dreambench,
+    "mmpb": mmpb,
+    "lamp": lamp,
+    "personachat": personachat,
+    "focus": focus,
+    "lcmp": lcmp,
+    "pbench": pbench,
+    "imagefolder": imagefolder,
     "myvlm": myvlm,
     "yollava": yollava,
     "folder": folder,
@@ -53,5 +74,6 @@ def read(path: str | Path, layout: str | None = None) -> Dataset:
     if not dataset.concepts:
         raise DataError(
             f"{root}: no concept in it. Layout {layout} looks for {LAYOUTS[layout].LOOKS_FOR}."
+            " Name the folder that holds them."
         )
     return dataset

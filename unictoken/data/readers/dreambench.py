@@ -15,6 +15,7 @@ from pathlib import Path
 
 from unictoken.core.disk import is_there
 from unictoken.core.reading import read_text
+from unictoken.core.text import check_length
 from unictoken.data.concept import Concept
 from unictoken.data.readers.files import folders_of, pictures_of
 from unictoken.data.readers.names import Names
@@ -78,6 +79,7 @@ def _sections(path: Path) -> dict[str, list[str]]:
     # For what stands before the first title: it is dropped.
     under: list[str] = []
     for line in filter(None, map(str.strip, read_text(path, DataError).splitlines())):
+        check_length(line, f"{path}: a line", DataError)
         if line in sections:
             raise DataError(f"{path}: the title '{line}' is given twice. Keep one.")
         if line in SECTIONS:

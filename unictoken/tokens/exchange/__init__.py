@@ -6,6 +6,7 @@ ROLES, as ours do.
     unictokens         epoch_N_embed.pt [R, D]  epoch_N_lm_head_weight.pt [R, D]  epoch_N_lm_head_bias.pt [R]
                                                                         name, 16 shared, 8 generation, 8 understanding
     textual_inversion  learned_embeds.safetensors {"<bo>": [R, D]}      diffusers'; no head rows, no roles
+    peft               adapter_model.safetensors, adapter_config.json   an adapter (`peft.py`); no roles
 
 UniCTokens writes the rows that its stages have reached: 17, 25 or 33. None of these files says a
 class noun or a prompt: an import takes the one from the caller, the other from the method. The

@@ -53,7 +53,7 @@ def import_concept(
     check_name(name)
     class_noun = check_noun(class_noun, where=f"'{name}'")
     places = kept.places(files)
-    rows = _read(places)
+    rows = _read(kept, places)
     counts = kept.counts(len(rows["in"]), counts, where=str(places["in"]))
     origin = f"{form}: {', '.join(path.name for path in places.values())}"
     if "out" not in rows:
@@ -77,12 +77,17 @@ def import_concept(
 
 def check_files(files: Sequence[str | Path], *, form: str) -> None:
     """Refuse files that cannot be imported, before a base is read for them."""
-    _read(form_of(form).places(files))
+    kept = form_of(form)
+    _read(kept, kept.places(files))
 
 
-def _read(places: Mapping[str, Path]) -> dict[str, torch.Tensor]:
+def _read(kept: Form, places: Mapping[str, Path]) -> dict[str, torch.Tensor]:
     """[R, D] in and out, [R] of a bias."""
-    rows = {kind: read_rows(path) for kind, path in places.items()}
+    rows = (
+        dict(kept.packing.read(places["in"]))
+        if kept.packing
+        else {kind: read_rows(path) for kind, path in places.items()}
+    )
     # One vector of shape [D]: diffusers reads such a file too.
     if "out" not in rows and rows["in"].ndim == 1:
         rows["in"] = rows["in"][None]
@@ -92,8 +97,9 @@ def _read(places: Mapping[str, Path]) -> dict[str, torch.Tensor]:
     for kind, expected in (("out", shape), ("bias", shape[:1])):
         if kind in rows and rows[kind].shape != expected:
             found = tuple(rows[kind].shape)
+            where = places.get(kind, places["in"])
             raise ConceptError(
-                f"{places[kind]}: found shape {found}, expected {tuple(expected)} as in"
+                f"{where}: found shape {found}, expected {tuple(expected)} as in"
                 f" {places['in'].name}."
             )
     return rows
@@ -141,8 +147,17 @@ def save_new(concept: ConceptTokens, folder: str | Path) -> Path:
     return save(concept, path, new=True)
 
 
-def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exported:
-    """Write a concept as another project's files, in fp32 whatever it was imported from."""
+def export_concept(
+    concept: ConceptTokens, form: str, folder: str | Path, base: Base | None = None
+) -> Exported:
+    """Write a concept as another project's files, in fp32 whatever it was imported from.
+
+    Args:
+        concept: What is written.
+        form: The project, by the name of its format.
+        folder: Where its files go.
+        base: The concept's, for a format that names ids of a vocabulary (peft).
+    """
     kept = form_of(form)
     check_name(concept.name)
     for role in ROLES[1:]:
@@ -151,17 +166,12 @@ def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exp
                 f"'{concept.name}': has {concept.counts[role]} {role} tokens, '{form}' knows name"
                 f" and {', '.join(kept.roles)}. Choose another format."
             )
-    bias = torch.zeros(len(concept.rows_out)) if concept.bias_out is None else concept.bias_out
-    rows = {"in": concept.rows_in, "out": concept.rows_out, "bias": bias}
-    data = {
-        Path(folder) / f"{kept.stem}{ending}": to_bytes(
-            # A copy: of a view, `torch.save` writes the whole storage that it looks into.
-            rows[kind].detach().float().cpu().clone(),
-            concept.marker,
-            ending,
-        )
-        for kind, ending in kept.endings.items()
-    }
+    folder = Path(folder)
+    if kept.packing:
+        packed = kept.packing.write(adopt(concept, base) if base else concept, base, folder)
+        data = {folder / name: written for name, written in packed.items()}
+    else:
+        data = _file_by_kind(concept, kept, folder)
     # Before any is written: all files or none.
     check_free(data)
     for path, written in data.items():
@@ -169,9 +179,24 @@ def export_concept(concept: ConceptTokens, form: str, folder: str | Path) -> Exp
     return Exported(tuple(data), _left_out(concept, kept))
 
 
+def _file_by_kind(concept: ConceptTokens, kept: Form, folder: Path) -> dict[Path, bytes]:
+    """A file for each kind of rows."""
+    bias = torch.zeros(len(concept.rows_out)) if concept.bias_out is None else concept.bias_out
+    rows = {"in": concept.rows_in, "out": concept.rows_out, "bias": bias}
+    return {
+        folder / f"{kept.stem}{ending}": to_bytes(
+            # A copy: of a view, `torch.save` writes the whole storage that it looks into.
+            rows[kind].detach().float().cpu().clone(),
+            concept.marker,
+            ending,
+        )
+        for kind, ending in kept.endings.items()
+    }
+
+
 def _left_out(concept: ConceptTokens, kept: Form) -> tuple[str, ...]:
     lost = {
-        "head rows": "out" not in kept.endings,
+        "head rows": "out" not in kept.endings and kept.packing is None,
         "head bias": "bias" not in kept.endings and concept.bias_out is not None,
         # Without layouts every row after the name is read back as one role.
         "roles": not kept.layouts and sum(map(bool, concept.counts.values())) > 2,

@@ -25,7 +25,11 @@ def read_rows(path: Path) -> torch.Tensor:
     `.pt`: what torch.save has written since 1.6, a tensor or a Parameter. `.safetensors`: one key,
     of any name.
     """
-    rows = _embeds(path) if path.suffix == ".safetensors" else _pickled(path)
+    return plain_rows(_embeds(path) if path.suffix == ".safetensors" else _pickled(path), path)
+
+
+def plain_rows(rows: torch.Tensor, path: Path) -> torch.Tensor:
+    """A tensor of a file, if it is plain and finite and no larger than a concept's: in fp32."""
     if (
         rows.is_nested
         or rows.dtype not in DTYPES
@@ -73,9 +77,14 @@ def _embeds(path: Path) -> torch.Tensor:
             f"{path}: holds {len(keys)} keys {quoted(keys[:3])}, expected one, the token, such as"
             " '<bo>'. Give such a file."
         )
+    return read_tensor(path, keys[0])
+
+
+def read_tensor(path: Path, key: str) -> torch.Tensor:
+    """One tensor of a `.safetensors` file whose header was read."""
     try:
         with safe_open(path, "pt") as file:
-            return file.get_tensor(keys[0])
+            return file.get_tensor(key)
     except (SafetensorError, OSError) as error:
         raise ConceptError(
             f"{path}: not a whole file of plain tensors ({type(error).__name__}:"

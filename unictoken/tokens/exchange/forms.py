@@ -4,12 +4,29 @@ methods.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unictoken.core.text import ROLES, ConceptError
-from unictoken.tokens.tokens import Prompts
+from unictoken.tokens.exchange import peft
+from unictoken.tokens.tokens import ConceptTokens, Prompts
+
+if TYPE_CHECKING:
+    import torch
+
+    from unictoken.model.protocol import Base
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """The files of a project that keeps all rows in one, and has others beside it."""
+
+    read: Callable[[Path], Mapping[str, torch.Tensor]]
+    """Rows [R, D] by what they are (in, out) in a file."""
+    write: Callable[[ConceptTokens, Base | None, Path], Mapping[str, bytes]]
+    """The files of a concept on its base by their names, for a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +45,8 @@ class Form:
     the first role.
     """
     prompts: Prompts
+    packing: Packing | None = None
+    """How it keeps rows, if not each kind in a file of its own."""
 
     def places(self, files: Sequence[str | Path]) -> dict[str, Path]:
         """Which file holds what, by the endings of their names; all of one epoch. Only a bias may
@@ -36,6 +55,8 @@ class Form:
         wanted = ", ".join(f"'*{ending}'" for ending in self.endings.values())
         places: dict[str, Path] = {}
         for path in map(Path, files):
+            if self.packing and path.is_dir():
+                path = path / self.endings["in"]
             kind = next(
                 (kind for kind, ending in self.endings.items() if path.name.endswith(ending)), None
             )
@@ -172,6 +193,15 @@ FORMS = {
             stem="learned_embeds",
             roles=("shared", "generation", "understanding"),
             prompts=Prompts(understanding=f"{_BLOCK}.", generation="", subject=_BLOCK),
+        ),
+        # peft knows no roles and no prompts: the first id is the name's.
+        Form(
+            name="peft",
+            endings={"in": peft.WEIGHTS},
+            stem="",
+            roles=("shared", "generation", "understanding"),
+            prompts=Prompts(),
+            packing=Packing(read=peft.read, write=peft.write),
         ),
     )
 }

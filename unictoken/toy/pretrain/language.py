@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers import ChameleonConfig, ChameleonImageProcessorPil, ChameleonProcessor
+from transformers import ChameleonConfig
 
 from unictoken.core.config import one_or_more
 from unictoken.core.disk import files_aside
@@ -27,6 +27,7 @@ from unictoken.model.vocab import ChameleonVocab, Vocab
 from unictoken.toy.pretrain.album import AlbumSettings, digest, encoder, make_album
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
 from unictoken.toy.pretrain.parts import LENGTH
+from unictoken.toy.pretrain.published import named_for_everyone, processor_of
 from unictoken.toy.pretrain.sequences import MIXTURE, TrainingSequences
 from unictoken.toy.profile import PROFILE
 
@@ -334,14 +335,10 @@ def save(model: EarlyFusionModel, tokenizer: PreTrainedTokenizerFast, folder: Pa
     model = copy.deepcopy(model).bfloat16()
     model.model.vqmodel = exact
     side = model.model.vqmodel.config.resolution
-    processor = ChameleonProcessor(
-        ChameleonImageProcessorPil(
-            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-        ),
-        tokenizer,
-        image_seq_length=model.model.vqmodel.codes_per_side**2,
-    )
+    processor = processor_of(tokenizer, side, model.model.vqmodel.codes_per_side**2)
     with files_aside(folder) as aside:
         model.save_pretrained(aside)
+        # Again: it names its own class, which plain `transformers` does not have.
+        named_for_everyone(model.config).save_pretrained(aside)
         processor.save_pretrained(aside)
         save_profile(PROFILE, aside)

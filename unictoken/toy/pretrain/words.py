@@ -18,6 +18,7 @@ from unictoken.toy.world import descriptions, language
 from unictoken.toy.world.attributes import ACCESSORIES, BRIGHT_COLOURS, PLACES, POSES, TIMES
 from unictoken.toy.world.descriptions import noun
 from unictoken.toy.world.group_language import Asked
+from unictoken.toy.world.groups import Group
 from unictoken.toy.world.subjects import NAMEABLE, Subject
 
 LETTERS = "abcd"
@@ -269,27 +270,28 @@ def taste(parts: Parts, rng: np.random.Generator) -> list[Turn]:
     # By trial: two that share exactly one look leave no doubt what is liked.
     while True:
         liked = [pick(parts, rng) for _ in range(2)]
-        common = set(_looks(liked[0].shot)) & set(_looks(liked[1].shot))
+        common = set(looks(liked[0].shot.group)) & set(looks(liked[1].shot.group))
         if len(common) == 1:
             break
     yes = rng.random() < 0.5
     # Half of the candidates have it: a constant answer is right half of the time.
-    while (common <= set(_looks(candidate := pick(parts, rng).shot))) != yes:
+    while (common <= set(looks((candidate := pick(parts, rng).shot).group))) != yes:
         pass
     name = parts.name(rng)
     seen = [i for one in liked for i in parts.picture(one.shot)]
-    asked = parts.say("{name} likes {seen}. would {name} like this?", name=name, seen=seen)
+    asked = parts.say(f"{templates.LIKES} {templates.WOULD_LIKE}", name=name, seen=seen)
     answer = Turn(parts.say(templates.YES if yes else templates.NO), learned=True)
     (shared,) = common
     why = parts.exchange("what does {name} like?", shared, name=name)
     return [Turn(asked + parts.picture(candidate)), answer, *why]
 
 
-def _looks(shot: Shot) -> list[str]:
-    """What somebody may like about a picture: its noun, its main colour, its place."""
-    subject = shot.only.subject
+def looks(group: Group) -> list[str]:
+    """What somebody may like about a picture of one: its noun, its main colour, its place."""
+    (member,) = group.members
+    subject = member.subject
     colour = next(getattr(subject, k) for k in ("fur", "colour", "shirt") if hasattr(subject, k))
-    return [language.a(noun(subject)), colour, language.WHERE[shot.group.place]]
+    return [language.a(noun(subject)), colour, language.WHERE[group.place]]
 
 
 def persona(parts: Parts, rng: np.random.Generator) -> list[Turn]:
