@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from tqdm import tqdm
 
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_folder, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.own import add_import, import_files
 from unictoken.data.concept import Concept
@@ -83,7 +83,7 @@ def measure(arguments: Sequence[str]) -> None:
     with benchmark.held():
         benchmark.learn()
     root = benchmark.folder / "pairs"
-    if not (root / FOLDER).is_dir():
+    if not is_folder(root / FOLDER):
         write_together(benchmark.concepts, root, seed=settings.seed, pairs=options.pairs)
     ways: dict[str, Callable[[Concept], Personalization]] = {
         options.method: lambda c: with_tokens(base, benchmark.tokens(c, method)),

@@ -179,7 +179,7 @@ def test_nothing_is_swept_where_nobody_can_tell_who_lives(tmp_path, monkeypatch)
     def no_locks(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(disk.fcntl, "flock", no_locks)
+    monkeypatch.setattr("unictoken.core.system.take_lock", no_locks)
     kept = tmp_path / f".unictoken-{'a' * 32}.aside"
     kept.write_bytes(b"half")
     disk.write_aside(tmp_path / "it", b"one")
@@ -247,3 +247,11 @@ def test_files_come_into_a_folder_that_holds_others_when_all_are_written(tmp_pat
         (aside / "a").write_text("half", encoding="utf-8")
         raise OSError("no space")
     assert (tmp_path / "a").read_text(encoding="utf-8") == "a"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "y/" * 3000])
+def test_a_name_that_no_file_can_have_is_nobodys(name, tmp_path):
+    for path in (tmp_path / name, name):
+        assert not disk.is_file(path)
+        assert not disk.is_folder(path)
+        assert not disk.is_there(path)

@@ -16,6 +16,7 @@ LAYERS = (
     "unictoken.core",
     "unictoken.core.printing",
     "unictoken.core.errors",
+    "unictoken.core.system",
     "unictoken.core.program",
     "unictoken.core.progress",
     "unictoken.core.disk",

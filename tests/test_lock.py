@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from unictoken.core import lock
 from unictoken.core.errors import UserError
 from unictoken.core.lock import HeldError, hold
 
@@ -135,7 +134,7 @@ def test_a_file_system_without_locks_is_said_in_one_line(tmp_path, monkeypatch, 
     def no_locks(*_):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(lock.fcntl, "flock", no_locks)
+    monkeypatch.setattr("unictoken.core.system.take_lock", no_locks)
     with held(tmp_path / ".lock"):
         pass
     assert [record.getMessage() for record in caplog.records] == [

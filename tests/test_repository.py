@@ -97,3 +97,19 @@ def test_readme_names_everything_that_ships():
 def test_the_python_of_readme_is_python():
     blocks = [b.text for b in blocks_of(text_of("README.md")) if b.language == "python"]
     assert blocks and all(compile(block, "README.md", "exec") for block in blocks)
+
+
+def test_what_is_there_is_asked_of_disk_alone():
+    """`Path.is_file` and its like raise for a name that no file can have, such as a long one."""
+    asks = re.compile(r"\.(is_file|is_dir|exists)\(\)|os\.path\.(isfile|isdir|l?exists)\b")
+    files = [*(ROOT / "unictoken").rglob("*.py"), *(ROOT / "train").glob("*.py")]
+    files += (ROOT / "eval").glob("*.py")
+    found = {str(file.relative_to(ROOT)) for file in files if asks.search(file.read_text("utf-8"))}
+    assert found == {"unictoken/core/disk.py"}
+
+
+def test_what_only_one_system_has_is_asked_of_system_alone():
+    names = re.compile(r"\b(fcntl|msvcrt|O_NOFOLLOW|O_DIRECTORY|geteuid|select\.poll)\b")
+    files = (ROOT / "unictoken").rglob("*.py")
+    found = {str(file.relative_to(ROOT)) for file in files if names.search(file.read_text("utf-8"))}
+    assert found == {"unictoken/core/system.py"}

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 import torch
 
 from unictoken.core import config
-from unictoken.core.disk import files_aside, make_folder
+from unictoken.core.disk import files_aside, is_folder, make_folder
 from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.learn.stop import StopSignal
@@ -99,7 +99,7 @@ def make_tokenizer(settings: BaseConfig, device: str) -> None:
 
 def made_tokenizer(settings: BaseConfig) -> ImageTokenizer:
     folder = Path(settings.work) / "image_tokenizer"
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder}: no such folder. Make the part 'tokenizer' first.")
     return ImageTokenizer.from_pretrained(folder).eval()
 

@@ -17,7 +17,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData, snapshot_download
 from huggingface_hub.utils import validate_repo_id
 
 from unictoken.core import shipped
-from unictoken.core.disk import folder_aside, quoted
+from unictoken.core.disk import folder_aside, is_folder, is_there, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import read_picture
 from unictoken.core.text import a, markdown, python_literal
@@ -169,7 +169,7 @@ def save_card_folder(
     header = concept_file.read_header(path) | {"base": concept.base_name}
     if not header.get("consent"):
         _check_no_person(concept, kind, path)
-    if folder.exists():
+    if is_there(folder):
         raise HubError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
         for i, drawing in enumerate(drawings):
@@ -321,7 +321,7 @@ def _hub_name(base: str) -> str | None:
     """The base's name, if it can be one on the Hub: a folder of this machine means nothing
     there.
     """
-    if base.count("/") != 1 or base.startswith((".", "checkpoints/")) or Path(base).exists():
+    if base.count("/") != 1 or base.startswith((".", "checkpoints/")) or is_there(base):
         return None
     try:
         validate_repo_id(base)
@@ -360,7 +360,7 @@ def from_pretrained(
     `ConceptError` for a file that cannot be used, `HubError` where there is none.
     """
     path = Path(where)
-    if not path.exists():
+    if not is_there(path):
         try:
             path = Path(
                 snapshot_download(
@@ -375,7 +375,7 @@ def from_pretrained(
                 f"'{where}': no such file or folder here, and not to be had from the Hub"
                 f" ({_one_line(error)}). Look at the name, and at the connection."
             ) from None
-    return concept_file.load(_only_file(path) if path.is_dir() else path, base)
+    return concept_file.load(_only_file(path) if is_folder(path) else path, base)
 
 
 def _only_file(folder: Path) -> Path:

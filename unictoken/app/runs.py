@@ -19,7 +19,14 @@ from typing import Any, Literal
 from unictoken.api import chosen_method
 from unictoken.app.turn import Turn
 from unictoken.core import config
-from unictoken.core.disk import check_folder, folder_aside, make_folder, real_path
+from unictoken.core.disk import (
+    check_folder,
+    folder_aside,
+    is_file,
+    is_folder,
+    make_folder,
+    real_path,
+)
 from unictoken.core.errors import Stopped, UserError
 from unictoken.core.pictures import check_picture
 from unictoken.core.reading import read_bytes, read_json_lines, read_text
@@ -159,7 +166,7 @@ class Runs:
         if known := self._runs.get(name):
             return self._queued(replace(known.settings, resume="auto"), known.concept)
         place = self.folder / check_name(name) / "config.yaml"
-        if not place.is_file():
+        if not is_file(place):
             raise AppError(f"run '{name}': there is none. Learn it first.")
         # As it was kept, whatever the form says now.
         settings = config.load(RunConfig, place)
@@ -192,7 +199,7 @@ class Runs:
     def given(self, name: str) -> Concept | None:
         """What a concept was learned from, where its pictures were dropped on this page."""
         place = self.folder / check_name(name) / GIVEN
-        if not place.is_dir():
+        if not is_folder(place):
             return None
         # The owner was asked for consent when it was learned.
         return read_concept(str(place), name=name, consent=True)
@@ -205,11 +212,11 @@ class Runs:
         """The sheet of drawings at the end, and the report without its pictures."""
         place = self.folder / check_name(name)
         file = place / "report.md"
-        if not file.is_file():
+        if not is_file(file):
             return None, ""
         sheet = place / "grid.png"
         text = without_pictures(read_text(file, AppError, "a report"))
-        return (sheet if sheet.is_file() else None), text
+        return (sheet if is_file(sheet) else None), text
 
     # ---- the thread ------------------------------------------------------------------------------
 
@@ -364,7 +371,7 @@ def name_of(said: str) -> str:
 def _left_in(folder: Path) -> Iterator[State]:
     """Runs that an earlier run of the program left before their end."""
     for place in sorted(path.parent for path in folder.glob("*/config.yaml")):
-        if (place / "report.md").is_file() or not (place / GIVEN).is_dir():
+        if is_file(place / "report.md") or not is_folder(place / GIVEN):
             continue
         with suppress(UserError):  # of another version, or of somebody else
             total = config.load(RunConfig, place / "config.yaml").method.total_steps

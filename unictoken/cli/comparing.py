@@ -8,7 +8,7 @@ from pathlib import Path
 from unictoken.cli.command import Commands, add_device, add_json, command
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
-from unictoken.core.disk import check_folder
+from unictoken.core.disk import check_folder, is_folder
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import check_picture, write_picture
 from unictoken.core.printing import say, say_json
@@ -26,7 +26,7 @@ def compare(options: argparse.Namespace) -> None:
     # Before minutes of drawing: where the sheet goes must be there.
     out = Path(options.out)
     check_folder(out.parent, UserError, where="--out")
-    if out.suffix.lower() != ".png" or out.is_dir():
+    if out.suffix.lower() != ".png" or is_folder(out):
         raise UserError(f"--out: found {out}, expected a file that ends with .png.")
     place = options.base or header["base"]
     shipped.find_base(place)

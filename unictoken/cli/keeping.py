@@ -8,7 +8,7 @@ from typing import Any
 
 from unictoken.cli.command import Commands, add_json, command
 from unictoken.core import shipped
-from unictoken.core.disk import check_folder
+from unictoken.core.disk import check_folder, is_file
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line, say, say_json, warn
 from unictoken.tokens import file as concept_file
@@ -56,7 +56,7 @@ def forget(options: argparse.Namespace) -> None:
             f"<{options.name}>: ships with the library, and stays. Name one that was learned here."
         )
     path = concept_file.path_of(options.name, options.folder)
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(
             f"{path}: no such concept. Expected a name that `unictoken list` gives; give another"
             " one, or its folder with --folder."

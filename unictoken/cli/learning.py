@@ -11,6 +11,7 @@ from typing import Any
 
 from unictoken.cli.command import Commands, add_device, add_kind, add_vq_decoder, command
 from unictoken.core import config, shipped
+from unictoken.core.disk import is_folder
 from unictoken.core.printing import say
 from unictoken.data.concept import Concept
 from unictoken.learn.methods import MethodFile
@@ -96,7 +97,7 @@ def _each(options: argparse.Namespace) -> list[argparse.Namespace]:
         )
     lines = []
     for place in options.pictures:
-        if not Path(place).is_dir():
+        if not is_folder(place):
             raise config.ConfigError(
                 f"{place}: no folder. Expected folders of pictures, one for each concept (--each)."
             )

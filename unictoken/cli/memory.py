@@ -70,9 +70,9 @@ def show(options: argparse.Namespace) -> None:
     from unictoken.personalize.memory.told import said_of, said_when
 
     name = options.place.strip("<>")
-    here = Path(options.place).exists()
+    here = is_there(options.place)
     # A folder may be called as a concept is: the memory comes first.
-    if here and not (Path(options.memory).exists() and name in _names(options)):
+    if here and not (is_there(options.memory) and name in _names(options)):
         _show_place(options)
         return
     with _opened(options) as memory:

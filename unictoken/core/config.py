@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from unictoken.core import disk, reading, shipped
-from unictoken.core.disk import real_path
+from unictoken.core.disk import is_file, real_path
 from unictoken.core.errors import UsageError, UserError
 from unictoken.core.printing import one_line
 
@@ -274,7 +274,7 @@ def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> list[tuple[dict[s
     if real_path(path) in below:
         chain = " extends ".join(map(str, [path, *reversed(below[below.index(real_path(path)) :])]))
         raise ConfigError(f"{chain}, in a circle. Remove `extends:` from one of the files.")
-    if below and not path.is_file():
+    if below and not is_file(path):
         raise ConfigError(
             f"{below[-1]}: extends '{path}', and there is no such file. Expected a YAML file; name it"
             " relative to the one that says it."
@@ -294,7 +294,7 @@ def _with_parents(path: Path, below: tuple[Path, ...] = ()) -> list[tuple[dict[s
         return [(settings, path.parent)]
     above = path.parent / parent
     # A file beside this one wins over the method of that name that ships.
-    if not above.is_file() and parent in shipped.methods():
+    if not is_file(above) and parent in shipped.methods():
         above = shipped.find_method(parent)
     return [*_with_parents(above, (*below, real_path(path))), (settings, path.parent)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import reprlib
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from unictoken.core import system
 from unictoken.core.errors import UserError
 
 LONGEST_NAME = 64  # letters
@@ -34,16 +34,20 @@ def write_aside(path: Path, data: bytes, *, new: bool = False) -> None:
         new: Whether what bears the name already stays: `FileExistsError` then.
     """
     _open_folder(path.parent)
-    with _held_aside(path, path.parent, _new_file) as (aside, descriptor):
+    with _held_aside(path, path.parent, _new_file) as held:
         try:
             view = memoryview(data)
             while view:
-                view = view[os.write(descriptor, view) :]
+                view = view[os.write(held.descriptor, view) :]
             # Before the renaming: after a power cut the new name could lead to an empty file.
-            os.fsync(descriptor)
-            _rename_new(aside, path) if new else os.replace(aside, path)
+            os.fsync(held.descriptor)
+            if not system.MOVES_OPEN_FILES:
+                held.let_go()
+            _rename_new(held.path, path) if new else os.replace(held.path, path)
         finally:
-            aside.unlink(missing_ok=True)
+            if not system.MOVES_OPEN_FILES:
+                held.let_go()
+            held.path.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
@@ -53,13 +57,13 @@ def folder_aside(folder: Path) -> Iterator[Path]:
     nothing is left of it.
     """
     _open_folder(folder.parent)
-    with _held_aside(folder, folder.parent, _new_folder) as (aside, _):
+    with _held_aside(folder, folder.parent, _new_folder) as held:
         try:
-            yield aside
-            _sync_tree(aside)
-            os.replace(aside, folder)
+            yield held.path
+            _sync_tree(held.path)
+            os.replace(held.path, folder)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(held.path, ignore_errors=True)
     _sync_folder(folder.parent)
 
 
@@ -69,15 +73,15 @@ def files_aside(folder: Path) -> Iterator[Path]:
     or not at all; they come when all of them are written.
     """
     _open_folder(folder)
-    with _held_aside(folder, folder, _new_folder) as (aside, _):
+    with _held_aside(folder, folder, _new_folder) as held:
         try:
-            yield aside
-            _sync_tree(aside)
+            yield held.path
+            _sync_tree(held.path)
             # Sorted: a kill between two of them leaves the same files on every machine.
-            for file in sorted(aside.iterdir()):
+            for file in sorted(held.path.iterdir()):
                 os.replace(file, folder / file.name)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(held.path, ignore_errors=True)
     _sync_folder(folder)
 
 
@@ -86,7 +90,7 @@ def sweep(folder: Path) -> None:
 
     Nothing else can go: the name is one that only this file makes up, its owner is this user, and
     no living process holds it, as every writer does until it ends. Where the file system has no
-    locks, nobody can tell, and it stays.
+    locks, or folders cannot be held (Windows), nobody can tell, and it stays.
     """
     # A folder that may not be read is left as it is: sweeping is tidiness, not need.
     with suppress(OSError), os.scandir(folder) as entries:
@@ -97,20 +101,22 @@ def sweep(folder: Path) -> None:
 
 def _sweep_one(aside: Path) -> None:
     found = os.lstat(aside)
-    is_file, is_folder = stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode)
-    if found.st_uid != os.geteuid() or not (is_file or is_folder):
+    is_plain, can_hold = stat.S_ISREG(found.st_mode), system.OPENS_FOLDERS
+    if not system.is_ours(found) or not (is_plain or (can_hold and stat.S_ISDIR(found.st_mode))):
         return
-    how = os.O_RDWR if is_file else os.O_RDONLY  # NFS locks what is open for writing
-    descriptor = os.open(aside, how | os.O_NOFOLLOW | os.O_NONBLOCK)
+    how = os.O_RDWR if is_plain else os.O_RDONLY  # NFS locks what is open for writing
+    held = _Held(aside, os.open(aside, how | system.NO_LINK | system.NO_WAIT))
     try:
-        # Raises where a living writer holds it, which ends this: the file is not ours to remove.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_file:
-            os.unlink(aside)
-        else:
+        if not system.take_lock(held.descriptor):
+            return  # a living writer's
+        if not is_plain:
             shutil.rmtree(aside)
+            return
+        if not system.MOVES_OPEN_FILES:
+            held.let_go()
+        os.unlink(aside)
     finally:
-        os.close(descriptor)
+        held.let_go()
 
 
 _ASIDE = re.compile(r"\.unictoken-[0-9a-f]{32}\.aside")
@@ -126,60 +132,76 @@ def _open_folder(folder: Path) -> None:
         sweep(folder)
 
 
+class _Held:
+    """A new file or folder, and the descriptor that holds it (-1: none)."""
+
+    def __init__(self, path: Path, descriptor: int):
+        self.path, self.descriptor = path, descriptor
+
+    def let_go(self) -> None:
+        if self.descriptor >= 0:
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+
+
 @contextmanager
-def _held_aside(
-    place: Path, within: Path, make: Callable[[Path], int]
-) -> Iterator[tuple[Path, int]]:
-    """A new file or folder that stands for `place` meanwhile, and its descriptor; held while this
-    block lives, so that nobody sweeps it.
+def _held_aside(place: Path, within: Path, make: Callable[[Path], _Held]) -> Iterator[_Held]:
+    """A new file or folder that stands for `place` meanwhile; held while this block lives, so that
+    nobody sweeps it.
 
     Args:
         place: What an error of the machine's names.
         within: Where it is made: between two file systems nothing can be renamed in one step.
         make: Makes it; `FileNotFoundError` if it was swept before it was held.
     """
-    aside, descriptor = within, None
+    aside, held = within, None
     try:
-        while descriptor is None:
+        while held is None:
             aside = within / f".unictoken-{secrets.token_hex(16)}.aside"
             try:
-                descriptor = make(aside)
+                held = make(aside)
             except FileNotFoundError:
-                if not within.is_dir():
+                if not is_folder(within):
                     raise
         try:
-            yield aside, descriptor
+            yield held
         finally:
-            os.close(descriptor)  # lets go of it, too
+            held.let_go()
     except OSError as error:
         _say_of(place, aside, error)
         raise
 
 
-def _new_file(aside: Path) -> int:
-    # O_EXCL and O_NOFOLLOW: a link that somebody laid at this name is not written through.
-    how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+def _new_file(aside: Path) -> _Held:
+    # O_EXCL and NO_LINK: a link that somebody laid at this name is not written through.
+    how = os.O_RDWR | os.O_CREAT | os.O_EXCL | system.NO_LINK | system.AS_BYTES
     return _hold(aside, os.open(aside, how, 0o666))
 
 
-def _new_folder(aside: Path) -> int:
+def _new_folder(aside: Path) -> _Held:
     os.mkdir(aside)
-    return _hold(aside, os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW))
+    if not system.OPENS_FOLDERS:
+        return _Held(aside, -1)
+    return _hold(aside, os.open(aside, os.O_RDONLY | system.FOLDER | system.NO_LINK))
 
 
-def _hold(aside: Path, descriptor: int) -> int:
-    """The descriptor, locked where the file system has locks. `FileNotFoundError` if the file was
-    swept before.
+def _hold(aside: Path, descriptor: int) -> _Held:
+    """The file, locked where the file system has locks. `FileNotFoundError` if it was swept, or is
+    just being swept.
     """
     try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            is_swept = not system.take_lock(descriptor)
+        except OSError:  # no locks here, and nobody sweeps
+            is_swept = False
+        if is_swept:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(aside))
         # Between making it and locking it, another process may have swept it.
         os.lstat(aside)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    return _Held(aside, descriptor)
 
 
 def _say_of(path: Path, aside: Path, error: OSError) -> None:
@@ -196,7 +218,7 @@ def _rename_new(aside: Path, path: Path) -> None:
     """Give a file its name only if nothing has it yet, in one step."""
     try:
         # A hard link fails where the name is taken; a rename would replace what is there.
-        os.link(aside, path, follow_symlinks=False)
+        os.link(aside, path, follow_symlinks=os.link not in os.supports_follow_symlinks)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
             raise
@@ -207,8 +229,10 @@ def _rename_new(aside: Path, path: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Put the names in a folder onto the disk; where only its owner may read it, that is skipped."""
+    if not system.OPENS_FOLDERS:
+        return
     with suppress(PermissionError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder, os.O_RDONLY | system.FOLDER)
         try:
             os.fsync(descriptor)
         except OSError as error:
@@ -222,7 +246,9 @@ def _sync_tree(root: Path) -> None:
     """Put every file of a folder, and every name, onto the disk."""
     for folder, _, files in os.walk(root):
         for name in files:
-            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW)
+            # For writing: Windows syncs no other file.
+            how = os.O_RDWR if system.IS_WINDOWS else os.O_RDONLY
+            descriptor = os.open(os.path.join(folder, name), how | system.NO_LINK)
             try:
                 os.fsync(descriptor)
             finally:
@@ -244,7 +270,7 @@ def check_folder(folder: str | Path, refusal: type[UserError], *, where: str = "
     nearest = Path(folder)
     while not is_there(nearest):
         nearest = nearest.parent
-    if not nearest.is_dir():
+    if not is_folder(nearest):
         raise refusal(
             f"{said}: {nearest} is {kind_of(nearest)}, expected a folder. Choose another place."
         )
@@ -252,11 +278,23 @@ def check_folder(folder: str | Path, refusal: type[UserError], *, where: str = "
         raise refusal(f"{said}: {nearest} may not be written into. Choose another place.")
 
 
-def is_there(path: Path) -> bool:
+def is_there(path: str | Path) -> bool:
     """Whether anything bears this name, a link that leads nowhere too: what is there is read, and
     refused if it cannot be.
     """
     return os.path.lexists(path)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a plain file bears this name, or a link to one. A name that no file can have (too
+    long, a null letter) is no error here, as it is for `Path.is_file`.
+    """
+    return os.path.isfile(path)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder bears this name, or a link to one. See `is_file`."""
+    return os.path.isdir(path)
 
 
 def real_path(place: str | Path) -> Path:
@@ -282,10 +320,10 @@ def quoted(value: object) -> str:
 
 def kind_of(path: Path) -> str:
     """What bears this name, in words."""
-    if path.is_dir():
+    if is_folder(path):
         return "a folder"
-    if path.is_symlink() and not path.exists():
+    if path.is_symlink() and not os.path.exists(path):
         return "a link that leads nowhere"
-    if path.is_file():
+    if is_file(path):
         return "a file"
     return "no plain file"

@@ -36,7 +36,9 @@ def wait_and_say(line: str, above: Sequence[int]) -> None:
 
 if __name__ == "__main__":
     # Forked, so that the process that ends is not its parent: launchers end whole trees.
-    if os.fork() == 0:
+    if not hasattr(os, "fork"):
+        wait_and_say(sys.argv[1], [int(number) for number in sys.argv[2:]])
+    elif os.fork() == 0:
         os.setsid()  # a Ctrl-C is not for it
         wait_and_say(sys.argv[1], [int(number) for number in sys.argv[2:]])
     os._exit(0)

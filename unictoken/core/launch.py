@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 
 from unictoken.core import last_word
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import is_there, quoted, write_aside
+from unictoken.core.disk import is_file, is_there, quoted, write_aside
+from unictoken.core.system import is_private
 
 if TYPE_CHECKING:
     import psutil  # DeepSpeed's; a program without it has one process
@@ -185,8 +186,7 @@ def _make_private(folder: Path) -> None:
 
 def _check_private(folder: Path) -> None:
     found = os.lstat(folder)
-    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-    if not own or stat.S_IMODE(found.st_mode) & 0o077:
+    if not stat.S_ISDIR(found.st_mode) or not is_private(found):
         raise ConfigError(
             f"{folder}: found what others can write into, expected a folder of this user's alone,"
             " where the processes of a launch meet. Remove it, or set TMPDIR to a folder of your"
@@ -197,7 +197,7 @@ def _check_private(folder: Path) -> None:
 def _is_told(meeting: Path) -> bool:
     """Whether the first process has written its port there."""
     _check_private(meeting)
-    return (meeting / PORT).is_file()
+    return is_file(meeting / PORT)
 
 
 @cache

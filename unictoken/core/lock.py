@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
 import os
@@ -14,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from unictoken.core.disk import make_folder
+from unictoken.core import system
+from unictoken.core.disk import is_there, make_folder
 from unictoken.core.errors import UserError
 
 LONGEST = 4096  # bytes of a lock that are read
-HELD = (errno.EWOULDBLOCK, errno.EACCES)  # what systems say of a lock that another has
 
 
 class HeldError(UserError):
@@ -36,17 +34,20 @@ def hold(file: Path, what: str, *, instead: str) -> Iterator[None]:
         what: The place, as messages call it.
         instead: What else can be done than to wait, such as 'Choose another `out:`'.
     """
-    is_new = not file.parent.exists()
+    is_new = not is_there(file.parent)
     make_folder(file.parent)
     try:
         descriptor = _take(file, what, instead)
         try:
             yield
         finally:
+            if not system.MOVES_OPEN_FILES:
+                os.close(descriptor)
             # Before it is let go: whoever takes a lock looks whether it still bears its name.
             with suppress(OSError):  # the folder may be gone
                 file.unlink(missing_ok=True)
-            os.close(descriptor)
+            if system.MOVES_OPEN_FILES:
+                os.close(descriptor)
     finally:
         if is_new:
             with suppress(OSError):  # something was written into it
@@ -59,13 +60,12 @@ def _take(file: Path, what: str, instead: str) -> int:
         descriptor = _open(file, what, instead)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno in HELD:
+                if not system.take_lock(descriptor):
                     raise HeldError(
                         f"{what}: {_holder(descriptor)}. Wait until it has ended, or end it."
                         f" {instead}."
-                    ) from None
+                    )
+            except OSError as error:
                 logging.getLogger(__name__).warning(
                     "%s: its file system has no locks (%s). See to it that nothing else writes"
                     " there meanwhile.",
@@ -74,7 +74,7 @@ def _take(file: Path, what: str, instead: str) -> int:
                 )
             if _bears_its_name(file, descriptor):
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps(_me()).encode(), 0)
+                os.write(descriptor, json.dumps(_me()).encode())
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -84,7 +84,7 @@ def _take(file: Path, what: str, instead: str) -> int:
 
 def _open(file: Path, what: str, instead: str) -> int:
     try:
-        how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        how = os.O_RDWR | os.O_CREAT | system.NO_LINK | system.NO_WAIT
         descriptor = os.open(file, how, 0o644)
     except OSError as error:
         raise UserError(
@@ -113,7 +113,7 @@ def _me() -> dict[str, str | int]:
 def _holder(descriptor: int) -> str:
     """Who holds a lock, by what stands in it."""
     try:
-        said = json.loads(os.pread(descriptor, LONGEST, 0))
+        said = json.loads(os.read(descriptor, LONGEST))
         process, host, since = (said[key] for key in ("process", "host", "since"))
         whole = type(process) is int and f"{host}{since}".isprintable()
     except (ValueError, KeyError, TypeError, RecursionError):  # it is just being written

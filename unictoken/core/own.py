@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import real_path
+from unictoken.core.disk import is_file, real_path
 
 _imported: list[str] = []
 """Files that this process has imported, in their order."""
@@ -62,8 +62,8 @@ def _again(files: Sequence[str]) -> Imported:
 
 def _import(file: str) -> None:
     path = real_path(Path(file))
-    if path.suffix != ".py" or not path.is_file():
-        found = "a file of another name" if path.is_file() else "no file"
+    if path.suffix != ".py" or not is_file(path):
+        found = "a file of another name" if is_file(path) else "no file"
         raise ConfigError(f"--import {file}: found {found}, expected a Python file. Name one.")
     # With the folder's digest: two files may have one name, and a file that of a library. Other
     # processes must find the same name, as they unpickle what the file defines.

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_file, is_folder, write_aside
 from unictoken.core.errors import UserError
 
 MAX_PIXELS = 100_000_000  # of one picture
@@ -247,7 +247,7 @@ def _head(path: Path) -> bytes:
     wait for a writer.
     """
     try:
-        if not path.is_file():
+        if not is_file(path):
             return b""
         with open(path, "rb") as file:
             return file.read(HEAD)
@@ -297,8 +297,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """The file, of a size that can be used. Whatever goes wrong with it is a `PictureError`."""
     name = shown_path(path)
     try:
-        if not path.is_file():
-            found = "found a folder" if path.is_dir() else "no such file"
+        if not is_file(path):
+            found = "found a folder" if is_folder(path) else "no such file"
             raise PictureError(f"{name}: {found}. Expected a picture.")
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise PictureError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
 import sys
 import threading
@@ -29,6 +28,7 @@ from unictoken.core.errors import (
 from unictoken.core.interrupts import SIGNALLED
 from unictoken.core.interrupts import interruptible as interruptible
 from unictoken.core.printing import log_to_terminal, one_line, say, warn_printably
+from unictoken.core.system import has_lost_its_reader
 
 DEBUG = "UNICTOKEN_DEBUG"
 # How long a thread of GNU OpenMP spins at a barrier before it sleeps. Its default keeps cores busy
@@ -202,10 +202,7 @@ def _reader_has_left() -> bool:
         out = sys.stdout.fileno()
     except (AttributeError, OSError):  # a test's or a notebook's
         return False
-    watched = select.poll()
-    watched.register(out, 0)
-    # The mask of 0 asks for no event: errors, and an end that was closed, are reported anyway.
-    if not watched.poll(0):
+    if not has_lost_its_reader(out):
         return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), out)  # for what is left in Python's buffer
     return True

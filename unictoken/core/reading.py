@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from unictoken.core.disk import is_there, kind_of, quoted
+from unictoken.core.disk import is_file, is_there, kind_of, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line
 
@@ -48,7 +48,7 @@ def check_file(
     if not is_there(path):
         raise refusal(f"{path}: no such file. Expected {expected}; name one that is there.")
     # Before it is opened: opening a FIFO waits until somebody writes into it.
-    if not path.is_file():
+    if not is_file(path):
         raise refusal(
             f"{path}: found {kind_of(path)}, expected {expected}. Put one there, or remove what is"
             " named so."

@@ -14,7 +14,7 @@ import os
 import re
 from pathlib import Path
 
-from unictoken.core.disk import quoted, real_path
+from unictoken.core.disk import is_file, is_folder, is_there, quoted, real_path
 from unictoken.core.errors import UserError
 
 BASES = {"tiny": "checkpoints/tiny-chameleon"}
@@ -38,7 +38,7 @@ def root() -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     # Two tests, since another project's setup.py may lie beside an installed package.
-    is_checkout = (package.parent / "setup.py").is_file() and (package.parent / METHODS).is_dir()
+    is_checkout = is_file(package.parent / "setup.py") and is_folder(package.parent / METHODS)
     return package.parent if is_checkout else package / "shipped"
 
 
@@ -60,7 +60,7 @@ def here_or_on_hub(name: str | Path, what: str, expected: str = "a folder") -> s
     """
     said = str(name)
     place = Path(os.path.expanduser(said))
-    if _is_there(place):
+    if is_there(place):
         return place
     is_hub_name = _HUB_NAME.fullmatch(said) and len(said) <= LONGEST_HUB_NAME
     # 'checkpoints/rex' has the form of a Hub's name, and means a folder.
@@ -80,7 +80,7 @@ def name_of_base(place: str | Path) -> str:
         return str(place)
     path = Path(os.path.expanduser(place))
     for name, inside in BASES.items():
-        if _is_there(path) and real_path(path) == real_path(root() / inside):
+        if is_there(path) and real_path(path) == real_path(root() / inside):
             return name
     return str(place)
 
@@ -99,25 +99,25 @@ def find_concept(name: str | Path) -> Path:
         return shipped
     learned = LEARNED / f"{name}.safetensors"
     # a folder of pictures may have it too
-    is_name = place.name == str(name) and not place.is_file()
-    return learned if is_name and learned.is_file() else place
+    is_name = place.name == str(name) and not is_file(place)
+    return learned if is_name and is_file(learned) else place
 
 
 def find_method(name: str) -> Path:
     """The YAML file of a method: a file, or a shipped one by name."""
     place = Path(os.path.expanduser(name))
     shipped = root() / METHODS / f"{name}.yaml"
-    if place.name == name and shipped.is_file():
+    if place.name == name and is_file(shipped):
         return shipped
     # 'configs/methods/joint.yaml', as this repository's files say it, where only the package is
     # installed.
     if (
-        not _is_there(place)
+        not is_there(place)
         and place.parent == Path(METHODS)
-        and (shipped := root() / place).is_file()
+        and is_file(shipped := root() / place)
     ):
         return shipped
-    if not _is_there(place):
+    if not is_there(place):
         raise PlaceError(
             f"method {name}: no such file. Expected a YAML file, or one of {', '.join(methods())}."
         )
@@ -140,16 +140,9 @@ def _shipped(said: str, known: dict[str, str]) -> Path | None:
     """
     if said in known:
         return root() / known[said]
-    if said in known.values() and not _is_there(Path(said)):
+    if said in known.values() and not is_there(said):
         return root() / said
     return None
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _listed(known: dict[str, str]) -> str:

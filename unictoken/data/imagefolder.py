@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unictoken.core.disk import folder_aside
+from unictoken.core.disk import folder_aside, is_there
 from unictoken.core.pictures import ImageSource, read_image
 from unictoken.data import templates
 from unictoken.data.concept import Concept
@@ -42,7 +42,7 @@ def write_imagefolder(dataset: Dataset, folder: str | Path) -> Written:
         folder: One that is not there yet.
     """
     folder = Path(folder)
-    if folder.exists():
+    if is_there(folder):
         raise DataError(f"{folder}: is there already. Choose another folder, or remove it.")
     left_out: Counter[str] = Counter()
     count = 0

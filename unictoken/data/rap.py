@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from unictoken.core.disk import folder_aside, quoted, real_path, write_aside
+from unictoken.core.disk import folder_aside, is_file, is_folder, quoted, real_path, write_aside
 from unictoken.core.pictures import check_picture, read_together, write_picture
 from unictoken.core.reading import read_json
 from unictoken.core.text import ConceptError, check_markers
@@ -110,7 +110,7 @@ def _write_into(
 
 def _check_writable(concepts: Sequence[Concept], folder: Path) -> None:
     names = [check_name(concept.name) for concept in concepts]
-    if not folder.is_dir() or any(folder.iterdir()):
+    if not is_folder(folder) or any(folder.iterdir()):
         check_free([folder])
     if not concepts:
         raise SourceError(f"{folder}: no concepts to write. Give one or more.")
@@ -133,7 +133,7 @@ def _attributes(concept: Concept) -> dict[str, str | list[str]]:
 
 
 def _read_json(path: Path) -> dict[str, dict]:
-    if path.is_file() and path.stat().st_size > MAX_BYTES:
+    if is_file(path) and path.stat().st_size > MAX_BYTES:
         raise SourceError(
             f"{path}: {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}. A memory holds"
             " words, not pictures."
@@ -256,7 +256,7 @@ def _picture_file(file: str, folder: Path, where: str) -> Path:
         try:
             # Resolved before it is compared: '..' and links may lead out of the folder.
             path = real_path(start / file)
-            if path.is_relative_to(folder) and path.is_file():
+            if path.is_relative_to(folder) and is_file(path):
                 return path
         except (OSError, ValueError):  # a name that no file can have
             break

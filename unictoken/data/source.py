@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from unictoken.core.disk import is_there, quoted
+from unictoken.core.disk import is_file, is_folder, is_there, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import (
     FORMATS,
@@ -127,9 +127,9 @@ def picture_files(path: str | Path) -> list[Path]:
     (a video, a drawing, a camera's raw file) is left out, and said so in a warning of one line.
     """
     path = Path(path)
-    if path.is_file():
+    if is_file(path):
         return [path]
-    if not path.is_dir():
+    if not is_folder(path):
         raise SourceError(
             f"{path}: no such file or folder. Expected a picture, or a folder of pictures."
         )
@@ -230,7 +230,7 @@ def _listed(given: Some) -> list[Given]:
 def _folder_of(given: Sequence[Given]) -> Path | None:
     """The folder whose texts belong to the pictures: the first place, if it is one."""
     place = Path(given[0]) if given and isinstance(given[0], str | PathLike) else None
-    return place if place and place.is_dir() else None
+    return place if place and is_folder(place) else None
 
 
 def _inside(folder: Path | None, name: str) -> list[Path]:

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_file, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.reading import check_file, parse_json
 from unictoken.tokens import file as concept_file
@@ -164,7 +164,7 @@ def _check_digest(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> N
 def _is_ours(path: Path) -> bool:
     """Whether a file says that it is a checkpoint of ours."""
     # Never followed: what a link leads to is somebody else's file.
-    if not path.is_file() or path.is_symlink():
+    if not is_file(path) or path.is_symlink():
         return False
     try:
         with safe_open(path, "pt") as file:

@@ -18,7 +18,7 @@ import torch
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import quoted, sweep, write_aside
+from unictoken.core.disk import is_file, quoted, sweep, write_aside
 from unictoken.core.lock import hold
 from unictoken.core.pictures import write_picture
 from unictoken.core.reading import whole_lines
@@ -157,7 +157,7 @@ class RunFolder(NoFolder):
     def _check_same_base(self, base: Base, concept: Concept) -> None:
         """Refuse to lose what was learned on another base."""
         path = concept_file.path_of(concept.name, self.settings.concepts)
-        if not path.is_file():
+        if not is_file(path):
             return
         header = concept_file.read_header(path)
         if not concept_file.is_of_base(header["base_fingerprint"], base):
@@ -173,7 +173,7 @@ class RunFolder(NoFolder):
         pictures.
         """
         path = concept_file.path_of(concept.name, self.settings.concepts)
-        if not self.writes or self.settings.replace or not path.is_file():
+        if not self.writes or self.settings.replace or not is_file(path):
             return []
         header = concept_file.read_header(path)
         if header.get("run") in (self.signature, self.signature_before):
@@ -244,7 +244,7 @@ class RunFolder(NoFolder):
             return False
         place = self._drawing(step)
         # Versions before wrote it in place, so that a kill could cut it.
-        return not place.is_file() or not place.read_bytes().endswith(PNG_END)
+        return not is_file(place) or not place.read_bytes().endswith(PNG_END)
 
     def _drawing(self, step: int) -> Path:
         return self.path / "pictures" / f"step-{step:06d}.png"

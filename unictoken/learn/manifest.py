@@ -19,7 +19,7 @@ from pathlib import Path
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import folder_aside, is_there, write_aside
+from unictoken.core.disk import folder_aside, is_file, is_folder, is_there, write_aside
 from unictoken.core.reading import read_json
 
 FILE, FORMAT = ".unictoken-run.json", 1
@@ -67,7 +67,7 @@ class Manifest:
             if name not in self.paths:
                 raise self._refusal(place)
             kind = "folder" if name.endswith("/") else "file"
-            if not (place.is_dir() if kind == "folder" else place.is_file()):
+            if not (is_folder(place) if kind == "folder" else is_file(place)):
                 raise ConfigError(f"out: {place}: found no {kind}. Remove it, or {_CHOOSE}.")
         self._check_held_out()
 

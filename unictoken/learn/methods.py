@@ -6,7 +6,6 @@ those that all methods have.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from unictoken.core import config
 from unictoken.core.config import ConfigError, Place, within
-from unictoken.core.disk import check_component
+from unictoken.core.disk import check_component, is_file
 from unictoken.core.registry import Registry
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
@@ -266,7 +265,7 @@ class Method(MethodSettings):
         super().__post_init__()
         # Here, and not when learning begins: a base of 14 GB may be read before that.
         OBJECTIVES.find(self.objective)
-        if (file := self.start_file) and file.suffix != ".safetensors" and not os.path.isfile(file):
+        if (file := self.start_file) and file.suffix != ".safetensors" and not is_file(file):
             raise ConfigError(
                 f"method '{self.name}': start: found '{self.start}', expected one of"
                 f" {', '.join(get_args(Start))}, or a concept file such as"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from unictoken.core.disk import make_folder, write_aside
+from unictoken.core.disk import is_file, make_folder, write_aside
 from unictoken.core.pictures import write_picture
 from unictoken.data import templates
 from unictoken.data.facts import COMMON
@@ -32,7 +32,7 @@ def portrait(base: Base, tokens: ConceptTokens, folder: Path, *, seed: int = 0) 
         folder: Made where there is none.
         seed: Of the drawings.
     """
-    if (folder / INFO).is_file():
+    if is_file(folder / INFO):
         return folder
     condition = with_tokens(base, tokens)
     condition.need_drawing()

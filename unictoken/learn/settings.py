@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place
-from unictoken.core.disk import check_folder, is_there, real_path
+from unictoken.core.disk import check_folder, is_file, is_folder, is_there, real_path
 from unictoken.core.reading import check_file
 from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
@@ -201,7 +200,7 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
     """
     check_folder(settings.folder, ConfigError, where="out")
     check_folder(settings.concepts, ConfigError, where="concepts")
-    for place in filter(os.path.isdir, settings.concept.pictures):
+    for place in filter(is_folder, settings.concept.pictures):
         if real_path(settings.folder).is_relative_to(real_path(place)):
             raise ConfigError(
                 f"out: {settings.folder}: lies in {place}, whose pictures are learned from. Choose"
@@ -209,12 +208,12 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
             )
     # Before anything is learned: minutes of work must not end at a name that is taken.
     path = concept_file.path_of(concept.name, settings.concepts)
-    if is_there(path) and not path.is_file():
+    if is_there(path) and not is_file(path):
         raise ConfigError(
             f"concepts: {path}: is no file, and the concept file would take its place. Move it"
             " away, or choose another folder."
         )
-    if path.is_file() and not settings.replace:
+    if is_file(path) and not settings.replace:
         _check_same_concept(path, concept)
     # It would read the very file that it replaces, and a resumed run would begin elsewhere.
     start = settings.method.start_file

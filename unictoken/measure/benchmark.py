@@ -30,6 +30,8 @@ from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import (
     check_folder,
+    is_file,
+    is_folder,
     is_there,
     make_folder,
     quoted,
@@ -234,7 +236,7 @@ class Benchmark:
         ):
             check_folder(folder, ConfigError, where=name)
         for name, file in (("out", settings.out), ("page", settings.page)):
-            if file and (Path(file).is_dir() or table_file(settings).is_dir()):
+            if file and (is_folder(file) or is_folder(table_file(settings))):
                 raise ConfigError(
                     f"{name}: {file}: it, or the table beside it, is a folder. Choose another file."
                 )
@@ -331,7 +333,7 @@ class Benchmark:
         if self.settings.data:
             return read(self.settings.data, self.settings.layout)
         root = self.folder / "data"
-        if not root.exists():
+        if not is_there(root):
             make_folder(root.parent)
             s = self.settings
             try:
@@ -343,7 +345,7 @@ class Benchmark:
                     kinds=s.toy_kinds,
                 )
             except OSError:
-                if not root.is_dir():  # else another run of the same config was faster
+                if not is_folder(root):  # else another run of the same config was faster
                     raise
         return read(root, "unifybench")
 
@@ -553,7 +555,7 @@ class Benchmark:
     def commits(self) -> list[str]:
         """The versions of the code that made what is there."""
         path = self.folder / "commits.txt"
-        return path.read_text(encoding="utf-8").split() if path.is_file() else []
+        return path.read_text(encoding="utf-8").split() if is_file(path) else []
 
     def of(self, concept: Concept) -> dict[str, list[Prediction]]:
         """The predictions of a concept by method and control."""
@@ -676,7 +678,7 @@ def _digest_of_folder(root: Path) -> str:
     """Names and sizes of the files in a folder, and what its JSON files say."""
     # pictures by name and size only: else every start would read all of them
     seen = hashlib.sha256()
-    for file in sorted(p for p in root.rglob("*") if p.is_file()):
+    for file in sorted(p for p in root.rglob("*") if is_file(p)):
         seen.update(f"{file.relative_to(root)} {file.stat().st_size}\n".encode())
         if file.suffix == ".json":
             seen.update(file.read_bytes())

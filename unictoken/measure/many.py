@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from unictoken.core.disk import is_file
 from unictoken.data.concept import Concept
 from unictoken.learn.folder import held
 from unictoken.learn.resume import identity, signature
@@ -52,7 +53,7 @@ def learn_each(base: Base, runs: Sequence[RunConfig], processes: Processes) -> s
 def is_finished(base: Base, settings: RunConfig, concept: Concept) -> bool:
     """Whether this very run has written its concept file and, after it, its report."""
     file, report = _file(settings), _report(settings)
-    if settings.resume == "never" or not (file.is_file() and report.is_file()):
+    if settings.resume == "never" or not (is_file(file) and is_file(report)):
         return False
     own = signature(identity(settings, base, concept), settings.method.total_steps)
     is_later = report.stat().st_mtime_ns >= file.stat().st_mtime_ns

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from unictoken.core.disk import make_folder, quoted, write_aside
+from unictoken.core.disk import is_file, make_folder, quoted, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.reading import check_file, parse_json, read_json_lines, whole_lines
 from unictoken.core.shapes import Fields, ListOf, Maybe, Number, Text, Whole, check
@@ -99,7 +99,7 @@ class Predictions:
             line.to_json() for group in self._groups.values() for line in group
         ).encode()
         # Only a file that a crash cut short is written again.
-        if self.path.is_file() and self.path.stat().st_size != len(whole):
+        if is_file(self.path) and self.path.stat().st_size != len(whole):
             write_aside(self.path, whole)
 
     def __iter__(self) -> Iterator[Prediction]:

@@ -14,7 +14,7 @@ import torch
 
 from unictoken.core import shipped
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import real_path, write_aside
+from unictoken.core.disk import is_file, real_path, write_aside
 from unictoken.core.pictures import read_together, write_picture
 from unictoken.core.program import keeping
 from unictoken.core.progress import progress
@@ -343,7 +343,7 @@ def _another_concept(base: Base, settings: RunConfig) -> ConceptTokens | None:
         shipped.find_concept(settings.other or ""),
         concept_file.path_of(settings.concept.name, settings.concepts),
     )
-    if not path.is_file() or real_path(path) == real_path(own):
+    if not is_file(path) or real_path(path) == real_path(own):
         return None
     if not concept_file.is_of_base(concept_file.read_header(path)["base_fingerprint"], base):
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import ChameleonConfig
 
-from unictoken.core.disk import quoted
+from unictoken.core.disk import is_folder, is_there, quoted
 from unictoken.core.errors import UserError
 from unictoken.core.reading import MIB, check_file, read_json
 from unictoken.core.shapes import Anything, Fields, Flag, ListOf, MapOf, Maybe, Number, Text, Whole
@@ -85,7 +85,7 @@ def read_config(path: str | Path, refusal: type[UserError]) -> ChameleonConfig:
     A Hub's keeps its commit (`_commit_hash`), from which `transformers` then takes the other files.
     """
     folder = Path(path)
-    is_here = folder.is_dir()
+    is_here = is_folder(folder)
     file = folder / FILE if is_here else Path(cached_file(str(path), FILE))
     check_file(file, refusal, f"a base's {FILE}", most=MOST_BYTES)
     for name in TOKENIZER_FILES:
@@ -104,10 +104,10 @@ def read_config(path: str | Path, refusal: type[UserError]) -> ChameleonConfig:
 def _file_beside(config: Path, name: str, repository: str | None) -> Path | None:
     """Another file of a base, if it has it; of one on the Hub it is fetched, of the same commit."""
     place = config.with_name(name)
-    if repository and not place.exists():
+    if repository and not is_there(place):
         with suppress(OSError):  # the repository has none
             cached_file(repository, name, revision=config.parent.name)
-    return place if place.exists() else None
+    return place if is_there(place) else None
 
 
 def _check_keys(file: Path, refusal: type[UserError]) -> None:

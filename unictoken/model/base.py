@@ -13,7 +13,7 @@ import torch
 
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
-from unictoken.core.disk import quoted
+from unictoken.core.disk import is_file, quoted
 from unictoken.core.reading import read_json
 from unictoken.core.registry import Registry
 from unictoken.model import products
@@ -101,7 +101,7 @@ def load_base(
             " the Hub."
         )
     name, path = shipped.name_of_base(path), shipped.find_base(path)
-    if isinstance(path, Path) and not (path / "config.json").is_file():
+    if isinstance(path, Path) and not is_file(path / "config.json"):
         raise BaseError(f"{path}: no config.json. Expected a folder that save_pretrained wrote.")
     device = check_device(device) if device else usual_device()
     # Its own class, so that what a user holds has the methods of both and needs no wrapper.

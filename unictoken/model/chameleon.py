@@ -23,7 +23,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from unictoken.core.disk import is_there, quoted
+from unictoken.core.disk import is_file, is_folder, is_there, quoted
 from unictoken.core.progress import progress
 from unictoken.core.reading import read_json
 from unictoken.model import fingerprint, products
@@ -361,13 +361,13 @@ def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
     on the way, whose fingerprint is then that of the weights as they are loaded.
     """
     folder = Path(path)
-    if not folder.is_dir():
+    if not is_folder(folder):
         commit = getattr(config, "_commit_hash", None)
         folder = Path(
             cached_file(str(path), "config.json", revision=commit, local_files_only=True)
         ).parent
     single = folder / "model.safetensors"
-    return [single] if single.is_file() else _shards(folder)
+    return [single] if is_file(single) else _shards(folder)
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -377,7 +377,7 @@ def _shards(folder: Path) -> list[Path]:
     """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     # The single file wins, as in transformers, if both are there.
-    if single.is_file() or not is_there(index):
+    if is_file(single) or not is_there(index):
         return []
     said = read_json(index, BaseError)
     weight_map = said.get("weight_map") if isinstance(said, dict) else None

@@ -23,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 from tqdm import tqdm
 
 from unictoken.core.config import ConfigError
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_file, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.launch import (
     PATIENCE,
@@ -203,7 +203,7 @@ class Processes:
             write_aside(mark, said := secrets.token_hex(8).encode())
             self._store.set(key, said)
         self._until(lambda: self._store.check([key]))
-        if not mark.is_file() or mark.read_bytes() != self._store.get(key):
+        if not is_file(mark) or mark.read_bytes() != self._store.get(key):
             raise ProcessesError(
                 f"{folder}: found another folder than the first process's. Start all processes with"
                 " one config, one base, and a folder that every machine sees."

@@ -14,7 +14,7 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from unictoken.core import config
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_file, is_folder, write_aside
 from unictoken.core.reading import read_json
 
 FILE = "profile.json"
@@ -57,11 +57,11 @@ def load_profile(path: str | Path, *, revision: str | None = None) -> Profile:
     """
     file = Path(path) / FILE
     # A name on the Hub: `load_base` has refused everything else by now.
-    if not Path(path).is_dir():
+    if not is_folder(path):
         try:
             file = Path(hf_hub_download(str(path), FILE, revision=revision))
         except EntryNotFoundError:  # not in the repository, or offline and never fetched
             return Profile()
-    if not file.is_file():
+    if not is_file(file):
         return Profile()
     return config.build(Profile, read_json(file, config.ConfigError), str(file))

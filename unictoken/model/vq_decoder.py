@@ -14,6 +14,7 @@ import torch
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError, safe_open
 
+from unictoken.core.disk import is_file, is_folder
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import is_pointer
 from unictoken.core.reading import read_safetensors_header
@@ -81,7 +82,7 @@ def read_vqgan(place: str | Path) -> dict[str, torch.Tensor]:
     """
     found = {}
     for file in _files(place):
-        if file.is_file() and is_pointer(file):
+        if is_file(file) and is_pointer(file):
             raise DecoderError(
                 f"{file}: a pointer of Git LFS, expected {EXPECTED}. `git lfs pull` fetches it."
             )
@@ -108,9 +109,9 @@ def read_vqgan(place: str | Path) -> dict[str, torch.Tensor]:
 def _files(place: str | Path) -> list[Path]:
     place = here_or_on_hub(place, "vq_decoder", "a file such as vqgan.ckpt, a folder")
     path = Path(place)
-    if path.is_file():
+    if is_file(path):
         return [path]
-    if not path.is_dir():
+    if not is_folder(path):
         try:
             # Never a pickle from the Hub: vqgan.ckpt is read from a local path only.
             path = Path(snapshot_download(str(place), allow_patterns="*.safetensors"))
@@ -121,7 +122,7 @@ def _files(place: str | Path) -> list[Path]:
                 f" ({reason}). Look at the name, and at the connection."
             ) from None
     files = sorted(path.glob("*.safetensors")) or [
-        path / name for name in ORIGINAL if (path / name).is_file()
+        path / name for name in ORIGINAL if is_file(path / name)
     ]
     if not files:
         raise DecoderError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unictoken.core.disk import make_folder
+from unictoken.core.disk import is_file, make_folder
 from unictoken.model import adapters
 from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition
@@ -20,7 +20,7 @@ CONCEPT = "concept.safetensors"
 
 def is_adapted(place: str | Path) -> bool:
     """Whether a place is such a folder."""
-    return (Path(place) / adapters.CONFIG).is_file()
+    return is_file(Path(place) / adapters.CONFIG)
 
 
 def save_adapted(adapted: Base, tokens: ConceptTokens, folder: Path) -> Path:

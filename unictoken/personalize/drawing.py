@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from unictoken.core.disk import check_folder, is_there, make_folder, write_aside
+from unictoken.core.disk import check_folder, is_folder, is_there, make_folder, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.pictures import large_enough
 
@@ -61,7 +61,7 @@ class Drawing(Image.Image):
             super().save(fp, format, **params)
             return None
         path = Path(os.path.expanduser(os.fsdecode(fp)))
-        folder = path if path.is_dir() or not path.suffix else None
+        folder = path if is_folder(path) or not path.suffix else None
         path = path / "0.png" if folder else path
         # This also fills Image.SAVE, which is empty until PIL has loaded its formats.
         kind_of_ending = Image.registered_extensions()

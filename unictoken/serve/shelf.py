@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unictoken.core import shipped
-from unictoken.core.disk import make_folder, write_aside
+from unictoken.core.disk import is_there, make_folder, write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.text import ConceptError
 from unictoken.model.protocol import Base
@@ -86,7 +86,7 @@ class Shelf:
         if name in shipped.CONCEPTS:
             raise _taken(f"concept '{name}': ships with the library. Choose another name.")
         with self._lock:
-            if len(self._files()) >= self.limits.shelf and not path.exists():
+            if len(self._files()) >= self.limits.shelf and not is_there(path):
                 raise _taken(f"concepts: {self.limits.shelf:,} are kept. Delete one first.")
             try:
                 write_aside(path, data, new=not replace)

@@ -32,7 +32,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from unictoken.core.config import LARGEST_SEED
-from unictoken.core.disk import check_folder, quoted, write_aside
+from unictoken.core.disk import check_folder, is_there, quoted, write_aside
 from unictoken.core.progress import bars_are_hidden
 from unictoken.core.reading import parse_json, read_safetensors_header
 from unictoken.core.shapes import (
@@ -133,7 +133,7 @@ def check_free(paths: Iterable[Path]) -> None:
     """Refuse to write over what is there, or into what is no folder."""
     for path in paths:
         check_folder(path.parent, ConceptError)
-        if path.exists():
+        if is_there(path):
             raise ConceptError(
                 f"{path}: is there already. Choose another name or folder, or remove it."
             )

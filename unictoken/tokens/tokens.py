@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from unictoken.core.disk import is_folder
 from unictoken.core.text import ROLES
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class ConceptTokens:
         from unictoken.tokens import file  # which imports this module
 
         place = Path(os.path.expanduser(path))
-        return file.save(self, file.path_of(self.name, place) if place.is_dir() else place)
+        return file.save(self, file.path_of(self.name, place) if is_folder(place) else place)
 
 
 def role_slices(counts: Mapping[str, int]) -> dict[str, slice]:

@@ -140,7 +140,7 @@ def write_dataset(
         raise SourceError(
             f"--kinds: found {quoted(unknown[0])}, expected some of {', '.join(KINDS)}."
         )
-    if folder.exists():
+    if is_there(folder):
         raise SourceError(f"{folder}: is there already. Choose another folder, or remove it.")
     with folder_aside(folder) as aside:
         concepts = [

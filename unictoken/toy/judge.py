@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from unictoken.core import shipped
+from unictoken.core.disk import is_file
 from unictoken.core.errors import UserError
 from unictoken.core.reading import read_json, read_safetensors_header
 from unictoken.core.shapes import Fields, Number, check
@@ -275,7 +276,7 @@ def own_accuracy(path: str | Path) -> list[str]:
     nothing where `make base` wrote no accuracy.json.
     """
     file = shipped.find_judge(path).with_name("accuracy.json")
-    if not file.is_file():
+    if not is_file(file):
         return []
     found = check(read_json(file, UserError), ACCURACY, file, UserError)
     drawn, coded = found["drawn"], found["round_trip"]

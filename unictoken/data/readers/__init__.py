@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unictoken.core.disk import is_file, is_folder
 from unictoken.data.readers import (
     dreambench,
     focus,
@@ -50,9 +51,9 @@ def read(path: str | Path, layout: str | None = None) -> Dataset:
     Raises a `ValueError` of one line that names the file and the row.
     """
     root = Path(path)
-    if root.suffix.lower() in ARCHIVES and root.is_file():
+    if root.suffix.lower() in ARCHIVES and is_file(root):
         raise DataError(f"{root}: an archive. Unpack it, and give the folder.")
-    if not root.is_dir():
+    if not is_folder(root):
         raise DataError(f"{root}: no such folder. Expected a dataset.")
     if layout is not None and layout not in LAYOUTS:
         raise DataError(f"layout '{layout}': expected one of {', '.join(LAYOUTS)}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from unictoken.core import reading
-from unictoken.core.disk import quoted, real_path
+from unictoken.core.disk import is_file, is_folder, quoted, real_path
 from unictoken.core.pictures import check_picture, looks_like
 from unictoken.core.text import check_length
 from unictoken.data.records import DataError
@@ -72,14 +72,14 @@ def pictures_of(folder: Path) -> tuple[Path, ...]:
 
 def has_pictures(folder: Path) -> bool:
     """Whether a file of a folder is a picture, whatever its name."""
-    return folder.is_dir() and any(looks_like(file) == "picture" for file in folder.iterdir())
+    return is_folder(folder) and any(looks_like(file) == "picture" for file in folder.iterdir())
 
 
 def folders_of(root: Path) -> list[Path]:
     """The folders in a folder, by name."""
-    if not root.is_dir():
+    if not is_folder(root):
         raise DataError(f"{root}: no such folder. Expected one with a folder for each concept.")
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+    return sorted(p for p in root.iterdir() if is_folder(p) and not p.name.startswith((".", "_")))
 
 
 def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
@@ -109,11 +109,7 @@ def find_picture(image: str, *, root: Path, beside: Path, where: str) -> Path:
         candidates += [root.joinpath(*parts[i:]) for i in range(len(parts) - 1)]
     inside = real_path(root)
     found = next(
-        (
-            file
-            for file in candidates
-            if os.path.isfile(file) and real_path(file).is_relative_to(inside)
-        ),
+        (file for file in candidates if is_file(file) and real_path(file).is_relative_to(inside)),
         None,
     )
     if found is None:

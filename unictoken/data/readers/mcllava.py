@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from unictoken.core.disk import is_there
+from unictoken.core.disk import is_folder, is_there
 from unictoken.data.readers.examples import Place, notes
 from unictoken.data.readers.files import checked, has_pictures, pictures_of
 from unictoken.data.readers.names import Names
@@ -57,7 +57,7 @@ def read(root: Path) -> Dataset:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(folder for folder in root.glob("*_concept/concept/train/*") if folder.is_dir())
+    return sorted(folder for folder in root.glob("*_concept/concept/train/*") if is_folder(folder))
 
 
 def _test(train: Path) -> Path:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from unictoken.core import reading
-from unictoken.core.disk import is_there, quoted
+from unictoken.core.disk import is_file, is_there, quoted
 from unictoken.core.pictures import check_picture
 from unictoken.core.shapes import Fields, ListOf, Text, check
 from unictoken.data.concept import Concept
@@ -55,7 +55,7 @@ _TURNS = Fields(
 
 def fits(root: Path) -> bool:
     path = root / TABLE
-    if not is_there(path) or not path.is_file():
+    if not is_there(path) or not is_file(path):
         return False
     # Other people's tables are called dataset.csv, too.
     with open(path, "rb") as file:

@@ -14,12 +14,11 @@ others'.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from unictoken.core.disk import is_there
+from unictoken.core.disk import is_folder, is_there
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import Kind
 from unictoken.data.readers.examples import Place, notes
@@ -97,7 +96,7 @@ def _folders(root: Path) -> list[str]:
         )
     for i, folder in enumerate(folders):
         expect(folder, str, f"{listed}[{i}]", "a concept's name")
-        if "/" in folder or not os.path.isdir(root / "concept" / "train" / folder):
+        if "/" in folder or not is_folder(root / "concept" / "train" / folder):
             raise DataError(
                 f"{listed}[{i}]: no folder concept/train/{folder}. Add it, or take the name off the"
                 " list."

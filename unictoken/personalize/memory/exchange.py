@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from unictoken.core.disk import is_folder, is_there
 from unictoken.core.errors import UserError
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import Kind
@@ -41,9 +42,9 @@ def concepts_in(place: Place) -> list[Concept]:
     """The concepts of a `database.json`, or of a dataset or a concept's folder."""
     path = place.path
     database = path / DATABASE
-    if not path.is_dir() or database.exists():
+    if not is_folder(path) or is_there(database):
         return read_memory(
-            database if path.is_dir() else path,
+            database if is_folder(path) else path,
             pictures=place.pictures,
             consent=place.consent,
             kind=place.kind,

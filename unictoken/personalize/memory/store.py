@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from unictoken.core.disk import quoted, real_path, write_aside
+from unictoken.core.disk import is_there, quoted, real_path, write_aside
 from unictoken.core.pictures import ImageSource, as_picture, read_together
 from unictoken.core.text import check_length, markers, misspelt
 from unictoken.data.concept import Concept
@@ -84,7 +84,7 @@ class Memory:
             new: Whether it is made where there is none; else `StoreError`.
         """
         place = Path(path).expanduser()
-        if not new and not place.exists():
+        if not new and not is_there(place):
             raise StoreError(f"{place}: no such file. Expected a memory; name one that is there.")
         return cls(_path=place)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unictoken.core.disk import is_folder
 from unictoken.core.text import ROLES, ConceptError
 from unictoken.tokens.exchange import peft
 from unictoken.tokens.tokens import ConceptTokens, Prompts
@@ -55,7 +56,7 @@ class Form:
         wanted = ", ".join(f"'*{ending}'" for ending in self.endings.values())
         places: dict[str, Path] = {}
         for path in map(Path, files):
-            if self.packing and path.is_dir():
+            if self.packing and is_folder(path):
                 path = path / self.endings["in"]
             kind = next(
                 (kind for kind, ending in self.endings.items() if path.name.endswith(ending)), None

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from unictoken.core.config import one_or_more
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_file, write_aside
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.pixels import from_bytes
 from unictoken.toy.pretrain.pictures import draw_groups, mapped_over, sample_any
@@ -265,7 +265,7 @@ def make_album(
     """
     # The order of parts is that of the image ids in the file.
     parts = list(_parts(settings, seed, unseen))
-    kept = np.load(file) if file and file.is_file() else None
+    kept = np.load(file) if file and is_file(file) else None
     content: list[tuple[object, list[Group]]] = []
     ids: list[np.ndarray] = []
     with mapped_over(len(parts)) as mapped:
@@ -278,7 +278,7 @@ def make_album(
                 ids.append(encode(pixels).astype(np.int32))
     if kept is None:
         kept = np.concatenate(ids)
-    if file and not file.is_file():
+    if file and not is_file(file):
         saved = io.BytesIO()
         # Ids fit in 16 bits.
         np.save(saved, kept.astype(np.uint16))

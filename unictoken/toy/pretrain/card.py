@@ -7,7 +7,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_file, write_aside
 
 TARGETS = {
     "psnr": ("picture in, picture out (dB)", 27.0),
@@ -92,7 +92,7 @@ def write_card(
         notes: Paragraphs between the two tables.
     """
     history = folder / "history.md"
-    told = history.read_text(encoding="utf-8").strip() if history.is_file() else ""
+    told = history.read_text(encoding="utf-8").strip() if is_file(history) else ""
     rows = [
         f"| {text} | {numbers[key]:.3f} | {target} |"
         for key, (text, target) in TARGETS.items()

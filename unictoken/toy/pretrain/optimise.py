@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import is_file, write_aside
 
 
 class Log(Protocol):
@@ -169,7 +169,7 @@ def save_progress(path: Path, step: int, **groups: dict[str, torch.Tensor]) -> N
 
 def load_progress(path: Path) -> tuple[int, dict[str, dict[str, torch.Tensor]]]:
     """(step, groups) as they were saved; step 0 and nothing where there is no file."""
-    if not path.is_file():
+    if not is_file(path):
         return 0, {}
     with safe_open(path, "pt") as file:
         step = int(file.metadata()["step"])
