@@ -28,7 +28,7 @@ from unictoken.learn.tell import tell as learn_facts
 from unictoken.measure.report import learn_and_report
 from unictoken.model.base import dtype_named, load_base
 from unictoken.model.malloc import keeping_freed_memory
-from unictoken.model.protocol import Base
+from unictoken.model.protocol import Base, DeviceMemory
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.session import check_text, texts_of
 from unictoken.personalize.tokens import learned
@@ -42,6 +42,8 @@ def load(
     vq_decoder: str | PathLike[str] | None = None,
     device: str | None = None,
     dtype: config.Dtype = "auto",
+    device_map: Literal["auto"] | None = None,
+    max_memory: DeviceMemory | None = None,
 ) -> PersonalBase:
     """A frozen base, on the GPU where there is one.
 
@@ -53,6 +55,10 @@ def load(
         device: Of torch, such as 'cpu' or 'cuda:1'; None: the GPU, if there is one.
         dtype: 'auto': bf16 on a GPU, fp32 on a CPU. 'fast': bf16 also on a CPU that is faster with
             it. A seed draws other pictures in another dtype.
+        device_map: 'auto': a base that is too large for one GPU is shared out over all of them. It
+            then answers, draws and learns in this process.
+        max_memory: With `device_map`: what weights may take of each device, such as
+            {0: '20GiB', 1: '20GiB'}; None: most of what is free.
 
     >>> load("tiny")
     <PersonalBase 'tiny': width 256, 64 ids a picture, draws; on ...>
@@ -72,6 +78,8 @@ def load(
         vq_decoder=vq_decoder,
         device=device,
         dtype=chosen,
+        device_map=device_map,
+        max_memory=max_memory,
         # Abstract by itself: a family gives it what is missing.
         kind=PersonalBase,  # type: ignore[type-abstract]
     )

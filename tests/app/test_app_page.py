@@ -116,7 +116,7 @@ def test_the_login_comes_from_the_command_line_and_no_password_is_seen_there(
 
 
 def test_without_the_extra_one_line_names_it(monkeypatch):
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'unictoken\[app\]'"):
         command.app(argparse.Namespace())
 

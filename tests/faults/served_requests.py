@@ -2,7 +2,7 @@
 memory stays flat, each malformed one is refused in one line, and every answer is the one that the
 Python API gives.
 
-    python tests/faults/served_requests.py --requests 1000 --at-once 8 --seed 1
+    python tests/faults/served_requests.py --requests 2000 --at-once 8 --seed 1
 
 The requests are drawn by lot from a seed: questions with and without pictures, streams, drawings,
 lists, concept files that are uploaded, asked about and deleted. The server is a process of its own:
@@ -34,10 +34,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import psutil
 import torch
 from PIL import Image
-from served import Answer, ask, send, shown
+from served import Answer, ask, same, send, shown
 
 import unictoken
 from unictoken.core.shipped import find_concept
+from unictoken.personalize.condition import together
+from unictoken.personalize.session import Session
 from unictoken.toy.concepts import toy_concept, write_toy_folder
 
 CHAT, IMAGES, CONCEPTS = "/v1/chat/completions", "/v1/images/generations", "/v1/concepts"
@@ -124,8 +126,8 @@ class Requests:
         prompt = rng.choice(PROMPTS).format(rng.choice(NAMES))
         seed, number = rng.randrange(2), rng.choice((1, 1, 2))
         got = send(server, "POST", IMAGES, {"prompt": prompt, "seed": seed, "n": number})
-        drawn = [_pixels(each["b64_json"]) for each in got.json["data"]]
-        return drawn == self.drawings(prompt, seed)[:number]
+        drawn = [_picture(each["b64_json"]) for each in got.json["data"]]
+        return len(drawn) == number and all(map(same, drawn, self.drawings(prompt, seed)))
 
     def _upload(self, rng: random.Random, server: Any, number: int) -> bool:
         name = f"pet{number}"
@@ -144,22 +146,21 @@ class Requests:
     @cached_property
     def chat(self) -> Any:
         concepts = [replace(self.mia, name=name) for name in (*NAMES, "mia")]
-        return {each.name: self.base.with_concepts(each) for each in concepts}
+        named = {each.name: self.base.with_concepts(each) for each in concepts}
+        return {"": Session(self.base, together(self.base, ()))} | named
 
     def answer(self, text: str, picture: Path | None) -> str:
         """What a session of the Python API says."""
         named = re.findall("<(\\w+)>", text)
-        session = self.chat[named[0]] if named else self.base
+        session = self.chat[named[0] if named else ""]
         return self._once((text, picture), lambda: session.ask(text, picture, max_ids=8))
 
-    def drawings(self, prompt: str, seed: int) -> list[bytes]:
+    def drawings(self, prompt: str, seed: int) -> list[Image.Image]:
         """The first two pictures that a session of the Python API draws."""
         (named,) = re.findall("<(\\w+)>", prompt)
         return self._once(
             (prompt, seed),
-            lambda: [
-                each.tobytes() for each in self.chat[named].draw(prompt, num_images=2, seed=seed)
-            ],
+            lambda: list(self.chat[named].draw(prompt, num_images=2, seed=seed)),
         )
 
     def _once(self, key: Any, made: Any) -> Any:
@@ -177,8 +178,8 @@ def _said(got: Answer) -> str:
     return str(got.json["choices"][0]["message"]["content"])
 
 
-def _pixels(data: str) -> bytes:
-    return Image.open(io.BytesIO(base64.b64decode(data))).tobytes()
+def _picture(data: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
 class Serving:
@@ -204,11 +205,11 @@ class Serving:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--at-once", type=int, default=8)
-    parser.add_argument("--settled", type=int, default=200, help="requests before memory is held")
+    parser.add_argument("--settled", type=int, default=1000, help="requests before memory is held")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--most", type=float, default=0.05, help="growth that is let through")
+    parser.add_argument("--most", type=float, default=0.02, help="growth that is let through")
     options = parser.parse_args()
     torch.set_num_threads(1)
     right: Counter[str] = Counter()

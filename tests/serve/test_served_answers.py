@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
-from served import ask, picture, send, shown
+from served import ask, picture, same, send, shown
 
 from unictoken.core.errors import UserError
 
@@ -34,10 +34,6 @@ def said(client, content, **more):
 def drawn(client, prompt, **more):
     found = client.images.generate(model="tiny", prompt=prompt, **more)
     return [Image.open(io.BytesIO(base64.b64decode(each.b64_json))) for each in found.data]
-
-
-def same(picture: Image.Image, other: Image.Image) -> bool:
-    return picture.tobytes() == other.tobytes()
 
 
 def test_models_are_listed_and_found(client):

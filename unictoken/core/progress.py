@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -11,7 +12,9 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 A_MOMENT = 1.0  # seconds; what is done sooner shows no bar
 
-_hidden = False
+_hidden = False  # by this process
+# By the block that runs; a thread has its own, so that two that learn disturb each other nowhere.
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
 def hide_bars(hidden: bool = True) -> None:
@@ -23,16 +26,15 @@ def hide_bars(hidden: bool = True) -> None:
 @contextmanager
 def bars(shown: bool) -> Iterator[None]:
     """In this block bars are shown as before, or not at all."""
-    before = _hidden
-    hide_bars(before or not shown)
+    before = _quiet.set(_quiet.get() or not shown)
     try:
         yield
     finally:
-        hide_bars(before)
+        _quiet.reset(before)
 
 
 def bars_are_hidden() -> bool:
-    return _hidden
+    return _hidden or _quiet.get()
 
 
 @contextmanager
@@ -71,7 +73,9 @@ def _look(what: str, unit: str) -> dict[str, Any]:
         "desc": what,
         # tqdm writes the unit right after the number: '3.2 pictures/s' needs the space.
         "unit": f" {unit}" if unit else "it",
-        "disable": True if _hidden else None,  # None: tqdm hides it where stderr is no terminal
+        "disable": True
+        if bars_are_hidden()
+        else None,  # None: tqdm hides it where stderr is no terminal
         "delay": A_MOMENT,
         "leave": False,
     }

@@ -111,11 +111,7 @@ def find_method(name: str) -> Path:
         return shipped
     # 'configs/methods/joint.yaml', as this repository's files say it, where only the package is
     # installed.
-    if (
-        not is_there(place)
-        and place.parent == Path(METHODS)
-        and is_file(shipped := root() / place)
-    ):
+    if not is_there(place) and place.parent == Path(METHODS) and is_file(shipped := root() / place):
         return shipped
     if not is_there(place):
         raise PlaceError(

@@ -19,7 +19,7 @@ from unictoken.core.registry import Registry
 from unictoken.model import products
 from unictoken.model.chameleon import Chameleon
 from unictoken.model.internals import cached_file
-from unictoken.model.protocol import Base, BaseError, reading_files
+from unictoken.model.protocol import Base, BaseError, DeviceMemory, reading_files
 
 FAMILIES: Registry[type[Base]] = Registry("base family", {"chameleon": Chameleon})
 """Base families, by the `model_type` of a checkpoint's config.json."""
@@ -80,6 +80,8 @@ def load_base(
     vq_decoder: str | Path | None = None,
     device: str | None = None,
     dtype: torch.dtype | None = None,
+    device_map: str | None = None,
+    max_memory: DeviceMemory | None = None,
     kind: type[AnyBase] = Base,  # type: ignore[assignment]  # without one, AnyBase is Base
 ) -> AnyBase:
     """The base of this name.
@@ -93,8 +95,12 @@ def load_base(
         device: Of torch; None: the GPU where there is one.
         dtype: Of the transformer; None: bf16 on a GPU, fp32 on a CPU. The image tokenizer is in
             fp32 in any case.
+        device_map: 'auto': its layers are shared out over the GPUs; None: all on one device.
+        max_memory: Of `device_map`: bytes of weights by device, or sizes such as '20GiB'; None:
+            what is free.
         kind: A class whose methods the base has beside its family's.
     """
+    _check_map(device_map, max_memory, device)
     if not str(path).strip():
         raise BaseError(
             "base: found an empty name. Expected tiny, which ships, a local folder, or USER/NAME on"
@@ -106,9 +112,24 @@ def load_base(
     device = check_device(device) if device else usual_device()
     # Its own class, so that what a user holds has the methods of both and needs no wrapper.
     made: type[AnyBase] = with_methods(_family_of(path), kind)
-    return made.load(
-        path, name, vq_decoder=vq_decoder, device=device, dtype=dtype or usual_dtype(device)
-    )
+    dtype = dtype or usual_dtype(device)
+    if device_map is None:
+        return made.load(path, name, vq_decoder=vq_decoder, device=device, dtype=dtype)
+    base = made.load(path, name, vq_decoder=vq_decoder, device="cpu", dtype=dtype)
+    base.spread(max_memory)
+    return base
+
+
+def _check_map(device_map: object, max_memory: object, device: str | None) -> None:
+    if device_map not in (None, "auto"):
+        raise BaseError(f"device_map: found {quoted(device_map)}, expected 'auto'.")
+    if device_map and device:
+        raise BaseError(
+            f"device: found '{device}' beside device_map, which chooses the devices. Give one of"
+            " the two."
+        )
+    if max_memory is not None and not device_map:
+        raise BaseError("max_memory: found it without device_map='auto'. Give both, or neither.")
 
 
 @cache

@@ -26,7 +26,7 @@ from transformers import (
 from unictoken.core.disk import is_file, is_folder, is_there, quoted
 from unictoken.core.progress import progress
 from unictoken.core.reading import read_json
-from unictoken.model import fingerprint, products
+from unictoken.model import fingerprint, placement, products
 from unictoken.model.architecture import check_size, read_config
 from unictoken.model.gradient import PackedLayers, has_packed_layers
 from unictoken.model.image_tokenizer import ImageTokenizer
@@ -34,7 +34,7 @@ from unictoken.model.internals import CACHE_KEYWORD, cached_file, quiet_loading
 from unictoken.model.pixels import prepare, to_picture, to_pixels
 from unictoken.model.products import Product
 from unictoken.model.profile import Profile, load_profile
-from unictoken.model.protocol import Base, BaseError, reading_files
+from unictoken.model.protocol import Base, BaseError, DeviceMemory, reading_files
 from unictoken.model.reading import SMALL, Reading, dtype_of_attention, recomputed
 from unictoken.model.vocab import ChameleonVocab
 from unictoken.model.vq_decoder import add_decoder
@@ -290,6 +290,9 @@ class Chameleon(Base):
     def recompute_activations(self) -> None:
         for layer in self.model.model.layers:
             layer.forward = partial(recomputed, layer.forward)
+
+    def spread(self, memory: DeviceMemory | None) -> None:
+        placement.spread(self.model, self.model.model.layers, memory)
 
     def set_image_tokenizer_apart(self) -> None:
         model = self.model.model

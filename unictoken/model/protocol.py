@@ -6,7 +6,7 @@ base.py lists them.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, Self
@@ -22,6 +22,9 @@ from unictoken.model.gradient import PackedLayers
 from unictoken.model.profile import Profile
 from unictoken.model.reading import Reading
 from unictoken.model.vocab import Vocab
+
+DeviceMemory = Mapping[str | int | torch.device, int | str]
+"""What weights may take of each device: bytes, or a size such as '20GiB'."""
 
 REASON = 200  # letters of another library's message
 
@@ -218,6 +221,16 @@ class Base(LanguageModel, Protocol):
         """From here on a backward pass computes each layer again rather than keep what it computed;
         the gradients are the same.
         """
+
+    def spread(self, memory: DeviceMemory | None) -> None:
+        """Put the layers onto several devices (placement.py says what `memory` is).
+
+        Of a base in the CPU's memory.
+        """
+        raise BaseError(
+            f"base '{self.name}': device_map: its family is not spread over devices. Leave"
+            " `device_map` out."
+        )
 
     @abstractmethod
     def set_image_tokenizer_apart(self) -> None:

@@ -163,13 +163,15 @@ class TheirLayers:
         self.cache.crop(-columns)
 
     def select(self, rows: torch.Tensor) -> None:
-        self.cache.batch_select_indices(rows)
+        for kept in self.cache.layers:  # a base may be spread over several devices
+            kept.batch_select_indices(rows.to(kept.keys.device))
 
 
 def has_usual_layers(model: PreTrainedModel) -> bool:
     """Whether the layers are of the kind that `OwnLayers` computes, and their weights are here.
 
-    ZeRO 3 leaves weights empty between two steps; quantised ones are in no `nn.Linear`.
+    ZeRO 3 leaves weights empty between two steps; quantised ones are in no `nn.Linear`; layers on
+    several devices are called through accelerate's hooks (`_hf_hook`, which has no public name).
     """
     if not isinstance(model, ChameleonModel):
         return False
@@ -177,6 +179,7 @@ def has_usual_layers(model: PreTrainedModel) -> bool:
         return False
     return all(
         type(layer) in (PLAIN_LAYER, SWIN_LAYER)
+        and not hasattr(layer, "_hf_hook")
         and all(
             type(m) is nn.Linear and m.bias is None and m.weight.numel() for m in linear_of(layer)
         )

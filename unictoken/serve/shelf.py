@@ -58,12 +58,7 @@ class Shelf:
 
     def entries(self) -> list[Entry]:
         """All that can be used, by name."""
-        with self._lock:
-            places = self._places()
-            # What is remembered of files that are gone goes, too.
-            self._headers = {p: h for p, h in self._headers.items() if p in places.values()}
-            found = (self._entry(name, path) for name, path in sorted(places.items()))
-            return [entry for entry in found if entry]
+        return [entry for _, entry in self._found()]
 
     def names(self) -> tuple[str, ...]:
         return tuple(entry.name for entry in self.entries())
@@ -130,7 +125,7 @@ class Shelf:
     def _own(self, name: str) -> Path:
         """The file of a concept of this folder; one that ships is refused."""
         path = self._path(name)
-        if path not in self._files():
+        if name in shipped.CONCEPTS:
             raise RequestError(f"concept '{name}': ships with the library. Leave it.", status=403)
         return path
 
@@ -156,10 +151,20 @@ class Shelf:
 
     def _path(self, name: str) -> Path:
         """Where the concept of this name lies; only names of listed files become paths."""
-        places = {entry.name: self._places()[entry.name] for entry in self.entries()}
+        places = {entry.name: path for path, entry in self._found()}
         if name not in places:
             raise unknown(name, tuple(places))
         return places[name]
+
+    def _found(self) -> list[tuple[Path, Entry]]:
+        """Each file that can be used, and what it says of itself, by name."""
+        with self._lock:
+            # Looked at once: other requests, and other programs, add and remove files meanwhile.
+            places = self._places()
+            # What is remembered of files that are gone goes, too.
+            self._headers = {p: h for p, h in self._headers.items() if p in places.values()}
+            found = [(path, self._entry(name, path)) for name, path in sorted(places.items())]
+            return [(path, entry) for path, entry in found if entry]
 
     def _entry(self, name: str, path: Path) -> Entry | None:
         """What a file says of itself; None for one that cannot be used on this base."""
@@ -188,10 +193,13 @@ class Shelf:
 
     def _condition(self, name: str) -> Condition:
         path = self._path(name)
-        stamp, kept = _stamp(os.stat(path)), self._loaded.get(path)
-        if kept is None or kept[0] != stamp:
-            loaded = with_tokens(self.base, concept_file.load(path, self.base))
-            kept = self._loaded[path] = stamp, loaded
+        try:
+            stamp, kept = _stamp(os.stat(path)), self._loaded.get(path)
+            if kept is None or kept[0] != stamp:
+                loaded = with_tokens(self.base, concept_file.load(path, self.base))
+                kept = self._loaded[path] = stamp, loaded
+        except OSError:  # another program has removed it since it was listed
+            raise unknown(name, self.names()) from None
         # The one that was used longest ago goes first.
         self._loaded.move_to_end(path)
         while len(self._loaded) > KEPT:

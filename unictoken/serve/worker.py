@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from unictoken.core.progress import hide_bars
+from unictoken.core.progress import bars
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition, Said, draw_each, say_each, together
@@ -101,7 +101,6 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="unictoken-worker", daemon=True)
 
     def start(self) -> None:
-        hide_bars()  # its batches are nobody's single command
         self._thread.start()
 
     @property
@@ -133,6 +132,10 @@ class Worker:
             self._thread.join(seconds)
 
     def _work(self) -> None:
+        with bars(shown=False):  # its batches are nobody's single command
+            self._answer_all()
+
+    def _answer_all(self) -> None:
         while jobs := self._next():
             wanted = [job for job in jobs if job.done.set_running_or_notify_cancel()]
             with self._turn:
