@@ -17,6 +17,7 @@ from unictoken.app.parts import guarded, guarded_pieces, one_of
 from unictoken.app.runs import State
 from unictoken.app.site import App, check_open_host
 from unictoken.cli import app as command
+from unictoken.core import shipped
 from unictoken.core.errors import UserError
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -161,3 +162,12 @@ def test_a_login_is_asked_for(base, tmp_path):
         assert send(running, "POST", "/login", body, form).status == 200
         wrong = b"username=anna&password=wrong"
         assert send(running, "POST", "/login", wrong, form).status == 400
+
+
+@needs_gradio
+def test_the_page_offers_the_methods_that_give_a_concept_file():
+    from unictoken.app.learn_tab import IDEAS, _methods
+
+    assert {"joint", "myvlm", "repic"} <= set(_methods())
+    assert set(shipped.methods()) - set(_methods()) == {"lora"}
+    assert set(_methods()) <= set(IDEAS)

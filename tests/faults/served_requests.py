@@ -1,5 +1,5 @@
 """Mixed requests to a running server, several at a time, a tenth of them malformed: it goes on, its
-memory stays flat, each malformed one is refused in one line, and every answer is the one that the
+memory grows by less than 6 %, each malformed one is refused in one line, and every answer is the one that the
 Python API gives.
 
     python tests/faults/served_requests.py --requests 2000 --at-once 8 --seed 1
@@ -209,7 +209,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--settled", type=int, default=1000, help="requests before memory is held")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--most", type=float, default=0.02, help="growth that is let through")
+    parser.add_argument("--most", type=float, default=0.06, help="growth that is let through")
     options = parser.parse_args()
     torch.set_num_threads(1)
     right: Counter[str] = Counter()

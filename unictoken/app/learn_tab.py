@@ -14,9 +14,11 @@ from unictoken.app import card
 from unictoken.app.parts import Desk, guarded, on
 from unictoken.app.runs import Runs, Wanted, facts_of, name_of
 from unictoken.core import shipped
+from unictoken.core.config import load
 from unictoken.core.pictures import as_picture, large_enough
 from unictoken.data.kinds import SAID_KINDS, is_person, is_thing
 from unictoken.data.worlds import TOY, world
+from unictoken.learn.methods import MethodFile
 
 IDEAS = {
     "joint": "answers and draws; the usual one",
@@ -24,6 +26,9 @@ IDEAS = {
     "unictokens": "shared tokens, then drawing, then answering (UniCTokens)",
     "yochameleon": "separate tokens for answering and drawing (Yo'Chameleon)",
     "yollava": "answers only, cannot draw (Yo'LLaVA)",
+    "myvlm": "its name alone, where a classifier sees it (MyVLM)",
+    "repic": "as joint, then rewarded for naming it where it is (RePIC)",
+    "sync_r1": "as joint, then rewarded for facts in drawings (Sync-R1)",
 }
 # A newcomer has no pixel art at hand, and the tiny base knows nothing else.
 EXAMPLE, SEEDS = "kit", 1000  # the pet's name, and how many pets there are to try
@@ -151,9 +156,15 @@ def _form(*, tries: bool) -> _Form:
     )
 
 
+def _methods() -> list[str]:
+    """The presets that give a concept file: a run keeps nothing else."""
+    files = {name: shipped.find_method(name) for name in shipped.methods()}
+    return [n for n, file in files.items() if not load(MethodFile, file).method.keeps_folder]
+
+
 def _more() -> dict[str, Any]:
     """What is seldom changed."""
-    choices = [(f"{name}: {IDEAS.get(name, 'a preset')}", name) for name in shipped.methods()]
+    choices = [(f"{name}: {IDEAS.get(name, 'a preset')}", name) for name in _methods()]
     with gr.Accordion("More", open=False):
         return {
             "method": gr.Radio(choices, value="joint", label="Method", elem_classes="rows"),

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from unictoken.cli.command import Commands, add_vq_decoder, command, need_extra
+from unictoken.cli.command import (
+    Commands,
+    add_device,
+    add_vq_decoder,
+    command,
+    need_extra,
+    read_secret,
+)
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
 from unictoken.core.disk import check_folder
 from unictoken.core.errors import UserError
 from unictoken.core.printing import say
-from unictoken.core.reading import read_text
 
 PASSWORD = "UNICTOKEN_APP_PASSWORD"
 EXTRA = ("gradio", "fastapi", "uvicorn")
@@ -34,7 +39,8 @@ def app(options: argparse.Namespace) -> None:
 
     from unictoken.api import load
 
-    base = load(options.base, vq_decoder=options.vq_decoder, dtype=options.dtype)
+    how = {"device": options.device, "dtype": options.dtype}
+    base = load(options.base, vq_decoder=options.vq_decoder, **how)
     folders = Path(options.concepts), Path(options.runs)
     with App(base, *folders, host=options.host, port=options.port, login=login) as running:
         say(f"{running.url}: the page, with {base.name}. Ctrl-C ends it.")
@@ -44,11 +50,7 @@ def app(options: argparse.Namespace) -> None:
 
 def _login(options: argparse.Namespace) -> tuple[str, str] | None:
     """Name and password; None: none is asked for."""
-    if options.password_file:
-        where = options.password_file
-        text = read_text(Path(where), UserError, "a file with a password", most=4096)
-    else:
-        where, text = f"${PASSWORD}", os.environ.get(PASSWORD, "")
+    text, where = read_secret(options.password_file, PASSWORD, "a file with a password")
     password = text.strip()
     if not options.user:
         if options.password_file:
@@ -86,3 +88,4 @@ def add(commands: Commands) -> None:
     )
     add_vq_decoder(made)
     made.add_argument("--dtype", choices=DTYPES, default="auto")
+    add_device(made)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from unictoken.core.errors import UserError
 from unictoken.core.own import add_import
+from unictoken.core.reading import read_text
 from unictoken.data.kinds import SAID_KINDS
+
+MOST_SECRET = 4096  # bytes
 
 
 class Commands(Protocol):
@@ -76,6 +81,20 @@ def add_vq_decoder(made: argparse.ArgumentParser) -> None:
         metavar="FROM",
         help="what completes a base that cannot draw: a Hub name, a folder, or vqgan.ckpt",
     )
+
+
+def read_secret(file: str | None, variable: str, what: str) -> tuple[str, str]:
+    """A secret, and where it stood: in a file, or in a variable of the environment. No flag takes
+    it: every user of a machine can read its command lines.
+
+    Args:
+        file: As the command line says; None: the variable is read, '' where it is not set.
+        variable: Its name.
+        what: Such as 'a file with a token'.
+    """
+    if file:
+        return read_text(Path(file), UserError, what, most=MOST_SECRET), file
+    return os.environ.get(variable, ""), f"${variable}"
 
 
 def add_device(made: argparse.ArgumentParser) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from unictoken.cli.command import Commands, add_device, add_vq_decoder, command, need_extra
+from unictoken.cli.command import (
+    Commands,
+    add_device,
+    add_vq_decoder,
+    command,
+    need_extra,
+    read_secret,
+)
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES
 from unictoken.core.disk import check_folder
 from unictoken.core.errors import UserError
 from unictoken.core.printing import say
-from unictoken.core.reading import read_text
 
 TOKEN = "UNICTOKEN_SERVE_TOKEN"
 EXTRA = ("fastapi", "uvicorn")
@@ -47,11 +52,8 @@ def _token(options: argparse.Namespace) -> str | None:
     """The token of the file, or of the environment; None: none is set."""
     from unictoken.serve.gate import check_token
 
-    if options.token_file:
-        text = read_text(Path(options.token_file), UserError, "a file with a token", most=4096)
-        return check_token(text, options.token_file)
-    said = os.environ.get(TOKEN, "")
-    return check_token(said, f"${TOKEN}") if said.strip() else None
+    said, where = read_secret(options.token_file, TOKEN, "a file with a token")
+    return check_token(said, where) if options.token_file or said.strip() else None
 
 
 def add(commands: Commands) -> None:

@@ -36,9 +36,14 @@ def keeping_freed_memory() -> Iterator[None]:
     try:
         yield
     finally:
-        trim = _of_libc("malloc_trim")  # glibc's alone
-        if trim is not None:
-            trim(0)
+        give_freed_memory_back()
+
+
+def give_freed_memory_back() -> None:
+    """Give every free page back to the kernel, where the C library can (glibc)."""
+    trim = _of_libc("malloc_trim")
+    if trim is not None:
+        trim(0)
 
 
 def _of_libc(name: str) -> Callable[..., int] | None:

@@ -10,12 +10,14 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar
 
 from PIL import Image
 
 from unictoken.core.progress import bars
 from unictoken.model.draw import Draw
+from unictoken.model.malloc import give_freed_memory_back
 from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition, Said, draw_each, say_each, together
 from unictoken.personalize.drawing import Drawing, drawings_of
@@ -24,6 +26,8 @@ from unictoken.personalize.several import Several
 from unictoken.serve.limits import Limits
 from unictoken.serve.refusal import busy
 from unictoken.serve.shelf import Shelf
+
+TIDY = 64  # batches after which free memory goes back to the kernel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,12 +140,17 @@ class Worker:
             self._answer_all()
 
     def _answer_all(self) -> None:
-        while jobs := self._next():
+        for number in count(1):
+            if not (jobs := self._next()):
+                return
             wanted = [job for job in jobs if job.done.set_running_or_notify_cancel()]
             with self._turn:
                 # Questions first: drawings take longer.
                 self._answer([job for job in wanted if isinstance(job.asked, Question)], say)
                 self._answer([job for job in wanted if isinstance(job.asked, Order)], draw)
+            if number % TIDY == 0:
+                # Batches of all sizes leave holes, of which a server of many threads grows.
+                give_freed_memory_back()
 
     def _next(self) -> list[Job]:
         """The jobs of the next batch; none when the work has ended."""
