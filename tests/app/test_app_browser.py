@@ -68,6 +68,7 @@ def page(app, browser, noted):
     page = browser.new_page(viewport=WIDE, reduced_motion="reduce")
     page.set_default_timeout(PATIENCE / 6)
     page.on("console", lambda said: noted.append(said.text) if said.type == "error" else None)
+    page.on("response", lambda got: noted.append(f"{got.status} {got.url}") if not got.ok else None)
     page.on("pageerror", lambda error: noted.append(str(error)))
     page.on("dialog", lambda dialog: noted.append(dialog.message))
     own = (app.url, "data:", "blob:")

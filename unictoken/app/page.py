@@ -27,7 +27,8 @@ progress { width: 100%; height: .7rem; appearance: none; border: 0; border-radiu
 progress::-webkit-progress-bar { background: var(--neutral-200); }
 progress::-webkit-progress-value { background: var(--primary-500); }
 progress::-moz-progress-bar { background: var(--primary-500); }
-[data-testid="block-label"] { position: static !important; width: max-content; max-width: 100%;
+[data-testid="block-label"] { position: static !important; width: fit-content; max-width: 100%;
+  white-space: normal !important;
   border: 0 !important; box-shadow: none !important; }
 table.card, table.card tr { width: 100%; border-collapse: collapse; border: 0 !important; }
 #pictures .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
@@ -36,7 +37,8 @@ table.card th, table.card td { padding: .25rem .5rem; text-align: left; vertical
   overflow-wrap: anywhere; }
 table.card th { width: 7rem; font-weight: 600; }
 .rows .wrap { flex-direction: column; }
-#report { overflow-x: auto; }
+#report, #report table { overflow-x: auto; }
+#report table { display: block; }
 @media (max-width: 600px) {
   .gradio-container > main { padding: .5rem !important; }
   .tab-container button { padding: 0 .5rem !important; }

@@ -7,6 +7,7 @@ runs/rex/  given/0.jpg ... info.json       what was dropped on the page
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from collections import deque
@@ -394,6 +395,9 @@ def _losses_before(step: int, folder: Path) -> tuple[tuple[int, float], ...]:
     return ()
 
 
+_PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
+
+
 def without_pictures(report: str) -> str:
     """A report's text, without its pictures and the lines that only announce one.
 
@@ -401,11 +405,12 @@ def without_pictures(report: str) -> str:
     '# <bo>\\n\\nwearing a hat'
     """
     parts = report.split("\n\n")
-    pictures = [part.startswith("![](") for part in parts]
+    texts = [_PICTURE.sub("", part).strip() for part in parts]
+    # A part that was a picture alone is empty now.
     kept = [
-        part
-        for part, is_picture, next_is in zip(parts, pictures, [*pictures[1:], False], strict=True)
-        if not is_picture and not (next_is and part.endswith(":"))
+        text
+        for text, after in zip(texts, [*texts[1:], "-"], strict=True)
+        if text and not (text.endswith(":") and not after)
     ]
     return "\n\n".join(kept)
 

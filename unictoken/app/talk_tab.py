@@ -10,6 +10,7 @@ import gradio as gr
 
 from unictoken.app import card
 from unictoken.app.parts import Desk, Listed, Shown, choices_of, guarded_pieces, on
+from unictoken.core.text import markdown
 from unictoken.model.draw import Draw
 
 # A chat without it would seem dead until the first word.
@@ -48,11 +49,12 @@ def build(desk: Desk) -> Listed:
 
 
 def _ask(desk: Desk, concepts: gr.Dropdown) -> gr.MultimodalTextbox:
-    # As texts: '<bo>' would be a tag of HTML, and what is told could be one.
+    # Texts are escaped (`_said`): '<bo>' would be a tag of HTML, and what is told could be one.
+    # `render_markdown=False` does not do: the library then still makes a page's parts of them.
     chat = gr.Chatbot(
         label="Questions",
         height=330,
-        render_markdown=False,
+        latex_delimiters=[],
         buttons=[],
         feedback_options=None,
         placeholder="Ask what it is, what it likes, or whether it is in a picture.",
@@ -76,13 +78,13 @@ def _ask(desk: Desk, concepts: gr.Dropdown) -> gr.MultimodalTextbox:
         text, files = said["text"], said["files"]
         picture = files[0] if files else last
         turns = [*before, *({"role": "user", "content": {"path": file}} for file in files[:1])]
-        turns.append({"role": "user", "content": text})
+        turns.append(_said("user", text))
         # The field is emptied at once: the next question can be written meanwhile.
-        yield {chat: [*turns, _answer(BEGUN)], asked: None, shown: picture}
+        yield {chat: [*turns, _said("assistant", BEGUN)], asked: None, shown: picture}
         answers = desk.talk.ask(text, chosen, Path(picture) if picture else None)
         try:
             for answer in answers:
-                yield {chat: [*turns, _answer(answer)]}
+                yield {chat: [*turns, _said("assistant", answer)]}
         except Exception:
             # What was refused is given back, to be mended.
             yield {chat: before, asked: {"text": text, "files": files[:1]}}
@@ -95,8 +97,8 @@ def _ask(desk: Desk, concepts: gr.Dropdown) -> gr.MultimodalTextbox:
     return asked
 
 
-def _answer(text: str) -> dict[str, str]:
-    return {"role": "assistant", "content": text}
+def _said(who: str, text: str) -> dict[str, str]:
+    return {"role": who, "content": markdown(text)}
 
 
 def _draw(desk: Desk, concepts: gr.Dropdown) -> gr.Textbox:
