@@ -47,6 +47,7 @@ from unictoken.model.base import usual_device
 from unictoken.model.budget import BF16, FP32, GIB, Job, Shape
 from unictoken.model.chameleon import Chameleon, EarlyFusionModel
 from unictoken.model.draw import Draw
+from unictoken.model.malloc import give_freed_memory_back
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import CACHE_BYTES, sample_pictures
 from unictoken.model.vocab import image_token_name
@@ -207,6 +208,7 @@ def measured(device: str, run: Callable[[], object]) -> tuple[float, float]:
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         return seconds(run), torch.cuda.max_memory_allocated() / GIB
+    give_freed_memory_back()  # else what an earlier job freed would count for this one
     # 5: forget the peak so far (man 5 proc)
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return seconds(run), process_gib("VmHWM")
