@@ -97,3 +97,11 @@ def bo(make_concept) -> ConceptTokens:
 def short_method() -> Method:
     """Six steps of every task, on five rows."""
     return Method(tokens=Tokens(shared=4), stages=(Stage(steps=6, batch=4),))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: whole files go to one process, and one that came last would run
+    alone while the other process waits.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -104,12 +104,20 @@ def test_what_is_there_is_asked_of_disk_alone():
     asks = re.compile(r"\.(is_file|is_dir|exists)\(\)|os\.path\.(isfile|isdir|l?exists)\b")
     files = [*(ROOT / "unictoken").rglob("*.py"), *(ROOT / "train").glob("*.py")]
     files += (ROOT / "eval").glob("*.py")
-    found = {str(file.relative_to(ROOT)) for file in files if asks.search(file.read_text("utf-8"))}
+    found = {
+        str(file.relative_to(ROOT))
+        for file in files
+        if asks.search(file.read_text(encoding="utf-8"))
+    }
     assert found == {"unictoken/core/disk.py"}
 
 
 def test_what_only_one_system_has_is_asked_of_system_alone():
     names = re.compile(r"\b(fcntl|msvcrt|O_NOFOLLOW|O_DIRECTORY|geteuid|select\.poll)\b")
     files = (ROOT / "unictoken").rglob("*.py")
-    found = {str(file.relative_to(ROOT)) for file in files if names.search(file.read_text("utf-8"))}
+    found = {
+        str(file.relative_to(ROOT))
+        for file in files
+        if names.search(file.read_text(encoding="utf-8"))
+    }
     assert found == {"unictoken/core/system.py"}

@@ -58,7 +58,7 @@ def windows(monkeypatch):
 
 
 def test_core_is_imported_where_posix_modules_are_missing():
-    ended = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, encoding="utf-8")
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

@@ -270,12 +270,15 @@ class Schedule:
         )
         halted = os.WIFSTOPPED(os.waitpid(first, os.WUNTRACED)[1])
         own, trial.settings = trial.settings, replace(trial.settings, seed=1, resume="never")
+        # Halted while it wrote who it is, it cannot be named.
+        is_named = halted and lock.read_bytes().endswith(b"}")
         second = ended(trial.fork())
         trial.settings = own
         os.kill(first, signal.SIGCONT)
         said = (trial.folder / "said").read_text(encoding="utf-8").splitlines()
         lines = [line for line in said if line.startswith("refused: ")]
-        one_line = len(lines) == 1 and f"process {first} on" in lines[0]
+        who = f"process {first} on" if is_named else "another process"
+        one_line = len(lines) == 1 and who in lines[0]
         whole = (halted, second, ended(first), one_line) == (True, REFUSED, 0, True)
         return f"the first one at moment {number}", whole and self._same(trial)
 

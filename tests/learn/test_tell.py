@@ -15,6 +15,8 @@ from unictoken.tokens import file as concept_file
 from unictoken.toy.concepts import toy_concept
 from unictoken.toy.judge import load_judge
 
+pytestmark = pytest.mark.slow
+
 HAT = "<mia> has a purple beanie."
 STEPS = 15
 

@@ -17,6 +17,8 @@ from unictoken.tokens.start import TOLD_SHARE, start_rows
 from unictoken.toy.concepts import toy_concept, truth_of
 from unictoken.toy.judge import load_judge
 
+pytestmark = pytest.mark.slow
+
 KNOWING = Method(
     name="knowing",
     tokens=Tokens(shared=4),

@@ -325,7 +325,7 @@ def test_a_name_with_a_line_break_is_refused_in_one_line(tmp_path):
 
 
 def test_a_path_that_is_too_long_is_refused(tmp_path):
-    with pytest.raises(PictureError, match="x{50}.*not a readable picture .*too long") as refused:
+    with pytest.raises(PictureError, match="x{50}.*no such file.* picture") as refused:
         read_picture(tmp_path / ("x" * 5000 + ".png"))
     assert len(str(refused.value)) < 500
 

@@ -20,6 +20,8 @@ from unictoken.toy.world.drawing import draw_group
 from unictoken.toy.world.groups import sample_group
 from unictoken.toy.world.subjects import sample_subject
 
+pytestmark = pytest.mark.slow
+
 MIA = toy_concept(7, 0, "mia")  # whose tokens ship with the tiny base
 
 

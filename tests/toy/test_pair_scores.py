@@ -11,6 +11,8 @@ from unictoken.toy.pair_scores import score_pair
 from unictoken.toy.together import read_together, write_together
 from unictoken.toy.world.descriptions import describe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scores(tmp_path_factory) -> dict[str, dict[str, float]]:

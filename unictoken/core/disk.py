@@ -36,9 +36,7 @@ def write_aside(path: Path, data: bytes, *, new: bool = False) -> None:
     _open_folder(path.parent)
     with _held_aside(path, path.parent, _new_file) as held:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(held.descriptor, view) :]
+            write_all(held.descriptor, data)
             # Before the renaming: after a power cut the new name could lead to an empty file.
             os.fsync(held.descriptor)
             if not system.MOVES_OPEN_FILES:
@@ -49,6 +47,13 @@ def write_aside(path: Path, data: bytes, *, new: bool = False) -> None:
                 held.let_go()
             held.path.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it: the system may take a part at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unictoken.core import system
-from unictoken.core.disk import is_there, make_folder
+from unictoken.core.disk import is_there, make_folder, write_all
 from unictoken.core.errors import UserError
 
 LONGEST = 4096  # bytes of a lock that are read
@@ -74,7 +74,7 @@ def _take(file: Path, what: str, instead: str) -> int:
                 )
             if _bears_its_name(file, descriptor):
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, json.dumps(_me()).encode())
+                write_all(descriptor, json.dumps(_me()).encode())
                 return descriptor
         except BaseException:
             os.close(descriptor)
