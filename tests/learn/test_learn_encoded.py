@@ -236,3 +236,9 @@ def test_a_share_of_the_batch_has_its_own_nouns(base, toy, palavra):
         for share in (slice(None), slice(1, None, 2))
     )
     assert torch.allclose(whole.more[NOUN][1::2], part.more[NOUN], atol=1e-5)
+
+
+def test_a_sharded_base_is_not_asked_between_steps(palavra):
+    who = {"concept": {"name": "tom", "pictures": ["."]}, "zero_stage": 3}
+    with pytest.raises(ConfigError, match="between two steps"):
+        config.build(RunConfig, who | {"method": config.plain(palavra)}, "test")

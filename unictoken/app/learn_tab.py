@@ -24,6 +24,8 @@ IDEAS = {
     "unictokens": "shared tokens, then drawing, then answering (UniCTokens)",
     "yochameleon": "separate tokens for answering and drawing (Yo'Chameleon)",
     "yollava": "answers only, cannot draw (Yo'LLaVA)",
+    "plvm": "in seconds, by a trained encoder (PLVM); with steps it learns on from there",
+    "palavra": "as plvm, then 30 steps against the class noun (PALAVRA)",
 }
 # A newcomer has no pixel art at hand, and the tiny base knows nothing else.
 EXAMPLE, SEEDS = "kit", 1000  # the pet's name, and how many pets there are to try

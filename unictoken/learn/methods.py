@@ -158,7 +158,9 @@ class MethodSettings:
 
     @property
     def samples_in(self) -> tuple[str, ...]:
-        """Stages in which the rows answer or draw themselves while they learn."""
+        """Stages in which the base is asked outside the optimiser's step: the rows answer or draw
+        themselves, or are compared with what it says without them.
+        """
         return ()
 
     @property
@@ -418,6 +420,10 @@ class EncodedMethod(Method):
         plain = super().decisive()
         del plain["refine"]
         return plain | {"encoder": hashlib.sha256(self.encoder_file.read_bytes()).hexdigest()}
+
+    @property
+    def samples_in(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages if self.objective == AGAINST_NOUN)
 
     def with_steps(self, steps: int) -> Self:
         return replace(self, refine=steps)
