@@ -67,13 +67,14 @@ def train_from(arguments: Sequence[str]) -> None:
 
 
 def train(settings: EncoderConfig) -> None:
-    keep_freed_memory()
     work = Path(settings.work)
     make_folder(work)
     # `fast`: what the base says of the pictures takes half the time in bf16.
     base = load_base(settings.base, dtype=dtype_named("fast", None))
     own = settings.encoder
     lessons = encoder.make_lessons(base, own, seed=settings.seed, cache=work)
+    # Only now: the pictures are encoded in blocks of changing size, all of which would be kept.
+    keep_freed_memory()
     made = encoder.build(base, own, seed=settings.seed)
     with StopSignal() as stop:
         encoder.train(
