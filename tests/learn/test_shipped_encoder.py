@@ -18,12 +18,12 @@ MB = 2**20
 def test_it_is_of_the_base_that_ships_and_small():
     file = shipped.find_encoder("tiny")
     assert file.stat().st_size < 6 * MB
-    assert encoder_file.load(file, load_base()).shape.counts["shared"] == 32
+    assert encoder_file.load(file, load_base(shipped.USUAL_BASE)).shape.counts["shared"] == 32
 
 
 @pytest.mark.slow
 def test_pets_that_nobody_has_seen_are_recognised_better_than_by_their_class_noun():
-    base = load_base()
+    base = load_base(shipped.USUAL_BASE)
     method = config.load(MethodFile, shipped.find_method("plvm")).method
     right = {"encoded": [], "noun": []}
     for index in range(4):
