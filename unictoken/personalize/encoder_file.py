@@ -94,7 +94,7 @@ def save(encoder: ConceptEncoder, base: Base, path: Path, *, steps: int) -> Path
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise EncoderFileError(
             f"{path}: the encoder holds values that are not finite, or too large for half"
-            " precision. Nothing was written. Train it with a smaller rate."
+            " precision. Nothing was written. Use a smaller rate."
         )
     header = {
         "format": FORMAT,
