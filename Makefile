@@ -78,6 +78,7 @@ docs: $(VENV)/ready
 
 base: $(VENV)/ready
 	$(BIN)/python train/base.py --config configs/base.yaml
+	$(BIN)/python train/encoder.py --config configs/encoder.yaml
 	test -d runs/mia-pictures || $(BIN)/unictoken pet --seed 7 --name mia --out runs/mia-pictures
 	$(BIN)/unictoken learn runs/mia-pictures --name mia --set concepts=checkpoints/tiny-chameleon --set replace=true
 

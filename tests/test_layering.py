@@ -115,7 +115,8 @@ GENERIC = [
     path
     for path in (*MODULES, *(PACKAGE / name for name in TOP), *PROGRAMS)
     if not name_of(path).startswith(("unictoken.toy", "unictoken.cli"))
-    and name_of(path) not in ("unictoken.data.worlds", "train.base", "eval.several", "eval.memory")
+    and name_of(path)
+    not in ("unictoken.data.worlds", "train.base", "train.encoder", "eval.several", "eval.memory")
 ]
 
 

@@ -7,10 +7,8 @@ Resumable; logs what it reached.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +22,7 @@ if __name__ == "__main__":
 import torch
 
 from unictoken.core import config
-from unictoken.core.disk import files_aside, is_folder, make_folder
+from unictoken.core.disk import files_aside, is_folder
 from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.learn.stop import StopSignal
@@ -38,10 +36,10 @@ from unictoken.toy.exam import examine
 from unictoken.toy.judge import load_judge, own_accuracy
 from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.toy.pretrain.card import write_card
+from unictoken.toy.pretrain.optimise import logger
 
 if TYPE_CHECKING:
     from unictoken.model.chameleon import EarlyFusionModel
-    from unictoken.toy.pretrain.optimise import Log
 
 PROGRAM = "train/base.py"
 PARTS = ("tokenizer", "judge", "language", "measure")
@@ -63,25 +61,6 @@ class BaseConfig:
 
     def __post_init__(self) -> None:
         config.check_seed(self.seed)
-
-
-def logger(part: str, work: Path) -> Log:
-    """Prints what a part reports, and keeps it as a line of `work/log.jsonl`."""
-    make_folder(work)
-
-    def log(step: int, **numbers: float) -> None:
-        line = {
-            "part": part,
-            "step": step,
-            "time": round(time.time()),
-            **{k: round(v, 4) for k, v in numbers.items()},
-        }
-        print(" ".join(f"{k}={v}" for k, v in line.items() if k != "time"), flush=True)
-        # Opened for each line, so that a killed run has all of them.
-        with open(work / "log.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    return log
 
 
 def make_tokenizer(settings: BaseConfig, device: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -264,8 +263,4 @@ def chosen_method(
     config.check_count("steps", steps)
     if not isinstance(method, Method):
         raise UserError(f"steps: method '{method.name}' optimises nothing. Leave `steps` out.")
-    # A stage of 0 steps is not run, so it is not the last one.
-    last = max(i for i, stage in enumerate(method.stages) if stage.steps)
-    stages = list(method.stages)
-    stages[last] = replace(stages[last], steps=steps)
-    return replace(method, stages=tuple(stages))
+    return method.with_steps(steps)

@@ -244,5 +244,5 @@ def test_settings_that_cannot_be_used_are_refused(wrong, message):
 def test_a_sharded_base_cannot_sample():
     method = rewarded({"caption": 1.0})
     concept = ConceptConfig(name="tom", pictures=("data/bo",))
-    with pytest.raises(ConfigError, match="'reward' learns from what its rows answer and draw"):
+    with pytest.raises(ConfigError, match="'reward' learns from what the base answers or draws"):
         RunConfig(concept=concept, method=method, zero_stage=3)

@@ -301,7 +301,10 @@ def test_settings_that_would_fail_on_the_way_are_refused(settings, wrong):
 
 
 def test_the_usual_kind_of_method_comes_first():
-    assert tuple(METHODS) == (OPTIMIZE, "reward", "gated", "lora") and Method().kind == OPTIMIZE
+    assert (
+        tuple(METHODS) == (OPTIMIZE, "reward", "gated", "lora", "encoded")
+        and Method().kind == OPTIMIZE
+    )
 
 
 def test_the_kind_that_was_always_there_changes_no_digest():

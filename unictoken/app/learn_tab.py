@@ -29,6 +29,8 @@ IDEAS = {
     "myvlm": "its name alone, where a classifier sees it (MyVLM)",
     "repic": "as joint, then rewarded for naming it where it is (RePIC)",
     "sync_r1": "as joint, then rewarded for facts in drawings (Sync-R1)",
+    "plvm": "in seconds, by a trained encoder (PLVM); with steps it learns on from there",
+    "palavra": "as plvm, then 30 steps against the class noun (PALAVRA)",
 }
 # A newcomer has no pixel art at hand, and the tiny base knows nothing else.
 EXAMPLE, SEEDS = "kit", 1000  # the pet's name, and how many pets there are to try

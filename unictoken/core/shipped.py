@@ -2,6 +2,7 @@
 
     tiny      checkpoints/tiny-chameleon                   mia     checkpoints/tiny-chameleon/mia.safetensors
     toy       checkpoints/judge/model.safetensors          joint   configs/methods/joint.yaml (and each file beside it)
+    an encoder is called as its base: tiny                 checkpoints/tiny-chameleon/encoder.safetensors
 
 In a checkout these lie in the repository's top folders; `setup.py` copies them into the wheel, as
 `unictoken/shipped/`. A name that stands here wins over a file of that name: write `./tiny` for a
@@ -21,6 +22,7 @@ BASES = {"tiny": "checkpoints/tiny-chameleon"}
 USUAL_BASE = "tiny"  # the default
 JUDGES = {"toy": "checkpoints/judge/model.safetensors"}
 CONCEPTS = {"mia": "checkpoints/tiny-chameleon/mia.safetensors"}
+ENCODERS = {"tiny": "checkpoints/tiny-chameleon/encoder.safetensors"}  # by their base
 METHODS = "configs/methods"
 LEARNED = Path("checkpoints/concepts")  # where concept files go by default
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -88,6 +90,11 @@ def name_of_base(place: str | Path) -> str:
 def find_judge(name: str) -> Path:
     """The weights of a judge: a shipped one by name, or a file."""
     return _shipped(name, JUDGES) or Path(os.path.expanduser(name))
+
+
+def find_encoder(name: str | Path) -> Path:
+    """The file of a concept encoder: a shipped one by its base's name, or a file."""
+    return _shipped(str(name), ENCODERS) or Path(os.path.expanduser(name))
 
 
 def find_concept(name: str | Path) -> Path:

@@ -86,8 +86,8 @@ class Zero:
         """
         if sampled and not self.draws_while_learning:
             raise ConfigError(
-                f"stage '{sampled[0]}' learns from what its rows answer and draw, and a base sharded"
-                f" by zero_stage {self.stage} can do neither. Use zero_stage 2."
+                f"stage '{sampled[0]}' learns from what the base answers or draws between two steps, and"
+                f" one sharded by zero_stage {self.stage} can do neither. Use zero_stage 2."
             )
 
     def config(self, values: int, *, pin_memory: bool) -> dict[str, object]:

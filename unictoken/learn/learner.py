@@ -34,6 +34,7 @@ class Learner(RowBank):
         prefix_cache: Whether keys and values of pictures at the beginning of examples are cached
             (`core.zero` says when they must not be).
         fast: Whether layers and head may be in bf16, where this CPU is faster with it.
+        concepts: How many concepts the rows are of, each with as many, one after the other.
     """
 
     trainable: torch.Tensor  # a buffer, whose type torch does not know
@@ -48,8 +49,11 @@ class Learner(RowBank):
         loss: Callable[[torch.Tensor, Batch], torch.Tensor],
         prefix_cache: bool = True,
         fast: bool = True,
+        concepts: int = 1,
     ):
-        super().__init__(base, [concept_ids], rows_in_PD, rows_out_PD)
+        rows = len(concept_ids) // concepts
+        own = [concept_ids[c * rows : (c + 1) * rows] for c in range(concepts)]
+        super().__init__(base, own, rows_in_PD, rows_out_PD)
         self.base = base
         # A submodule, so that an engine moves and shards the base's weights, too.
         self.model = base.model

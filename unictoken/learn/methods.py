@@ -6,14 +6,16 @@ those that all methods have.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from unictoken.core import config
+from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, within
 from unictoken.core.disk import check_component, is_file
+from unictoken.core.reading import check_file
 from unictoken.core.registry import Registry
 from unictoken.core.text import ROLES
 from unictoken.data.source import GRADES
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 OPTIMIZE, CROSS_ENTROPY = "optimize", "cross_entropy"  # the usual kind, and its usual objective
 REWARD, GRPO = "reward", "grpo"  # the kind whose rows are rewarded, and its objective
 LORA = "lora"  # the kind that fine-tunes the base
+AGAINST_NOUN = "against_noun"  # the objective of PALAVRA's refinement
+ENCODED = "encoded"  # the kind whose rows an encoder makes in one pass
 GATED = "gated"  # the kind whose rows stand behind a gate
 MOST_STEPS = 10_000_000  # of a stage
 MOST_EXAMPLES = 4096  # of a batch, which is in memory at once
@@ -154,7 +158,9 @@ class MethodSettings:
 
     @property
     def samples_in(self) -> tuple[str, ...]:
-        """Stages in which the rows answer or draw themselves while they learn."""
+        """Stages in which the base is asked outside the optimiser's step: the rows answer or draw
+        themselves, or are compared with what it says without them.
+        """
         return ()
 
     @property
@@ -249,6 +255,14 @@ class Method(MethodSettings):
         stages = self.stages_from_file
         return replace(self, start=file, tokens=tokens, prompts=prompts, stages=stages)
 
+    def with_steps(self, steps: int) -> Self:
+        """The same method with so many steps in its last stage."""
+        # A stage of 0 steps is not run, so it is not the last one.
+        last = max(i for i, stage in enumerate(self.stages) if stage.steps)
+        stages = list(self.stages)
+        stages[last] = replace(stages[last], steps=steps)
+        return replace(self, stages=tuple(stages))
+
     def said_in(self, stage: Stage) -> frozenset[str]:
         """Roles that prompts say in a stage: those that have learned by then, or do now. A role has
         nothing to say before.
@@ -283,6 +297,10 @@ class Method(MethodSettings):
                 f"method '{self.name}': a stage draws, and 'prompts.generation' is null. Write it, or"
                 " leave the drawing out."
             )
+        self._check_stages()
+
+    def _check_stages(self) -> None:
+        """Refuse stages that teach nothing, or that could not be run in their order."""
         taught = [stage for stage in self.stages if stage.steps]
         if not taught:
             raise ConfigError(
@@ -377,6 +395,68 @@ class GatedMethod(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EncodedMethod(Method):
+    """Settings of the kind 'encoded': a trained encoder makes the rows in one pass, and learning may
+    go on from them (PLVM, Pham et al. 2024; PALAVRA, Cohen et al. 2022, section 4.3).
+    """
+
+    kind: str = ENCODED
+    encoder: Place = shipped.USUAL_BASE
+    """The encoder of a base that ships, by the base's name, or an encoder's file
+    (train/encoder.py)."""
+    refine: int = 0
+    """Steps of learning after the encoder, whatever the one stage itself says of its steps; 0: none.
+    """
+
+    @property
+    def encoder_file(self) -> Path:
+        """Where the encoder lies."""
+        return shipped.find_encoder(self.encoder)
+
+    def decisive(self) -> dict[str, Any]:
+        """Plain settings for digests: what the encoder's file holds, wherever it lies; the steps of
+        the stage say how long it is refined.
+        """
+        plain = super().decisive()
+        del plain["refine"]
+        return plain | {"encoder": hashlib.sha256(self.encoder_file.read_bytes()).hexdigest()}
+
+    @property
+    def samples_in(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages if self.objective == AGAINST_NOUN)
+
+    def with_steps(self, steps: int) -> Self:
+        return replace(self, refine=steps)
+
+    def __post_init__(self) -> None:
+        within(f"method '{self.name}': refine", self.refine, 0, MOST_STEPS)
+        if len(self.stages) != 1:
+            raise ConfigError(
+                f"method '{self.name}': {len(self.stages)} stages, expected the one that refines an"
+                " encoder's rows. Leave the others out."
+            )
+        stage = replace(self.stages[0], steps=self.refine)
+        # One number of steps, for all who ask the stages.
+        object.__setattr__(self, "stages", (stage,))
+        super().__post_init__()
+        if self.start_file:
+            raise ConfigError(
+                f"method '{self.name}': its encoder makes the rows, and it starts from no concept"
+                " file. Leave the file out, or choose a method such as 'joint'."
+            )
+        check_file(
+            self.encoder_file,
+            ConfigError,
+            "the encoder's file of a base; train/encoder.py makes it, and methods such as 'joint' do"
+            " without",
+        )
+
+    def _check_stages(self) -> None:
+        if self.refine:
+            super()._check_stages()
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoraMethod(Method):
     """Settings of the kind 'lora': adapters on the base's layers are learned with the rows
     (`learn/lora.py`).
@@ -421,13 +501,27 @@ def _grpo(examples: Examples, seed: int) -> Objective:
     return Grpo(examples, seed)
 
 
+def _against_noun(examples: Examples, seed: int) -> Objective:
+    from unictoken.learn.against_noun import AgainstNoun
+
+    return AgainstNoun(examples, seed)
+
+
 OBJECTIVES: Registry[ObjectiveOf] = Registry(
-    "method: objective", {CROSS_ENTROPY: _cross_entropy, GRPO: _grpo}
+    "method: objective",
+    {CROSS_ENTROPY: _cross_entropy, GRPO: _grpo, AGAINST_NOUN: _against_noun},
 )
 """What makes an objective (learn/objective.py), by the name that a method's `objective` says."""
 
 KINDS: Registry[type[MethodSettings]] = Registry(
-    "method: kind", {OPTIMIZE: Method, REWARD: RewardMethod, GATED: GatedMethod, LORA: LoraMethod}
+    "method: kind",
+    {
+        OPTIMIZE: Method,
+        REWARD: RewardMethod,
+        GATED: GatedMethod,
+        LORA: LoraMethod,
+        ENCODED: EncodedMethod,
+    },
 )
 """Settings of methods by their kind; `learn.run.register` adds one."""
 

@@ -18,7 +18,7 @@ from unictoken.learn.learner import Learner
 from unictoken.learn.method import Learned, Run
 from unictoken.learn.methods import OBJECTIVES, Stage
 from unictoken.learn.methods import Method as Settings
-from unictoken.learn.prepare import Prepared, keep, prepare, reinit_of_stages, signed
+from unictoken.learn.prepare import Prepared, RowsOf, keep, prepare, reinit_of_stages, signed
 from unictoken.learn.resume import restore_rows, steps_within_stage
 from unictoken.learn.stages import Progress, learn
 from unictoken.model.protocol import Base
@@ -57,6 +57,7 @@ class OptimizeRows:
             objective=OBJECTIVES.find(self.settings.objective),
             prefix_cache=run.prefix_cache,
             fast=run.fast,
+            rows=self.rows(base, concept),
         )
         self.check(concept, prepared)
         run.folder.check(base, concept, prepared)
@@ -68,6 +69,10 @@ class OptimizeRows:
         tokens = keep(base, concept, self.settings, learner, seed=run.seed)
         named = signed(tokens, concept, prepared, run=run.folder.signature)
         return Learned(base, named, concept, prepared)
+
+    def rows(self, base: Base, concept: Concept) -> RowsOf | None:
+        """What makes the rows to begin with; None: the settings' `start` says."""
+        return None
 
     def check(self, concept: Concept, prepared: Prepared) -> None:
         """Refuse what lacks something that the method needs at its end, before anything is

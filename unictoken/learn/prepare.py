@@ -29,6 +29,9 @@ from unictoken.tokens.bank import give_ids
 from unictoken.tokens.start import start_rows
 from unictoken.tokens.tokens import ConceptTokens, role_slices, slots
 
+RowsOf = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Gives input rows and head rows, [P, D] each, from the image ids [N, K] of the pictures."""
+
 CAPTIONED = 8  # negatives of each grade, at most
 
 
@@ -61,6 +64,7 @@ def prepare(
     objective: ObjectiveOf = CrossEntropy,
     prefix_cache: bool = True,
     fast: bool = True,
+    rows: RowsOf | None = None,
 ) -> Prepared:
     """Encode the pictures once, ask the base about them, gather negatives, start the rows.
 
@@ -76,6 +80,7 @@ def prepare(
         objective: What the rows are optimised for.
         prefix_cache: Whether pictures at the beginning of examples are read once and for all.
         fast: Whether the rows may be learned in bf16, where this CPU is faster with it.
+        rows: What makes the rows to begin with; None: the method's `start` says.
     """
     _check_pictures(concept, method)
     counts = method.tokens.counts
@@ -92,7 +97,9 @@ def prepare(
     material = _material(base, concept, method, others, lengths, seed=seed)
     lengths.check_material(material)
     decibels = decibels_of(base, concept.pictures, material.pictures_NK)
-    rows = start or start_rows(
+    if rows is not None:
+        start = rows(material.pictures_NK)
+    begun = start or start_rows(
         base,
         concept.class_noun,
         material.pictures_NK,
@@ -107,7 +114,7 @@ def prepare(
     examples = Examples(base.vocab, method, material, phrasing.slots)
     aim = objective(examples, seed)
     return Prepared(
-        Learner(base, ids, *rows, loss=aim.loss, prefix_cache=prefix_cache, fast=fast),
+        Learner(base, ids, *begun, loss=aim.loss, prefix_cache=prefix_cache, fast=fast),
         examples,
         aim,
         material,
@@ -214,14 +221,36 @@ def keep(
         learner: Holds them.
         seed: Of the run.
     """
-    # A copy in fp32: the learner's own rows go on changing.
     rows_in, rows_out = learner.current().detach().float().cpu()
+    # Copies: the learner's own rows go on changing.
+    return tokens_of(base, concept, method, rows_in.clone(), rows_out.clone(), seed=seed)
+
+
+def tokens_of(
+    base: Base,
+    concept: Concept,
+    method: Method,
+    rows_in: torch.Tensor,
+    rows_out: torch.Tensor,
+    *,
+    seed: int,
+) -> ConceptTokens:
+    """Rows as a concept's tokens.
+
+    Args:
+        base: Whose rows they are.
+        concept: As its owner gives it.
+        method: That made them.
+        rows_in: Input rows [P, D], in fp32 on the CPU.
+        rows_out: Head rows, likewise.
+        seed: Of the run.
+    """
     return ConceptTokens(
         name=concept.name,
         class_noun=concept.class_noun,
         counts=method.tokens.counts,
-        rows_in=rows_in.clone(),
-        rows_out=rows_out.clone(),
+        rows_in=rows_in,
+        rows_out=rows_out,
         prompts=method.prompts,
         method=method.name,
         base_name=base.name,

@@ -72,7 +72,8 @@ def _method_apart_from_its_end(method: MethodSettings) -> dict:
     if method.stages:
         # A stage of 0 steps is not run, so it decides nothing.
         plain["stages"] = [stage for stage in plain["stages"] if stage["steps"]]
-        del plain["stages"][-1]["steps"]
+        for last in plain["stages"][-1:]:
+            del last["steps"]
     if method.start_file:
         plain["start"] = concept_file.digest_of_rows(method.start_file)
     return plain

@@ -10,12 +10,21 @@ import torch
 from unictoken.core.config import ConfigError
 from unictoken.core.registry import Registry
 from unictoken.data.concept import Concept
+from unictoken.learn.encoded import EncodeRows
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.folder import RunFolder
 from unictoken.learn.gated import OptimizeGated
 from unictoken.learn.lora import FineTune
 from unictoken.learn.method import Learned, Method, Run
-from unictoken.learn.methods import GATED, KINDS, LORA, OPTIMIZE, REWARD, MethodSettings
+from unictoken.learn.methods import (
+    ENCODED,
+    GATED,
+    KINDS,
+    LORA,
+    OPTIMIZE,
+    REWARD,
+    MethodSettings,
+)
 from unictoken.learn.optimize import OptimizeRows
 from unictoken.learn.settings import RunConfig, concept_of
 from unictoken.learn.stages import Progress
@@ -27,7 +36,13 @@ MethodOf = Callable[[Any], Method]
 
 METHODS: Registry[MethodOf] = Registry(
     "method: kind",
-    {OPTIMIZE: OptimizeRows, REWARD: OptimizeRows, GATED: OptimizeGated, LORA: FineTune},
+    {
+        OPTIMIZE: OptimizeRows,
+        REWARD: OptimizeRows,
+        GATED: OptimizeGated,
+        LORA: FineTune,
+        ENCODED: EncodeRows,
+    },
 )
 """Kinds of methods: what a config's `method.kind` chooses among."""
 

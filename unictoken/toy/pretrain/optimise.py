@@ -6,6 +6,8 @@ two cores the image tokenizer reached 18.5 dB this way and 16.1 dB with AdamW al
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from unictoken.core.disk import is_file, write_aside
+from unictoken.core.disk import is_file, make_folder, write_aside
 
 
 class Log(Protocol):
@@ -23,6 +25,25 @@ class Log(Protocol):
 
     def __call__(self, step: int, /, **numbers: float) -> None:
         """Numbers by name, after so many steps."""
+
+
+def logger(part: str, work: Path) -> Log:
+    """Prints what a part reports, and keeps it as a line of `work/log.jsonl`."""
+    make_folder(work)
+
+    def log(step: int, **numbers: float) -> None:
+        line = {
+            "part": part,
+            "step": step,
+            "time": round(time.time()),
+            **{k: round(v, 4) for k, v in numbers.items()},
+        }
+        print(" ".join(f"{k}={v}" for k, v in line.items() if k != "time"), flush=True)
+        # Opened for each line, so that a killed run has all of them.
+        with open(work / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    return log
 
 
 class Muon:
