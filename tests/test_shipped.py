@@ -19,7 +19,8 @@ def test_what_ships_is_found_by_name_from_any_folder():
     assert (shipped.find_base("tiny") / "config.json").is_file()
     assert shipped.find_judge("toy").is_file() and shipped.find_concept("mia").is_file()
     assert shipped.methods() == [
-        "joint", "knowing", "lora", "myvlm", "palavra", "plvm", "repic", "sync_r1", "unictokens", "yochameleon", "yollava",
+        "joint", "knowing", "lora", "myvlm", "palavra", "plvm", "repic", "sync_r1", "unictokens", "user",
+        "yochameleon", "yollava",
     ]  # fmt: skip
     assert all(shipped.find_method(name).is_file() for name in shipped.methods())
 
@@ -76,6 +77,6 @@ def test_a_concept_that_was_learned_here_is_found_by_name(elsewhere):
 
 def test_an_unknown_method_names_those_that_ship():
     with pytest.raises(
-        PlaceError, match="joint, knowing, lora, .*, unictokens, yochameleon, yollava"
+        PlaceError, match="joint, knowing, lora, .*, unictokens, user, yochameleon, yollava"
     ):
         shipped.find_method("jiont")

@@ -15,7 +15,8 @@ from unictoken.core.errors import UserError
 from unictoken.core.progress import bars
 from unictoken.data.concept import Concept
 from unictoken.data.facts import told_fact
-from unictoken.data.kinds import SaidKind
+from unictoken.data.kinds import USER, LearnedKind
+from unictoken.data.opinions import read_user
 from unictoken.data.source import Some, read_concept
 from unictoken.learn.bar import Bar
 from unictoken.learn.folder import held
@@ -33,6 +34,8 @@ from unictoken.personalize.session import check_text, texts_of
 from unictoken.personalize.tokens import learned
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
+
+IN_MEMORY = "in memory"  # the place of pictures that lie in no file
 
 
 def load(
@@ -86,15 +89,15 @@ def load(
 
 def learn(
     base: PersonalBase,
-    pictures: Some,
+    pictures: Some | Mapping[str, Some],
     *,
     name: str,
     class_noun: str | None = None,
     facts: str | Sequence[str] = (),
     negatives: Some | Mapping[str, Some] = (),
     consent: bool = False,
-    kind: SaidKind | None = None,
-    method: str | PathLike[str] | MethodSettings = "joint",
+    kind: LearnedKind | None = None,
+    method: str | PathLike[str] | MethodSettings | None = None,
     start: str | PathLike[str] | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -111,7 +114,9 @@ def learn(
     Args:
         base: What `unictoken.load` gave; it stays as it is.
         pictures: A folder, or a list of files, PIL images or arrays. A folder may hold
-            `info.json` (class noun, facts, questions) and `negative_example/`.
+            `info.json` (class noun, facts, questions) and `negative_example/`. Of a user: a folder
+            of `likes/` and `dislikes/`, a JSON file of rows (`data/opinions.py`), or pictures by
+            label.
         name: What people then write as `<name>`.
         class_noun: Its ordinary kind: dog, mug. None: as the folder's info.json says.
         facts: Sentences about `<name>` that no picture shows.
@@ -119,9 +124,9 @@ def learn(
             grade, {'easy': ..., 'hard': ..., 'near_duplicate': ...}.
         consent: Of a person: they agreed to be learned.
         kind: 'object', 'animal' or 'person': needed where the class noun is no word that is known
-            here, and might be a person's.
+            here, and might be a person's. 'user': somebody whose labels are learned.
         method: The name of one that ships ('joint', 'unictokens', 'yochameleon', 'yollava'), a YAML
-            file, or a `Method`.
+            file, or a `Method`; None: 'joint', of a user 'user'.
         start: A concept file, or the name of one, whose rows go on learning; None: begin anew.
         steps: Of the method's last stage; None: as the method says.
         seed: Of everything that is drawn by lot.
@@ -140,18 +145,26 @@ def learn(
         found = quoted(base)
         raise UserError(f"learn: found {found} as the base, expected what unictoken.load gives.")
     facts, _ = texts_of(facts, "fact")
-    concept = read_concept(
-        pictures,
-        name=name,
-        class_noun=class_noun,
-        facts=facts,
-        consent=consent,
-        kind=kind,
-        negatives=negatives,
-    )
+    if kind == USER:
+        concept = _user(pictures, facts or negatives, name, class_noun, consent)
+    elif isinstance(pictures, Mapping):
+        raise UserError("learn: found pictures by label, which are a user's. Say kind='user'.")
+    else:
+        concept = read_concept(
+            pictures,
+            name=name,
+            class_noun=class_noun,
+            facts=facts,
+            consent=consent,
+            kind=kind,
+            negatives=negatives,
+        )
     given = pictures if isinstance(pictures, list | tuple) else [pictures]
     places = [str(one) for one in given if isinstance(one, str | PathLike)]
+    # A user's config names one place; pictures by label have none.
+    places = places or [IN_MEMORY] if kind == USER else places
     who = {"name": name, "consent": consent, "kind": kind}
+    method = method or (USER if kind == USER else "joint")
     asked = {
         "concept": {**who, "pictures": places, "facts": facts},
         "base": base.name,
@@ -164,6 +177,34 @@ def learn(
         if out is None:
             return _learn_in_memory(base, asked, concept)
         return _learn_into(Path(os.path.expanduser(out)), base, asked, concept)
+
+
+def _user(
+    given: Some | Mapping[str, Some],
+    more: object,
+    name: str,
+    class_noun: str | None,
+    consent: bool,
+) -> Concept:
+    """A user's labels.
+
+    Args:
+        given: A place, or pictures by label.
+        more: Facts or negatives, which nobody learns of a user.
+        name: The user's.
+        class_noun: What they are; None: a person.
+        consent: They agreed.
+    """
+    if more:
+        raise UserError(
+            "learn: found facts or negatives of a user. Leave them out: labels are learned."
+        )
+    if not isinstance(given, str | PathLike | Mapping):
+        raise UserError(
+            "learn: found pictures without labels, expected of a user a folder of likes/ and"
+            " dislikes/, a JSON file, or {'likes': [...], 'dislikes': [...]}. Give one of these."
+        )
+    return read_user(given, name=name, class_noun=class_noun, consent=consent)
 
 
 def tell(

@@ -32,6 +32,7 @@ from unictoken.core.pictures import looks_like, read_picture
 from unictoken.data.concept import Concept
 from unictoken.data.item import Item
 from unictoken.data.kinds import is_person, is_thing
+from unictoken.data.opinions import read_user
 from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
 from unictoken.data.source import check_consent, check_learnable, read_concept
@@ -334,6 +335,22 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     noun = rng.choice((None, "dog", str(mutators.hostile(rng))))
     facts = [str(mutators.hostile(rng))] if rng.random() < 0.2 else []
     return lambda: repr(read_concept(place, name="tom", class_noun=noun, facts=facts))
+
+
+@entry("user: labels")
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    shutil.copytree(kit.toy, folder / "pet")
+    rows = [
+        {"picture": "pet/0.png", "label": "likes"},
+        {"picture": "pet/1.png", "label": "dislikes"},
+        {"text": "i live in the snow.", "label": "likes"},
+    ]
+    place = folder / "zoe.json"
+    place.write_bytes(mutators.json_bytes(rng, rows))
+    if rng.random() < 0.3:
+        mutators.disturb(rng, folder / "pet")
+        place = rng.choice((place, folder))
+    return lambda: repr(read_user(place, name="zoe", consent=True))
 
 
 @entry("pictures: many and large", 0.01)

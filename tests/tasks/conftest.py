@@ -19,8 +19,8 @@ from unictoken.toy import dataset as toy_dataset
 
 @pytest.fixture(scope="session")
 def prepared(base, toy, short_method):
-    """<tom>, made ready to be learned by every task."""
-    every = dict.fromkeys(taught(), 1.0)
+    """<tom>, made ready to be learned by every task but that of users."""
+    every = {name: 1.0 for name, task in taught().items() if "opinions" not in task.needs}
     method = dataclasses.replace(short_method, stages=(Stage(steps=6, batch=4, tasks=every),))
     return prepare(base, toy, method, seed=0)
 

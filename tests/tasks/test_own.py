@@ -85,7 +85,7 @@ def test_what_is_no_task_or_has_anothers_name_is_not_registered(ears):
 
 def test_what_a_benchmark_measures_by_default_is_known():
     assert set(tasks.USUAL) <= set(tasks.asked())
-    assert {"caption_others", "knowledge"} == set(tasks.taught()) - set(tasks.asked())
+    assert {"caption_others", "knowledge", "opinion"} == set(tasks.taught()) - set(tasks.asked())
 
 
 def test_only_the_answer_of_an_example_is_learned(prepared, rng, ears, base):

@@ -60,13 +60,18 @@ def need_extra(name: str, modules: Sequence[str]) -> None:
         )
 
 
-def add_kind(made: argparse.ArgumentParser) -> None:
-    """The flag of commands that must know whether a concept is a person."""
-    made.add_argument(
-        "--kind",
-        choices=SAID_KINDS,
-        help="what it is, where its class noun is no word that is known here",
-    )
+def add_kind(
+    made: argparse.ArgumentParser, kinds: tuple[str, ...] = SAID_KINDS, more: str = ""
+) -> None:
+    """The flag of commands that must know whether a concept is a person.
+
+    Args:
+        made: The command.
+        kinds: What may be said.
+        more: A further sentence of its help.
+    """
+    said = "what it is, where its class noun is no word that is known here"
+    made.add_argument("--kind", choices=kinds, help=f"{said}{more}")
 
 
 def add_json(made: argparse.ArgumentParser) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from unictoken.cli.command import Commands, add_device, add_kind, add_vq_decoder, command
 from unictoken.core import config, shipped
 from unictoken.core.disk import is_folder
 from unictoken.core.printing import say
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import USER, LearnedKind
 from unictoken.learn.methods import MethodFile
 from unictoken.learn.settings import RunConfig, concept_of, going_on
 from unictoken.tokens import file as concept_file
@@ -161,6 +162,10 @@ def _settings(options: argparse.Namespace) -> dict:
     given = {key: getattr(options, key) for key in plain}
     # None: the flag was not given, so that the config's default counts.
     given["replace"] = options.replace or None
+    if options.kind == USER:
+        # The usual ones are about pets, and drawn by methods that draw.
+        given |= {"prompts": [], "questions": []}
+        options.method = options.method or USER
     if options.method or options.start:
         place = shipped.find_method(options.method or "joint")
         method = config.load(MethodFile, place).method
@@ -246,7 +251,11 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--consent", action="store_true", help="the person in the pictures agreed to be learned"
     )
-    add_kind(made)
+    add_kind(
+        made,
+        get_args(LearnedKind),
+        "; user: somebody's likes/ and dislikes/ in one folder, or a JSON file, are learned",
+    )
     made.add_argument(
         "--replace",
         action="store_true",

@@ -1,15 +1,16 @@
-"""locate, find: a concept in pictures, and pictures by a concept."""
+"""locate, find, rank: a concept in pictures, pictures by a concept, and by a user's taste."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictoken.cli.command import Commands, add_json, command
 from unictoken.cli.speaking import (
+    Given,
     add_concepts,
     answer_each,
     checked,
@@ -77,29 +78,68 @@ def _check_different(places: Sequence[str]) -> None:
 
 
 def find(options: argparse.Namespace) -> None:
-    within("--limit", options.limit, 1, MOST_PICTURES)
     given = checked(options, options.prompt)
     check_markers(options.prompt, given.names, where="prompt")
+
+    def scores(who: Session, seen: Seen) -> list[float]:
+        return [score for _, score in sorted(who.find(options.prompt, seen))]
+
+    def begin(who: Session) -> None:
+        say_untaught("find", options, who, options.prompt)
+
+    _say_best("find", options, given, scores, {"prompt": options.prompt}, begin)
+
+
+def rank(options: argparse.Namespace) -> None:
+    given = checked(options)
+    if len(given.names) != 1:
+        raise UserError(
+            f"rank: found {len(given.names)} users. Pictures are ranked by one: give one --concept."
+        )
+
+    def scores(who: Session, seen: Seen) -> list[float]:
+        found = who.likes(seen)
+        assert isinstance(found, list)  # a list was given
+        return found
+
+    _say_best("rank", options, given, scores, {"concept": given.names[0]})
+
+
+def _say_best(
+    name: str,
+    options: argparse.Namespace,
+    given: Given,
+    scores: Callable[[Session, Seen], list[float]],
+    about: dict[str, str],
+    begin: Callable[[Session], None] = lambda who: None,
+) -> None:
+    """The files of the pictures with the highest scores, a line each.
+
+    Args:
+        name: The command's.
+        options: Its command line.
+        given: The concepts.
+        scores: Of some pictures.
+        about: What JSON lines say beside the picture and its score.
+        begin: Called before pictures are read.
+    """
+    within("--limit", options.limit, 1, MOST_PICTURES)
     files = [file for place in options.places for file in picture_files(place)]
 
     from unictoken.personalize.album import of_each
 
     who = session(options, given)
-    say_untaught("find", options, who, options.prompt)
-
-    def scores(seen: Seen) -> list[float]:
-        return [score for _, score in sorted(who.find(options.prompt, seen))]
-
+    begin(who)
     # All before the first line is printed: the best one may be the last that is read.
-    found = list(of_each(who.base, files, scores))
+    found = list(of_each(who.base, files, lambda seen: scores(who, seen)))
     broken = [error for _, error in found if isinstance(error, PictureError)]
     for error in broken:
-        warn(f"unictoken find: {error}")
+        warn(f"unictoken {name}: {error}")
     fitting = [(file, score) for file, score in found if not isinstance(score, PictureError)]
     fitting.sort(key=lambda one: -one[1])
     for file, score in fitting[: options.limit]:
         if options.json:
-            say_json(prompt=options.prompt, image=str(file), score=round(score, 4))
+            say_json(**about, image=str(file), score=round(score, 4))
         else:
             say(one_line(f"{score:.3f} {file}"))
     if broken:
@@ -126,15 +166,22 @@ def add(commands: Commands) -> None:
         'which pictures show it best: unictoken find --concept FILE "<bo> on the beach" --in album/',
     )
     finding.add_argument("prompt")
-    finding.add_argument(
-        "--in",
-        dest="places",
-        action="append",
-        required=True,
-        metavar="PICTURES",
-        help="a folder of pictures, or a file; several: once for each",
+    ranking = command(
+        commands,
+        "rank",
+        rank,
+        "which pictures a user likes best: unictoken rank --concept zoe --in album/",
     )
-    finding.add_argument("--limit", type=int, default=10, metavar="N", help="show the N best")
-    for made in (locating, finding):
+    for made in (finding, ranking):
+        made.add_argument(
+            "--in",
+            dest="places",
+            action="append",
+            required=True,
+            metavar="PICTURES",
+            help="a folder of pictures, or a file; several: once for each",
+        )
+        made.add_argument("--limit", type=int, default=10, metavar="N", help="show the N best")
+    for made in (locating, finding, ranking):
         add_json(made)
         add_concepts(made)

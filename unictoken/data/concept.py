@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from unictoken.core.pictures import ImageSource, read_together
-from unictoken.data.kinds import Kind
+from unictoken.data.kinds import USER, Kind
 from unictoken.tokens.file import check_name, check_noun
 
 
@@ -92,15 +92,19 @@ class Concept:
         )
 
     def digest(self) -> str:
-        """Says what it is learned from (reference pictures, name, class noun), in whatever order
-        its pictures are given.
+        """Says what it is learned from (reference pictures, name, class noun; of a user also what
+        they said of each), in whatever order its pictures are given.
         """
-        own = sorted(
+        own = [
             hashlib.sha256(f"{p.mode} {p.size}".encode() + p.tobytes()).hexdigest()
             for p in read_together(self.pictures)
-        )
-        told = json.dumps([self.name, self.class_noun, own])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        ]
+        decisive: list[object] = [self.name, self.class_noun, sorted(own)]
+        # Two users who say the opposite of the same pictures are not one.
+        if self.kind == USER:
+            said = [(own[i], *asked) for i, *asked in self.about_pictures]
+            decisive.append(sorted([*said, *(("", *asked) for asked in self.questions)]))
+        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
     def with_first(self, count: int | None) -> Concept:
         """The same with its first pictures and crops only, and what is asked about those; None: all

@@ -32,6 +32,7 @@ NEITHER = "none of them"  # of the photos
 VERIFY = "{question} is it {answer}?"
 LIKES = "{name} likes {seen}."  # pictures
 WOULD_LIKE = "would {name} like this?"  # the picture after it
+SAYS = "what does {name} say of this?"
 
 
 def told(

@@ -23,6 +23,8 @@ class Taste:
     """Of each candidate: 1 where the user likes it, else 0."""
     says: str
     """What the liked ones have in common, in words."""
+    judged: tuple[tuple[Image.Image, bool], ...] = ()
+    """Pictures that the user said of whether they like them, to learn from."""
 
 
 @dataclass(frozen=True, kw_only=True)

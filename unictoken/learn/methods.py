@@ -18,7 +18,9 @@ from unictoken.core.disk import check_component, is_file
 from unictoken.core.reading import check_file
 from unictoken.core.registry import Registry
 from unictoken.core.text import ROLES
-from unictoken.data.source import GRADES
+from unictoken.data.concept import Concept
+from unictoken.data.kinds import USER
+from unictoken.data.source import GRADES, SourceError
 from unictoken.tasks import taught
 from unictoken.tasks.task import Taught
 from unictoken.tasks.teaching import SoftPositives, Targets
@@ -230,6 +232,19 @@ class Method(MethodSettings):
             task
             for name, task in taught().items()
             if any(stage.steps and float(stage.tasks.get(name, 0)) for stage in self.stages)
+        )
+
+    def check_learns(self, concept: Concept) -> None:
+        """Refuse a user for a method that learns no labels, and anything else for one that does."""
+        opines = any("opinions" in task.needs for task in self.taught)
+        if opines == (concept.kind == USER):
+            return
+        found = "is a user" if concept.kind == USER else "is no user"
+        learns = "labels that a user gave" if opines else "no labels of a user"
+        advice = "Say what it is with `kind: user`" if opines else "Use method 'user'"
+        raise SourceError(
+            f"'{concept.name}': {found}, and method '{self.name}' learns {learns}. {advice}, or"
+            " choose another method."
         )
 
     @property

@@ -27,7 +27,8 @@ def decibels_of(
     base: Base, pictures: Sequence[Image.Image], image_ids_NK: torch.Tensor
 ) -> tuple[float, ...]:
     """How well the image tokenizer gives each picture back; () for a base that has no decoder."""
-    if not base.can_draw:
+    # `split` of no ids would give one empty part.
+    if not base.can_draw or not pictures:
         return ()
     pairs = zip(pictures, image_ids_NK.split(1), strict=True)
     return tuple(round_trip_psnr(base, [picture], ids_1K) for picture, ids_1K in pairs)

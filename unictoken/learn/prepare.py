@@ -10,6 +10,7 @@ import torch
 from unictoken.core.text import mark
 from unictoken.data import templates
 from unictoken.data.concept import Concept
+from unictoken.data.opinions import asked_forms, liked
 from unictoken.data.source import SourceError
 from unictoken.learn.examples import Examples
 from unictoken.learn.learner import Learner
@@ -22,7 +23,8 @@ from unictoken.learn.outside import decibels_of, note_of
 from unictoken.learn.told import told_drawings
 from unictoken.learn.transition import drawn_rows
 from unictoken.model.protocol import Base
-from unictoken.tasks.material import Material
+from unictoken.personalize.user import USER
+from unictoken.tasks.material import Material, Observations
 from unictoken.tasks.teaching import Phrasing
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.bank import give_ids
@@ -82,6 +84,7 @@ def prepare(
         fast: Whether the rows may be learned in bf16, where this CPU is faster with it.
         rows: What makes the rows to begin with; None: the method's `start` says.
     """
+    method.check_learns(concept)
     _check_pictures(concept, method)
     counts = method.tokens.counts
     ids = give_ids(base, sum(counts.values()))
@@ -93,7 +96,9 @@ def prepare(
     warnings = lengths.check_concept(concept)
 
     # What is refused above takes no time; from here on the base reads, and may draw.
-    others = gather(base, concept, method, distractors or Distractors(), seed=seed)
+    others = Others({})  # a user needs none: nobody is looked for
+    if concept.kind != USER:
+        others = gather(base, concept, method, distractors or Distractors(), seed=seed)
     material = _material(base, concept, method, others, lengths, seed=seed)
     lengths.check_material(material)
     decibels = decibels_of(base, concept.pictures, material.pictures_NK)
@@ -102,7 +107,7 @@ def prepare(
     begun = start or start_rows(
         base,
         concept.class_noun,
-        material.pictures_NK,
+        _liked_ids(base, concept, material) if concept.kind == USER else material.pictures_NK,
         counts,
         start=method.start,
         seed=seed,
@@ -127,7 +132,7 @@ def prepare(
 
 def _check_pictures(concept: Concept, method: Method) -> None:
     """Refuse a concept that lacks the pictures, or the crops, that the method learns from."""
-    if not concept.pictures:
+    if not concept.pictures and not (concept.kind == USER and concept.questions):
         raise SourceError(f"'{concept.name}': no pictures. Expected three to five of them.")
     cutting = [stage.name for stage in method.stages if stage.steps and stage.targets == "crops"]
     if cutting and not concept.crops:
@@ -135,6 +140,13 @@ def _check_pictures(concept: Concept, method: Method) -> None:
             f"'{concept.name}': stage '{cutting[0]}' draws crops, and there are none. Put them into"
             " cropped/, or let it draw pictures."
         )
+
+
+def _liked_ids(base: Base, concept: Concept, material: Material) -> torch.Tensor:
+    """What a user likes as one row of ids, [1, N]: of pictures, and of texts."""
+    pictures, texts = liked(concept)
+    words = [i for text in texts for i in base.vocab.inside(text)]
+    return torch.cat([material.pictures_NK[pictures].flatten(), torch.tensor(words).long()])[None]
 
 
 def _material(
@@ -162,7 +174,10 @@ def _material(
         class_noun=concept.class_noun,
         pictures_NK=pictures_NK,
         negatives=others.by_grade,
-        observations=observe(base, pictures_NK, concept.class_noun),
+        # What a picture shows says nothing of who likes it.
+        observations=Observations({}, "", [], [], [])
+        if concept.kind == USER
+        else observe(base, pictures_NK, concept.class_noun),
         questions=(*concept.questions, *templates.told(concept.facts, lengths.fits_an_answer)),
         about_pictures=concept.about_pictures,
         captions_of_others=captions_of_others(base, others.by_grade)
@@ -257,6 +272,7 @@ def tokens_of(
         base_fingerprint=base.fingerprint,
         seed=seed,
         consent=concept.consent,
+        sections={USER: {"says": asked_forms(concept)}} if concept.kind == USER else {},
     )
 
 

@@ -15,7 +15,8 @@ from unictoken.core.text import mark
 from unictoken.core.zero import Offload, Zero
 from unictoken.core.zero import Stage as ZeroStage
 from unictoken.data.concept import Concept
-from unictoken.data.kinds import SaidKind
+from unictoken.data.kinds import USER, LearnedKind
+from unictoken.data.opinions import read_user
 from unictoken.data.source import read_concept
 from unictoken.learn.methods import Distractors, Method, MethodSettings, Tokens
 from unictoken.model.draw import Draw
@@ -31,7 +32,8 @@ class ConceptConfig:
 
     name: str
     pictures: tuple[Place, ...]
-    """A folder, or picture files."""
+    """A folder, or picture files; of a user a folder of `likes/` and `dislikes/`, or a JSON file of
+    rows (unictoken/data/opinions.py)."""
     class_noun: str | None = None
     """Its ordinary kind: dog, mug. null: as the folder's info.json says."""
     facts: tuple[str, ...] = ()
@@ -41,8 +43,21 @@ class ConceptConfig:
     `negative_example/`."""
     consent: bool = False
     """Of a person: they agreed to be learned. The concept file says so."""
-    kind: SaidKind | None = None
-    """What it is, where the class noun is no word that is known here (unictoken/data/kinds.py)."""
+    kind: LearnedKind | None = None
+    """What it is, where the class noun is no word that is known here (unictoken/data/kinds.py).
+    user: somebody whose labels are learned, by method 'user'."""
+
+    def __post_init__(self) -> None:
+        if self.kind != USER:
+            return
+        # They would be passed over without a word.
+        strange = [key for key in ("facts", "negatives") if getattr(self, key)]
+        if strange or len(self.pictures) != 1:
+            found = f"'{strange[0]}'" if strange else f"{len(self.pictures)} places"
+            raise ConfigError(
+                f"concept '{self.name}': found {found} of a user, expected one place: a folder of"
+                " likes/ and dislikes/, or a JSON file of rows. Give that alone."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +175,16 @@ def concept_of(settings: RunConfig) -> Concept:
     """The concept as its owner gives it. Everything that would fail after learning is looked at
     here, before it.
     """
-    c = settings.concept
-    concept = read_concept(
+    concept = _read(settings.concept)
+    check_written(settings, concept)
+    check_used(settings, concept)
+    return concept
+
+
+def _read(c: ConceptConfig) -> Concept:
+    if c.kind == USER:
+        return read_user(c.pictures[0], name=c.name, class_noun=c.class_noun, consent=c.consent)
+    return read_concept(
         c.pictures,
         name=c.name,
         class_noun=c.class_noun,
@@ -170,9 +193,6 @@ def concept_of(settings: RunConfig) -> Concept:
         consent=c.consent,
         kind=c.kind,
     )
-    check_written(settings, concept)
-    check_used(settings, concept)
-    return concept
 
 
 def going_on(method: MethodSettings, file: Path) -> Method:
@@ -226,6 +246,8 @@ def check_written(settings: RunConfig, concept: Concept) -> None:
 
 def check_used(settings: RunConfig, concept: Concept) -> None:
     """Refuse what a run reads beside its pictures, where it cannot be used."""
+    if isinstance(settings.method, Method):
+        settings.method.check_learns(concept)
     for text in (*settings.prompts, *settings.questions):
         mark(settings.named(text), concept.name, where=f"'{settings.named(text)}'")
     if start := settings.method.start_file:

@@ -20,6 +20,7 @@ from unictoken.core.program import keeping
 from unictoken.core.progress import progress
 from unictoken.core.text import a, markdown, unmark
 from unictoken.data.concept import Concept
+from unictoken.data.kinds import USER
 from unictoken.data.readers import read
 from unictoken.data.templates import RECOGNISED, yes_or_no
 from unictoken.learn.bar import Bar
@@ -33,6 +34,7 @@ from unictoken.measure import page
 from unictoken.measure.advice import worse_than_words
 from unictoken.measure.controls import controls_of, known
 from unictoken.measure.curves import curves, read_steps
+from unictoken.measure.opinions import label_scores, opinions, write_user_report
 from unictoken.measure.scores import scores
 from unictoken.measure.sheet import Cell, Row, contact_sheet
 from unictoken.model.pixels import grid
@@ -121,6 +123,8 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
         settings: The config that it was learned by.
         learned: The tokens, and what they were learned from.
     """
+    if learned.concept.kind == USER:
+        return _finish_user(base, settings, learned)
     tokens, concept, known = learned.tokens, learned.concept, _known_of(base, learned)
     folder = settings.folder
     path = concept_file.path_of(tokens.name, settings.concepts)
@@ -192,6 +196,19 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
             f"{folder / 'report.md'}",
         ]
     )
+
+
+def _finish_user(base: Base, settings: RunConfig, learned: Learned) -> str:
+    """The same of a user, who is in no picture and has labels in the place of a look."""
+    tokens, concept = learned.tokens, learned.concept
+    path = concept_file.path_of(tokens.name, settings.concepts)
+    concept_file.save(tokens, path)  # kept, whatever measuring finds
+    found = opinions(base, with_tokens(base, tokens), concept)
+    numbers = {name: round(value, 4) for name, value in label_scores(found).items()}
+    concept_file.save(replace(tokens, scores=numbers), path)
+    report = write_user_report(found, numbers, concept, settings)
+    right = sum(label == answer for _, label, answer in found)
+    return f"{right} of {len(found)} labels are learned.\n{path}\n{report}"
 
 
 def _known_of(base: Base, learned: Learned) -> _Known:

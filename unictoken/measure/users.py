@@ -20,7 +20,7 @@ from unictoken.data.readers import mmpb as layout
 from unictoken.data.readers import read
 from unictoken.data.records import Dataset, Record
 from unictoken.data.users import Spoken, Users
-from unictoken.measure import mmpb, profiles, tastes
+from unictoken.measure import mmpb, profiles, tastes, user_tokens
 from unictoken.model.protocol import Base
 from unictoken.personalize.extract import by_questions, by_rules
 from unictoken.personalize.profile import BUDGET, K
@@ -29,7 +29,8 @@ from unictoken.scoring.metrics import Estimate, estimate
 from unictoken.scoring.texts import word_f1
 from unictoken.scoring.verdict import judged_world
 
-PARTS = ("answers", "grounding", "extraction", "tastes", "mmpb")
+USUAL = ("answers", "grounding", "extraction", "tastes", "mmpb")
+PARTS = (*USUAL, "user_tokens")  # the last one learns, and is asked for by its name
 MATCHES = 0.6  # F1 of words above which two sentences say the same fact
 Table = Mapping[str, Mapping[str, Estimate | None]]
 """Estimates by row and column."""
@@ -57,8 +58,9 @@ class ProfilesConfig:
     """Of the toy world's MMPB."""
     ways: tuple[str, ...] = tuple(profiles.WAYS)
     """Names of `profiles.WAYS`."""
-    parts: tuple[str, ...] = PARTS
-    """What is measured; parts that the dataset has nothing for are left out."""
+    parts: tuple[str, ...] = USUAL
+    """What is measured; parts that the dataset has nothing for are left out. user_tokens: users
+    whose tokens are learned from pictures that they like and do not."""
     k: int = K
     """Items that stand before a question."""
     budget: int = BUDGET
@@ -136,6 +138,7 @@ def measure(base: Base, settings: ProfilesConfig) -> list[Section]:
         "extraction": lambda: _extraction(base, users),
         "tastes": lambda: _tastes(base, users, settings),
         "mmpb": lambda: _mmpb(base, users.dataset, settings),
+        "user_tokens": lambda: _user_tokens(base, users, settings),
     }
     sections = []
     for part in settings.parts:
@@ -343,6 +346,28 @@ def _tastes(base: Base, users: Users, settings: ProfilesConfig) -> list[Section]
                 " common look is said, as an oracle."
             ),
             table=table,
+            n=f"{len(users.tastes)} users",
+        )
+    ]
+
+
+def _user_tokens(base: Base, users: Users, settings: ProfilesConfig) -> list[Section]:
+    if not users.tastes:
+        return []
+    one = users.tastes[0]
+    judged = sum(liked for _, liked in one.judged)
+    return [
+        Section(
+            title="A user's tokens, and those of a user of the opposite taste",
+            about=(
+                f"Learned from {judged} pictures that the user likes and"
+                f" {len(one.judged) - judged} that they do not; asked of {len(one.candidates)} others,"
+                f" {sum(map(bool, one.gains))} of them liked. `opposite_user`: the tokens of who says"
+                " the opposite of each picture; `opposite_is_right`: the same, scored by that user's"
+                " own taste. `pictures`: nothing is learned, three liked pictures stand before the"
+                " question. `features`: mean cosine with all liked pictures."
+            ),
+            table=user_tokens.over_users(base, users.tastes, seed=settings.seed),
             n=f"{len(users.tastes)} users",
         )
     ]

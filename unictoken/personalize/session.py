@@ -33,6 +33,7 @@ from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
 from unictoken.personalize.gain import gain
 from unictoken.personalize.location import Location, locate
 from unictoken.personalize.query import Personalization, Query, Seen, queries_of
+from unictoken.personalize.user import likes
 
 Texts = str | Sequence[str]
 Picture = str | PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -184,6 +185,27 @@ class Session:
             return locate(condition, seen.ids_NK[places])
 
         found = by_condition(self.personalization.conditions(queries), locate_all)
+        return found if many else found[0]
+
+    def likes(self, image: Pictures, name: str | None = None) -> float | list[float]:
+        """The probability that a user likes a picture, who was learned with `kind: user`. Pictures
+        are ranked by it.
+
+        Args:
+            image: A picture, or a list of them.
+            name: Which user; None: the only concept that is loaded.
+
+        Returns:
+            A number from 0 to 1; a list of them where a list was given.
+        """
+        marker = f"<{self._known(name)}>"
+        seen, many = self._seen(image)
+        queries = queries_of([marker] * len(seen), seen, "probability")
+
+        def liking(condition: Condition, places: list[int]) -> list[float]:
+            return likes(condition, seen.ids_NK[places])
+
+        found = by_condition(self.personalization.conditions(queries), liking)
         return found if many else found[0]
 
     def find(self, prompt: str, images: Sequence[Picture] | Seen) -> list[tuple[int, float]]:

@@ -11,15 +11,19 @@ from unictoken.model.protocol import Base
 from unictoken.personalize.adapted import is_adapted, with_adapter
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.gated import GATE, GatedTokens, read_gate
+from unictoken.personalize.user import USER, UserTokens, read_answers
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
 
 def with_tokens(base: Base, concept: ConceptTokens) -> Condition:
-    """The learned concept, behind its gate, where its file has one."""
+    """The learned concept: behind its gate, where its file has one; a user as one."""
     if GATE in concept.sections:
         gate = read_gate(concept.sections[GATE], f"'{concept.name}': {GATE}", base)
         return GatedTokens(base, concept.name, concept.prompts, concept, gate=gate)
+    if USER in concept.sections:
+        answered = read_answers(concept.sections[USER], f"'{concept.name}': {USER}")
+        return UserTokens(base, concept.name, concept.prompts, concept, answered=answered)
     return Condition(base, concept.name, concept.prompts, concept)
 
 

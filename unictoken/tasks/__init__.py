@@ -41,6 +41,7 @@ from unictoken.tasks.caption import Caption, CaptionOthers
 from unictoken.tasks.choice import Choice
 from unictoken.tasks.generate import Generate
 from unictoken.tasks.knowledge import Knowledge
+from unictoken.tasks.opinion import Opinion
 from unictoken.tasks.recognise import Recognise
 from unictoken.tasks.task import Asked, Prediction, Task, Taught
 from unictoken.tasks.text_qa import TextQa
@@ -65,6 +66,7 @@ TASKS: dict[str, Task] = {
         CaptionOthers(),
         Generate(),
         Knowledge(),
+        Opinion(),
         Unchanged(),
         Verify(),
     )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from unictoken.tasks.trial import Trial
 
 NAMED = "<name>"  # the concept's name in the texts that are rewarded
-Need = Literal["negatives", "captions_of_others", "told_drawings"]
-"""A field of `Material` that is not there for every concept."""
+Need = Literal["negatives", "captions_of_others", "told_drawings", "opinions"]
+"""What is not there for every concept: a field of `Material`, or what a user says (`opinions`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

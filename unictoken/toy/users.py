@@ -4,9 +4,11 @@ which pictures they like. All in sentences that the tiny base was taught to read
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from unictoken.data import templates
 from unictoken.data.item import Item
@@ -23,6 +25,7 @@ from unictoken.toy.world.things import choice, sample_scene
 PETS = 3  # of a user, each with its facts
 CANDIDATES = 20  # replies, and pictures to rank
 LIKED, RELEVANT = 3, 5  # pictures that a user showed, and candidates that they would like
+JUDGED = 16  # pictures to learn from that a user likes, and as many that they do not
 SAID = 8  # utterances out of which facts are read, beside those that tell one
 OWN, PET, CHANGED, UNTOLD = "own", "pet", "changed", "untold"  # kinds of questions
 OTHER_LINES = (  # what a user says that is no fact about them
@@ -49,7 +52,9 @@ def users(count: int, seed: int) -> Users:
         name = f"user-{number}"
         profiles[name], records[name] = _told(name, rng)
         spoken.append(_spoken(np.random.default_rng([seed, number, 12])))
-        tastes.append(_taste(np.random.default_rng([seed, number, 13])))
+        taste = _taste(np.random.default_rng([seed, number, 13]))
+        judged = _judged(taste.says, np.random.default_rng([seed, number, 14]))
+        tastes.append(replace(taste, judged=judged))
     dataset = Dataset(
         layout="toy",
         root=Path(),
@@ -199,6 +204,15 @@ def _taste(rng: np.random.Generator) -> Taste:
         gains=tuple(float(i < RELEVANT) for i in order),
         says=look,
     )
+
+
+def _judged(look: str, rng: np.random.Generator) -> tuple[tuple[Image.Image, bool], ...]:
+    """Pictures with the look that a user likes and without it, each with whether it has it."""
+    groups: list[Group] = []
+    _fill(groups, JUDGED, look, True, rng)
+    _fill(groups, 2 * JUDGED, look, False, rng)
+    order = [int(i) for i in rng.permutation(len(groups))]
+    return tuple((draw_group(groups[i]), i < JUDGED) for i in order)
 
 
 def _fill(groups: list[Group], count: int, look: str, has: bool, rng: np.random.Generator) -> None:
