@@ -169,5 +169,5 @@ def test_the_page_offers_the_methods_that_give_a_concept_file():
     from unictoken.app.learn_tab import IDEAS, _methods
 
     assert {"joint", "myvlm", "repic"} <= set(_methods())
-    assert set(shipped.methods()) - set(_methods()) == {"lora"}
+    assert set(shipped.methods()) - set(_methods()) == {"lora", "user"}
     assert set(_methods()) <= set(IDEAS)

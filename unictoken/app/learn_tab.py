@@ -159,9 +159,10 @@ def _form(*, tries: bool) -> _Form:
 
 
 def _methods() -> list[str]:
-    """The presets that give a concept file: a run keeps nothing else."""
+    """The presets that learn from pictures alone, and give a concept file."""
     files = {name: shipped.find_method(name) for name in shipped.methods()}
-    return [n for n, file in files.items() if not load(MethodFile, file).method.keeps_folder]
+    methods = {name: load(MethodFile, file).method for name, file in files.items()}
+    return [name for name, m in methods.items() if not (m.keeps_folder or m.learns_labels)]
 
 
 def _more() -> dict[str, Any]:

@@ -166,6 +166,11 @@ class MethodSettings:
         return ()
 
     @property
+    def learns_labels(self) -> bool:
+        """Whether it learns what a user said of pictures or texts, and not what a concept is."""
+        return False
+
+    @property
     def keeps_folder(self) -> bool:
         """Whether what it learns is kept as a folder, and not as a concept file."""
         return False
@@ -234,9 +239,13 @@ class Method(MethodSettings):
             if any(stage.steps and float(stage.tasks.get(name, 0)) for stage in self.stages)
         )
 
+    @property
+    def learns_labels(self) -> bool:
+        return any("opinions" in task.needs for task in self.taught)
+
     def check_learns(self, concept: Concept) -> None:
         """Refuse a user for a method that learns no labels, and anything else for one that does."""
-        opines = any("opinions" in task.needs for task in self.taught)
+        opines = self.learns_labels
         if opines == (concept.kind == USER):
             return
         found = "is a user" if concept.kind == USER else "is no user"
