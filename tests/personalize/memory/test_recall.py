@@ -75,6 +75,17 @@ def test_tokens_stand_where_there_are_some_else_pictures_else_words(tiny, memory
     assert chat.ask("what does <bo> like to eat?") == "fish"
 
 
+def test_facts_behind_tokens_do_not_take_the_name_out_of_a_caption(tiny):
+    concept = toy_concept(7, 0, "mia")
+    memory = Memory()
+    looks = "<mia> is a plain orange fox with pricked ears, green eyes and no collar."
+    memory.add(replace(concept, facts=(looks, "<mia> likes to eat fish.")), tokens=MIA)
+    chat = tiny.with_memory(memory)
+    photos = concept.pictures[:3]
+    assert all(said.startswith("<mia>,") for said in chat.caption(list(photos)))
+    assert chat.ask("what does <mia> like to eat?", photos[0]) == "fish"
+
+
 def test_pictures_and_facts_that_do_not_fit_are_left_out(tiny, memory):
     room = {
         ids: len(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -27,6 +28,10 @@ from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens, Prompts
 
 A_QUESTION = 40  # ids of a question and of the frame around it
+
+
+Facts = Literal["everybody", "without tokens", "nobody"]
+"""Of whom facts are told: all, those who are shown by something else than tokens, none."""
 
 
 class Introductions:
@@ -50,7 +55,7 @@ class Introductions:
         names: Sequence[str],
         said: Mapping[str, str] | None = None,
         *,
-        facts: bool = True,
+        facts: Facts = "everybody",
     ) -> list[Condition]:
         """The introduction of each concept, in their order, as far as they fit; at least the first.
         Where that makes room for more of them, facts are left out.
@@ -58,16 +63,16 @@ class Introductions:
         Args:
             names: Of concepts.
             said: A sentence more about some of them, with '{name}'.
-            facts: Whether what was said of them stands there, too.
+            facts: Of whom what was said stands there, too.
         """
         kept = self._fitting(names, said or {}, facts=facts)
-        if facts and len(kept) < len(names):
-            plain = self._fitting(names, said or {}, facts=False)
+        if facts != "nobody" and len(kept) < len(names):
+            plain = self._fitting(names, said or {}, facts="nobody")
             return plain if len(plain) > len(kept) else kept
         return kept
 
     def _fitting(
-        self, names: Sequence[str], said: Mapping[str, str], *, facts: bool
+        self, names: Sequence[str], said: Mapping[str, str], *, facts: Facts
     ) -> list[Condition]:
         """As many introductions as fit.
 
@@ -94,7 +99,7 @@ class Introductions:
         *,
         place: int = 0,
         said: str = "",
-        facts: bool = True,
+        facts: Facts = "everybody",
         shows: Sequence[Shows] | None = None,
     ) -> Condition:
         """The introduction of one concept.
@@ -103,14 +108,18 @@ class Introductions:
             name: Its name.
             place: Its place among those that are introduced together.
             said: A sentence more, with '{name}', before questions.
-            facts: Whether what was said of it stands before questions, too.
+            facts: Of whom what was said stands before questions, too.
             shows: What stands for it; None: what the preset says.
         """
         shows = shows or self.preset.shows
         key = name, place, said, facts, tuple(shows)
         if key not in self._made:
-            told = f"{self._facts(name) if facts else ''} {said}".strip()
-            made = (self._shown(name, how, told) for how in shows)
+            known = "" if facts == "nobody" else self._facts(name)
+            told = f"{known} {said}".strip()
+            behind_tokens = told if facts == "everybody" else said
+            made = (
+                self._shown(name, how, behind_tokens if how == "tokens" else told) for how in shows
+            )
             found = next((one for one in made if one is not None), None)
             self._made[key] = self._called(found or self._in_words(name, told), place)
         return self._made[key]

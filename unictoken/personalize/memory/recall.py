@@ -21,7 +21,7 @@ from unictoken.model.sampling import next_logits
 from unictoken.personalize.condition import Condition, answer_each, together, yes_each
 from unictoken.personalize.memory.facts import newest
 from unictoken.personalize.memory.gate import Classifiers, Gate
-from unictoken.personalize.memory.introduce import Introductions
+from unictoken.personalize.memory.introduce import Facts, Introductions
 from unictoken.personalize.memory.presets import MOST, PRESETS, USUAL, Preset, Shows
 from unictoken.personalize.memory.sight import Region, Sight
 from unictoken.personalize.memory.store import Memory
@@ -148,7 +148,10 @@ class Recall:
             beside = beside if self.preset.beside_named or not named else ()
             # Whom the text names first: they must fit.
             chosen = tuple(dict.fromkeys([*named, *beside]))
-            return together(self.base, introductions.of(chosen, self._told_where(seen)))
+            # A caption says what is seen: after tokens and facts it leaves names out (dev/LOG.md).
+            facts: Facts = "without tokens" if query.text in templates.CAPTION else "everybody"
+            said = self._told_where(seen)
+            return together(self.base, introductions.of(chosen, said, facts=facts))
         if named or query.image_ids is not None or query.wanted != "answer":
             return together(self.base, introductions.of(named))
         return self._by_words(query, introductions)
@@ -284,7 +287,7 @@ class Recall:
         asked = []
         for query, each in zip(queries, names, strict=True):
             for name in each:
-                one = self.introductions.one(name, facts=False, shows=shows)
+                one = self.introductions.one(name, facts="nobody", shows=shows)
                 text = templates.RECOGNISE[0].replace("{name}", f"<{name}>")
                 asked.append((Query(text, query.image_ids), one))
         found = iter(yes_each(asked))
@@ -295,7 +298,7 @@ class Recall:
     ) -> list[Seen]:
         """Those whom the base names after the introductions of all."""
         conditions = [
-            together(self.base, self.introductions.of(_names(each), facts=False))
+            together(self.base, self.introductions.of(_names(each), facts="nobody"))
             for each in candidates
         ]
         asked = [
