@@ -112,7 +112,7 @@ def test_a_concept_file_is_no_encoder(bo, base, tmp_path):
 
 
 def test_other_files_are_refused(base, tmp_path):
-    (tmp_path / "text").write_text("no tensors")
+    (tmp_path / "text").write_text("no tensors", encoding="utf-8")
     for name, said in (("text", "not a whole safetensors file"), ("none", "no such file")):
         with pytest.raises(UserError, match=said):
             encoder_file.load(tmp_path / name, base)

@@ -32,7 +32,7 @@ encoder:
 
 def start(folder: Path, *more: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(PROGRAM), "--config", "mine.yaml", *more]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
 
 
 def test_it_writes_an_encoder_of_its_base(base_folder, tmp_path):
@@ -41,7 +41,7 @@ def test_it_writes_an_encoder_of_its_base(base_folder, tmp_path):
     assert done.returncode == 0, done.stderr
     encoder = encoder_file.load(tmp_path / "made/encoder.safetensors", load_base(base_folder))
     assert encoder.shape.rows == 5
-    log = (tmp_path / "work/log.jsonl").read_text().splitlines()
+    log = (tmp_path / "work/log.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2, 3]
     # Again: nothing is left to do, and the file is the same.
     before = (tmp_path / "made/encoder.safetensors").read_bytes()
