@@ -1,0 +1,136 @@
+"""Search by a concept's name: "<tom> on the beach" in an album of 168 pictures, where two are right.
+
+    python eval/find.py --config configs/eval/unifybench-toy.yaml
+
+The concepts are those of the benchmark; what it has learned already is used. Beside their tokens:
+the same concept as one picture, in words, as its class noun, and orders by lot. A table in `--out`,
+and the same as JSON beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unictoken.core import config
+from unictoken.core.printing import say
+from unictoken.core.program import interruptible, run_program
+
+if __name__ == "__main__":
+    interruptible("eval/find.py")  # in the seconds of the imports below
+
+from tqdm import tqdm
+
+from unictoken.core.disk import write_aside
+from unictoken.core.errors import UserError
+from unictoken.core.own import add_import, import_files
+from unictoken.core.text import a
+from unictoken.data.concept import Concept
+from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
+from unictoken.measure.results import commit
+from unictoken.model.base import load_base
+from unictoken.model.malloc import keep_freed_memory
+from unictoken.personalize.base import PersonalBase
+from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.query import Personalization
+from unictoken.personalize.tokens import with_tokens
+from unictoken.personalize.words import in_words
+from unictoken.scoring.metrics import estimate
+from unictoken.toy.concepts import truth_of
+from unictoken.toy.search import album_of, score_chance, score_search
+from unictoken.toy.world.descriptions import describe
+
+PROGRAM = "eval/find.py"
+CHANCE = "by lot"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    run_program(PROGRAM, measure, arguments)
+
+
+def measure(arguments: Sequence[str]) -> None:
+    parser = config.Parser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/eval/toy.yaml")
+    parser.add_argument("--method", default="joint", help="one of the config's methods")
+    parser.add_argument("--out", default="results/find.md", metavar="FILE")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    add_import(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
+    options = parser.parse_args(arguments)
+    import_files(options.own_files)
+    settings = config.load(BenchmarkConfig, options.config, options.set)
+    methods = load_methods(settings.methods)
+    if options.method not in methods:
+        raise UserError(
+            f"--method: found '{options.method}', expected one of {', '.join(methods)}. Choose one."
+        )
+    if settings.data:
+        raise UserError(f"{options.config}: needs `data: null`, the toy world. Change it.")
+    method = methods[options.method]
+    keep_freed_memory()
+    base = load_base(settings.base, kind=PersonalBase)
+    benchmark = Benchmark(settings, base, {options.method: method}, commit=commit())
+    with benchmark.held():
+        benchmark.learn()
+    ways: dict[str, Callable[[Concept], Personalization]] = {
+        options.method: lambda c: with_tokens(base, benchmark.tokens(c, method)),
+        "image_prompt_1": lambda c: in_pictures(base, c.name, base.encode(c.pictures[:1])),
+        "text_prompt": lambda c: in_words(base, c.name, f"{{name}} is {_told(c)}."),
+        "class_noun": lambda c: in_words(base, c.name, f"{{name}} is {a(c.class_noun)}."),
+    }
+    rows = []
+    for concept in tqdm(benchmark.concepts, desc="albums"):
+        album = album_of(concept, settings.seed)
+        for name, put_on in ways.items():
+            numbers = score_search(base, put_on(concept), concept.name, album)
+            rows.append({"concept": concept.name, "way": name, **numbers})
+        chance = score_chance(album, settings.seed)
+        rows.append({"concept": concept.name, "way": CHANCE, **chance})
+    _write(Path(options.out), rows, shlex.join(["python", PROGRAM, *arguments]), settings.seed)
+    say(options.out)
+
+
+def _told(concept: Concept) -> str:
+    return describe(truth_of(concept).subject)
+
+
+def _write(path: Path, rows: list[dict], command: str, seed: int) -> None:
+    """The table of means with 95 % intervals, and the rows as JSON beside it.
+
+    Args:
+        path: Of the table.
+        rows: Of each concept and way.
+        command: That made it.
+        seed: Of the benchmark.
+    """
+    columns = [key for key in rows[0] if key not in ("concept", "way")]
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    lines = [
+        "# Search by a concept's name",
+        "",
+        f"    {command}",
+        "",
+        f'"<tom> on the beach", and every other place, in an album of 168 pictures: {len(rows) // len(ways)}'
+        f" toy concepts (seed {seed}), in each place two pictures of the concept, three near-duplicates,"
+        " three that differ in one attribute, twenty others. Right are the two of the concept in that"
+        " place. *first is it*, *first is there*: whether the first picture shows the concept, and the"
+        f" place; commit {commit()}. ±: half-width of the 95 % t interval over concepts.",
+        "",
+        f"| | {' | '.join(columns)} |",
+        "|---|" + "---|" * len(columns),
+    ]
+    for way in ways:
+        values = [estimate([r[c] for r in rows if r["way"] == way]) for c in columns]
+        cells = [f"{v.mean:.3f} ± {v.half_width:.3f}" for v in values]
+        lines.append(f"| {way} | {' | '.join(cells)} |")
+    write_aside(path, ("\n".join(lines) + "\n").encode())
+    write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
