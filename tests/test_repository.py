@@ -14,6 +14,7 @@ PAGES = ("README.md", "results/README.md", "CONTRIBUTING.md", "CHANGELOG.md", *D
 MOST_WORDS = 1400
 COLUMNS = 120
 MB = 10**6
+ACTIONS = "../../actions/workflows/"
 CODE = re.compile(r"```.*?```|^    .*?$|`[^`]*`", re.MULTILINE | re.DOTALL)
 
 
@@ -69,6 +70,10 @@ def test_every_link_leads_somewhere(page):
     links = re.findall(r"\]\(([^)\s]+)\)", text)
     for link in links:
         if link.startswith("https://"):
+            continue
+        if link.startswith(ACTIONS):  # GitHub's pages of a workflow, seen from its page of README.md
+            workflow = link.removeprefix(ACTIONS).removesuffix("/badge.svg")
+            assert (ROOT / ".github/workflows" / workflow).is_file(), link
             continue
         file, _, anchor = link.partition("#")
         target = (ROOT / page).parent / file if file else ROOT / page
