@@ -10,7 +10,6 @@ and the same as JSON beside it.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,13 +23,12 @@ if __name__ == "__main__":
 
 from tqdm import tqdm
 
-from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 from unictoken.core.own import add_import, import_files
 from unictoken.core.text import a
 from unictoken.data.concept import Concept
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
-from unictoken.measure.results import commit
+from unictoken.measure.results import commit, write_means
 from unictoken.model.base import load_base
 from unictoken.model.malloc import keep_freed_memory
 from unictoken.personalize.base import PersonalBase
@@ -38,7 +36,6 @@ from unictoken.personalize.pictures import in_pictures
 from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
-from unictoken.scoring.metrics import estimate
 from unictoken.toy.concepts import truth_of
 from unictoken.toy.search import album_of, score_chance, score_search
 from unictoken.toy.world.descriptions import describe
@@ -91,45 +88,21 @@ def measure(arguments: Sequence[str]) -> None:
             rows.append({"concept": concept.name, "way": name, **numbers})
         chance = score_chance(album, settings.seed)
         rows.append({"concept": concept.name, "way": CHANCE, **chance})
-    _write(Path(options.out), rows, shlex.join(["python", PROGRAM, *arguments]), settings.seed)
+    about = (
+        f"    {shlex.join(['python', PROGRAM, *arguments])}",
+        f'"<tom> on the beach", and every other place, in an album of {len(album)} pictures:'
+        f" {len(benchmark.concepts)} toy concepts (seed {settings.seed}), in each place two pictures of"
+        " the concept, three near-duplicates, three that differ in one attribute, twenty others."
+        " Right are the two of the concept in that place. *first is it*, *first is there*: whether"
+        f" the first picture shows the concept, and the place; commit {commit()}. ±: half-width of"
+        " the 95 % t interval over concepts.",
+    )
+    write_means(Path(options.out), "Search by a concept's name", about, rows, way="way")
     say(options.out)
 
 
 def _told(concept: Concept) -> str:
     return describe(truth_of(concept).subject)
-
-
-def _write(path: Path, rows: list[dict], command: str, seed: int) -> None:
-    """The table of means with 95 % intervals, and the rows as JSON beside it.
-
-    Args:
-        path: Of the table.
-        rows: Of each concept and way.
-        command: That made it.
-        seed: Of the benchmark.
-    """
-    columns = [key for key in rows[0] if key not in ("concept", "way")]
-    ways = list(dict.fromkeys(row["way"] for row in rows))
-    lines = [
-        "# Search by a concept's name",
-        "",
-        f"    {command}",
-        "",
-        f'"<tom> on the beach", and every other place, in an album of 168 pictures: {len(rows) // len(ways)}'
-        f" toy concepts (seed {seed}), in each place two pictures of the concept, three near-duplicates,"
-        " three that differ in one attribute, twenty others. Right are the two of the concept in that"
-        " place. *first is it*, *first is there*: whether the first picture shows the concept, and the"
-        f" place; commit {commit()}. ±: half-width of the 95 % t interval over concepts.",
-        "",
-        f"| | {' | '.join(columns)} |",
-        "|---|" + "---|" * len(columns),
-    ]
-    for way in ways:
-        values = [estimate([r[c] for r in rows if r["way"] == way]) for c in columns]
-        cells = [f"{v.mean:.3f} ± {v.half_width:.3f}" for v in values]
-        lines.append(f"| {way} | {' | '.join(cells)} |")
-    write_aside(path, ("\n".join(lines) + "\n").encode())
-    write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

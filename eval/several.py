@@ -10,7 +10,6 @@ benchmark has learned already is used. Beside them the same two described in wor
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,19 +23,18 @@ if __name__ == "__main__":
 
 from tqdm import tqdm
 
-from unictoken.core.disk import is_folder, write_aside
+from unictoken.core.disk import is_folder
 from unictoken.core.errors import UserError
 from unictoken.core.own import add_import, import_files
 from unictoken.data.concept import Concept
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
-from unictoken.measure.results import commit
+from unictoken.measure.results import commit, write_means
 from unictoken.model.base import load_base
 from unictoken.model.malloc import keep_freed_memory
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
-from unictoken.scoring.metrics import estimate
 from unictoken.toy.concepts import truth_of
 from unictoken.toy.judge import load_judge
 from unictoken.toy.pair_scores import score_pair
@@ -90,8 +88,12 @@ def measure(arguments: Sequence[str]) -> None:
         "text_prompt": lambda c: in_words(base, c.name, _told(c)),
     }
     rows = _scores(base, benchmark, ways, root, options.pairs)
-    command = shlex.join(["python", PROGRAM, *arguments])
-    _write(Path(options.out), rows, list(ways), command, settings.seed)
+    about = (
+        f"    {shlex.join(['python', PROGRAM, *arguments])}",
+        f"{len(rows) // len(ways)} pairs of toy concepts, each learned by itself (seed"
+        f" {settings.seed}); commit {commit()}. ±: half-width of the 95 % t interval over pairs.",
+    )
+    write_means(Path(options.out), "Two concepts on one base", about, rows, way="method")
     say(options.out)
 
 
@@ -132,36 +134,6 @@ def _scores(
             )
             rows.append({"pair": "+".join(concepts), "method": way, **numbers})
     return rows
-
-
-def _write(path: Path, rows: list[dict], ways: list[str], command: str, seed: int) -> None:
-    """The table of means with 95 % intervals, and the rows as JSON beside it.
-
-    Args:
-        path: Of the table.
-        rows: Of each pair and way.
-        ways: In the order of the table.
-        command: That made it.
-        seed: Of the benchmark.
-    """
-    columns = [key for key in rows[0] if key not in ("pair", "method")]
-    lines = [
-        "# Two concepts on one base",
-        "",
-        f"    {command}",
-        "",
-        f"{len(rows) // len(ways)} pairs of toy concepts, each learned by itself (seed {seed});"
-        f" commit {commit()}. ±: half-width of the 95 % t interval over pairs.",
-        "",
-        f"| | {' | '.join(columns)} |",
-        "|---|" + "---|" * len(columns),
-    ]
-    for way in ways:
-        values = [estimate([r[c] for r in rows if r["method"] == way]) for c in columns]
-        cells = [f"{v.mean:.3f} ± {v.half_width:.3f}" for v in values]
-        lines.append(f"| {way} | {' | '.join(cells)} |")
-    write_aside(path, ("\n".join(lines) + "\n").encode())
-    write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ def test_every_link_leads_somewhere(page):
     for link in links:
         if link.startswith("https://"):
             continue
-        if link.startswith(ACTIONS):  # GitHub's pages of a workflow, seen from its page of README.md
+        if link.startswith(
+            ACTIONS
+        ):  # GitHub's pages of a workflow, seen from its page of README.md
             workflow = link.removeprefix(ACTIONS).removesuffix("/badge.svg")
             assert (ROOT / ".github/workflows" / workflow).is_file(), link
             continue

@@ -48,6 +48,31 @@ def over_concepts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Esti
     }
 
 
+def write_means(
+    path: Path, title: str, about: Sequence[str], rows: Sequence[Mapping[str, Any]], *, way: str
+) -> None:
+    """A table of each way's means with 95 % intervals, as Markdown, and the rows as JSON beside it.
+
+    Args:
+        path: Of the table.
+        title: Its heading.
+        about: Paragraphs below that.
+        rows: Numbers, by column; texts are no columns.
+        way: The key that names a row's way.
+    """
+    columns = [key for key, value in rows[0].items() if not isinstance(value, str)]
+    lines = [f"# {title}", ""]
+    for paragraph in about:
+        lines += [paragraph, ""]
+    lines += [f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    for name in dict.fromkeys(row[way] for row in rows):
+        values = [estimate([row[c] for row in rows if row[way] == name]) for c in columns]
+        cells = [f"{value.mean:.3f} ± {value.half_width:.3f}" for value in values]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    write_aside(path, ("\n".join(lines) + "\n").encode())
+    write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
+
+
 def differences(
     rows: Sequence[Mapping[str, Any]], first: str, columns: Sequence[str]
 ) -> dict[str, dict[str, Estimate]]:
