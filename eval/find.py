@@ -32,7 +32,7 @@ from unictoken.measure.results import commit, write_means
 from unictoken.model.base import load_base
 from unictoken.model.malloc import keep_freed_memory
 from unictoken.personalize.base import PersonalBase
-from unictoken.personalize.pictures import in_pictures
+from unictoken.personalize.pictures import pictured
 from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
@@ -76,7 +76,7 @@ def measure(arguments: Sequence[str]) -> None:
         benchmark.learn()
     ways: dict[str, Callable[[Concept], Personalization]] = {
         options.method: lambda c: with_tokens(base, benchmark.tokens(c, method)),
-        "image_prompt_1": lambda c: in_pictures(base, c.name, base.encode(c.pictures[:1])),
+        "image_prompt_1": lambda c: pictured(base, c.name, list(c.pictures[:1])),
         "text_prompt": lambda c: in_words(base, c.name, f"{{name}} is {_told(c)}."),
         "class_noun": lambda c: in_words(base, c.name, f"{{name}} is {a(c.class_noun)}."),
     }
