@@ -30,6 +30,7 @@ from unictoken.core.disk import (
 )
 from unictoken.core.errors import Stopped, UserError
 from unictoken.core.pictures import check_picture
+from unictoken.core.progress import bars
 from unictoken.core.reading import read_bytes, read_json_lines, read_text
 from unictoken.core.text import markers
 from unictoken.data.concept import Concept
@@ -244,7 +245,8 @@ class Runs:
                 if self._ended:
                     return
                 known = self._queue.popleft()
-            self._learn(known)
+            with bars(shown=False):  # the page shows one
+                self._learn(known)
 
     def _learn(self, known: _Run) -> None:
         """One run, with its report; whatever goes wrong is a line of its state."""

@@ -31,7 +31,7 @@ from unictoken.cli import (
 from unictoken.core import config
 from unictoken.core.own import import_files
 from unictoken.core.program import run_program
-from unictoken.core.progress import hide_bars
+from unictoken.core.progress import bars
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,11 +80,10 @@ def run(arguments: Sequence[str]) -> None:
         # Before anything is parsed: asked by the shell, it prints completions and ends the process.
         argcomplete.autocomplete(made)
     options = made.parse_args(arguments)
-    if options.quiet:
-        hide_bars()
     logging.getLogger("unictoken").setLevel(_log_level(options))
     import_files(options.own_files)
-    options.action(options)
+    with bars(shown=not options.quiet):
+        options.action(options)
 
 
 def _log_level(options: argparse.Namespace) -> int:
