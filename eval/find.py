@@ -54,6 +54,7 @@ def measure(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--config", default="configs/eval/toy.yaml")
     parser.add_argument("--method", default="joint", help="one of the config's methods")
+    parser.add_argument("--concepts", type=int, metavar="N", help="the first N; all by default")
     parser.add_argument("--out", default="results/find.md", metavar="FILE")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     add_import(parser)
@@ -72,6 +73,8 @@ def measure(arguments: Sequence[str]) -> None:
     keep_freed_memory()
     base = load_base(settings.base, kind=PersonalBase)
     benchmark = Benchmark(settings, base, {options.method: method}, commit=commit())
+    most = len(benchmark.concepts)
+    config.within("--concepts", most if options.concepts is None else options.concepts, 1, most)
     with benchmark.held():
         benchmark.learn()
     ways: dict[str, Callable[[Concept], Personalization]] = {
@@ -81,7 +84,8 @@ def measure(arguments: Sequence[str]) -> None:
         "class_noun": lambda c: in_words(base, c.name, f"{{name}} is {a(c.class_noun)}."),
     }
     rows = []
-    for concept in tqdm(benchmark.concepts, desc="albums"):
+    concepts = benchmark.concepts[: options.concepts]
+    for concept in tqdm(concepts, desc="albums"):
         album = album_of(concept, settings.seed)
         for name, put_on in ways.items():
             numbers = score_search(base, put_on(concept), concept.name, album)
@@ -91,7 +95,7 @@ def measure(arguments: Sequence[str]) -> None:
     about = (
         f"    {shlex.join(['python', PROGRAM, *arguments])}",
         f'"<tom> on the beach", and every other place, in an album of {len(album)} pictures:'
-        f" {len(benchmark.concepts)} toy concepts (seed {settings.seed}), in each place two pictures of"
+        f" {len(concepts)} toy concepts (seed {settings.seed}), in each place two pictures of"
         " the concept, three near-duplicates, three that differ in one attribute, twenty others."
         " Right are the two of the concept in that place. *first is it*, *first is there*: whether"
         f" the first picture shows the concept, and the place; commit {commit()}. ±: half-width of"
