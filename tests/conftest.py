@@ -99,6 +99,11 @@ def short_method() -> Method:
     return Method(tokens=Tokens(shared=4), stages=(Stage(steps=6, batch=4),))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Else xdist takes files with many tests first, and the slow ones, of few tests, come last.
+    config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: whole files go to one process, and one that came last would run
     alone while the other process waits.
