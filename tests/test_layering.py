@@ -111,12 +111,15 @@ def test_only_train_knows_deepspeed():
     assert [name_of(p) for p in PROGRAMS if "deepspeed" in imported(p)] == ["train.engine"]
 
 
+# Programs and files that are about the toy world.
+OF_TOY = {
+    "unictoken.data.worlds", "train.base", "train.encoder", "eval.several", "eval.memory", "eval.find",
+}  # fmt: skip
 GENERIC = [
     path
     for path in (*MODULES, *(PACKAGE / name for name in TOP), *PROGRAMS)
     if not name_of(path).startswith(("unictoken.toy", "unictoken.cli"))
-    and name_of(path)
-    not in ("unictoken.data.worlds", "train.base", "train.encoder", "eval.several", "eval.memory")
+    and name_of(path) not in OF_TOY
 ]
 
 
