@@ -27,7 +27,7 @@ from unictoken.core.disk import is_folder
 from unictoken.core.errors import UserError
 from unictoken.core.own import add_import, import_files
 from unictoken.data.concept import Concept
-from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
+from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, method_named
 from unictoken.measure.results import commit, write_means
 from unictoken.model.base import load_base
 from unictoken.model.malloc import keep_freed_memory
@@ -62,14 +62,9 @@ def measure(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     import_files(options.own_files)
     settings = config.load(BenchmarkConfig, options.config, options.set)
-    methods = load_methods(settings.methods)
-    if options.method not in methods:
-        raise UserError(
-            f"--method: found '{options.method}', expected one of {', '.join(methods)}. Choose one."
-        )
+    method = method_named(options.method, settings.methods)
     if settings.data or not settings.judge:
         raise UserError(f"{options.config}: needs `data: null` and a `judge:`. Change it.")
-    method = methods[options.method]
     keep_freed_memory()
     base = load_base(settings.base, kind=PersonalBase)
     benchmark = Benchmark(settings, base, {options.method: method}, commit=commit())

@@ -38,6 +38,7 @@ from unictoken.core.disk import (
     sweep,
     write_aside,
 )
+from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture, read_together
 from unictoken.data.concept import Concept
@@ -194,6 +195,16 @@ def load_methods(paths: Sequence[str]) -> dict[str, MethodSettings]:
             " different, no control's."
         )
     return named
+
+
+def method_named(name: str, paths: Sequence[str]) -> MethodSettings:
+    """The one of a config's methods that `--method` names."""
+    methods = load_methods(paths)
+    if name not in methods:
+        raise UserError(
+            f"--method: found '{name}', expected one of {', '.join(methods)}. Choose one."
+        )
+    return methods[name]
 
 
 def _load_method(said: str) -> MethodSettings:

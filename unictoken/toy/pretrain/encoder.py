@@ -206,8 +206,13 @@ class Lessons:
 
 
 def make_lessons(base: Base, settings: EncoderSettings, *, seed: int, cache: Path) -> Lessons:
-    """What an encoder is trained on; image ids and states are kept in a folder, since they take
-    minutes.
+    """What an encoder is trained on.
+
+    Args:
+        base: It stays as it is.
+        settings: Of the training.
+        seed: Of the subjects and their pictures.
+        cache: A folder that keeps image ids and states: making them takes minutes.
     """
     said = repr((base.fingerprint, str(base.dtype), seed, settings.families, SHOTS))
     own = _digest(f"{said} {settings.shape.questions}")
