@@ -12,6 +12,7 @@ import pytest
 import small
 import torch
 
+from unictoken.core.progress import bars_are_hidden
 from unictoken.data.concept import Concept
 from unictoken.learn.methods import Method, Stage, Tokens
 from unictoken.model.chameleon import Chameleon, EarlyFusionModel
@@ -110,3 +111,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(autouse=True)
+def bars_stay():
+    """No test leaves the bars of its process hidden: one after it looks at some."""
+    yield
+    assert not bars_are_hidden()
