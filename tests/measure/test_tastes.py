@@ -1,5 +1,7 @@
 """Pictures ranked by a user's taste."""
 
+from collections import namedtuple
+
 import pytest
 from PIL import Image
 
@@ -48,6 +50,33 @@ def test_every_way_ranks_every_users_candidates(base, users, way):
     rows = tastes.rank(base, users, way)
     assert len(rows) == 2 and all(set(row) == set(tastes.COLUMNS) for row in rows)
     assert all(0 < row["mrr"] <= 1 for row in rows)
+
+
+def test_the_reason_is_what_is_said_for_most_pairs_and_ranks_by_its_words(base, users, monkeypatch):
+    vocab, asked = base.vocab, []
+    answers = [vocab.encode(text) for text in ("red", "a dog", "red")]
+
+    def said(speaker, prompts, **more):
+        asked.extend(prompts)
+        return answers[: len(prompts)]
+
+    monkeypatch.setattr(tastes, "sample_text", said)
+    assert tastes.explained(base, users[0]) == "red"
+    # Each liked picture in turn is the one that they would like; the others stand before it.
+    codes = base.encode(users[0].liked).tolist()
+    assert len(asked) == 3 and asked[0][-1:] == vocab.turn(vocab.encode("zoe"))[-1:]
+    for prompt, last in zip(asked, codes, strict=True):
+        assert str(vocab.picture(last))[1:-1] in str(prompt)
+
+    Read = namedtuple("Read", "mean")
+    likely = {"what is it?": 0.1, "what colour is it?": 0.7, "where is it?": 0.2}
+
+    def read(speaker, pairs):
+        assert all(answer == answers[0] for _, answer in pairs)
+        return [Read(likely[q] + i // 3) for i, q in enumerate([*likely] * (len(pairs) // 3))]
+
+    monkeypatch.setattr(tastes, "likelihoods", read)
+    assert tastes.WAYS["explained"](base, users, 0) == [0.7, 1.7]
 
 
 def test_features_find_the_picture_itself(base, users):

@@ -1,9 +1,12 @@
 """A user's tokens against those of the user of the opposite taste, and against no learning."""
 
 import pytest
+from PIL import Image
 
 from unictoken.core import config
-from unictoken.measure import user_tokens
+from unictoken.data.users import Taste
+from unictoken.learn.profile_rows import as_row
+from unictoken.measure import profile_rows, user_tokens
 from unictoken.measure.user_tokens import scored
 from unictoken.measure.users import USUAL, ProfilesConfig, measure
 from unictoken.toy import users as toy
@@ -45,11 +48,39 @@ def test_the_part_learns_and_is_measured_where_it_is_asked_for(base, monkeypatch
     monkeypatch.setattr(toy, "JUDGED", 2)
     (section,) = measure(base, ProfilesConfig(users=1, parts=("user_tokens",)))
     assert list(section.table) == [
-        "user", "opposite_user", "opposite_is_right", "pictures", "features", "majority", "chance",
+        "user", "opposite_user", "opposite_is_right", "pictures", "map", "features", "majority", "chance",
     ]  # fmt: skip
     assert section.table["majority"]["ndcg@5"].mean == 0  # ties count against it
     assert section.table["features"]["macro_f1"] is None
     assert "2 pictures that the user likes and 2 that they do not" in section.about
+
+
+def test_a_map_of_features_learns_what_the_labels_say(base):
+    """Two colours: what is liked is told apart from what is not."""
+    red, blue = (Image.new("RGB", (256, 256), colour) for colour in ("red", "blue"))
+    judged = ((red, True), (blue, False)) * 2
+    seen = {"liked": (red,), "judged": judged, "candidates": (red, blue)}
+    taste = Taste(name="zoe", says="red", gains=(1.0, 0.0), **seen)
+    liked, not_liked = user_tokens.mapped(base, taste)
+    assert liked > 0.5 > not_liked
+
+
+def test_a_profiles_tokens_are_measured_beside_its_words(base, monkeypatch):
+    learned = []
+
+    def quick(profile, questions, **more):
+        learned.append(tuple(questions))
+        return as_row(profile, questions, **more, rows=2, steps=1)
+
+    monkeypatch.setattr(profile_rows, "as_row", quick)
+    (section,) = measure(base, ProfilesConfig(users=2, k=2, parts=("profile_rows",)))
+    table = section.table
+    assert set(table) == {"words", "tokens", "tokens_unseen", "another_user", "none"}
+    assert table["tokens"]["ids"].mean == pytest.approx(table["none"]["ids"].mean + 2)
+    # Two users: on all of their questions, and on each half.
+    assert len(learned) == 6
+    for whole, (first, second) in zip(learned[:2], (learned[2:4], learned[4:]), strict=True):
+        assert sorted(first + second) == sorted(whole) and not set(first) & set(second)
 
 
 def test_what_was_judged_has_the_look_that_is_liked_or_has_it_not():

@@ -2,10 +2,14 @@
 
 The base is asked "{name} likes <pictures>. would {name} like this? <picture>", and P(yes) ranks.
 Nothing is trained.
+
+`explained` lets the base first say what the liked pictures have in common, and then asks how well
+these words answer questions about a candidate: a reason that a user can read, and correct.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import combinations
 
@@ -14,14 +18,18 @@ import torch
 
 from unictoken.core.registry import Registry
 from unictoken.data import templates
-from unictoken.data.sequence import user_turn
+from unictoken.data.sequence import Turn, join_turns, user_turn
 from unictoken.data.users import Taste
 from unictoken.model.encoders import BaseEncoder
+from unictoken.model.likelihood import likelihoods
 from unictoken.model.protocol import Base
+from unictoken.model.sampling import ANSWER_IDS, sample_text
 from unictoken.personalize.condition import yes_probability
 from unictoken.scoring import ranking
 from unictoken.scoring.metrics import Estimate, estimate
 
+WHY = "what does {name} like?"
+ABOUT = ("what is it?", "what colour is it?", "where is it?")  # what a reason may be about
 SHOWN = 2  # pictures that stand before a question: as many as the tiny base was taught with
 Ids = Sequence[Sequence[int]]
 """Image ids of pictures."""
@@ -100,11 +108,45 @@ def _in_words(base: Base, tastes: Sequence[Taste], i: int) -> list[float]:
     return yes_probability(base, prompts).tolist()
 
 
+def explained(base: Base, taste: Taste) -> str:
+    """What the base says that the user likes, as the answer to 'what does zoe like?' after two liked
+    pictures and a third that they would like: what is said for most of the pairs.
+
+    Args:
+        base: What is asked.
+        taste: With three or more liked pictures.
+    """
+    vocab, liked = base.vocab, _codes(base, taste.liked)
+    slots = {"{name}": vocab.encode(taste.name)}
+    prompts = []
+    for third in range(len(liked)):
+        shown = [ids for k, ids in enumerate(liked) if k != third][:SHOWN]
+        asked = [*_said(base, taste.name, shown), *vocab.picture(liked[third])]
+        turns = (Turn(asked), Turn(vocab.encode(templates.YES)))
+        prompts.append(join_turns([*turns, Turn(vocab.encode(WHY, slots))], vocab).ids)
+    said = [vocab.decode(ids) for ids in sample_text(base, prompts, max_ids=ANSWER_IDS)]
+    return Counter(said).most_common(1)[0][0]
+
+
+def _explained(base: Base, tastes: Sequence[Taste], i: int) -> list[float]:
+    """How likely the reason is as the answer to the question about the candidate that it fits best."""
+    vocab, said = base.vocab, explained(base, tastes[i])
+    asked = [vocab.encode(question) for question in ABOUT]
+    pairs = [
+        (user_turn([*vocab.picture(candidate), *question], vocab), vocab.encode(said))
+        for candidate in _codes(base, tastes[i].candidates)
+        for question in asked
+    ]
+    likely = np.array([one.mean for one in likelihoods(base, pairs)])
+    return [float(score) for score in likely.reshape(-1, len(ABOUT)).max(1)]
+
+
 WAYS: Registry[Way] = Registry(
     "way",
     {
         "pictures": _own,
         "in_words": _in_words,
+        "explained": _explained,
         "features": lambda base, tastes, i: likeness(base, tastes[i].liked, tastes[i].candidates),
         "another_user": _another,
         "none": _none,

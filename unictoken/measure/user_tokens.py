@@ -5,6 +5,7 @@ tokens are asked about other pictures (Personalized LLMs, arXiv 2402.09269).
     opposite_user     those of the user who says the opposite of each picture
     opposite_is_right the same, scored by what that user likes
     pictures          nothing is learned: three liked pictures stand before the question, two at a time
+    map               a logistic regression on the base's features of the same labelled pictures
     features          nothing is asked: cosine of the base's features with all liked pictures
     majority          the commoner answer, to every picture
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from unictoken.core import config, shipped
@@ -23,7 +25,9 @@ from unictoken.learn.method import Learned, Run
 from unictoken.learn.methods import MethodFile
 from unictoken.learn.run import method_of
 from unictoken.measure import tastes
+from unictoken.model.encoders import AskedEncoder
 from unictoken.model.protocol import Base
+from unictoken.personalize.memory.gate import logistic
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.user import likes
 from unictoken.scoring import ranking
@@ -31,6 +35,7 @@ from unictoken.scoring.classes import macro_f1
 from unictoken.scoring.metrics import Estimate, estimate
 
 METHOD = "user"
+MAP_PENALTY = 1e-4  # of the squared weights of `map`
 Row = dict[str, float]
 """A user's numbers, by column."""
 
@@ -97,9 +102,30 @@ def rows_of(base: Base, taste: Taste, *, seed: int = 0) -> dict[str, Row]:
         "opposite_user": scored(other, gains),
         "opposite_is_right": {"macro_f1": scored(other, reverse)["macro_f1"]},
         "pictures": scored(shown, gains),
+        "map": scored(mapped(base, taste), gains),
         "features": scored(alike, gains, decided=False),
         "majority": scored([commoner] * len(gains), gains),
     }
+
+
+def mapped(base: Base, taste: Taste) -> list[float]:
+    """P(liked) of each candidate by a map from the base's features to the user's labels: what a
+    recommender learns beside a frozen model.
+
+    Args:
+        base: Whose features.
+        taste: With the pictures that its user judged.
+    """
+    encoder = AskedEncoder(base)
+    judged_NF = encoder.pictures([picture for picture, _ in taste.judged])
+    is_liked_N = np.array([liked for _, liked in taste.judged])
+    # What all pictures share says nothing of a taste.
+    centre_F = judged_NF.mean(0)
+    weights_F, bias = logistic(
+        judged_NF[is_liked_N] - centre_F, judged_NF[~is_liked_N] - centre_F, penalty=MAP_PENALTY
+    )
+    asked_NF = torch.from_numpy(encoder.pictures(taste.candidates) - centre_F)
+    return torch.sigmoid(asked_NF @ weights_F + bias).tolist()
 
 
 def over_users(

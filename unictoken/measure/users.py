@@ -20,7 +20,8 @@ from unictoken.data.readers import mmpb as layout
 from unictoken.data.readers import read
 from unictoken.data.records import Dataset, Record
 from unictoken.data.users import Spoken, Users
-from unictoken.measure import mmpb, profiles, tastes, user_tokens
+from unictoken.learn.profile_rows import ROWS
+from unictoken.measure import mmpb, profile_rows, profiles, tastes, user_tokens
 from unictoken.model.protocol import Base
 from unictoken.personalize.extract import by_questions, by_rules
 from unictoken.personalize.profile import BUDGET, K
@@ -30,7 +31,7 @@ from unictoken.scoring.texts import word_f1
 from unictoken.scoring.verdict import judged_world
 
 USUAL = ("answers", "grounding", "extraction", "tastes", "mmpb")
-PARTS = (*USUAL, "user_tokens")  # the last one learns, and is asked for by its name
+PARTS = (*USUAL, "user_tokens", "profile_rows")  # the last two learn, and are asked for by name
 MATCHES = 0.6  # F1 of words above which two sentences say the same fact
 Table = Mapping[str, Mapping[str, Estimate | None]]
 """Estimates by row and column."""
@@ -60,7 +61,8 @@ class ProfilesConfig:
     """Names of `profiles.WAYS`."""
     parts: tuple[str, ...] = USUAL
     """What is measured; parts that the dataset has nothing for are left out. user_tokens: users
-    whose tokens are learned from pictures that they like and do not."""
+    whose tokens are learned from pictures that they like and do not. profile_rows: profiles that are
+    learned as tokens."""
     k: int = K
     """Items that stand before a question."""
     budget: int = BUDGET
@@ -139,6 +141,7 @@ def measure(base: Base, settings: ProfilesConfig) -> list[Section]:
         "tastes": lambda: _tastes(base, users, settings),
         "mmpb": lambda: _mmpb(base, users.dataset, settings),
         "user_tokens": lambda: _user_tokens(base, users, settings),
+        "profile_rows": lambda: _profile_rows(base, users.dataset, settings),
     }
     sections = []
     for part in settings.parts:
@@ -343,7 +346,8 @@ def _tastes(base: Base, users: Users, settings: ProfilesConfig) -> list[Section]
                 f"{len(one.candidates)} pictures, {sum(map(bool, one.gains))} of them with what the"
                 f" {len(one.liked)} liked ones have in common; ranked by P(yes) to '... would"
                 f" {one.name} like this?'. `features`: cosine of the base's picture features. `in_words`: the"
-                " common look is said, as an oracle."
+                " common look is said, as an oracle; `explained`: the base first says it, and ranks by these"
+                " words."
             ),
             table=table,
             n=f"{len(users.tastes)} users",
@@ -365,10 +369,31 @@ def _user_tokens(base: Base, users: Users, settings: ProfilesConfig) -> list[Sec
                 f" {sum(map(bool, one.gains))} of them liked. `opposite_user`: the tokens of who says"
                 " the opposite of each picture; `opposite_is_right`: the same, scored by that user's"
                 " own taste. `pictures`: nothing is learned, three liked pictures stand before the"
-                " question. `features`: mean cosine with all liked pictures."
+                " question. `map`: a logistic regression on the base's features of the same labelled"
+                " pictures. `features`: mean cosine with all liked pictures."
             ),
             table=user_tokens.over_users(base, users.tastes, seed=settings.seed),
             n=f"{len(users.tastes)} users",
+        )
+    ]
+
+
+def _profile_rows(base: Base, dataset: Dataset, settings: ProfilesConfig) -> list[Section]:
+    if not any(dataset.profiles.values()):
+        return []
+    table = profile_rows.over_users(
+        base, dataset, k=settings.k, budget=settings.budget, seed=settings.seed
+    )
+    return [
+        Section(
+            title="A profile as tokens",
+            about=(
+                f"{ROWS} tokens that learned what the base answers with the items in"
+                " words before it (`words`: the teacher). `tokens_unseen`: learned on one half of a"
+                " user's questions, asked the other half. *ids*: of a prompt."
+            ),
+            table=table,
+            n=f"{len(_questions(dataset))} questions of {len(dataset.records)} users",
         )
     ]
 

@@ -5,7 +5,8 @@
     base.with_concepts(profile).ask("where do i live?")
     base.with_concepts(profile, "mia")           a profile beside concepts
 
-Nothing is learned. Items are never changed here; a memory keeps them.
+`learn.profile_rows.as_row(profile, questions)` is the same as a few learned tokens.
+Items are never changed here; a memory keeps them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from unictoken.tokens.tokens import Prompts
 
 K = 4  # items that stand before a question
 BUDGET = 256  # ids that they may take together
+PROFILE = "profile"  # the section of a concept file
 
 
 def sentence(item: Item) -> str:
@@ -65,6 +67,18 @@ class Told(Condition):
     def recaption(self, prompt: str) -> str:
         """The prompt: nobody's hat is meant."""
         return prompt
+
+
+@dataclass(frozen=True)
+class ProfileTokens(Told):
+    """A profile that was learned as tokens (`learn/profile_rows.py`): they stand before questions, in
+    the place of its items.
+    """
+
+    def conditions(self, queries: Sequence[Query]) -> list[Condition]:
+        """Itself before each question; before anything else nothing, as of a profile."""
+        nobody = together(self.base, [])
+        return [self if query.wanted == "answer" else nobody for query in queries]
 
 
 # eq=False: a profile is itself, and its index is made once.

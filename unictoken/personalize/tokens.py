@@ -11,13 +11,16 @@ from unictoken.model.protocol import Base
 from unictoken.personalize.adapted import is_adapted, with_adapter
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.gated import GATE, GatedTokens, read_gate
+from unictoken.personalize.profile import PROFILE, ProfileTokens
 from unictoken.personalize.user import USER, UserTokens, read_answers
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
 
 
 def with_tokens(base: Base, concept: ConceptTokens) -> Condition:
-    """The learned concept: behind its gate, where its file has one; a user as one."""
+    """The learned concept: behind its gate, where its file has one; a user, or a profile, as one."""
+    if PROFILE in concept.sections:
+        return ProfileTokens(base, concept.name, concept.prompts, concept)
     if GATE in concept.sections:
         gate = read_gate(concept.sections[GATE], f"'{concept.name}': {GATE}", base)
         return GatedTokens(base, concept.name, concept.prompts, concept, gate=gate)
