@@ -17,7 +17,7 @@ Kind = Literal["object", "animal", "person", "style", "user"]
 SaidKind = Literal["object", "animal", "person"]  # that an owner chooses among
 SAID_KINDS: tuple[SaidKind, ...] = get_args(SaidKind)
 LearnedKind = Literal["object", "animal", "person", "user"]  # what `learn` is told
-USER = "user"  # somebody who says what they like: no picture shows them
+USER: Kind = "user"  # somebody who says what they like: no picture shows them
 PEOPLE_KINDS = ("person", "user")  # they need consent, whatever the class noun
 
 # Words that make a class noun a person's: 'man', 'old man', 'the singer next door'. Their plurals
