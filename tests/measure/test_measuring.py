@@ -168,6 +168,19 @@ def test_another_seed_or_another_judge_is_another_run(measured, base, settings, 
     )
 
 
+def test_concepts_without_negatives_of_their_own_are_another_run(measured, base, settings):
+    alone = Benchmark(dataclasses.replace(settings, own_negatives=False), base, {"short": METHOD})
+    assert alone.run != measured.run
+    assert all(concept.negatives for concept in measured.concepts)
+    assert not any(concept.negatives for concept in alone.concepts)
+    # What is asked stays: a recogniser is still shown others.
+    asked = [
+        {r.where.split("/data/")[1] for r in one.dataset.select("tom", "recognise", split="test")}
+        for one in (measured, alone)
+    ]
+    assert asked[0] == asked[1]
+
+
 def test_results_can_be_recounted(measured, settings):
     shown = write_results(measured, command="python eval/run.py")
     result = json.loads(

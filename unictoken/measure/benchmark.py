@@ -121,6 +121,10 @@ class BenchmarkConfig:
     """Of a concept's pictures, the first so many are learned from and shown (toy concepts have as
     many as are asked for); null: all.
     """
+    own_negatives: bool = True
+    """Whether methods learn from the pictures of others that concepts bring; false: of distractors
+    alone, as most users do.
+    """
     tasks: tuple[str, ...] = USUAL
     """What is asked (unictoken/tasks)."""
     seed: int = 1
@@ -337,7 +341,8 @@ class Benchmark:
             made_with.append("learned in bf16")
         # Only where they are asked for: runs of pets have kept their name.
         kinds = [s.toy_kinds] if s.toy_kinds and s.data is None else []
-        told = config.to_yaml([*asked, *made_with, *kinds])
+        lacking = [] if s.own_negatives else ["no negatives"]
+        told = config.to_yaml([*asked, *made_with, *kinds, *lacking])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def _dataset(self) -> Dataset:
@@ -372,6 +377,7 @@ class Benchmark:
                 # Nobody has to be asked for those that the toy world draws.
                 consent=s.consent or s.data is None,
                 kind=concept.kind or s.kinds.get(name),
+                negatives=concept.negatives if s.own_negatives else {},
             )
             for name, concept in islice(dataset.concepts.items(), s.num_concepts)
         }
