@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Sequence
 
 from unictoken.core import config
-from unictoken.core.launch import leave_with_launcher, say_last, says
+from unictoken.core.launch import heed_launcher, leave_with_launcher, say_last, says
 from unictoken.core.own import add_import, import_files
 from unictoken.core.printing import say
 from unictoken.core.program import interruptible, keeping, run_program
@@ -28,7 +28,7 @@ from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.results import commit, write_results
 from unictoken.model.base import load_base
 from unictoken.model.malloc import keep_freed_memory
-from unictoken.model.processes import Processes, heed_launcher
+from unictoken.model.processes import Processes
 
 PROGRAM = "eval/run.py"
 LOCAL_RANK = ("--local_rank", "--local-rank")

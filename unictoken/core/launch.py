@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from unictoken.core import last_word
 from unictoken.core.config import ConfigError
@@ -347,6 +347,31 @@ def _number(told: Mapping[str, str], name: str, low: int = 0, high: int = 2**31)
         found = f"{name}={quoted(text)} in the environment"
         raise ConfigError(f"{found}: expected a whole number from {low}. {START}, {UNSET}")
     return int(text)
+
+
+def heed_launcher(program: str, arguments: Sequence[str], local_rank: str | None) -> None:
+    """Do what launchers leave to the program.
+
+    Args:
+        program: Its file.
+        arguments: Its command line.
+        local_rank: What `--local_rank` says, where the launcher gave it.
+    """
+    if count := asked_of_accelerate():
+        _start_again(program, count, arguments)
+    leave_with_launcher(Path(program).name)
+    if local_rank:
+        os.environ.setdefault("LOCAL_RANK", local_rank)
+
+
+def _start_again(program: str, count: int, arguments: Sequence[str]) -> NoReturn:
+    """Become torchrun, which starts this program so many times."""
+    # torchrun finds a free port by itself; with these two it would take the old one.
+    own = ("MASTER_ADDR", "MASTER_PORT")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    runner = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*runner, f"--nproc_per_node={count}", program, *arguments]
+    os.execve(sys.executable, command, environment)
 
 
 def leave_with_launcher(program: str) -> None:

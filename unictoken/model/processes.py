@@ -10,13 +10,11 @@ import json
 import os
 import re
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from torch.distributed.rendezvous import rendezvous
@@ -25,13 +23,7 @@ from tqdm import tqdm
 from unictoken.core.config import ConfigError
 from unictoken.core.disk import is_file, write_aside
 from unictoken.core.errors import UserError
-from unictoken.core.launch import (
-    PATIENCE,
-    Launch,
-    asked_of_accelerate,
-    launch,
-    leave_with_launcher,
-)
+from unictoken.core.launch import PATIENCE, Launch, launch
 from unictoken.core.progress import bars_are_hidden, hide_bars
 
 A_WHILE = 0.05  # seconds between two looks at what the others did
@@ -57,31 +49,6 @@ _LOST = re.compile(
     r"|remote process (?:exited|has)|watchdog",
     re.IGNORECASE,
 )
-
-
-def heed_launcher(program: str, arguments: Sequence[str], local_rank: str | None) -> None:
-    """Do what launchers leave to the program.
-
-    Args:
-        program: Its file.
-        arguments: Its command line.
-        local_rank: What `--local_rank` says, where the launcher gave it.
-    """
-    if count := asked_of_accelerate():
-        _start_again(program, count, arguments)
-    leave_with_launcher(Path(program).name)
-    if local_rank:
-        os.environ.setdefault("LOCAL_RANK", local_rank)
-
-
-def _start_again(program: str, count: int, arguments: Sequence[str]) -> NoReturn:
-    """Become torchrun, which starts this program so many times."""
-    # torchrun finds a free port by itself; with these two it would take the old one.
-    own = ("MASTER_ADDR", "MASTER_PORT")
-    environment = {name: value for name, value in os.environ.items() if name not in own}
-    runner = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*runner, f"--nproc_per_node={count}", program, *arguments]
-    os.execve(sys.executable, command, environment)
 
 
 def take_share_of_machine(here: Launch) -> None:
