@@ -169,7 +169,11 @@ def rewrite(file, change):
 
 CHANGES = {
     "another base's": (lambda h, t: h.update(base_fingerprint="e" * 64), "Make it again"),
-    "no encoder of ours": (lambda h, t: h.update(encoder="x"), "encoder 'x': unknown"),
+    "made of an encoder that would be fetched": (
+        lambda h, t: h.update(encoder="clip-vit-b32", base_fingerprint=""),
+        "made of encoder 'clip-vit-b32', found none. Name that one",
+    ),
+    "of no base": (lambda h, t: h.update(base_fingerprint=""), "Make it again"),
     "more rank than it has": (lambda h, t: h.update(rank=3), "'down' has shape"),
     "a strange name": (lambda h, t: h.update(names=["../x"]), "x"),
     "a tensor too few": (lambda h, t: t.pop("up"), "'up' has shape none"),
@@ -184,6 +188,17 @@ def test_what_is_no_projection_of_this_base_is_refused_in_one_line(base, file, w
     with pytest.raises(UserError, match=said) as told:
         sharpened.load(file, base)
     assert "\n" not in str(told.value)
+
+
+def test_another_number_of_features_is_refused_when_it_is_used(base, toy, file):
+    def narrow(header, tensors):
+        header.update(features=5)
+        tensors |= {"centre": tensors["centre"][:5], "down": tensors["down"][:5].copy()}
+        tensors["up"] = tensors["up"][:, :5].copy()
+
+    rewrite(file, narrow)
+    with pytest.raises(UserError, match="found 96 features of a picture, expected the 5"):
+        sharpened.load(file, base).pictures(toy.pictures)
 
 
 def test_a_flipped_byte_and_another_kind_of_file_are_refused(base, file, bo, tmp_path):

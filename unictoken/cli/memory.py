@@ -130,12 +130,11 @@ def _by_pictures(options: argparse.Namespace, memory: Memory):
     from unictoken.personalize.memory.sight import Sight
 
     base = load_base(options.base)
+    encoder = load_encoder(options.encoder, base=base) if options.encoder else None
     if options.sharpen:
         from unictoken.personalize import sharpened
 
-        encoder = sharpened.load(Path(options.sharpen), base)
-    else:
-        encoder = load_encoder(options.encoder, base=base) if options.encoder else None
+        encoder = sharpened.load(Path(options.sharpen), base, encoder=encoder)
     return Sight(base, memory, encoder).search(picture, most=options.most)
 
 

@@ -22,14 +22,16 @@ from PIL import Image
 from torch.nn.functional import cross_entropy, normalize
 
 from unictoken.core.config import within
+from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.core.shapes import Fields, ListOf, Text, Whole
-from unictoken.model.encoders import Encoder, EncoderOfIds, load_encoder
+from unictoken.model.encoders import ASKED, OF_BASE, Encoder, EncoderOfIds, load_encoder
 from unictoken.model.protocol import Base
 from unictoken.personalize.weights_file import WeightsFile
 from unictoken.tokens.file import check_name
 
 FORMAT = 1
+OF_A_BASE = (OF_BASE, ASKED)  # encoders that need no other weights
 MOST_FEATURES, MOST_RANK, MOST_NAMES = 2**20, 1024, 1000
 _WORDS, _DIGEST = Text(1000), Text(200)
 
@@ -198,9 +200,15 @@ class SharpenedEncoder:
         return self._projected(self.encoder.of_ids(ids_NK))
 
     def _projected(self, features_NF: np.ndarray) -> np.ndarray:
+        found, expected = features_NF.shape[1], len(self.projection.centre_F)
+        if found != expected:
+            raise SharpenedError(
+                f"encoder '{self.encoder.name}': found {found:,} features of a picture, expected the"
+                f" {expected:,} of the projection. {FILE.again}"
+            )
         with torch.no_grad():
-            found: np.ndarray = self.projection(torch.from_numpy(features_NF)).numpy()
-        return found
+            projected: np.ndarray = self.projection(torch.from_numpy(features_NF)).numpy()
+        return projected
 
 
 def save(encoder: SharpenedEncoder, path: Path) -> Path:
@@ -219,15 +227,30 @@ def save(encoder: SharpenedEncoder, path: Path) -> Path:
     return FILE.write(path, header, encoder.projection.weights)
 
 
-def load(path: Path, base: Base) -> SharpenedEncoder:
-    """The encoder of a projection's file; one of another base's features is refused."""
+def load(path: Path, base: Base, *, encoder: Encoder | None = None) -> SharpenedEncoder:
+    """The encoder of a projection's file; one of another base's features is refused.
+
+    Args:
+        path: The file.
+        base: Whose features it projects, where it was made of a base's.
+        encoder: The published one that it was made of, which a file alone does not fetch; None: it
+            was made of the base's.
+    """
     header, tensors = FILE.read(path)
     for name in header["names"]:
         check_name(name)
-    if header["base_fingerprint"] not in ("", base.fingerprint):
+    made_of = header["encoder"]
+    frozen = encoder or (load_encoder(made_of, base=base) if made_of in OF_A_BASE else None)
+    if frozen is None or frozen.name != made_of:
         raise SharpenedError(
-            f"{path}: made on base '{header['base']}' ({header['base_fingerprint'][:12]}), this one"
-            f" is '{base.name}' ({base.fingerprint[:12]}). Make it again on this one (`unictoken"
+            f"{path}: made of encoder {quoted(made_of)}, found"
+            f" {quoted(frozen.name) if frozen else 'none'}. Name that one (`--encoder`), or make it"
+            " again."
+        )
+    if made_of in OF_A_BASE and header["base_fingerprint"] != base.fingerprint:
+        raise SharpenedError(
+            f"{path}: made on base {quoted(header['base'])} ({header['base_fingerprint'][:12]}), this"
+            f" one is '{base.name}' ({base.fingerprint[:12]}). Make it again on this one (`unictoken"
             " memory sharpen`)."
         )
     features, rank = header["features"], header["rank"]
@@ -238,7 +261,7 @@ def load(path: Path, base: Base) -> SharpenedEncoder:
         torch.from_numpy(tensors[name]).float() for name in ("centre", "down", "up")
     )
     return SharpenedEncoder(
-        encoder=load_encoder(header["encoder"], base=base),
+        encoder=frozen,
         projection=Projection(centre_F=centre, down_FR=down, up_RF=up),
         names=tuple(header["names"]),
     )
