@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from unictoken.core.errors import UserError
-from unictoken.learn.from_tree import draw_from_tree
+from unictoken.learn.from_tree import Drawn, draw_from_tree
 from unictoken.learn.methods import Tree
 from unictoken.model.encoders import AskedEncoder, Encoder, EncoderOfIds
 from unictoken.model.protocol import Base
@@ -30,6 +30,7 @@ def sharpen_memory(
     tree: Tree = USUAL_TREE,
     how: Sharpening | None = None,
     seed: int = 0,
+    drawn: Mapping[str, Drawn] | None = None,
 ) -> SharpenedEncoder:
     """An encoder that tells remembered concepts from look-alikes.
 
@@ -44,6 +45,7 @@ def sharpen_memory(
         tree: How many pictures are drawn of each kind.
         how: How the projection is learned; None: as usual.
         seed: Of what is drawn.
+        drawn: What was drawn before, by name, as with the same tree and seed.
     """
     frozen = encoder or AskedEncoder(base)
     sight = Sight(base, memory, frozen)
@@ -56,13 +58,15 @@ def sharpen_memory(
     entries = [entry for entry in entries if entry.pictures]
     own, others = [], []
     for entry in entries:
-        shown_NK = sight.image_ids(entry.name)
-        drawn = draw_from_tree(base, shown_NK, entry.class_noun, tree, seed=seed)
-        positives = [ids for _, ids in drawn.positives]
+        made_before = (drawn or {}).get(entry.name)
+        found = made_before or draw_from_tree(
+            base, sight.image_ids(entry.name), entry.class_noun, tree, seed=seed
+        )
+        positives = [ids for _, ids in found.positives]
         shown = frozen.pictures(memory.pictures(entry.name))
         own.append(np.concatenate([shown, *_features(base, frozen, positives)]))
         others += _features(
-            base, frozen, [ids for part in drawn.negatives.values() for ids in part]
+            base, frozen, [ids for part in found.negatives.values() for ids in part]
         )
     rest = others or [np.zeros((0, 1), np.float32)]
     made = sharpen(own, np.concatenate(rest), how)
