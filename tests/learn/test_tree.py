@@ -172,6 +172,17 @@ def test_prompts_keep_the_attributes_or_alter_some(drawn):
     assert not any(own in prompt for prompt in prompts["easy"] + prompts["hard"])
 
 
+def test_where_nothing_can_be_altered_others_only_fit_the_words(
+    base, pictures_NK, tree, monkeypatch
+):
+    alone = tuple(dataclasses.replace(branch, others=()) for branch in tree.branches)
+    bare = dataclasses.replace(tree, branches=alone)
+    monkeypatch.setattr("unictoken.learn.from_tree.grow", lambda *given, **more: bare)
+    one_each = Tree(positives=1, negatives=1, drawn=1)
+    found = draw_from_tree(base, pictures_NK[:1], "dog", one_each, seed=0)
+    assert list(found.by_kind) == [OWN, "near_duplicate"]
+
+
 def test_the_same_seed_draws_the_same(base, pictures_NK, drawn):
     again = draw_from_tree(base, pictures_NK, "dog", SMALL, seed=0)
     assert again.samples == drawn.samples

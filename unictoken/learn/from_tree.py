@@ -120,88 +120,77 @@ def draw_from_tree(
     """
     base.need_decoder()
     tree = grow(base, pictures_NK, class_noun, seed=seed)
+    # A tree without other answers has no look-alikes that differ in words.
+    graded = ("easy", "hard", NEAR_DUPLICATE) if tree.alterable() else (NEAR_DUPLICATE,)
+    wanted = {OWN: settings.positives, **dict.fromkeys(graded, settings.negatives)}
     rng = np.random.default_rng([seed, 10])  # not the stream of the world's distractors
-    word = next((n for n in NAMES if len(base.vocab.inside(n)) == 1), NAMES[0])
-    wanted = {
-        OWN: settings.positives,
-        **dict.fromkeys(("easy", "hard", NEAR_DUPLICATE), settings.negatives),
-    }
+    artist = _Artist(base, pictures_NK, tree)
     samples: list[Sample] = []
     by_kind: dict[str, torch.Tensor] = {}
     for number, (kind, count) in enumerate(wanted.items()):
-        if not count or (kind in ("easy", "hard") and not tree.alterable()):
-            continue  # a tree without other answers has no look-alikes that differ in words
-        prompts = _prompts(tree, kind, count * settings.drawn, word, rng)
-        how = Draw(seed=seed + number)
-        drawn_NK = (
-            _with_pictures(base, pictures_NK, word, prompts, how)
-            if kind == OWN
-            else in_words(base, word, "").draw_ids(prompts, how)
-        )
-        # Of near-duplicates those are wanted that fit the words and not the pictures.
-        generic = _without_article(tree.subject()) if kind == NEAR_DUPLICATE else class_noun
-        scores = concept_scores(base, pictures_NK, drawn_NK, generic, word=word)
-        # Of the concept the likest, of others the least like.
-        order = torch.argsort(scores, descending=kind == OWN, stable=True)[:count]
-        kept = set(order.tolist())
-        samples += [
-            Sample(kind=kind, prompt=prompt, score=float(score), kept=i in kept)
-            for i, (prompt, score) in enumerate(zip(prompts, scores, strict=True))
-        ]
-        by_kind[kind] = drawn_NK[order]
+        if count:
+            prompts = artist.prompts(kind, count * settings.drawn, rng)
+            drawn_MK = artist.draw(kind, prompts, Draw(seed=seed + number))
+            scores = artist.scores(kind, drawn_MK)
+            # Of the concept the likest, of others the least like.
+            best = torch.argsort(scores, descending=kind == OWN, stable=True)[:count]
+            by_kind[kind] = drawn_MK[best]
+            kept = set(best.tolist())
+            samples += [
+                Sample(kind=kind, prompt=prompt, score=score, kept=i in kept)
+                for i, (prompt, score) in enumerate(zip(prompts, scores.tolist(), strict=True))
+            ]
     captions = named_captions(base, by_kind[OWN], class_noun) if OWN in by_kind else []
     return Drawn(tree=tree, samples=tuple(samples), by_kind=by_kind, captions=tuple(captions))
 
 
-def _prompts(
-    tree: AttributeTree, kind: str, count: int, word: str, rng: np.random.Generator
-) -> list[str]:
-    """So many prompts of pictures of a kind, in contexts that differ as long as there are others.
+class _Artist:
+    """Says, draws and scores pictures of a tree, by kind."""
 
-    Args:
-        tree: Of the concept.
-        kind: OWN, or a grade.
-        count: How many.
-        word: What stands for the concept where a picture introduces it.
-        rng: What is altered, and the order of the contexts.
-    """
-    contexts = tree.form.contexts
-    order = [i for _ in range(-(-count // len(contexts))) for i in rng.permutation(len(contexts))]
-    made = []
-    for i in order[:count]:
-        match kind:
-            case "positive":
-                subject = f"<{word}>"
-            case "easy":
-                subject = tree.subject(tree.many_altered(rng))
-            case "hard":
-                subject = tree.subject(tree.few_altered(rng))
-            case _:
-                subject = tree.subject()
-        form = templates.with_scene(templates.GENERATE[0], contexts[i])
-        made.append(form.replace("{name}", subject))
-    return made
+    def __init__(self, base: Base, pictures_NK: torch.Tensor, tree: AttributeTree):
+        self.base, self.pictures_NK, self.tree = base, pictures_NK, tree
+        self.word = next((n for n in NAMES if len(base.vocab.inside(n)) == 1), NAMES[0])
 
+    def prompts(self, kind: str, count: int, rng: np.random.Generator) -> list[str]:
+        """So many prompts of a kind, in contexts that differ as long as there are others."""
+        contexts = self.tree.form.contexts
+        rounds = -(-count // len(contexts))
+        order = [i for _ in range(rounds) for i in rng.permutation(len(contexts))]
+        return [
+            templates.with_scene(templates.GENERATE[0], contexts[i]).replace(
+                "{name}", self._subject(kind, rng)
+            )
+            for i in order[:count]
+        ]
 
-def _with_pictures(
-    base: Base, pictures_NK: torch.Tensor, word: str, prompts: Sequence[str], how: Draw
-) -> torch.Tensor:
-    """Image ids [M, K] of pictures of the concept, each after one reference picture in context, in
-    turn.
+    def _subject(self, kind: str, rng: np.random.Generator) -> str:
+        if kind == OWN:
+            return f"<{self.word}>"
+        if kind == NEAR_DUPLICATE:
+            return self.tree.subject()
+        altered = self.tree.many_altered if kind == "easy" else self.tree.few_altered
+        return self.tree.subject(altered(rng))
 
-    Args:
-        base: Draws.
-        pictures_NK: Image ids of the reference pictures.
-        word: What stands for the concept.
-        prompts: What is drawn.
-        how: Temperature, seed and so on.
-    """
-    count = len(pictures_NK)
-    drawn_MK = torch.zeros((len(prompts), base.codes_per_picture), dtype=torch.long)
-    for i in range(min(count, len(prompts))):
-        shown = in_pictures(base, word, pictures_NK[i : i + 1])
-        drawn_MK[i::count] = shown.draw_ids(prompts[i::count], how).cpu()
-    return drawn_MK
+    def draw(self, kind: str, prompts: Sequence[str], how: Draw) -> torch.Tensor:
+        """Image ids [M, K]: of the concept each after one reference picture in context, in turn; of
+        others from words alone.
+        """
+        if kind != OWN:
+            return in_words(self.base, self.word, "").draw_ids(prompts, how).cpu()
+        count = len(self.pictures_NK)
+        drawn_MK = torch.zeros((len(prompts), self.base.codes_per_picture), dtype=torch.long)
+        for i in range(min(count, len(prompts))):
+            shown = in_pictures(self.base, self.word, self.pictures_NK[i : i + 1])
+            drawn_MK[i::count] = shown.draw_ids(prompts[i::count], how).cpu()
+        return drawn_MK
+
+    def scores(self, kind: str, drawn_MK: torch.Tensor) -> torch.Tensor:
+        """`concept_scores`. Of near-duplicates those are wanted that fit the words and not the
+        pictures: the description stands where else the class noun does.
+        """
+        said = self.tree.subject().removeprefix("a ").removeprefix("an ")
+        generic = said if kind == NEAR_DUPLICATE else self.tree.class_noun
+        return concept_scores(self.base, self.pictures_NK, drawn_MK, generic, word=self.word)
 
 
 def concept_scores(
@@ -223,7 +212,3 @@ def concept_scores(
         for one_K in pictures_NK[:SCORED_BY]
     ]
     return torch.stack(found).mean((0, 2))
-
-
-def _without_article(subject: str) -> str:
-    return subject.removeprefix("a ").removeprefix("an ")
