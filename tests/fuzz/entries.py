@@ -45,6 +45,7 @@ from unictoken.model import adapters
 from unictoken.model.base import load_base
 from unictoken.model.encoders import AskedEncoder
 from unictoken.model.vq_decoder import add_decoder
+from unictoken.personalize import sharpened
 from unictoken.personalize.adapted import save_adapted
 from unictoken.personalize.gated import GATE, PictureGate
 from unictoken.personalize.memory import Memory
@@ -122,6 +123,16 @@ class Kit:
         return PictureGate(weights_F=np.zeros(features, np.float32), bias=0.5)
 
     @cached_property
+    def projection(self) -> Path:
+        asked = AskedEncoder(self.base)
+        count = len(asked.questions) * self.base.width
+        made = sharpened.Projection(
+            centre_F=torch.zeros(count), down_FR=torch.ones(count, 2), up_RF=torch.zeros(2, count)
+        )
+        encoder = sharpened.SharpenedEncoder(encoder=asked, projection=made, names=("bo",))
+        return sharpened.save(encoder, self.folder / "me.safetensors")
+
+    @cached_property
     def adapters(self) -> Path:
         lora = adapters.Lora(rank=2, layers=("q_proj",))
         tokens = replace(small.concept(self.base), base_fingerprint=self.base.fingerprint)
@@ -155,28 +166,38 @@ class Kit:
 # ---- concept files ----------------------------------------------------------------------------
 
 
-def concept_case(rng: Random, folder: Path, kit: Kit) -> Path:
-    """A concept file that is nearly a good one; mostly its digest is right."""
-    path, data = folder / "bo.safetensors", kit.concept
+def signed_case(
+    rng: Random, path: Path, data: bytes, header: dict[str, Any], key: str, *, older: bool
+) -> Path:
+    """A file of tensors and a signed header that is nearly a good one; mostly its digest is right.
+
+    Args:
+        rng: Decides what is wrong with it.
+        path: Where it is written.
+        data: The good one.
+        header: Of that.
+        key: Of the header among the file's metadata.
+        older: Whether an older format's digest, of rows alone, is tried now and then.
+    """
     arrays = load_bytes(data)
-    header = concept_file.read_header(kit.folder / "bo.safetensors")
     what = rng.random()
     if what < 0.5:
         header = mutators.mutate_value(rng, header)
     elif what < 0.75:
         arrays = mutators.mutate_arrays(rng, arrays)
     if isinstance(header, dict) and rng.random() < 0.9:
-        signed = concept_file.digest_with_header
-        # Now and then an older format's, of rows alone.
+        of_rows = older and rng.random() >= 0.9
         header["sha256"] = (
-            signed(header, arrays) if rng.random() < 0.9 else concept_file.digest(arrays)
+            concept_file.digest(arrays)
+            if of_rows
+            else concept_file.digest_with_header(header, arrays)
         )
     said = (
         mutators.json_bytes(rng, header).decode(errors="replace")
         if 0.75 < what < 0.85
         else json.dumps(header)
     )
-    data = mutators.safetensors_bytes(arrays, {"unictoken": said})
+    data = mutators.safetensors_bytes(arrays, {key: said})
     if what > 0.9:
         data = (
             mutators.mutate_bytes(rng, data)
@@ -185,6 +206,12 @@ def concept_case(rng: Random, folder: Path, kit: Kit) -> Path:
         )
     path.write_bytes(data)
     return path
+
+
+def concept_case(rng: Random, folder: Path, kit: Kit) -> Path:
+    """A concept file that is nearly a good one."""
+    data, header = kit.concept, concept_file.read_header(kit.folder / "bo.safetensors")
+    return signed_case(rng, folder / "bo.safetensors", data, header, "unictoken", older=True)
 
 
 @entry("concept file: load and ask", 2)
@@ -200,6 +227,15 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
             spoken.draw_ids([f"<{concept.name}> in the snow"])
 
     return use
+
+
+@entry("projection file: load and compare")
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    header = sharpened.FILE.read(kit.projection)[0]
+    data, key = kit.projection.read_bytes(), sharpened.FILE.key
+    path = signed_case(rng, folder / "me.safetensors", data, header, key, older=False)
+    base = kit.base
+    return lambda: sharpened.load(path, base).of_ids(base.any_picture[None])
 
 
 @entry("concept file: show")

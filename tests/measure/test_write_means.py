@@ -26,3 +26,10 @@ def test_each_way_has_its_means_in_the_order_of_the_rows(tmp_path):
         "| words | 0.250 ± 3.177 | 0.500 ± 0.000 |",
     ]
     assert json.loads((tmp_path / "it.json").read_text(encoding="utf-8")) == rows
+
+
+def test_a_mean_of_one_row_has_no_interval(tmp_path):
+    rows = [{"pair": "a", "way": "tokens", "right": 1.0}]
+    write_means(tmp_path / "it.md", "A title", ["About it."], rows, way="way")
+    last = (tmp_path / "it.md").read_text(encoding="utf-8").splitlines()[-1]
+    assert last == "| tokens | 1.000 |"

@@ -173,6 +173,9 @@ def _settings(options: argparse.Namespace) -> dict:
             method = going_on(method, shipped.find_concept(options.start))
         # As plain keys and values: `--set method....` can change some of them.
         given["method"] = config.plain(method)
+    if options.tree is not None:
+        tree = {"positives": options.tree, "negatives": options.tree}
+        given["method"] = given.get("method", {}) | {"tree": tree}
     return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
 
 
@@ -209,6 +212,14 @@ def add(commands: Commands) -> None:
         default=[],
         metavar="PHOTOS",
         help="a folder or file of pictures that show others, beside PHOTO/negative_example/",
+    )
+    made.add_argument(
+        "--tree",
+        type=int,
+        metavar="N",
+        help="for one to three photos and no pictures of others: the base reads the concept's"
+        " attributes, and draws N pictures of it elsewhere and N look-alikes of each grade, which are"
+        " learned from too (tree.json and tree.png in the run folder)",
     )
     made.add_argument(
         "--class", dest="class_noun", metavar="NOUN", help="its ordinary kind: dog, mug, person"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from unictoken.cli.command import Commands, add_json, add_kind, command
 from unictoken.core import shipped
-from unictoken.core.disk import is_there, real_path
+from unictoken.core.disk import is_folder, is_there, real_path
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line, say, say_json
 from unictoken.data.rap import write_memory
+from unictoken.learn.methods import Tree
 
 if TYPE_CHECKING:
     from unictoken.personalize.memory import Entry, Memory
@@ -130,7 +131,43 @@ def _by_pictures(options: argparse.Namespace, memory: Memory):
 
     base = load_base(options.base)
     encoder = load_encoder(options.encoder, base=base) if options.encoder else None
+    if options.sharpen:
+        from unictoken.personalize import sharpened
+
+        encoder = sharpened.load(Path(options.sharpen), base, encoder=encoder)
     return Sight(base, memory, encoder).search(picture, most=options.most)
+
+
+def sharpen(options: argparse.Namespace) -> None:
+    out = Path(options.out)
+    if is_folder(out):
+        raise UserError(
+            f"--out {out}: is a folder. Expected a file such as me.sharpened.safetensors."
+        )
+    tree = Tree(positives=options.drawn, negatives=options.drawn)
+    with _opened(options) as memory:
+        unknown = [name for name in options.names if name.strip("<>") not in memory.names]
+        if unknown or not memory.names:
+            raise UserError(
+                f"{options.memory}: found no concept '{unknown[0] if unknown else ''}', expected one"
+                f" of {', '.join(memory.names) or 'some (`unictoken memory import`)'}."
+            )
+
+        from unictoken.learn.sharpen import sharpen_memory
+        from unictoken.model.base import load_base
+        from unictoken.model.encoders import load_encoder
+        from unictoken.personalize import sharpened
+
+        base = load_base(options.base)
+        made = sharpen_memory(
+            base,
+            memory,
+            [name.strip("<>") for name in options.names],
+            encoder=load_encoder(options.encoder, base=base) if options.encoder else None,
+            tree=tree,
+            seed=options.seed,
+        )
+        say(sharpened.save(made, out))
 
 
 def forget(options: argparse.Namespace) -> None:
@@ -216,6 +253,8 @@ def add(commands: Commands) -> None:
     searching.add_argument("--most", type=int, default=20, metavar="N")
     searching.add_argument("--base", default="tiny", help="what compares pictures")
     searching.add_argument("--encoder", metavar="NAME", help="another one, such as clip-vit-b32")
+    add_sharpen(searching)
+    _add_sharpening(actions)
     forgetting = command(actions, "forget", forget, "a concept, one fact, or everything")
     forgetting.add_argument("name", nargs="?", help="a concept")
     forgetting.add_argument("--item", type=int, metavar="NUMBER", help="one fact, as show says it")
@@ -245,6 +284,40 @@ def add(commands: Commands) -> None:
         add_json(made)
     for made in (listing, showing, searching, forgetting, importing, exporting):
         add_file(made)
+
+
+def _add_sharpening(actions: Commands) -> None:
+    made = command(
+        actions,
+        "sharpen",
+        sharpen,
+        "fit what compares pictures to the memory's concepts, so that look-alikes are told apart: the"
+        " base draws pictures of each and of others like it",
+    )
+    made.add_argument("names", nargs="*", metavar="NAME", help="which concepts; by default all")
+    made.add_argument(
+        "--out", required=True, metavar="FILE", help="the file that --sharpen takes then"
+    )
+    made.add_argument(
+        "--drawn",
+        type=int,
+        default=16,
+        metavar="N",
+        help="pictures of each concept that are drawn, and of others of each grade; 16",
+    )
+    made.add_argument("--base", default="tiny", help="what draws, and compares pictures")
+    made.add_argument("--encoder", metavar="NAME", help="another one, such as clip-vit-b32")
+    made.add_argument("--seed", type=int, default=0)
+    add_file(made)
+
+
+def add_sharpen(made: argparse.ArgumentParser) -> None:
+    """The flag that names what `memory sharpen` wrote."""
+    made.add_argument(
+        "--sharpen",
+        metavar="FILE",
+        help="compare pictures as this file of `memory sharpen` was fitted to",
+    )
 
 
 def _add_remember(actions: Commands) -> None:

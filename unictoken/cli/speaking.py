@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictoken.cli.command import Commands, add_device, add_json, add_vq_decoder, command
-from unictoken.cli.memory import add_file
+from unictoken.cli.memory import add_file, add_sharpen
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MOST_PICTURES, within
 from unictoken.core.disk import check_folder, real_path
@@ -60,6 +60,10 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
     # Once, where sentences and pictures are of the same concept.
     names += dict.fromkeys([*sentences, *shown])
     memory = Path(options.memory) if options.memory else None
+    if options.sharpen and memory is None:
+        raise UserError(
+            f"--sharpen {options.sharpen}: compares pictures with a memory's. Give --memory FILE too."
+        )
     if not names and memory is None:
         raise UserError(
             "found no concept. Give --concept FILE, --words TEXT, --pictures FOLDER or --memory"
@@ -141,13 +145,21 @@ def session(options: argparse.Namespace, given: Given) -> Session:
     members = [*given.files, *described(base, told), *with_pictures]
     if given.memory is None:
         return base.with_concepts(*members)
+    encoder = None
+    if options.sharpen:
+        from unictoken.personalize import sharpened
+
+        encoder = sharpened.load(Path(options.sharpen), base)
     if not members:
-        return base.with_memory(given.memory, options.preset, temporary=options.temporary)
+        return base.with_memory(
+            given.memory, options.preset, encoder=encoder, temporary=options.temporary
+        )
     from unictoken.personalize.memory import Memory
     from unictoken.personalize.memory.recall import Recall
 
     if not options.temporary:
-        members.append(Recall(base, Memory.open(given.memory, new=False), options.preset))
+        memory = Memory.open(given.memory, new=False)
+        members.append(Recall(base, memory, options.preset, encoder=encoder))
     return base.with_concepts(*members)
 
 
@@ -381,6 +393,7 @@ def add_concepts(made: argparse.ArgumentParser) -> None:
         default="tokens",
         help="how the memory is used",
     )
+    add_sharpen(made)
     made.add_argument(
         "--temporary", action="store_true", help="neither read nor write the memory this time"
     )

@@ -9,10 +9,29 @@ made of the answers, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from unictoken.core.text import a
 from unictoken.data import templates
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeForm:
+    """What a tree of the concept's attributes asks and says (`learn/tree.py`)."""
+
+    questions: tuple[str, ...]
+    """Each asks for one attribute; they are among the interview's `about_concept`."""
+    subject: Callable[[Sequence[str], str], str]
+    """(answers to `questions`, class noun) -> what stands in a prompt for a picture: 'a plain brown
+    dog'."""
+    contexts: tuple[str, ...]
+    """Ends of prompts that show it elsewhere: 'in the snow'."""
+    class_question: str = ""
+    """The one of `questions` whose answer is its class; '': none, the class always stays."""
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Every possible answer by question. Of other questions they are those that the base gives about
+    its own drawings of the class noun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +52,8 @@ class Interview:
     """Answers about a scene as the end of a prompt."""
     caption: Callable[[Sequence[str]], str]
     """The same as a caption."""
+    tree: TreeForm
+    """Of the attributes that it asks for."""
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -63,14 +84,24 @@ def general_caption(answers: Sequence[str]) -> str:
     return answers[0] if "{name}" in answers[0] else "a photo of {name}."
 
 
+def general_subject(answers: Sequence[str], noun: str) -> str:
+    """The class noun, and whole answers behind it.
+
+    >>> general_subject(["{name} is brown.", "Round."], "mug")
+    'a mug, the mug is brown, round'
+    """
+    said = [answer.replace("{name}", f"the {noun}").strip().rstrip(".") for answer in answers]
+    return ", ".join([a(noun), *(text[:1].lower() + text[1:] for text in said if text)])
+
+
+_ATTRIBUTES = (
+    "what colour is {it}?",
+    "what shape is {it}?",
+    "what pattern or texture does {it} have?",
+    "what sets {it} apart?",
+)
 GENERAL = Interview(
-    about_concept=(
-        "what does {it} look like?",
-        "what colour is {it}?",
-        "what shape is {it}?",
-        "what pattern or texture does {it} have?",
-        "what sets {it} apart?",
-    ),
+    about_concept=("what does {it} look like?", *_ATTRIBUTES),
     about_scene=(
         templates.CAPTION[0],
         "where is {it}?",
@@ -83,4 +114,22 @@ GENERAL = Interview(
     description=lambda answers: answers[0].replace("{name}", "").strip(),
     phrase=lambda answers: "",  # as in the papers: whole sentences fit into no prompt
     caption=general_caption,
+    tree=TreeForm(
+        questions=_ATTRIBUTES,
+        subject=general_subject,
+        contexts=(
+            "in the snow",
+            "on a beach",
+            "in a forest",
+            "on a city street",
+            "in a meadow",
+            "in a living room",
+            "on a wooden table",
+            "in front of a white wall",
+            "in a dark room at night",
+            "in bright sunlight",
+            "seen from the side",
+            "seen from far away",
+        ),
+    ),
 )

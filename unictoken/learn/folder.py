@@ -1,6 +1,7 @@
 """The folder of a run: what is kept of it while it learns.
 
     config.yaml  log.jsonl  tensorboard/  checkpoints/  pictures/step-000100.png
+    tree.json  tree.png (what was drawn from the concept's tree, where the method asks for some)
     .unictoken-run.json (manifest.py)  .lock (while a run is here)
 
 The report adds its own files at the end (`measure/report.py`).
@@ -25,6 +26,7 @@ from unictoken.core.reading import whole_lines
 from unictoken.data.concept import Concept
 from unictoken.learn import checkpoint, manifest
 from unictoken.learn.checkpoint import Checkpoint
+from unictoken.learn.from_tree import Drawn
 from unictoken.learn.prepare import Prepared
 from unictoken.learn.resume import find_checkpoint, identity, signature
 from unictoken.learn.settings import RunConfig, check_written
@@ -124,6 +126,7 @@ class RunFolder(NoFolder):
         self.total = settings.method.total_steps
         self.checkpoints = self.path / "checkpoints"
         self.board = None
+        self.drawn: Drawn | None = None
 
     # ---- before the first step -------------------------------------------------------------------
 
@@ -147,6 +150,7 @@ class RunFolder(NoFolder):
     def check(self, base: Base, concept: Concept, prepared: Prepared) -> None:
         s = self.settings
         self.dtype = prepared.learner.dtype
+        self.base, self.drawn = base, prepared.drawn
         draws = base.can_draw and s.method.prompts.generation is not None
         self.shows = self.shows and draws
         prompts = s.prompts if draws else ()
@@ -198,6 +202,9 @@ class RunFolder(NoFolder):
         name = self.settings.concept.name
         self.board = board_of(self.settings.board, self.path, name, settings)
         write_aside(self.path / "config.yaml", config.to_yaml(self.settings).encode())
+        if self.drawn:
+            write_aside(self.path / "tree.json", (self.drawn.to_json() + "\n").encode())
+            write_picture(self.drawn.shown(self.base), self.path / "tree.png")
         log = self.path / "log.jsonl"
         lines = whole_lines(log, ConfigError, "a log of steps") if first_step else []
         kept = [line for line in lines if 0 < _step_of(line) <= first_step]

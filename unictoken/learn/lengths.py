@@ -63,7 +63,7 @@ class Lengths:
         for scene in material.observations.scenes:
             for question, answer in (material.observations.concept | scene).items():
                 self._check_asked(question, answer, self.picture, advice=FEWER)
-        others = [said for said, _ in material.captions_of_others]
+        others = [said for said, _ in (*material.captions_of_others, *material.drawn_positives)]
         for said in (*material.observations.captions, *others):
             # The longer one of the two.
             self._check_asked(templates.CAPTION[1], said, self.picture, advice=FEWER)

@@ -33,6 +33,8 @@ FILES = (
     "grid.png",
     "contact-sheet.png",
     "curves.png",
+    "tree.json",
+    "tree.png",
 )
 DRAWN = "drawn-{}.png"  # of each prompt
 OLD_DRAWN = re.compile(r"drawn-\d+\.png")

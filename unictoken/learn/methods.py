@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from unictoken.core import config, shipped
-from unictoken.core.config import ConfigError, Place, within
+from unictoken.core.config import MOST_PICTURES, ConfigError, Place, within
 from unictoken.core.disk import check_component, is_file
 from unictoken.core.reading import check_file
 from unictoken.core.registry import Registry
@@ -132,6 +132,30 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Pictures that the base draws itself from a tree of the concept's attributes
+    (`learn/from_tree.py`; Concept-as-Tree, 2503.12999): for one to three photos and no negatives.
+    """
+
+    positives: int = 0
+    """Pictures of the concept in other contexts, for recognition and captions. 0: none."""
+    negatives: int = 0
+    """Pictures of others, so many of each grade: easy, hard, near_duplicate. Where there are some,
+    `distractors.world: null` means none. 0: none."""
+    drawn: int = 2
+    """How many are drawn for each that is kept."""
+
+    @property
+    def is_asked(self) -> bool:
+        return bool(self.positives or self.negatives)
+
+    def __post_init__(self) -> None:
+        within("tree: positives", self.positives, 0, MOST_PICTURES)
+        within("tree: negatives", self.negatives, 0, MOST_PICTURES)
+        within("tree: drawn", self.drawn, 1, 100)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodSettings:
     """What the settings of all methods have: a name, the tokens that they make, and the prompts
     that hold these.
@@ -217,15 +241,21 @@ class Method(MethodSettings):
     )
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
+    tree: Tree = field(default_factory=Tree)
+    """Pictures that the base itself draws of the concept and of look-alikes."""
     stages: tuple[Stage, ...] = (Stage(),)
     objective: str = CROSS_ENTROPY
     """What the rows are optimised for, by its name in `OBJECTIVES`."""
 
     def decisive(self) -> dict[str, Any]:
-        """Plain settings for digests. The usual kind and objective are not said: what was learned
-        before there were others keeps its digest.
+        """Plain settings for digests. The usual kind and objective are not said, nor a tree that is
+        not asked for: what was learned before there were others keeps its digest.
         """
-        usual = {"kind": OPTIMIZE, "objective": CROSS_ENTROPY}.items()
+        usual = {
+            "kind": OPTIMIZE,
+            "objective": CROSS_ENTROPY,
+            "tree": config.plain(Tree()),
+        }.items()
         return {
             key: value for key, value in super().decisive().items() if (key, value) not in usual
         }
@@ -320,6 +350,11 @@ class Method(MethodSettings):
             raise ConfigError(
                 f"method '{self.name}': a stage draws, and 'prompts.generation' is null. Write it, or"
                 " leave the drawing out."
+            )
+        if self.tree.is_asked and self.learns_labels:
+            raise ConfigError(
+                f"method '{self.name}': learns a user's labels, and a tree is of what a concept looks"
+                " like. Leave `tree` out."
             )
         self._check_stages()
 

@@ -3,7 +3,8 @@ positives.
 
 The owner's own negatives come first. Where there are none, or no easy or no hard ones, distractors
 are drawn (by the world that the base was trained on, or by the base itself from the class noun), and
-those most similar to the concept count as hard.
+those most similar to the concept count as hard. What is drawn from a tree of the concept's attributes
+(`from_tree.py`) joins them by grade.
 """
 
 from __future__ import annotations
@@ -40,7 +41,13 @@ class Others:
 
 
 def gather(
-    base: Base, concept: Concept, method: Method, distractors: Distractors, *, seed: int
+    base: Base,
+    concept: Concept,
+    method: Method,
+    distractors: Distractors,
+    *,
+    seed: int,
+    drawn: Mapping[str, torch.Tensor] | None = None,
 ) -> Others:
     """The concept's negatives and look-alikes. Raises `SourceError` where the method needs some and
     there are none.
@@ -55,16 +62,23 @@ def gather(
         distractors: How many are drawn where the owner's negatives do not suffice, and what measures
             how alike they are.
         seed: Of the distractors.
+        drawn: Image ids [M, K] of negatives from the concept's tree, by grade.
     """
+    drawn = drawn or {}
     own = {grade: found for grade, found in concept.negatives.items() if found}
     hard, groups = list(own.get("hard", ())), method.soft_positives.groups
     more = (
-        _distractors(base, concept.class_noun, distractors, seed)
+        _distractors(base, concept.class_noun, distractors, seed, usual=not drawn)
         if not own.keys() >= {"easy", "hard"} or len(hard) < A_GROUP * groups
         else []
     )
     # Refused here, before an encoder is loaded and pictures are ranked.
-    _refuse_if_lacking(concept, method, negatives=bool(own or more), look_alikes=bool(hard or more))
+    _refuse_if_lacking(
+        concept,
+        method,
+        negatives=bool(own or more or drawn),
+        look_alikes=bool(hard or more),
+    )
     # Not loaded where nothing is ranked: its weights may have to be fetched first.
     likeness, weights = distractors.likeness, distractors.weights
     encoder = load_encoder(likeness, weights, base=base) if more or groups else None
@@ -78,10 +92,10 @@ def gather(
         if groups
         else []
     )
-    return Others(
-        {grade: base.encode(found) for grade, found in by_grade.items() if found},
-        base.encode(alike) if groups else None,
-    )
+    encoded = {grade: base.encode(found) for grade, found in by_grade.items() if found}
+    for grade, ids_MK in drawn.items():
+        encoded[grade] = torch.cat([encoded[grade], ids_MK]) if grade in encoded else ids_MK
+    return Others(encoded, base.encode(alike) if groups else None)
 
 
 def _likest_first(
@@ -97,7 +111,7 @@ def _refuse_if_lacking(
 ) -> None:
     advice = (
         "Put pictures of others into negative_example/, or let some be drawn: `distractors: {world:"
-        " 400}` or `{drawn: 100}`."
+        " 400}` or `{drawn: 100}`, or by the base from a tree of its attributes: `--tree 24`."
     )
     if method.soft_positives.groups and not look_alikes:
         raise SourceError(
@@ -111,11 +125,22 @@ def _refuse_if_lacking(
         )
 
 
-def _distractors(base: Base, noun: str, distractors: Distractors, seed: int) -> list[Image.Image]:
+def _distractors(
+    base: Base, noun: str, distractors: Distractors, seed: int, *, usual: bool
+) -> list[Image.Image]:
+    """The world's pictures, then the base's own.
+
+    Args:
+        base: Whose world it is.
+        noun: The class noun.
+        distractors: How many.
+        seed: Of the drawing.
+        usual: Whether the world draws its usual number where none is said.
+    """
     count, known = distractors.world, base.profile.world
     # Not set: as many as the base's own world uses, and none for a base of photographs.
     if count is None:
-        count = world(known).distractors if known else 0
+        count = world(known).distractors if known and usual else 0
     drawn = world(known or TOY).draw_others(count, seed, noun) if count else []
     return drawn + (
         drawn_distractors(base, noun, distractors.drawn, seed) if distractors.drawn else []

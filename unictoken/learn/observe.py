@@ -28,8 +28,8 @@ def captions(base: Base, image_ids_NK: torch.Tensor) -> list[str]:
 
 def observe(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> Observations:
     """Ask the base every question of the interview for its world about every picture."""
-    interview = _interview(base, class_noun)
-    rows = _interviewed(base, image_ids_NK, interview, class_noun, interview.questions)
+    interview = interview_of(base, class_noun)
+    rows = interviewed(base, image_ids_NK, interview, class_noun, interview.questions)
     # A vote over the pictures; a tie goes to the answer that came first.
     concept = {
         q: Counter(row[q] for row in rows).most_common(1)[0][0] for q in interview.about_concept
@@ -50,20 +50,35 @@ def readings(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> list[st
     """What the base reads in each picture beside the concept: the scene as the end of a prompt; as
     a caption, where this base's answers make no such end.
     """
-    interview = _interview(base, class_noun)
-    rows = _interviewed(base, image_ids_NK, interview, class_noun, interview.about_scene)
-    answers = [list(row.values()) for row in rows]
+    interview, answers = _scenes(base, image_ids_NK, class_noun)
     prompts = any(map(interview.phrase, answers))
     return [(interview.phrase if prompts else interview.caption)(said) for said in answers]
 
 
-def _interview(base: Base, class_noun: str) -> Interview:
+def named_captions(base: Base, image_ids_NK: torch.Tensor, class_noun: str) -> list[str]:
+    """A caption of each picture of the concept, which names it, from the base's own answers."""
+    interview, answers = _scenes(base, image_ids_NK, class_noun)
+    return list(map(interview.caption, answers))
+
+
+def _scenes(
+    base: Base, image_ids_NK: torch.Tensor, class_noun: str
+) -> tuple[Interview, list[list[str]]]:
+    """The interview, and for each picture its answers about the scene, in the order of the
+    questions.
+    """
+    interview = interview_of(base, class_noun)
+    rows = interviewed(base, image_ids_NK, interview, class_noun, interview.about_scene)
+    return interview, [list(row.values()) for row in rows]
+
+
+def interview_of(base: Base, class_noun: str) -> Interview:
     """What this base is asked about such a concept."""
     known = base.profile.world
     return world(known).interview(class_noun) if known else GENERAL
 
 
-def _interviewed(
+def interviewed(
     base: Base,
     image_ids_NK: torch.Tensor,
     interview: Interview,
@@ -91,20 +106,26 @@ def _answers(
     """What the base answers to every question about every picture, all of one picture's after each
     other.
     """
-    prompts = [
-        user_turn(
-            [*base.vocab.picture(ids), *base.vocab.encode(q, {"{it}": base.vocab.encode(it)})],
-            base.vocab,
-        )
-        for ids in image_ids_NK.tolist()
-        for q in questions
-    ]
+    prompts = [asked(base, ids, q, it=it) for ids in image_ids_NK.tolist() for q in questions]
     answers = sample_text(base, prompts, max_ids=max_ids)
     return [
         # An answer of `max_ids` ids was cut off.
         base.vocab.decode(ids) if len(ids) < max_ids else whole_sentences(base.vocab.decode(ids))
         for ids in answers
     ]
+
+
+def asked(base: Base, ids: Sequence[int], question: str, *, it: str) -> list[int]:
+    """Prompt ids of a question about a picture.
+
+    Args:
+        base: What is asked.
+        ids: The picture's image ids.
+        question: With {it} where it is named.
+        it: What stands there.
+    """
+    words = base.vocab.encode(question, {"{it}": base.vocab.encode(it)})
+    return user_turn([*base.vocab.picture(ids), *words], base.vocab)
 
 
 def whole_sentences(said: str) -> str:

@@ -13,6 +13,7 @@ from unictoken.data.concept import Concept
 from unictoken.data.opinions import asked_forms, liked
 from unictoken.data.source import SourceError
 from unictoken.learn.examples import Examples
+from unictoken.learn.from_tree import Drawn, draw_from_tree
 from unictoken.learn.learner import Learner
 from unictoken.learn.lengths import Lengths
 from unictoken.learn.methods import Distractors, Method, Stage
@@ -54,6 +55,8 @@ class Prepared:
     """What whoever uses the concept must know; its file says it too."""
     warnings: tuple[str, ...] = ()
     """Lines for whoever learns it, before it is learned; the notes are among them."""
+    drawn: Drawn | None = None
+    """What was drawn from the concept's tree; None: nothing was asked for."""
 
 
 def prepare(
@@ -97,9 +100,20 @@ def prepare(
 
     # What is refused above takes no time; from here on the base reads, and may draw.
     others = Others({})  # a user needs none: nobody is looked for
+    drawn = None
     if concept.kind != USER:
-        others = gather(base, concept, method, distractors or Distractors(), seed=seed)
+        drawn = _drawn_from_tree(base, concept, method, seed)
+        others = gather(
+            base,
+            concept,
+            method,
+            distractors or Distractors(),
+            seed=seed,
+            drawn=drawn.negatives if drawn else None,
+        )
     material = _material(base, concept, method, others, lengths, seed=seed)
+    if drawn:
+        material = replace(material, drawn_positives=drawn.positives)
     lengths.check_material(material)
     decibels = decibels_of(base, concept.pictures, material.pictures_NK)
     if rows is not None:
@@ -127,7 +141,16 @@ def prepare(
         decibels=decibels,
         notes=notes,
         warnings=notes + warnings,
+        drawn=drawn,
     )
+
+
+def _drawn_from_tree(base: Base, concept: Concept, method: Method, seed: int) -> Drawn | None:
+    """What the method's tree gives; None where it asks for none."""
+    if not method.tree.is_asked:
+        return None
+    pictures_NK = base.encode(concept.pictures)
+    return draw_from_tree(base, pictures_NK, concept.class_noun, method.tree, seed=seed)
 
 
 def _check_pictures(concept: Concept, method: Method) -> None:

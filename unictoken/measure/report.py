@@ -161,6 +161,8 @@ def finish(base: Base, settings: RunConfig, learned: Learned) -> str:
             "",
         ]
         sections += [_world_note(known), ""]
+    if learned.prepared and learned.prepared.drawn:
+        sections += ["What the base drew of it and of others (tree.json):", "", "![](tree.png)", ""]
     rows_of_sheet = [Row("learned from", [Cell(picture) for picture in references])]
     if settings.prompts and condition.can_draw:
         drawn, own_rows = _drawn(condition, settings, folder)

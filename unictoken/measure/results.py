@@ -67,7 +67,9 @@ def write_means(
     lines += [f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
     for name in dict.fromkeys(row[way] for row in rows):
         values = [estimate([row[c] for row in rows if row[way] == name]) for c in columns]
-        cells = [f"{value.mean:.3f} ± {value.half_width:.3f}" for value in values]
+        # One row alone has no interval.
+        widths = ["" if v.half_width is None else f" ± {v.half_width:.3f}" for v in values]
+        cells = [f"{v.mean:.3f}{width}" for v, width in zip(values, widths, strict=True)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     write_aside(path, ("\n".join(lines) + "\n").encode())
     write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,16 @@ class Encoder(Protocol):
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray: ...
 
 
+@runtime_checkable
+class EncoderOfIds(Protocol):
+    """One that reads a base's image ids, so that a picture is encoded once."""
+
+    @property
+    def base(self) -> Base | None: ...
+
+    def of_ids(self, ids_NK: torch.Tensor) -> np.ndarray: ...
+
+
 class TextEncoder(Encoder, Protocol):
     """One that turns texts into features of the same space too."""
 
@@ -61,15 +71,16 @@ class BaseEncoder:
     base: Base
     name: str = OF_BASE
 
-    @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        return self.of_ids(self.base.encode(pictures))
+
+    @torch.no_grad()
+    def of_ids(self, ids_NK: torch.Tensor) -> np.ndarray:
+        """The same of pictures that are encoded already."""
         vocab = self.base.vocab
         # All are equally long: nothing is padded.
         ids = torch.tensor(
-            [
-                [*vocab.begin, *vocab.picture(picture)]
-                for picture in self.base.encode(pictures).tolist()
-            ],
+            [[*vocab.begin, *vocab.picture(picture)] for picture in ids_NK.tolist()],
             device=self.base.device,
         )
         read = [self.base.hidden(self.base.embed(part))[:, -1] for part in ids.split(BATCH)]

@@ -71,3 +71,14 @@ def hits_at(gains: Sequence[float], k: int) -> float:
 def _need_relevant(amount: float) -> None:
     if amount <= 0:
         raise MetricError("ranking: nothing in it is relevant. Expected one or more.")
+
+
+def area_under_curve(own: Sequence[float], others: Sequence[float]) -> float:
+    """The share of pairs of one of its own and another in which its own has the higher score; of
+    equal ones half.
+
+    >>> area_under_curve([0.9, 0.5], [0.5, 0.1])
+    0.875
+    """
+    won = [(mine > other) + (mine == other) / 2 for mine in own for other in others]
+    return sum(won) / len(won)

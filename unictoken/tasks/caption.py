@@ -14,7 +14,7 @@ from unictoken.data.templates import YES
 from unictoken.scoring import metrics
 from unictoken.scoring.texts import word_f1
 from unictoken.tasks.task import NAMED, Asked, Predicted, Prediction, Taught
-from unictoken.tasks.teaching import Teaching, one_of
+from unictoken.tasks.teaching import Teaching, drawn_positive, one_of
 from unictoken.tasks.trial import Trial
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Caption(Asked, Taught):
     def teach(self, teaching: Teaching, rng: np.random.Generator) -> list[Turn]:
         i = int(rng.integers(len(teaching.material.pictures_NK)))
         question = one_of(templates.CAPTION, rng)
+        if drawn := drawn_positive(teaching.material, rng):
+            return teaching.phrasing.ask(question, *drawn)
         answer = teaching.material.observations.captions[i]
         return teaching.phrasing.ask(question, answer, teaching.material.pictures_NK[i].tolist())
 

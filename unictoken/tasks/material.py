@@ -46,6 +46,8 @@ class Material:
     """What the base says of some of the negatives, and their image ids [K]."""
     told_drawings: tuple[tuple[str, torch.Tensor], ...] = ()
     """Prompts about {name} that point at a fact, and image ids [K] that show it."""
+    drawn_positives: tuple[tuple[str, torch.Tensor], ...] = ()
+    """Captions of pictures of it that the base drew itself, and their image ids [K]."""
     crops_NK: torch.Tensor | None = None
     look_alikes_MK: torch.Tensor | None = None
     """Soft positives, the most alike first."""

@@ -11,7 +11,7 @@ from unictoken.data.sequence import Turn
 from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
-from unictoken.tasks.teaching import Teaching, a_picture, one_of
+from unictoken.tasks.teaching import Teaching, a_picture, drawn_positive, one_of
 from unictoken.tasks.trial import Trial
 
 NEAR_DUPLICATE = "near_duplicate"  # the grade that no description tells apart from the concept
@@ -34,6 +34,8 @@ class Recognise(Taught, Asked):
             else material.negatives[grade_of_negative(material.negatives, teaching.negatives, rng)]
         )
         question = one_of(templates.RECOGNISE, rng)
+        if yes and (drawn := drawn_positive(material, rng)):
+            return teaching.phrasing.ask(question, YES, drawn[1])
         return teaching.phrasing.ask(question, YES if yes else NO, a_picture(pictures, rng))
 
     def ask(self, trial: Trial) -> list[Prediction]:

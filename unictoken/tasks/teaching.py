@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Targets = Literal["pictures", "crops"]
 T = TypeVar("T")
+# Drawn pictures are many, and of one photo only a copy: the owner's own must not be lost in them.
+DRAWN_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,16 @@ class Teaching:
     soft_positives: SoftPositives = SoftPositives()
     targets: Targets = "pictures"
     """What drawings are learned from: the reference pictures, or the same cut to the concept."""
+
+
+def drawn_positive(material: Material, rng: np.random.Generator) -> tuple[str, list[int]] | None:
+    """A caption and the image ids of a picture of it that the base drew; None, and then one of the
+    owner's own is taken: in half of all cases, and always where nothing was drawn.
+    """
+    if not material.drawn_positives or rng.random() >= DRAWN_SHARE:
+        return None
+    said, picture_K = one_of(material.drawn_positives, rng)
+    return said, picture_K.tolist()
 
 
 def one_of(choices: Sequence[T], rng: np.random.Generator) -> T:

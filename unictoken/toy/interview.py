@@ -4,14 +4,25 @@ show.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
 
-from unictoken.data.interviews import Interview
+from unictoken.core.text import a
+from unictoken.data.interviews import Interview, TreeForm
 from unictoken.data.source import is_person
 from unictoken.toy.world import descriptions, language
-from unictoken.toy.world.attributes import THINGS
+from unictoken.toy.world.attributes import (
+    ACCESSORIES,
+    BRIGHT_COLOURS,
+    NONE,
+    PERSON_ATTRIBUTES,
+    PET_ATTRIBUTES,
+    PLACES,
+    THING_ATTRIBUTES,
+    THINGS,
+    TIMES,
+)
 from unictoken.toy.world.subjects import Person, Thing
 
 NOT_SAID = ("wearing nothing", "at day")  # the usual case, which prompts leave out
@@ -85,6 +96,31 @@ def thing_description(kind: str) -> Callable[[Sequence[str]], str]:
     return described
 
 
+# Something worn or a place, never both: the benchmark's prompts name both, and what is learned from
+# must hold none of them.
+_ELSEWHERE = tuple(
+    f"{language.WHERE[place]} {language.WHEN[time]}" for place in PLACES for time in TIMES
+)
+_DRESSED = tuple(
+    f"wearing {a(f'{colour} {kind}')}" for kind in ACCESSORIES for colour in BRIGHT_COLOURS
+)
+_NEVER_CHOSEN = ("plain", NONE)  # each would have to change pattern and second colour together
+
+
+def _answers(
+    questions: Mapping[str, Sequence[str]], attributes: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """What every question may be answered, by its first form."""
+    return {
+        forms[0]: tuple(
+            a(value) if name in ("species", "kind") else value
+            for value in attributes[name]
+            if value not in _NEVER_CHOSEN or name in ("collar", "glasses")
+        )
+        for name, forms in questions.items()
+    }
+
+
 TOY = Interview(
     about_concept=tuple(forms[0] for forms in language.PET_QUESTIONS.values()),
     about_scene=tuple(IN_A_PROMPT),
@@ -94,6 +130,13 @@ TOY = Interview(
     description=toy_description,
     phrase=toy_phrase,
     caption=toy_caption,
+    tree=TreeForm(
+        questions=tuple(forms[0] for forms in language.PET_QUESTIONS.values()),
+        subject=lambda answers, noun: toy_description(answers),
+        contexts=_ELSEWHERE + _DRESSED,
+        class_question=language.PET_QUESTIONS["species"][0],
+        answers=_answers(language.PET_QUESTIONS, PET_ATTRIBUTES),
+    ),
 )
 PERSON = Interview(
     about_concept=tuple(forms[0] for forms in descriptions.PERSON_QUESTIONS.values()),
@@ -104,6 +147,12 @@ PERSON = Interview(
     description=person_description,
     phrase=toy_phrase,
     caption=toy_caption,
+    tree=TreeForm(
+        questions=tuple(forms[0] for forms in descriptions.PERSON_QUESTIONS.values()),
+        subject=lambda answers, noun: person_description(answers),
+        contexts=_ELSEWHERE + _DRESSED,
+        answers=_answers(descriptions.PERSON_QUESTIONS, PERSON_ATTRIBUTES),
+    ),
 )
 
 
@@ -111,15 +160,26 @@ PERSON = Interview(
 def _of_a_thing(kind: str) -> Interview:
     """The questions about a kind of thing: each has a part of its own."""
     some = Thing(kind=kind, colour="", second="", mark="", trim="", **_NO_SHADE, layout=0)
+    forms = descriptions.questions(some)
+    questions = tuple(each[0] for each in forms.values())
+    described = thing_description(kind)
+    # Not its kind: the question about its part, and the description, are those of this kind.
+    first, own = questions[0], {name: each for name, each in forms.items() if name != "kind"}
     return Interview(
-        about_concept=tuple(forms[0] for forms in descriptions.questions(some).values()),
+        about_concept=questions,
         about_scene=tuple(OF_A_THING),
         it="it",
         max_ids=16,
         answer=lambda said, noun: said,
-        description=thing_description(kind),
+        description=described,
         phrase=thing_phrase,
         caption=thing_caption,
+        tree=TreeForm(
+            questions=questions[1:],
+            subject=lambda answers, noun: described([first, *answers]),
+            contexts=_ELSEWHERE,
+            answers=_answers(own, THING_ATTRIBUTES),
+        ),
     )
 
 

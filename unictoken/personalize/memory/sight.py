@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.sparse import csr_array
 
 from unictoken.core.errors import UserError
-from unictoken.model.encoders import AskedEncoder, Encoder
+from unictoken.model.encoders import AskedEncoder, Encoder, EncoderOfIds
 from unictoken.model.protocol import Base
 from unictoken.personalize.memory.entry import Found
 from unictoken.personalize.memory.store import Memory
@@ -235,7 +235,7 @@ class Sight:
         """Features [N, F] of the pictures of queries, each picture encoded once."""
         different = list({query.image_ids: query for query in queries}.values())
         if self._asks_base:
-            assert isinstance(self.encoder, AskedEncoder)
+            assert isinstance(self.encoder, EncoderOfIds)
             found = self.encoder.of_ids(torch.tensor([query.image_ids for query in different]))
         else:
             found = self.encoder.pictures([self._look(query) for query in different])
@@ -270,11 +270,11 @@ class Sight:
         ids_NK = self.base.encode(pictures)
         made = {self.codes_key: self.base.vocab.code_of_id[ids_NK].numpy()}
         if self._asks_base:
-            assert isinstance(self.encoder, AskedEncoder)
+            assert isinstance(self.encoder, EncoderOfIds)
             made[self.key] = self.encoder.of_ids(ids_NK)
         return made
 
     @property
     def _asks_base(self) -> bool:
         """Whether features are made of the base's own image ids."""
-        return isinstance(self.encoder, AskedEncoder) and self.encoder.base is self.base
+        return isinstance(self.encoder, EncoderOfIds) and self.encoder.base is self.base
