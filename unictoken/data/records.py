@@ -46,6 +46,7 @@ ROWS: Registry[Rows] = Registry(
         "choice": Rows(type="choice"),
         "caption": Rows(),
         "generate": Rows(pictured=False, answered=False),
+        "find": Rows(answered=False),
         "reply": Rows(pictured=False),
     },
 )
@@ -75,8 +76,9 @@ class Record:
 
     recognise: is it in the picture, yes or no. vqa, choice: a question about a picture, answered
     freely or out of `options`. text_qa: a question without a picture. caption: what the picture
-    shows. generate: a prompt for a picture, with no answer. reply: what is said next in a
-    conversation, freely or out of `options`.
+    shows. generate: a prompt for a picture, with no answer. find: a text by which pictures are
+    looked for; `pictures` are the right ones. reply: what is said next in a conversation, freely or
+    out of `options`.
     """
 
     task: RowKind
@@ -103,6 +105,8 @@ class Record:
     uses: tuple[int, ...] | None = None
     """Numbers of the items of the first concept's profile that the answer needs; None: not known.
     No text says it, and FoCus asks for it."""
+    pool: str = ""
+    """Of a find row: what of `Dataset.pools` is looked through."""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Other columns of the dataset by which its scores are told apart. MMPB has three at once,
     more than `kind` can hold."""
@@ -146,6 +150,8 @@ class Dataset:
     profiles: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
     """What is known in words of a concept or a user, by the concept's name. Items keep their time
     and their label, which `Concept.facts` have not."""
+    pools: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Pictures that find rows look through, by the pool's name."""
 
     def select(
         self, name: str, task: RowKind, *, split: Split, kind: str | None = None

@@ -30,7 +30,7 @@ from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition, answer_each, by_condition, spelt_as
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
-from unictoken.personalize.gain import gain
+from unictoken.personalize.gain import gains
 from unictoken.personalize.location import Location, locate
 from unictoken.personalize.query import Personalization, Query, Seen, queries_of
 from unictoken.personalize.user import likes
@@ -221,11 +221,26 @@ class Session:
             the class noun alone does), of every picture.
         """
         check_text(prompt, "prompt")
+        return self.find_each([prompt], images)[0]
+
+    def find_each(
+        self, prompts: Sequence[str], images: Sequence[Picture] | Seen
+    ) -> list[list[tuple[int, float]]]:
+        """What `find` gives of each prompt, in little more than half of the time.
+
+        Args:
+            prompts: What is looked for.
+            images: Those to look through.
+        """
         seen, _ = self._seen(images)
-        (condition,) = self._to_draw([prompt])
-        scores = gain(condition, prompt, seen.ids_NK).mean(1).tolist()
+
+        def fits(condition: Condition, places: list[int]) -> list[list[float]]:
+            texts = [prompts[i] for i in places]
+            return [of_NK.mean(1).tolist() for of_NK in gains(condition, texts, seen.ids_NK)]
+
+        found = by_condition(self._to_draw(prompts), fits)
         # Stable: equal scores keep the pictures' order.
-        return sorted(enumerate(scores), key=lambda found: -found[1])
+        return [sorted(enumerate(scores), key=lambda one: -one[1]) for scores in found]
 
     def draw(
         self,
