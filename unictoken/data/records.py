@@ -32,6 +32,8 @@ class Rows:
     """They are about a picture."""
     answered: bool = True
     """They have an answer."""
+    framed: bool = False
+    """Their pictures are the frames of one clip, in order, or one video file (`data/clips.py`)."""
     type: str | None = None
     """What a row's `type` says, and UnifyBench's file of them is called ('rec': rec.json); None: rows
     are not read by it."""
@@ -47,6 +49,7 @@ ROWS: Registry[Rows] = Registry(
         "caption": Rows(),
         "generate": Rows(pictured=False, answered=False),
         "find": Rows(answered=False),
+        "clip": Rows(framed=True),
         "reply": Rows(pictured=False),
     },
 )
@@ -77,8 +80,8 @@ class Record:
     recognise: is it in the picture, yes or no. vqa, choice: a question about a picture, answered
     freely or out of `options`. text_qa: a question without a picture. caption: what the picture
     shows. generate: a prompt for a picture, with no answer. find: a text by which pictures are
-    looked for; `pictures` are the right ones. reply: what is said next in a conversation, freely or
-    out of `options`.
+    looked for; `pictures` are the right ones. clip: a question about frames in order. reply: what is
+    said next in a conversation, freely or out of `options`.
     """
 
     task: RowKind
@@ -96,6 +99,9 @@ class Record:
     """One of `options` where there are some."""
     grade: str | None = None
     """Of a negative, where known: easy, hard, near_duplicate."""
+    shift: str = ""
+    """How the picture differs from those that are learned from, where the dataset says so: 'pose',
+    'distractors'. Recognition is reported by it too."""
     kind: str = ""
     """Of a prompt: plain, knowledge (it takes a fact that no picture shows), or the dataset's own
     word.

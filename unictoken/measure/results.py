@@ -151,9 +151,10 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
 def _columns(means: Mapping[str, Mapping[str, Estimate]]) -> tuple[str, ...]:
     """The metrics that some method has, in the order of the tasks."""
     columns = [column for task in asked().values() for column in task.columns]
-    # Scores by encoders carry their printed names, which no list knows.
-    by_encoders = [metric for numbers in means.values() for metric in numbers if "(" in metric]
-    known = dict.fromkeys([*columns, COPIED, *by_encoders])
+    # Scores by encoders carry their printed names, and scores by shift the shift: no list knows
+    # these.
+    told_more = [metric for numbers in means.values() for metric in numbers if "(" in metric]
+    known = dict.fromkeys([*columns, COPIED, *told_more])
     return tuple(c for c in known if any(c in numbers for numbers in means.values()))
 
 
