@@ -26,3 +26,8 @@ def test_each_way_has_its_means_in_the_order_of_the_rows(tmp_path):
         "| words | 0.250 ± 3.177 | 0.500 ± 0.000 |",
     ]
     assert json.loads((tmp_path / "it.json").read_text(encoding="utf-8")) == rows
+
+
+def test_one_number_alone_has_no_interval(tmp_path):
+    write_means(tmp_path / "it.md", "A title", [], [{"way": "tokens", "right": 0.5}], way="way")
+    assert "| tokens | 0.500 |" in (tmp_path / "it.md").read_text(encoding="utf-8")

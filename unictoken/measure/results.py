@@ -67,10 +67,15 @@ def write_means(
     lines += [f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
     for name in dict.fromkeys(row[way] for row in rows):
         values = [estimate([row[c] for row in rows if row[way] == name]) for c in columns]
-        cells = [f"{value.mean:.3f} ± {value.half_width:.3f}" for value in values]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(map(_cell, values))} |")
     write_aside(path, ("\n".join(lines) + "\n").encode())
     write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
+
+
+def _cell(value: Estimate) -> str:
+    # One number alone has no interval.
+    half = "" if value.half_width is None else f" ± {value.half_width:.3f}"
+    return f"{value.mean:.3f}{half}"
 
 
 def differences(

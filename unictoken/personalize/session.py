@@ -25,6 +25,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.pictures import ImageSource, PictureError, as_picture
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data import templates
+from unictoken.data.clips import FRAMES, Clip, frames_of
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
@@ -119,6 +120,40 @@ class Session:
                 )
         answers = self._answers(questions, seen, max_ids)
         return answers if many_questions or many_images else answers[0]
+
+    def watch(
+        self,
+        question: Texts,
+        clip: Clip,
+        *,
+        frames: int = FRAMES,
+        max_ids: int = ANSWER_IDS,
+    ) -> str | list[str]:
+        """The answer to a question about a clip, which the base sees as pictures in one turn: it has
+        no other sense of time (PVChat's questions, without its video encoder).
+
+        Args:
+            question: A text that may name concepts ('what does <bo> do?'), or a list of them.
+            clip: A folder of frames, a video file, or pictures in the order of time.
+            frames: So many are taken, evenly spread. The tiny base was taught up to four.
+            max_ids: Ids that an answer may have.
+
+        Returns:
+            A text; a list of them where a list was given.
+        """
+        questions, many = texts_of(question, "question")
+        for text in questions:
+            check_markers(text, self.names, where="question")
+        pictures = frames_of(clip, frames)
+        seen, _ = self._seen(list(pictures))
+        # A gate or a memory looks at one picture: at the middle one.
+        middle = len(seen) // 2
+        looked_at = Seen(seen.ids_NK[[middle]], (pictures[middle],)).repeated(len(questions))
+        conditions = self.personalization.conditions(queries_of(questions, looked_at))
+        # One row of ids: the frames of one clip stand in one turn.
+        whole = queries_of(questions, seen.ids_NK.reshape(1, -1).expand(len(questions), -1))
+        answers = answer_each(list(zip(whole, conditions, strict=True)), max_ids=max_ids)
+        return answers if many else answers[0]
 
     def untaught(self, text: str) -> tuple[str, ...]:
         """The words of a text that the base was never taught, each once; none for a general base.
