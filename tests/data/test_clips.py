@@ -71,3 +71,12 @@ def test_a_video_gives_its_frames_in_order(tmp_path):
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(ClipError, match="not a readable video"):
         frames_of(path)
+
+
+def test_a_playlist_that_is_called_a_video_opens_no_other_file(tmp_path):
+    pytest.importorskip("av", reason="the extra 'video' is not installed")
+    (tmp_path / "secret.ts").write_bytes(b"G" * 188 * 10)
+    said = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.ts\n#EXT-X-ENDLIST\n"
+    layouts.write(tmp_path / "walk.mp4", said)
+    with pytest.raises(ClipError, match="not a readable video"):
+        frames_of(tmp_path / "walk.mp4")

@@ -20,7 +20,17 @@ from unictoken.core.errors import UserError
 from unictoken.core.pictures import MAX_PIXELS, ImageSource
 from unictoken.data.source import picture_files
 
-VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+CONTAINERS = {  # by the ending of a video file, as the library calls them
+    ".avi": "avi",
+    ".m4v": "mov",
+    ".mkv": "matroska",
+    ".mov": "mov",
+    ".mp4": "mov",
+    ".mpeg": "mpeg",
+    ".mpg": "mpeg",
+    ".webm": "matroska",
+    ".wmv": "asf",
+}
 FRAMES = 4  # of a clip: the tiny base was taught as many pictures in a turn
 MOST_FRAMES = 64
 LONGEST = 200_000  # frames of a video file: an hour has 108,000
@@ -34,7 +44,7 @@ class ClipError(UserError):
 
 def is_video(file: Path) -> bool:
     """Whether a file is called as videos are."""
-    return file.suffix.lower() in VIDEO_ENDINGS
+    return file.suffix.lower() in CONTAINERS
 
 
 def evenly(length: int, count: int) -> list[int]:
@@ -69,7 +79,7 @@ def frames_of(clip: Clip, count: int = FRAMES) -> list[ImageSource]:
     if not is_video(path):
         raise ClipError(
             f"{path}: no video that is known by its name. Expected a folder of frames, or a file"
-            f" that ends in one of {', '.join(VIDEO_ENDINGS)}."
+            f" that ends in one of {', '.join(CONTAINERS)}."
         )
     return list(_decoded(path, count))
 
@@ -97,8 +107,9 @@ def _each_frame(path: Path) -> Iterator[Any]:
     """Every frame of a video's first stream, as the library has it."""
     av = _av()
     try:
-        # A list of files, or an address in a file, would be opened too.
-        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+        # Told the container, so that no file is taken for a playlist, which names other files and
+        # addresses to open.
+        with av.open(str(path), format=CONTAINERS[path.suffix.lower()]) as container:
             if not container.streams.video:
                 raise ClipError(f"{path}: found no picture in it, expected a video.")
             for number, frame in enumerate(container.decode(video=0)):
