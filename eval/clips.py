@@ -1,4 +1,4 @@
-"""Clips of learned concepts: is it there, what does it wear, what does it do, on which side is it?
+"""Clips of learned concepts: is it there, what does it do, what does it wear, on which side is it?
 
     python eval/clips.py --learned runs/eval --concepts 3
 
@@ -72,10 +72,13 @@ def measure(arguments: Sequence[str]) -> None:
         f"{len(concepts)} toy concepts (seed {options.seed}), {options.clips} clips of two to four"
         " frames in which each acts, and as many in which a look-alike does the same; about"
         f" {counts[0]} questions a concept. *existence*: whether yes is likelier than no, half of"
-        " the answers are no. *appearance*, *location*: what it wears, and on which side it is, in"
-        " a frame that the question names. *action*: what it does. Exactly the right words count."
-        " *shuffled*: the frames in another order, with the answers of the right one; commit"
-        f" {commit()}. ±: half-width of the 95 % t interval over concepts.",
+        " the answers are no. *name*, *action*: asked what happens in the photos, whether it says"
+        " the name where the concept acts and not where the look-alike does, and whether it says"
+        " what the concept does. *appearance*, *location*: what it wears, and on which side it is,"
+        " in a frame that the question names: exactly the right words; the base was taught such"
+        " questions only after it had told what happens. *shuffled*: the frames in another order,"
+        f" with the answers of the right one; commit {commit()}. ±: half-width of the 95 % t"
+        " interval over concepts.",
     )
     write_means(Path(options.out), "Clips of a concept", about, rows, way="way")
     say(options.out)

@@ -39,7 +39,8 @@ def test_half_of_the_answers_about_existence_are_no_and_what_is_asked_of_a_frame
     (done,) = [one.answer for one in asked if one.clip == 0 and one.kind == clips.ACTION]
     assert (walks.story.action, done) == ("walk right", "walks to the right")
     # Its side is another one in each frame.
-    assert {one.kind for one in asked if one.clip == 0} == {"existence", "action", "appearance"}
+    kinds = {one.kind for one in asked if one.clip == 0}
+    assert kinds == {"existence", "name", "action", "appearance"}
 
 
 def test_shuffled_frames_look_different_and_have_the_same_answers(shown):
@@ -62,6 +63,8 @@ def test_every_kind_is_scored_by_itself_and_frames_are_given_in_their_order(show
     ]
     orders = {100 * number + clip.order[0]: number for number, clip in enumerate(mixed)}
     right = {(one.clip, one.question): one.answer for one in asked}
+    done = {one.clip: one.answer for one in asked if one.kind == clips.ACTION}
+    texts = []
 
     def recognise(rows):
         assert all(len(row) == 2 * len(mixed[orders[int(row[0])]].order) for row in rows)
@@ -72,12 +75,20 @@ def test_every_kind_is_scored_by_itself_and_frames_are_given_in_their_order(show
         numbers = [orders[int(row[0])] for row in rows]
         for number, row in zip(numbers, rows, strict=True):
             assert [int(i) % 100 for i in row[::2]] == list(mixed[number].order)
-        return [
-            right[number, text] if "wearing" in text else "?"
-            for number, text in zip(numbers, questions, strict=True)
-        ]
+        texts.extend(questions)
+        return [said(number, text) for number, text in zip(numbers, questions, strict=True)]
 
-    chat = SimpleNamespace(recognise=recognise, ask=ask)
+    def said(number, text):
+        if text == clips.HAPPENS:
+            return f"<tom> {done.get(number, 'walks to the right')} in the snow at night."
+        return right[number, text] if "wearing" in text else "?"
+
+    chat, way = (
+        SimpleNamespace(recognise=recognise, ask=ask),
+        SimpleNamespace(names=("tom",), concepts=("its tokens",)),
+    )
     monkeypatch.setattr(clips, "Session", lambda base, way: chat)
-    scores = clips.score_clips(None, None, mixed, ids, asked)
-    assert scores == {"existence": 0.5, "appearance": 1, "action": 0, "location": 0}
+    scores = clips.score_clips(None, way, mixed, ids, asked)
+    # Whoever acts is called by its name: right in half of the clips.
+    assert scores == {"existence": 0.5, "name": 0.5, "action": 1, "appearance": 1, "location": 0}
+    assert texts.count(clips.HAPPENS) == len(mixed)  # once of each clip

@@ -261,7 +261,8 @@ class Session:
     def find_each(
         self, prompts: Sequence[str], images: Sequence[Picture] | Seen
     ) -> list[list[tuple[int, float]]]:
-        """What `find` gives of each prompt, in little more than half of the time.
+        """What `find` gives of each prompt; what the class noun alone gives is computed once for all
+        of them.
 
         Args:
             prompts: What is looked for.
