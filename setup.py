@@ -126,6 +126,7 @@ setup(
         "app": APP,
         "test-app": ["playwright>=1.50,<2", *APP],
         "heic": ["pillow-heif>=0.18"],
+        "video": ["av>=18.1,<19"],  # clips that are video files
         "memory": ["faiss-cpu>=1.9,<2"],  # of more than 10,000 concepts
     },
     entry_points={"console_scripts": ["unictoken = unictoken.__main__:main"]},

@@ -34,6 +34,7 @@ from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
 from unictoken.data import templates
 from unictoken.data.concept import Concept
+from unictoken.measure.learned import learned_before
 from unictoken.measure.results import commit
 from unictoken.model.base import load_base
 from unictoken.model.draw import Draw
@@ -47,7 +48,6 @@ from unictoken.personalize.memory.recall import Recall, Seen
 from unictoken.personalize.memory.session import Nobody
 from unictoken.personalize.query import Query, queries_of
 from unictoken.scoring.metrics import estimate, exact, mean, says
-from unictoken.tokens import file as concept_file
 from unictoken.toy.concepts import truth_of
 from unictoken.toy.crowd import PETS, SITUATIONS, Photo, crowd, fact_question, photos
 from unictoken.toy.exam import identity_share
@@ -140,8 +140,10 @@ def _tokens(
     """The concept file of each concept: one that lies in `--learned`, else it is learned now."""
     found = {}
     for concept in concepts:
-        path = _learned_before(base, concept.name, options)
-        if path is None:
+        path = options.learned and learned_before(
+            base, options.learned, concept.name, method=options.method, seed=options.seed
+        )
+        if not path:
             tokens = learn(
                 base,
                 list(concept.pictures),
@@ -158,17 +160,6 @@ def _tokens(
             path = tokens.save(work)
         found[concept.name] = path
     return found
-
-
-def _learned_before(base: PersonalBase, name: str, options: argparse.Namespace) -> Path | None:
-    if not options.learned:
-        return None
-    for path in sorted(Path(options.learned).rglob(f"{name}.safetensors")):
-        header = concept_file.read_header(path)
-        of_base = concept_file.is_of_base(header["base_fingerprint"], base)
-        if of_base and header["method"] == options.method and header["seed"] == options.seed:
-            return path
-    return None
 
 
 def _trial(

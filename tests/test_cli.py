@@ -255,6 +255,20 @@ def test_ask_prints_an_answer(said, concept, toy_folder):
     ).endswith("\n")
 
 
+def test_a_clip_is_asked_about_whole_or_refused_before_a_base_is_loaded(
+    said, concept, toy_folder, capsys
+):
+    line = ["ask", "--concept", concept, "what does <bo> do?", "--clip", str(toy_folder)]
+    row = json.loads(said(*line, "--json"))
+    assert row["clip"] == str(toy_folder) and row["image"] is None
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*line[:-1], str(toy_folder / "nothing.mp4")])
+    assert stopped.value.code == 2 and "no such file or folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main([*line, "--image", str(toy_folder / "0.png")])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder):
     lines = said(
         "recognize", "--concept", concept, str(toy_folder), str(toy_folder / "0.png")

@@ -114,7 +114,7 @@ def test_only_train_knows_deepspeed():
 # Programs and files that are about the toy world.
 OF_TOY = {
     "unictoken.data.worlds", "train.base", "train.encoder", "eval.several", "eval.memory", "eval.find",
-    "eval.sharpen",
+    "eval.clips", "eval.sharpen",
 }  # fmt: skip
 GENERIC = [
     path

@@ -38,7 +38,9 @@ def ranges() -> dict[str, Requirement]:
     found = re.findall(
         r'"([A-Za-z0-9_-]+>=[^"]+)"', (ROOT / "setup.py").read_text(encoding="utf-8")
     )
-    asked = [Requirement(text) for text in found if not text.startswith(("pillow-heif", "wandb"))]
+    asked = [
+        Requirement(text) for text in found if not text.startswith(("pillow-heif", "wandb", "av>"))
+    ]
     return {canonicalize_name(requirement.name): requirement for requirement in asked}
 
 

@@ -9,6 +9,12 @@ from PIL import Image
 
 READ = (  # layouts that have a function here and a reader of the same name
     "unifybench",
+    "conconchi",
+    "pervl",
+    "pods",
+    "perva",
+    "pvchat",
+    "repic",
     "yollava",
     "mcllava",
     "myvlm",
@@ -35,6 +41,11 @@ def draw(*paths: Path) -> None:
 def write(path: Path, value) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+
+
+def replace_in(path: Path, key: str, value) -> None:
+    """The JSON file with another value under a key."""
+    write(path, {**json.loads(path.read_text(encoding="utf-8")), key: value})
 
 
 def turns(question: str, answer: str) -> list[dict]:
@@ -195,6 +206,163 @@ def mcllava(root: Path) -> Path:
         write(test / "qa.json", [{"question": f"Is <{name}> tall? A. Yes B. No", "answer": "A"}])
         told = {"0.png": [{"Human": f"Who is <{name}>?", "AI": f"<{name}> is a dog."}]}
         write(root / "4o_generate_training_data" / name / "conversation.json", told)
+    return root
+
+
+def mcllava_scenario(root: Path) -> Path:
+    """The scenario of both: three questions of one picture, and where they are."""
+    place = root / "two_concept" / "multi" / "Bo_mia"
+    draw(place / "0.png", place / "1.png", place / "0_som.png")
+    picture = "/workspace/data/MulBench/two_concept/multi/Bo_mia/0.png"
+    asked = ("What does <Bo> do?", "What does <mia> do?", "Who is tall, <mia> or <Bo>?")
+    rows = [{"Human": f"{text}\nA. one\nB. two\nC. three", "AI": "B"} for text in asked]
+    write(place / "choice.json", {picture: rows})
+    write(place / "vqa.json", {"0.png": [{"Human": text, "AI": "It sits."} for text in asked]})
+    write(place / "qa.json", [{"question": "Do <Bo> and <mia> know each other?", "answer": "Yes."}])
+    write(
+        place / "position.json",
+        {"0.png": {"Bo": "left", "mia": "right"}, "1.png": {"Bo": "left", "mia": None}},
+    )
+    write(place / "vqa_position.json", {"0.png": [{"Human": "Where is <mia>?", "AI": "Right."}]})
+    return root
+
+
+def conconchi(root: Path) -> Path:
+    """Two concepts; two queries of one of them, one of both, and a row that asks nothing."""
+    images = root / "data" / "images"
+    draw(*(images / f"{name}.jpg" for name in ("bear_0", "bear_1", "cup_0", "a", "b", "c", "d")))
+    concepts = {"coarse": ["bear", "cup"], "fine": ["a bear with wings", "a cup of wool"]}
+
+    def row(label: str, own: list[int], gts: list[str], more: list[str] = (), kind: str = "single"):
+        named = [f"{name}.jpg" for name in gts]
+        other = [f"{name}.jpg" for name in more]
+        return {
+            **{"LABEL": label, "CONCEPTS": own, "GTS": named},
+            **{"ADDITIONAL GTS": other, "KIND": kind},
+        }
+
+    learned = [row("*", [0], ["bear_0", "bear_1"]), row("*", [1], ["cup_0"])]
+    asked = [
+        row("* on a chair", [0], ["a"], ["b", "bear_0"]),
+        row("a photo of * beside *", [0, 1], ["b"], kind="double"),
+        row("* in * in *", [0, 1], ["c"]),
+        row("*", [1], ["d"], kind="negative"),
+    ]
+    for part, data in (("train", learned), ("test", asked)):
+        value = {"concepts": concepts, "max_gts": 3, "max_concepts": 2, "data": data}
+        write(root / "data" / "annotations" / f"{part}.json", value)
+    return root
+
+
+def pervl(root: Path) -> Path:
+    """One concept of each half, and a caption that names nobody."""
+    tables = {
+        "ytvos/cleaned_captions_ytvos_test.csv": [
+            "image_name,coarse_grained_class,caption,class_id",
+            'eval/images/giant_panda_8e_1_00090.jpg,giant_panda,"an * behind a plant, sitting.",giant_panda_8e_1',
+        ],
+        "deep_fashion/test_captions.csv": [
+            "image_name,pair_id,caption",
+            "train/image/043380.jpg,3430,a person poses on a white couch.",
+            "train/image/043381.jpg,3430,a white couch.",
+        ],
+        "deep_fashion/train_coarse_grained_names.csv": [
+            "unique_pair_ids,pair_id_categories",
+            "3430,short sleeve top",
+        ],
+    }
+    for name, lines in tables.items():
+        write(root / "annotations" / name, "\n".join(lines) + "\n")
+    ytvos, fashion = "data/youtube_vos/retrival_sets/test", "data/deep_fashion2/personalized_test"
+    draw(
+        *(root / ytvos / "codes_infer" / "giant_panda_8e_1" / f"{i}.jpg" for i in range(2)),
+        root / ytvos / "eval" / "test" / "giant_panda_8e_1.jpg",
+        root / ytvos / "eval" / "test" / "dog_1.jpg",
+        root / fashion / "codes_infer" / "3430" / "043377.jpg",
+        *(root / fashion / "eval" / "test" / f"04338{i}.jpg" for i in range(2)),
+    )
+    return root
+
+
+def pods(root: Path) -> Path:
+    """Two mugs and a hat; ids in two forms, and one of a picture that is not there."""
+    classes = {"mug_1": "mug", "mug_2": "mug", "hat_1": "hat"}
+    for name in classes:
+        draw(*(root / "train" / name / f"{i}.jpg" for i in range(3)))
+        draw(*(root / "test" / name / f"{i}.jpg" for i in range(2)))
+    draw(root / "test_masks" / "mug_1" / "0.jpg")
+    info = {
+        "classes": list(classes),
+        "class_to_idx": {name: i for i, name in enumerate(classes)},
+        "class_to_sc": classes,
+        "class_to_split": dict.fromkeys(classes, "test"),
+    }
+    write(root / "pods_info.json", info)
+    of_test = {"class": "mug_1", "split": "test"}
+    annotations = {
+        "test/mug_1/0.jpg": {**of_test, "test_split": "in_distribution"},
+        "mug_1_test_1": {**of_test, "test_split": "pose_and_distractors"},
+        "mug_2/0": {**of_test, "class": "mug_2", "test_split": "pose"},
+        "mug_1_test_9": {**of_test, "test_split": "pose"},
+        "mug_1_train_0": {"class": "mug_1", "split": "train"},
+    }
+    write(root / "pods_image_annos.json", annotations)
+    return root
+
+
+def perva(root: Path) -> Path:
+    """Two mugs and a hat; one name is there in both categories."""
+    for category, name in (("mug", "old"), ("mug", "new"), ("red_hat", "old")):
+        for part in ("train", "test"):
+            draw(*(root / part / category / name / f"{i}.jpg" for i in range(2)))
+    return root
+
+
+def pvchat(root: Path) -> Path:
+    """One person: a training clip, and two that are asked about, of which one shows others."""
+    frames = root / "videos"
+    draw(*(frames / clip / f"{i}.jpg" for clip in ("a_1", "b_2", "c_3") for i in range(6)))
+    texts = {
+        "Is <sks> in this clip?": ("I have spotted <sks>.", "<sks> is absent."),
+        "What is <sks> doing in this clip?": ("<sks> is waving.",),
+        "Where is <sks>?": ("In a garden.",),
+        "What is <sks> wearing?": ("A red hat.",),
+    }
+
+    def video(name: str, positive: bool) -> dict:
+        pairs = [
+            {"question": q, "answer": a[not positive], "is_special": len(a) == 2}
+            for q, a in texts.items()
+            if positive or len(a) == 2
+        ]
+        return {
+            "video_name": f"{name}.mp4",
+            "video_path": f"/root/tmp/videos/{name}.mp4",
+            **{"sks_present": "", "gender": "male", "age": "", "is_positive": positive},
+            "qa_pairs": pairs,
+        }
+
+    write(root / "train_all_video.json", {"data": [video("a_1", True)]})
+    write(root / "test_all_video.json", {"videos": [video("b_2", True), video("c_3", False)]})
+    return root
+
+
+def repic(root: Path) -> Path:
+    """Two concepts of a memory, in one picture together and in one alone."""
+    draw(*(root / "memory" / f"{name}.png" for name in ("bo", "mia")))
+    draw(root / "shown" / "0.png", root / "shown" / "1.png")
+    entries = {
+        f"<{name}>": {
+            "name": name,
+            "image": f"memory/{name}.png",
+            "info": f"<{name}> is small.",
+            "category": "dog",
+        }
+        for name in ("bo", "mia")
+    }
+    owners = {entry["image"]: key for key, entry in entries.items()}
+    write(root / "database.json", {"concept_dict": entries, "path_to_concept": owners})
+    write(root / "queries.json", {"shown/0.png": ["bo"], "shown/1.png": [["bo", "mia"], ["<mia>"]]})
     return root
 
 

@@ -340,6 +340,8 @@ TRAIN, TEST = "concept/train/bo", "concept/test/bo"
 TWO = "two_concept/concept/test/Bo"
 VQA, TOLD, LIST = "yollava-visual-qa.json", "yollava-text-qa.json", "prompts_and_classes.txt"
 SHELL = "concept_obj/backpack_1"
+CHI = "data"
+CHI_TEST, YTVOS = "data/annotations/test.json", "annotations/ytvos/cleaned_captions_ytvos_test.csv"
 SEEN = ("bo", "./yollava-data/test/bo/1.png")
 MALFORMED = {
     "unifybench": {
@@ -512,6 +514,64 @@ MALFORMED = {
         "cut picture": (lambda r: cut(r / "images/ann.png"), r"ann\.png: not a readable picture"),
         "unreadable file": (lambda r: bad_bytes(r / "p-bench-qa.jsonl"), "cannot be read"),
     },
+    "conconchi": {
+        "cut picture": (lambda r: cut(r / CHI / "images/a.jpg"), r"a\.jpg: not a readable picture"),
+        "huge picture": (lambda r: bomb(r / CHI / "images/bear_0.jpg"), r"bear_0\.jpg: .*(pixels|exceeds limit)"),
+        "cut JSON": (lambda r: cut(r / CHI_TEST), r"test\.json: cannot be read"),
+        "wrong type": (lambda r: write(r / CHI_TEST, [1]), "expected a mapping"),
+        "missing key": (lambda r: again(r / CHI_TEST, "data", 0, "LABEL", value=...), r"data\[0\]\.LABEL: found nothing"),
+        "no table": (lambda r: again(r / CHI / "annotations/train.json", "concepts", value="bear"), "found no table"),
+        "unknown concept": (lambda r: again(r / CHI_TEST, "data", 0, "CONCEPTS", value=[7]), r"found CONCEPTS \[7\], expected numbers from 0 to 1"),
+        "no concept": (lambda r: again(r / CHI_TEST, "data", 0, "CONCEPTS", value=[]), r"found CONCEPTS \[\]"),
+        "nothing to learn from": (lambda r: again(r / CHI / "annotations/train.json", "data", 1, "CONCEPTS", value=[0]), "no picture of concept 1 alone"),
+        "wrong brackets": (lambda r: say(r / CHI_TEST, "* on a chair", "* on <c1 here"), "has one bracket"),
+        "somebody else": (lambda r: say(r / CHI_TEST, "* on a chair", "* on <rex>"), "'<rex>' is no concept"),
+        "climbs out": (lambda r: again(r / CHI_TEST, "data", 0, "GTS", value=["../../../outside.png"]), "no picture .* inside"),
+        "unreadable file": (lambda r: bad_bytes(r / CHI_TEST), r"test\.json: cannot be read"),
+    },
+    "pervl": {
+        "cut picture": (lambda r: cut(r / "data/youtube_vos/retrival_sets/test/eval/test/dog_1.jpg"), r"dog_1\.jpg: not a readable picture"),
+        "missing column": (lambda r: say(r / YTVOS, "class_id", "class"), "found no column 'class_id'"),
+        "missing cell": (lambda r: say(r / YTVOS, ",giant_panda_8e_1\n", "\n"), "more or fewer cells"),
+        "open quote": (lambda r: say(r / YTVOS, 'sitting."', "sitting."), "cannot be read"),
+        "no picture": (lambda r: say(r / "annotations/deep_fashion/test_captions.csv", "043380", "043399"), "no picture '043399.jpg' in"),
+        "no name": (lambda r: say(r / "annotations/deep_fashion/test_captions.csv", "3430", "../x"), "concept name"),
+        "wrong brackets": (lambda r: say(r / YTVOS, "an *", "an *<b"), "has one bracket"),
+        "no references": (lambda r: [f.unlink() for f in (r / "data/deep_fashion2/personalized_test/codes_infer/3430").iterdir()], "3430: no pictures in it"),
+        "unreadable file": (lambda r: bad_bytes(r / YTVOS), "cannot be read"),
+    },
+    "pods": {
+        "cut picture": (lambda r: cut(r / "train/mug_1/1.jpg"), r"1\.jpg: not a readable picture"),
+        "cut JSON": (lambda r: cut(r / "pods_image_annos.json"), r"pods_image_annos\.json: cannot be read"),
+        "wrong type": (lambda r: again(r / "pods_info.json", "classes", value="mug_1"), "classes: found 'mug_1', expected a list"),
+        "missing key": (lambda r: again(r / "pods_image_annos.json", "mug_2/0", "split", value=...), "split: found nothing"),
+        "no folder": (lambda r: again(r / "pods_info.json", "classes", value=["mug_9"]), "mug_9: no such file or folder"),
+        "climbs out": (lambda r: again(r / "pods_info.json", "classes", value=["../bo"]), "concept name"),
+        "unreadable file": (lambda r: bad_bytes(r / "pods_info.json"), r"pods_info\.json: cannot be read"),
+    },
+    "perva": {
+        "cut picture": (lambda r: cut(r / "test/mug/new/1.jpg"), r"1\.jpg: not a readable picture"),
+        "no test": (lambda r: [f.unlink() for f in (r / "test/mug/new").iterdir()], "new: no pictures in it"),
+        "names that differ by case": (lambda r: [draw(r / part / "mug/NEW/0.png") for part in ("train", "test")], "two concepts are named 'new'"),
+    },
+    "pvchat": {
+        "cut picture": (lambda r: cut(r / "videos/b_2/1.jpg"), r"1\.jpg: not a readable picture"),
+        "cut JSON": (lambda r: cut(r / "test_all_video.json"), r"test_all_video\.json: cannot be read"),
+        "wrong type": (lambda r: again(r / "test_all_video.json", "videos", 0, "is_positive", value="yes"), "expected true or false"),
+        "missing key": (lambda r: again(r / "test_all_video.json", "videos", 0, "qa_pairs", 0, "answer", value=...), "answer: found nothing"),
+        "wrong brackets": (lambda r: say(r / "test_all_video.json", "Where is <sks>", "Where is <sks"), "'<sks' has one bracket"),
+        "somebody else": (lambda r: say(r / "test_all_video.json", "Where is <sks>", "Where is <rex>"), "'<rex>' is no concept"),
+        "climbs out": (lambda r: again(r / "test_all_video.json", "videos", 0, "video_path", value="../outside.png"), "no video .* inside"),
+        "no video": (lambda r: (again(r / "test_all_video.json", "videos", 0, "video_path", value="c.mp4"), write(r / "c.mp4", "x"), again(r / "train_all_video.json", "data", 0, "video_path", value="c.mp4")), "(not a readable video|library 'av')"),
+    },
+    "repic": {
+        "cut picture": (lambda r: cut(r / "shown/0.png"), r"0\.png: not a readable picture"),
+        "cut JSON": (lambda r: cut(r / "queries.json"), r"queries\.json: cannot be read"),
+        "wrong type": (lambda r: write(r / "queries.json", ["bo"]), "expected names by picture"),
+        "name that is no text": (lambda r: write(r / "queries.json", {"shown/0.png": [3]}), "found int 3, expected a name"),
+        "climbs out": (lambda r: write(r / "queries.json", {"../outside.png": ["bo"]}), "no picture .* inside"),
+        "unreadable file": (lambda r: bad_bytes(r / "database.json"), "cannot be read"),
+    },
 }  # fmt: skip
 
 
@@ -544,6 +604,8 @@ EXPECTED = [
     ("yollava", VQA), ("mcllava", f"{TWO}/qa.json"), ("myvlm", "mug/captions.json"), ("myvlm", "mug/additional_llava_vqa_data.json"),
     ("dreambench", LIST), ("folder", "info.json"),
     ("lamp", "dev_questions.json"), ("lamp", "dev_outputs.json"), ("lcmp", f"{SHELL}/easy_question.yaml"),
+    ("conconchi", CHI_TEST), ("pervl", YTVOS), ("pods", "pods_info.json"), ("pods", "pods_image_annos.json"),
+    ("repic", "queries.json"),
 ]  # fmt: skip
 
 

@@ -148,6 +148,7 @@ class Kit:
     def datasets(self) -> dict[str, Path]:
         places = {name: getattr(layouts, name)(self.folder / name / "bo") for name in layouts.READ}
         layouts.yollava_negatives(places["yollava"])
+        layouts.mcllava_scenario(places["mcllava"])
         write_dataset(self.folder / "benchmark", seed=1, num_concepts=1, references=2)
         return {**places, "benchmark": self.folder / "benchmark"}
 

@@ -28,8 +28,6 @@ def test_each_way_has_its_means_in_the_order_of_the_rows(tmp_path):
     assert json.loads((tmp_path / "it.json").read_text(encoding="utf-8")) == rows
 
 
-def test_a_mean_of_one_row_has_no_interval(tmp_path):
-    rows = [{"pair": "a", "way": "tokens", "right": 1.0}]
-    write_means(tmp_path / "it.md", "A title", ["About it."], rows, way="way")
-    last = (tmp_path / "it.md").read_text(encoding="utf-8").splitlines()[-1]
-    assert last == "| tokens | 1.000 |"
+def test_one_number_alone_has_no_interval(tmp_path):
+    write_means(tmp_path / "it.md", "A title", [], [{"way": "tokens", "right": 0.5}], way="way")
+    assert "| tokens | 0.500 |" in (tmp_path / "it.md").read_text(encoding="utf-8")

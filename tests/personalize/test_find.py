@@ -8,6 +8,7 @@ import pytest
 import unictoken
 from unictoken.cli import main
 from unictoken.core.errors import UserError
+from unictoken.personalize import gain
 from unictoken.toy.concepts import toy_concept, truth_of
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.language import WHERE
@@ -47,6 +48,22 @@ def test_the_concept_in_the_place_that_is_said_comes_first(chat, album):
         assert sorted(number for number, _ in found) == list(range(len(album)))
         scores = [score for _, score in found]
         assert scores == sorted(scores, reverse=True)
+
+
+def test_several_prompts_are_searched_as_each_alone_and_ask_once_for_the_class_noun(
+    chat, album, monkeypatch
+):
+    asked, pictures = [], list(album.values())
+    alone = [chat.find(f"<mia> {WHERE[place]}", pictures) for place in PLACES[:2]]
+    scores = gain.picture_scores
+
+    def counted(speaker, prompt, ids_NK):
+        asked.append(speaker)
+        return scores(speaker, prompt, ids_NK)
+
+    monkeypatch.setattr(gain, "picture_scores", counted)
+    assert chat.find_each([f"<mia> {WHERE[place]}" for place in PLACES[:2]], pictures) == alone
+    assert len(asked) == 3  # the class noun, and each prompt
 
 
 def test_an_empty_prompt_is_refused(chat, album):

@@ -3,7 +3,8 @@ from collections import Counter
 
 from unictoken.learn.examples import Examples
 from unictoken.measure.scores import scores
-from unictoken.tasks.recognise import grade_of_negative
+from unictoken.personalize.words import in_words
+from unictoken.tasks.recognise import Recognise, grade_of_negative
 
 
 def test_recognition_asks_about_the_concepts_pictures_and_others_alike(
@@ -66,3 +67,29 @@ def test_always_yes_is_half_right_whatever_the_counts(prediction):
         prediction("negative_easy", "yes (1.0)", 0)
     ] * 9
     assert scores(always)["recognition"] == 0.5
+
+
+def test_recognition_is_told_by_shift_where_records_carry_one(prediction):
+    """By hand: in pose 1 of 2 positives and 1 of 1 negative, in distractors 1 of 1 and 0 of 1."""
+    said = [
+        ("positive, pose", "yes (0.9)", 1),
+        ("positive, pose", "no (0.4)", 0),
+        ("negative_hard, pose", "no (0.1)", 1),
+        ("positive, distractors", "yes (0.9)", 1),
+        ("negative_hard, distractors", "yes (0.6)", 0),
+    ]
+    numbers = scores([prediction(*row) for row in said])
+    assert numbers["recognition (pose)"] == (1 / 2 + 1) / 2
+    assert numbers["recognition (distractors)"] == (1 + 0) / 2
+    assert numbers["recognition"] == numbers["recognition_hard"] == (2 / 3 + 1 / 2) / 2
+    assert numbers["positive"] == 2 / 3
+
+
+def test_a_shift_stands_in_what_is_scored(make_trial, base):
+    trial = make_trial(in_words(base, "tom", ""))
+    (first, *_) = (r for r in trial.subject.records if r.task == "recognise" and r.split == "test")
+    shifted = dataclasses.replace(first, shift="pose")
+    subject = dataclasses.replace(trial.subject, records=(shifted,))
+    (made,) = Recognise().ask(dataclasses.replace(trial, subject=subject))
+    kind = "positive" if first.answer == "yes" else f"negative_{first.grade}"
+    assert made.task == f"{kind}, pose"

@@ -19,6 +19,7 @@ from unictoken.core.pictures import PictureError, check_picture, read_shrunk
 from unictoken.core.printing import one_line, say, say_json, warn
 from unictoken.core.text import check_markers, markers
 from unictoken.data import templates
+from unictoken.data.clips import frames_of
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.sentences import sentences_by_name
@@ -212,11 +213,14 @@ def ask(options: argparse.Namespace) -> None:
     if not _declines(options):
         check_markers(options.question, given.names, where="question")
     picture = read_shrunk(options.image) if options.image else None
+    # Before a base is read for it.
+    clip = frames_of(options.clip) if options.clip else None
     who = session(options, given)
     say_untaught("ask", options, who, options.question)
-    answer = who.ask(options.question, picture)
+    answer = who.watch(options.question, clip) if clip else who.ask(options.question, picture)
     if options.json:
         asked = {"question": options.question, "image": options.image}
+        asked |= {"clip": options.clip} if options.clip else {}
         say_json(concept=_one_or_all(given.names), **asked, answer=answer)
     else:
         say(answer)
@@ -341,7 +345,14 @@ def add(commands: Commands) -> None:
     asking.epilog = _taught()
     asking.formatter_class = argparse.RawDescriptionHelpFormatter
     asking.add_argument("question")
-    asking.add_argument("--image", metavar="PICTURE")
+    about = asking.add_mutually_exclusive_group()
+    about.add_argument("--image", metavar="PICTURE")
+    about.add_argument(
+        "--clip",
+        metavar="CLIP",
+        help="a folder of frames in the order of their names, or a video file (it needs the extra"
+        " 'video'); four frames are looked at",
+    )
     captioning = command(commands, "caption", caption, "describe pictures")
     recognizing = command(
         commands,

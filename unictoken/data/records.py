@@ -32,6 +32,8 @@ class Rows:
     """They are about a picture."""
     answered: bool = True
     """They have an answer."""
+    framed: bool = False
+    """Their pictures are the frames of one clip, in order, or one video file (`data/clips.py`)."""
     type: str | None = None
     """What a row's `type` says, and UnifyBench's file of them is called ('rec': rec.json); None: rows
     are not read by it."""
@@ -46,6 +48,8 @@ ROWS: Registry[Rows] = Registry(
         "choice": Rows(type="choice"),
         "caption": Rows(),
         "generate": Rows(pictured=False, answered=False),
+        "find": Rows(answered=False),
+        "clip": Rows(framed=True),
         "reply": Rows(pictured=False),
     },
 )
@@ -75,8 +79,9 @@ class Record:
 
     recognise: is it in the picture, yes or no. vqa, choice: a question about a picture, answered
     freely or out of `options`. text_qa: a question without a picture. caption: what the picture
-    shows. generate: a prompt for a picture, with no answer. reply: what is said next in a
-    conversation, freely or out of `options`.
+    shows. generate: a prompt for a picture, with no answer. find: a text by which pictures are
+    looked for; `pictures` are the right ones. clip: a question about frames in order. reply: what is
+    said next in a conversation, freely or out of `options`.
     """
 
     task: RowKind
@@ -94,6 +99,9 @@ class Record:
     """One of `options` where there are some."""
     grade: str | None = None
     """Of a negative, where known: easy, hard, near_duplicate."""
+    shift: str = ""
+    """How the picture differs from those that are learned from, where the dataset says so: 'pose',
+    'distractors'. Recognition is reported by it too."""
     kind: str = ""
     """Of a prompt: plain, knowledge (it takes a fact that no picture shows), or the dataset's own
     word.
@@ -103,6 +111,8 @@ class Record:
     uses: tuple[int, ...] | None = None
     """Numbers of the items of the first concept's profile that the answer needs; None: not known.
     No text says it, and FoCus asks for it."""
+    pool: str = ""
+    """Of a find row: what of `Dataset.pools` is looked through."""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Other columns of the dataset by which its scores are told apart. MMPB has three at once,
     more than `kind` can hold."""
@@ -146,6 +156,8 @@ class Dataset:
     profiles: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
     """What is known in words of a concept or a user, by the concept's name. Items keep their time
     and their label, which `Concept.facts` have not."""
+    pools: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Pictures that find rows look through, by the pool's name."""
 
     def select(
         self, name: str, task: RowKind, *, split: Split, kind: str | None = None

@@ -67,12 +67,15 @@ def write_means(
     lines += [f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
     for name in dict.fromkeys(row[way] for row in rows):
         values = [estimate([row[c] for row in rows if row[way] == name]) for c in columns]
-        # One row alone has no interval.
-        widths = ["" if v.half_width is None else f" ± {v.half_width:.3f}" for v in values]
-        cells = [f"{v.mean:.3f}{width}" for v, width in zip(values, widths, strict=True)]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(map(_cell, values))} |")
     write_aside(path, ("\n".join(lines) + "\n").encode())
     write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
+
+
+def _cell(value: Estimate) -> str:
+    # One number alone has no interval.
+    half = "" if value.half_width is None else f" ± {value.half_width:.3f}"
+    return f"{value.mean:.3f}{half}"
 
 
 def differences(
@@ -153,9 +156,10 @@ def write_results(benchmark: Benchmark, *, command: str) -> str:
 def _columns(means: Mapping[str, Mapping[str, Estimate]]) -> tuple[str, ...]:
     """The metrics that some method has, in the order of the tasks."""
     columns = [column for task in asked().values() for column in task.columns]
-    # Scores by encoders carry their printed names, which no list knows.
-    by_encoders = [metric for numbers in means.values() for metric in numbers if "(" in metric]
-    known = dict.fromkeys([*columns, COPIED, *by_encoders])
+    # Scores by encoders carry their printed names, and scores by shift the shift: no list knows
+    # these.
+    told_more = [metric for numbers in means.values() for metric in numbers if "(" in metric]
+    known = dict.fromkeys([*columns, COPIED, *told_more])
     return tuple(c for c in known if any(c in numbers for numbers in means.values()))
 
 

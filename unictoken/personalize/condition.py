@@ -141,9 +141,16 @@ class Condition:
         return user_turn(ids, self.base.vocab) + self.base.vocab.encode(first, self.slots)
 
     def question(self, text: str, image_ids: Sequence[int] | None = None) -> list[int]:
-        """Prompt ids of a question about the concept, after a picture if there is one."""
-        vocab, slots = self.base.vocab, self.slots
-        seen = vocab.picture(image_ids) if image_ids is not None else []
+        """Prompt ids of a question about the concept, after a picture or several.
+
+        Args:
+            text: The question.
+            image_ids: Of one picture, [K], or of the frames of a clip, one after the other, [F * K];
+                None: it is about no picture.
+        """
+        vocab, slots, codes = self.base.vocab, self.slots, self.base.codes_per_picture
+        ids = image_ids or ()
+        seen = [i for at in range(0, len(ids), codes) for i in vocab.picture(ids[at : at + codes])]
         text = self._spelt(self.marked(text))
         asked = vocab.encode(f"{self.prompts.understanding} {text}", slots)
         return self._user([*self.shown, *seen, *asked], self.prompts.understanding_answer)

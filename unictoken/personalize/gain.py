@@ -7,6 +7,8 @@ encoder is needed, and what was learned to draw serves to look for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
 
 from unictoken.data import templates
@@ -21,8 +23,7 @@ PLAIN = templates.with_scene(templates.GENERATE[0], "")  # 'a photo of {name}.'
 def gain(
     condition: Condition, prompt: str, image_ids_NK: torch.Tensor, *, class_noun: str = ""
 ) -> torch.Tensor:
-    """The log-likelihood of each image id with the prompt, less that with the concept's class noun
-    alone ('a photo of a dog.'; 'a photo.' where no one class noun is known), [N, K] in nats.
+    """The one that `gains` gives of one prompt, [N, K] in nats.
 
     Args:
         condition: Of concepts by methods that learn to draw.
@@ -30,10 +31,32 @@ def gain(
         image_ids_NK: Of the pictures.
         class_noun: Of a concept without tokens; that of tokens is known.
     """
+    return next(gains(condition, [prompt], image_ids_NK, class_noun=class_noun))
+
+
+def gains(
+    condition: Condition,
+    prompts: Sequence[str],
+    image_ids_NK: torch.Tensor,
+    *,
+    class_noun: str = "",
+) -> Iterator[torch.Tensor]:
+    """For each prompt the log-likelihood of each image id with it, less that with the concept's
+    class noun alone ('a photo of a dog.'; 'a photo.' where no one class noun is known), [N, K] in
+    nats.
+
+    Args:
+        condition: Of concepts by methods that learn to draw.
+        prompts: What is drawn: '<bo> on the beach'.
+        image_ids_NK: Of the pictures.
+        class_noun: Of a concept without tokens; that of tokens is known.
+    """
     condition.need_prompt()
-    own = condition.drawing(*condition.prompts_to_draw([prompt]))
-    with_it = picture_scores(condition.speaker, own, image_ids_NK)
-    return with_it - picture_scores(condition.base, _without(condition, class_noun), image_ids_NK)
+    # It names no prompt: many searches of one album need it once.
+    without_NK = picture_scores(condition.base, _without(condition, class_noun), image_ids_NK)
+    for text in condition.prompts_to_draw(prompts):
+        with_NK = picture_scores(condition.speaker, condition.drawing(text), image_ids_NK)
+        yield with_NK - without_NK
 
 
 def _without(condition: Condition, class_noun: str) -> list[int]:

@@ -28,7 +28,8 @@ class Query:
     text: str
     """A question, a prompt for a drawing, or the marker of the concept that is looked for."""
     image_ids: tuple[int, ...] | None = None
-    """Of the picture that it is about; None: about none."""
+    """Of the picture that it is about, or of the frames of a clip, one after the other; None: about
+    none."""
     wanted: Wanted = "answer"
     picture: ImageSource | None = field(default=None, compare=False)
     """The same picture before it was encoded, for who compares pixels or has an encoder of its own;

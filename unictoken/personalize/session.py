@@ -25,12 +25,13 @@ from unictoken.core.errors import UserError
 from unictoken.core.pictures import ImageSource, PictureError, as_picture
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data import templates
+from unictoken.data.clips import FRAMES, Clip, frames_of
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition, answer_each, by_condition, spelt_as
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
-from unictoken.personalize.gain import gain
+from unictoken.personalize.gain import gains
 from unictoken.personalize.location import Location, locate
 from unictoken.personalize.query import Personalization, Query, Seen, queries_of
 from unictoken.personalize.user import likes
@@ -119,6 +120,40 @@ class Session:
                 )
         answers = self._answers(questions, seen, max_ids)
         return answers if many_questions or many_images else answers[0]
+
+    def watch(
+        self,
+        question: Texts,
+        clip: Clip,
+        *,
+        frames: int = FRAMES,
+        max_ids: int = ANSWER_IDS,
+    ) -> str | list[str]:
+        """The answer to a question about a clip, which the base sees as pictures in one turn: it has
+        no other sense of time (PVChat's questions, without its video encoder).
+
+        Args:
+            question: A text that may name concepts ('what does <bo> do?'), or a list of them.
+            clip: A folder of frames, a video file, or pictures in the order of time.
+            frames: So many are taken, evenly spread. The tiny base was taught up to four.
+            max_ids: Ids that an answer may have.
+
+        Returns:
+            A text; a list of them where a list was given.
+        """
+        questions, many = texts_of(question, "question")
+        for text in questions:
+            check_markers(text, self.names, where="question")
+        pictures = frames_of(clip, frames)
+        seen, _ = self._seen(list(pictures))
+        # A gate or a memory looks at one picture: at the middle one.
+        middle = len(seen) // 2
+        looked_at = Seen(seen.ids_NK[[middle]], (pictures[middle],)).repeated(len(questions))
+        conditions = self.personalization.conditions(queries_of(questions, looked_at))
+        # One row of ids: the frames of one clip stand in one turn.
+        whole = queries_of(questions, seen.ids_NK.reshape(1, -1).expand(len(questions), -1))
+        answers = answer_each(list(zip(whole, conditions, strict=True)), max_ids=max_ids)
+        return answers if many else answers[0]
 
     def untaught(self, text: str) -> tuple[str, ...]:
         """The words of a text that the base was never taught, each once; none for a general base.
@@ -221,11 +256,27 @@ class Session:
             the class noun alone does), of every picture.
         """
         check_text(prompt, "prompt")
+        return self.find_each([prompt], images)[0]
+
+    def find_each(
+        self, prompts: Sequence[str], images: Sequence[Picture] | Seen
+    ) -> list[list[tuple[int, float]]]:
+        """What `find` gives of each prompt; what the class noun alone gives is computed once for all
+        of them.
+
+        Args:
+            prompts: What is looked for.
+            images: Those to look through.
+        """
         seen, _ = self._seen(images)
-        (condition,) = self._to_draw([prompt])
-        scores = gain(condition, prompt, seen.ids_NK).mean(1).tolist()
+
+        def fits(condition: Condition, places: list[int]) -> list[list[float]]:
+            texts = [prompts[i] for i in places]
+            return [of_NK.mean(1).tolist() for of_NK in gains(condition, texts, seen.ids_NK)]
+
+        found = by_condition(self._to_draw(prompts), fits)
         # Stable: equal scores keep the pictures' order.
-        return sorted(enumerate(scores), key=lambda found: -found[1])
+        return [sorted(enumerate(scores), key=lambda one: -one[1]) for scores in found]
 
     def draw(
         self,

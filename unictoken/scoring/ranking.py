@@ -68,6 +68,24 @@ def hits_at(gains: Sequence[float], k: int) -> float:
     return float(any(gain > 0 for gain in gains[:k]))
 
 
+def average_precision(gains: Sequence[float], k: int | None = None) -> float:
+    """The mean, over those that are relevant, of the share of relevant ones down to their place;
+    its mean over queries is mAP.
+
+    Args:
+        gains: In the order of the ranking.
+        k: Only places among the first k count, of at most k relevant ones (mAP@k); None: all.
+
+    >>> average_precision([1, 0, 1, 0])
+    0.8333333333333333
+    """
+    relevant = sum(gain > 0 for gain in gains)
+    _need_relevant(relevant)
+    places = [place for place, gain in enumerate(gains[:k], 1) if gain > 0]
+    found = sum(number / place for number, place in enumerate(places, 1))
+    return found / (relevant if k is None else min(k, relevant))
+
+
 def _need_relevant(amount: float) -> None:
     if amount <= 0:
         raise MetricError("ranking: nothing in it is relevant. Expected one or more.")

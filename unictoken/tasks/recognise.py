@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from unictoken.data import templates
+from unictoken.data.records import Record
 from unictoken.data.sequence import Turn
 from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.scoring import metrics
@@ -14,6 +15,8 @@ from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, a_picture, drawn_positive, one_of
 from unictoken.tasks.trial import Trial
 
+POSITIVE, NEGATIVE = "positive", "negative_"  # what the kinds of predictions begin with
+SHIFTED = ", "  # before the shift in a kind: 'positive, pose'
 NEAR_DUPLICATE = "near_duplicate"  # the grade that no description tells apart from the concept
 
 
@@ -43,7 +46,7 @@ class Recognise(Taught, Asked):
         asked = trial.pictured()
         return [
             trial.prediction(
-                "positive" if record.answer == YES else f"negative_{record.grade or 'other'}",
+                _kind_of(record),
                 record,
                 question=templates.RECOGNISE[0],
                 given=f"{yes_or_no(p)} ({p:.3f})",
@@ -54,25 +57,54 @@ class Recognise(Taught, Asked):
 
     def score(self, made: Predicted) -> dict[str, float]:
         """Weighted recognition: the mean of positive and negative accuracy, against easy and hard
-        negatives, hard ones alone, and near-duplicates.
+        negatives, hard ones alone, and near-duplicates; the same by shift, where a dataset tells
+        shifts ('recognition (pose)').
         """
-        said_yes = {
-            name.removeprefix("negative_"): [p.given.startswith(YES) for p in found]
-            for name, found in made.items()
-            if name == "positive" or name.startswith("negative_")
-        }
-        if "positive" not in said_yes:
-            return {}
-        groups = {
-            "recognition": [g for g in said_yes if g not in ("positive", NEAR_DUPLICATE)],
-            "recognition_hard": [g for g in said_yes if g == "hard"],
-            "recognition_near_duplicates": [g for g in said_yes if g == NEAR_DUPLICATE],
-        }
-        return {
-            name: metrics.recognition(said_yes, negatives=grades)["weighted"]
-            for name, grades in groups.items()
-            if grades
-        }
+        kinds = [name for name in made if name.startswith((POSITIVE, NEGATIVE))]
+        shifts = dict.fromkeys(shift for name in kinds if (shift := name.partition(SHIFTED)[2]))
+        numbers = _accuracies(made, kinds)
+        # Where shifts are told, the kinds above are of one shift each.
+        if shifts and POSITIVE not in made:
+            own = [p.score for name in kinds if name.startswith(POSITIVE) for p in made[name]]
+            numbers |= {POSITIVE: metrics.mean(score for score in own if score is not None)}
+        for shift in shifts:
+            of_it = [name for name in kinds if name.partition(SHIFTED)[2] == shift]
+            found = _accuracies(made, of_it)
+            numbers |= {f"{name} ({shift})": number for name, number in found.items()}
+        return numbers
+
+
+def _kind_of(record: Record) -> str:
+    """What a prediction about a record is scored as: 'positive', 'negative_hard', and behind that
+    its shift.
+    """
+    kind = POSITIVE if record.answer == YES else f"{NEGATIVE}{record.grade or 'other'}"
+    return f"{kind}{SHIFTED}{record.shift}" if record.shift else kind
+
+
+def _accuracies(made: Predicted, kinds: Sequence[str]) -> dict[str, float]:
+    """Weighted recognition against the grades that are there; {} where one side is missing.
+
+    Args:
+        made: All predictions.
+        kinds: Those of `made` that count.
+    """
+    said_yes: dict[str, list[bool]] = {}
+    for name in kinds:
+        grade = name.partition(SHIFTED)[0].removeprefix(NEGATIVE)
+        said_yes.setdefault(grade, []).extend(p.given.startswith(YES) for p in made[name])
+    if POSITIVE not in said_yes:
+        return {}
+    groups = {
+        "recognition": [g for g in said_yes if g not in (POSITIVE, NEAR_DUPLICATE)],
+        "recognition_hard": [g for g in said_yes if g == "hard"],
+        "recognition_near_duplicates": [g for g in said_yes if g == NEAR_DUPLICATE],
+    }
+    return {
+        name: metrics.recognition(said_yes, negatives=grades)["weighted"]
+        for name, grades in groups.items()
+        if grades
+    }
 
 
 def grade_of_negative(

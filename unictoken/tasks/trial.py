@@ -11,7 +11,7 @@ from PIL import Image
 
 from unictoken.core.pictures import read_shrunk, read_together, write_picture
 from unictoken.data.concept import Concept
-from unictoken.data.records import Dataset, Record, RowKind
+from unictoken.data.records import ROWS, Dataset, Record, RowKind
 from unictoken.model.draw import Draw
 from unictoken.scoring.verdict import AnyJudge, Truth
 from unictoken.tasks.task import Prediction
@@ -60,7 +60,8 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
         truth: What the drawn world knows of the test; None: nothing is known.
     """
     concept, records = dataset.concepts[name], dataset.records[name]
-    tested = [record for record in records if record.split == "test"]
+    # Nobody asks a benchmark's tasks about clips, and a video is no picture.
+    tested = [r for r in records if r.split == "test" and not ROWS[r.task].framed]
     # A picture stands in many records; each is encoded once.
     files = list(dict.fromkeys(file for record in tested for file in record.pictures))
     encoded = base.encode(map(read_shrunk, files))

@@ -1,4 +1,4 @@
-"""An album of the toy world, and how early a search by a concept's name finds its pictures there."""
+"""An album of the toy world, and what is looked for in it by a concept's name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import numpy as np
 from PIL import Image
 
 from unictoken.data.concept import Concept
-from unictoken.model.protocol import Base
-from unictoken.personalize.query import Personalization
-from unictoken.personalize.session import Session
-from unictoken.scoring.ranking import ranked, recall_at, reciprocal_rank
+from unictoken.measure.searches import Search
 from unictoken.toy.concepts import truth_of
 from unictoken.toy.world.drawing import draw
 from unictoken.toy.world.language import WHERE
@@ -48,51 +45,22 @@ def album_of(concept: Concept, seed: int) -> list[Shown]:
     return shown
 
 
-def score_search(
-    base: Base, way: Personalization, name: str, album: Sequence[Shown]
-) -> dict[str, float]:
-    """MRR, and the share of the right pictures among the first 2 and 10, over the places.
-
-    A picture is right if it shows the concept at the place: '<bo> on the beach'.
+def searches_in(album: Sequence[Shown], name: str) -> list[Search]:
+    """A search for the concept at each place: '<bo> on the beach'. Two pictures are right; of the
+    first one it is asked whether it shows the concept, and whether it shows the place.
 
     Args:
-        base: What looks.
-        way: What puts the concept on the base.
-        name: The concept's.
         album: What is looked through.
+        name: The concept's.
     """
-    pictures = [one.picture for one in album]
-    chat = Session(base, way)
-    rows = []
-    for place, where in WHERE.items():
-        scores = [score for _, score in sorted(chat.find(f"<{name}> {where}", pictures))]
-        rows.append(_scores(scores, album, place))
-    return _means(rows)
-
-
-def score_chance(album: Sequence[Shown], seed: int) -> dict[str, float]:
-    """The same of orders by lot."""
-    rng = np.random.default_rng(seed)
-    lots = [rng.random(len(album)).tolist() for _ in range(100)]
-    return _means([_scores(lot, album, place) for lot in lots for place in WHERE])
-
-
-def _scores(scores: Sequence[float], album: Sequence[Shown], place: str) -> dict[str, float]:
-    right = [float(one.is_own and one.place == place) for one in album]
-    gains = ranked(scores, right)
-    return {
-        "MRR": reciprocal_rank(gains),
-        "R@2": recall_at(gains, 2),
-        "R@10": recall_at(gains, 10),
-        "first is it": _of_first(scores, [one.is_own for one in album]),
-        "first is there": _of_first(scores, [one.place == place for one in album]),
-    }
-
-
-def _of_first(scores: Sequence[float], holds: Sequence[bool]) -> float:
-    """1 where it holds of the picture with the highest score; of equal ones the worst counts."""
-    return ranked(scores, [float(each) for each in holds])[0]
-
-
-def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    return [
+        Search(
+            prompt=f"<{name}> {where}",
+            right=[one.is_own and one.place == place for one in album],
+            first={
+                "first is it": [one.is_own for one in album],
+                "first is there": [one.place == place for one in album],
+            },
+        )
+        for place, where in WHERE.items()
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from unictoken.core.disk import is_file, is_folder
 from unictoken.data.readers import (
+    conconchi,
     dreambench,
     focus,
     folder,
@@ -21,6 +22,11 @@ from unictoken.data.readers import (
     myvlm,
     pbench,
     personachat,
+    perva,
+    pervl,
+    pods,
+    pvchat,
+    repic,
     unifybench,
     yollava,
 )
@@ -30,6 +36,10 @@ from unictoken.data.records import DataError, Dataset
 LAYOUTS = {  # in the order in which they are tried
     "unifybench": unifybench,
     "mcllava": mcllava,
+    "conconchi": conconchi,
+    "pervl": pervl,
+    "pods": pods,
+    "pvchat": pvchat,
     "dreambench": dreambench,
     "mmpb": mmpb,
     "lamp": lamp,
@@ -38,6 +48,8 @@ LAYOUTS = {  # in the order in which they are tried
     "lcmp": lcmp,
     "pbench": pbench,
     "imagefolder": imagefolder,
+    "repic": repic,
+    "perva": perva,
     "myvlm": myvlm,
     "yollava": yollava,
     "folder": folder,

@@ -1,9 +1,11 @@
-"""Files of a dataset: JSON, and pictures that stay inside it."""
+"""Files of a dataset: JSON, tables, and pictures that stay inside it."""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +16,7 @@ from unictoken.core.text import check_length
 from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
 
+MOST_TABLE = 2**26  # bytes of a CSV table
 LONGEST_PATH = 1000  # letters of a picture's path in a row
 Kind = TypeVar("Kind")
 
@@ -21,6 +24,37 @@ Kind = TypeVar("Kind")
 def read_json(path: Path) -> Any:
     """The value in a JSON file of a dataset."""
     return reading.read_json(path, DataError)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """Place and cells of each row of a CSV table, one or more.
+
+    Args:
+        path: The file.
+        columns: Those that it must have; it may have others.
+    """
+    text = reading.read_text(path, DataError, "a text file", most=MOST_TABLE)
+    try:
+        # strict: a quote that is never closed would swallow the rest of the table.
+        table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows = list(table)
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}). Expected a CSV table; mend it."
+        ) from None
+    missing = [column for column in columns if column not in (table.fieldnames or ())]
+    if missing:
+        raise DataError(f"{path}: found no column '{missing[0]}', expected one. Add it.")
+    if not rows:
+        raise DataError(f"{path}: found no rows, expected one or more.")
+    told = [(f"{path}: row {number}", row) for number, row in enumerate(rows, 1)]
+    for where, row in told:
+        # csv puts cells without a column under None, and None where a cell is missing.
+        if None in row or None in row.values():
+            raise DataError(
+                f"{where}: found more or fewer cells than the table has columns. Mend it."
+            )
+    return told
 
 
 def stay_inside(root: Path) -> None:

@@ -16,8 +16,6 @@ profile has its descriptions, labelled 'simple' to 'super_detailed', and what it
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,13 +26,12 @@ from unictoken.core.shapes import Fields, ListOf, Text, check
 from unictoken.data.concept import Concept
 from unictoken.data.item import Item
 from unictoken.data.kinds import Kind
-from unictoken.data.readers.files import find_picture, pictures_of
+from unictoken.data.readers.files import find_picture, pictures_of, read_table
 from unictoken.data.readers.names import Names
 from unictoken.data.records import DataError, Dataset, Record
 
 LOOKS_FOR = "dataset.csv with a column l2-category"
 TABLE, TURNS = "dataset.csv", "multi_turn_conversation.json"
-MOST = 2**26  # bytes of the table
 AWARENESS, OVERCONCEPT, INCONSISTENCY = "awareness", "overconcept", "inconsistency"
 KINDS = (AWARENESS, OVERCONCEPT, INCONSISTENCY)
 LENGTHS = ("simple", "moderate", "detailed", "super_detailed")  # of descriptions
@@ -88,33 +85,12 @@ def read(root: Path) -> Dataset:
 
 
 def _rows(path: Path) -> list[tuple[str, dict[str, str]]]:
-    """Place and cells of each row of the table."""
-    text = reading.read_text(path, DataError, "a text file", most=MOST)
-    try:
-        # strict: a quote that is never closed would swallow the rest of the table.
-        table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        rows = list(table)
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}). Expected a CSV table; mend it."
-        ) from None
-    missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
-    if missing:
-        raise DataError(f"{path}: found no column '{missing[0]}', expected one. Add it.")
-    if not rows:
-        raise DataError(f"{path}: found no rows, expected one or more.")
-    told = []
-    for number, row in enumerate(rows, 1):
-        where = f"{path}: row {number}"
-        # csv puts cells without a column under None, and None where a cell is missing.
-        if None in row or None in row.values():
-            raise DataError(
-                f"{where}: found more or fewer cells than the table has columns. Mend it."
-            )
+    """Place and cells of each row of the table, each with a name."""
+    rows = read_table(path, COLUMNS)
+    for where, row in rows:
         if not row["name"].strip():
             raise DataError(f"{where}: found no name, expected the concept's. Add it.")
-        told.append((where, row))
-    return told
+    return rows
 
 
 def _items(
