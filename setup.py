@@ -30,6 +30,9 @@ DOCS = [
 # `unictoken serve`.
 SERVE = ["fastapi>=0.165,<1", "uvicorn>=0.54,<1"]
 
+# Pipelines that draw beside a base, and textual inversion.
+DIFFUSION = ["diffusers>=0.35,<1"]
+
 # The method 'lora': adapters on a base.
 LORA = ["peft>=0.21.2,<0.22"]
 
@@ -117,15 +120,16 @@ setup(
             "ruff>=0.17,<0.18",
             "mypy>=2.4.1,<2.5",
             "types-pyyaml>=6.0.12.20250516,<7",
-            "diffusers>=0.35,<1",
             "markdown-it-py>=3,<5",
             "ir-measures>=0.4.1,<0.5",
             "openai>=3.57,<4",
+            *DIFFUSION,
             *LORA,
             "accelerate>=1.15,<2",
             *PROFILES,
             *SERVE,
         ],
+        "diffusion": DIFFUSION,
         "lora": LORA,
         "docs": DOCS,
         "profiles": PROFILES,

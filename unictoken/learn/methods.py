@@ -566,7 +566,10 @@ class Distractors:
     of such a world, none for others.
     """
     drawn: int = 0
-    """Pictures of the class noun that the base itself draws."""
+    """Pictures of the class noun that the base itself draws, or `pipeline`."""
+    pipeline: Place | None = None
+    """A folder with a pipeline of diffusers, which draws them in the base's place
+    (model/diffusion.py)."""
     likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = (
         "base"
     )
@@ -577,3 +580,17 @@ class Distractors:
     def __post_init__(self) -> None:
         within("distractors: world", self.world or 0, 0, MOST_OTHERS)
         within("distractors: drawn", self.drawn, 0, MOST_OTHERS)
+        if self.pipeline and not self.drawn:
+            raise ConfigError(
+                f"distractors: pipeline: found '{self.pipeline}', and `drawn: 0`. Say how many"
+                " pictures it draws, such as `drawn: 100`."
+            )
+
+    def decisive(self) -> dict[str, Any]:
+        """Plain settings for digests. No pipeline is not said: what was learned before there were
+        any keeps its digest.
+        """
+        said: dict[str, Any] = config.plain(self)
+        if not self.pipeline:
+            del said["pipeline"]
+        return said
