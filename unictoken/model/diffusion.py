@@ -42,7 +42,7 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
     place = Path(os.path.expanduser(folder))
     if importlib.util.find_spec("diffusers") is None:
         raise PipelineError(
-            f"{place}: needs diffusers, which is not installed. Install it with `pip install"
+            f"{place}: needs diffusers, which is not installed. Use `pip install"
             " 'unictoken[diffusion]'`."
         )
     _check_index(place)
