@@ -30,8 +30,9 @@ DOCS = [
 # `unictoken serve`.
 SERVE = ["fastapi>=0.165,<1", "uvicorn>=0.54,<1"]
 
-# Pipelines that draw beside a base, and textual inversion.
-DIFFUSION = ["diffusers>=0.35,<1"]
+# Pipelines that draw beside a base, and textual inversion. With accelerate diffusers allocates
+# nothing that settings ask for and the weights do not have.
+DIFFUSION = ["diffusers>=0.35,<1", "accelerate>=1.15,<2"]
 
 # The method 'lora': adapters on a base.
 LORA = ["peft>=0.21.2,<0.22"]
@@ -125,7 +126,6 @@ setup(
             "openai>=3.57,<4",
             *DIFFUSION,
             *LORA,
-            "accelerate>=1.15,<2",
             *PROFILES,
             *SERVE,
         ],

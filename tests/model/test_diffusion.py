@@ -73,6 +73,26 @@ def test_an_index_that_names_something_else_is_refused_in_one_line(folder, tmp_p
     assert "\n" not in str(refused.value) and "Give a" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "file, key, value",
+    [
+        ("unet/config.json", "cross_attention_dim", 10**9),
+        ("unet/config.json", "block_out_channels", []),
+        ("vae/config.json", "norm_num_groups", "x"),
+        ("text_encoder/config.json", "hidden_size", 10**9),
+        ("tokenizer/tokenizer.json", "normalizer", -1),
+        ("model_index.json", "text_encoder", {}),
+    ],
+)
+def test_settings_that_do_not_fit_the_weights_are_refused(folder, tmp_path, file, key, value):
+    copy = changed(folder, tmp_path, lambda index: index)
+    said = json.loads((copy / file).read_text(encoding="utf-8"))
+    (copy / file).write_text(json.dumps(said | {key: value}), encoding="utf-8")
+    with pytest.raises(PipelineError, match="cannot be loaded") as refused:
+        load_pipeline(copy)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("place", ["pipeline.py", "unet/diffusers.py"])
 def test_code_in_the_folder_is_not_run(folder, tmp_path, place):
     copy = changed(folder, tmp_path, lambda index: index)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 
 from unictoken.core.disk import is_file, quoted
 from unictoken.core.errors import UserError
@@ -58,7 +57,9 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
                 use_safetensors=True,
                 trust_remote_code=False,
             )
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # broken settings raise whatever the libraries like
         raise PipelineError(
             f"{place}: cannot be loaded ({' '.join(str(error).split())[:160]}). {_EXPECTED}."
         ) from None
