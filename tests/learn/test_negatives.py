@@ -92,12 +92,18 @@ def test_a_pipeline_of_diffusers_draws_distractors_in_the_bases_place(
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-def test_a_pipeline_that_draws_nothing_is_refused_and_none_keeps_old_digests():
+def test_a_pipeline_that_draws_nothing_or_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="Say how many pictures it draws"):
-        Distractors(pipeline="sd")
+        Distractors(pipeline=str(tmp_path))
+    with pytest.raises(ConfigError, match="Name one that is there"):
+        Distractors(drawn=3, pipeline=str(tmp_path / "sd"))
+
+
+def test_a_run_without_a_pipeline_keeps_the_digest_that_it_had(tmp_path):
     plain = Distractors(drawn=3).decisive()
-    assert "pipeline" not in plain and plain["drawn"] == 3
-    assert Distractors(drawn=3, pipeline="sd").decisive() == plain | {"pipeline": "sd"}
+    assert plain == {"world": None, "drawn": 3, "likeness": "base", "weights": None}
+    with_one = Distractors(drawn=3, pipeline=str(tmp_path)).decisive()
+    assert with_one == plain | {"pipeline": str(tmp_path)}
 
 
 def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):

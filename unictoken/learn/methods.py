@@ -7,6 +7,7 @@ those that all methods have.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, within
-from unictoken.core.disk import check_component, is_file
+from unictoken.core.disk import check_component, is_file, is_folder
 from unictoken.core.reading import check_file
 from unictoken.core.registry import Registry
 from unictoken.core.text import ROLES
@@ -584,6 +585,12 @@ class Distractors:
             raise ConfigError(
                 f"distractors: pipeline: found '{self.pipeline}', and `drawn: 0`. Say how many"
                 " pictures it draws, such as `drawn: 100`."
+            )
+        # Here, and not when they are drawn: a base of 14 GB may be read before that.
+        if self.pipeline and not is_folder(Path(os.path.expanduser(self.pipeline))):
+            raise ConfigError(
+                f"distractors: pipeline: found '{self.pipeline}', expected a folder that"
+                " save_pretrained of diffusers wrote. Name one that is there."
             )
 
     def decisive(self) -> dict[str, Any]:
