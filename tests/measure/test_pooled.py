@@ -61,7 +61,10 @@ def test_a_concept_that_two_tables_have_counts_once(tables):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"base": "other"}, "2.json: found another base than that of .*1.json. Measure both"),
+        (
+            {"base": "other"},
+            "2.json: found another base than that of .*1.json. Give tables of one base",
+        ),
         ({"rows": [{"concept": "tom"}]}, "2.json: rows.*method"),
         ({"seed": "two"}, "2.json: seed: found 'two'"),
     ],

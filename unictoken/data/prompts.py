@@ -35,8 +35,12 @@ def drawing_prompt(
 
 def noun_prompt(vocab: Vocab, class_noun: str) -> list[int]:
     """Ids of a whole turn that asks for a picture of the class noun: 'a photo of a dog.'"""
-    asked = templates.with_scene(templates.GENERATE[0], "").format(name=a(class_noun))
-    return user_turn(vocab.encode(asked), vocab)
+    return user_turn(vocab.encode(noun_text(class_noun)), vocab)
+
+
+def noun_text(class_noun: str) -> str:
+    """What asks for a picture of the class noun, in words: 'a photo of a dog.'"""
+    return templates.with_scene(templates.GENERATE[0], "").format(name=a(class_noun))
 
 
 def said_slots(slots: Mapping[str, list[int]], said: frozenset[str]) -> dict[str, list[int]]:

@@ -7,6 +7,7 @@ those that all methods have.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from unictoken.core import config, shipped
 from unictoken.core.config import MOST_PICTURES, ConfigError, Place, within
-from unictoken.core.disk import check_component, is_file
+from unictoken.core.disk import check_component, is_file, is_folder
 from unictoken.core.reading import check_file
 from unictoken.core.registry import Registry
 from unictoken.core.text import ROLES
@@ -601,7 +602,10 @@ class Distractors:
     of such a world, none for others.
     """
     drawn: int = 0
-    """Pictures of the class noun that the base itself draws."""
+    """Pictures of the class noun that the base itself draws, or `pipeline`."""
+    pipeline: Place | None = None
+    """A folder with a pipeline of diffusers, which draws them in the base's place
+    (model/diffusion.py)."""
     likeness: Literal["base", "clip-vit-b32", "clip-vit-l14", "dino-vit-s16", "dinov2-vit-s14"] = (
         "base"
     )
@@ -612,3 +616,23 @@ class Distractors:
     def __post_init__(self) -> None:
         within("distractors: world", self.world or 0, 0, MOST_OTHERS)
         within("distractors: drawn", self.drawn, 0, MOST_OTHERS)
+        if self.pipeline and not self.drawn:
+            raise ConfigError(
+                f"distractors: pipeline: found '{self.pipeline}', and `drawn: 0`. Say how many"
+                " pictures it draws, such as `drawn: 100`."
+            )
+        # Here, and not when they are drawn: a base of 14 GB may be read before that.
+        if self.pipeline and not is_folder(Path(os.path.expanduser(self.pipeline))):
+            raise ConfigError(
+                f"distractors: pipeline: found '{self.pipeline}', expected a folder that"
+                " save_pretrained of diffusers wrote. Name one that is there."
+            )
+
+    def decisive(self) -> dict[str, Any]:
+        """Plain settings for digests. No pipeline is not said: what was learned before there were
+        any keeps its digest.
+        """
+        said: dict[str, Any] = config.plain(self)
+        if not self.pipeline:
+            del said["pipeline"]
+        return said

@@ -2,9 +2,9 @@
 positives.
 
 The owner's own negatives come first. Where there are none, or no easy or no hard ones, distractors
-are drawn (by the world that the base was trained on, or by the base itself from the class noun), and
-those most similar to the concept count as hard. What is drawn from a tree of the concept's attributes
-(`from_tree.py`) joins them by grade.
+are drawn (by the world that the base was trained on; or from the class noun, by the base itself or a
+pipeline of diffusers), and those most similar to the concept count as hard. What is drawn from a tree
+of the concept's attributes (`from_tree.py`) joins them by grade.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import torch
 from PIL import Image
 
 from unictoken.data.concept import Concept
-from unictoken.data.prompts import noun_prompt
+from unictoken.data.prompts import noun_prompt, noun_text
 from unictoken.data.source import SourceError
 from unictoken.data.worlds import TOY, world
 from unictoken.learn.methods import Distractors, Method
+from unictoken.model.diffusion import draw_prompts, load_pipeline
 from unictoken.model.draw import Draw
 from unictoken.model.encoders import Encoder, load_encoder
 from unictoken.model.protocol import Base
@@ -142,9 +143,12 @@ def _distractors(
     if count is None:
         count = world(known).distractors if known and usual else 0
     drawn = world(known or TOY).draw_others(count, seed, noun) if count else []
-    return drawn + (
-        drawn_distractors(base, noun, distractors.drawn, seed) if distractors.drawn else []
-    )
+    if not distractors.drawn:
+        return drawn
+    if distractors.pipeline:
+        pipeline = load_pipeline(distractors.pipeline)
+        return drawn + draw_prompts(pipeline, [noun_text(noun)] * distractors.drawn, seed=seed)
+    return drawn + drawn_distractors(base, noun, distractors.drawn, seed)
 
 
 def drawn_distractors(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:

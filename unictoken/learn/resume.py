@@ -52,7 +52,7 @@ def identity(settings: RunConfig, base: Base, concept: Concept) -> str:
         seen.hexdigest(),
         _method_apart_from_its_end(settings.method),
         settings.seed,
-        settings.distractors,
+        settings.distractors.decisive(),
         how,
     ]
     return checkpoint.digest(config.to_yaml(decisive))

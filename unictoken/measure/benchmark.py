@@ -330,7 +330,7 @@ class Benchmark:
         )
         data = _digest_of_folder(Path(s.data)) if s.data else None
         made_with = [
-            s.distractors,
+            s.distractors.decisive(),
             s.vq_decoder,
             judge,
             data,

@@ -59,9 +59,7 @@ def pool(tables: Sequence[Path]) -> Pooled:
             found.setdefault((concept, row["method"]), {**row, "concept": concept})
     if len(bases) > 1:
         one, other = list(bases.values())[:2]
-        raise UserError(
-            f"{other}: found another base than that of {one}. Measure both on one base."
-        )
+        raise UserError(f"{other}: found another base than that of {one}. Give tables of one base.")
     # Methods before what they are compared to, each in the order of the tables.
     rows = sorted(found.values(), key=lambda row: row["method"] in CONTROLS)
     return Pooled(rows=tuple(rows), commands=tuple(commands))
