@@ -132,3 +132,14 @@ def test_a_pipeline_that_takes_no_prompt_is_refused():
 
     with pytest.raises(PipelineError, match="Unconditional: takes no prompt"):
         draw_prompts(Unconditional(), ["a dog."], seed=0)
+
+
+def test_a_pipeline_that_loads_and_cannot_draw_is_refused_in_one_line(folder, tmp_path):
+    copy = changed(folder, tmp_path, lambda index: index)
+    place = copy / "scheduler" / "scheduler_config.json"
+    told = json.loads(place.read_text(encoding="utf-8"))
+    place.write_text(json.dumps(told | {"prediction_type": "nothing"}), encoding="utf-8")
+    pipeline = load_pipeline(copy)
+    with pytest.raises(PipelineError, match="cannot draw .*nothing.*Give a folder") as error:
+        draw_prompts(pipeline, ["a dog."], seed=0, steps=1)
+    assert "\n" not in str(error.value)

@@ -32,6 +32,9 @@ BATCH = 4  # pictures that are drawn at once
 _EXPECTED = "Give a folder that save_pretrained of a pipeline of diffusers wrote, with safetensors"
 
 
+_OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
+
+
 class PipelineError(UserError):
     """A pipeline that cannot be used: where, what was found, what was expected, what to do."""
 
@@ -57,12 +60,10 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
                 use_safetensors=True,
                 trust_remote_code=False,
             )
-    except MemoryError:
+    except _OUT_OF_MEMORY:
         raise
     except Exception as error:  # broken settings raise whatever the libraries like
-        raise PipelineError(
-            f"{place}: cannot be loaded ({' '.join(str(error).split())[:160]}). {_EXPECTED}."
-        ) from None
+        raise PipelineError(f"{place}: cannot be loaded ({_said(error)}). {_EXPECTED}.") from None
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
@@ -131,8 +132,21 @@ def draw_prompts(
         part = list(prompts[start : start + BATCH])
         # On the CPU: the same noise on every device, however many are drawn at once.
         noise = [_generator(seed, start + i) for i in range(len(part))]
-        drawn += pipeline(prompt=part, generator=noise, output_type="pil", **how).images
+        try:
+            found = pipeline(prompt=part, generator=noise, output_type="pil", **how)
+        except _OUT_OF_MEMORY:
+            raise
+        except Exception as error:  # settings that are whole, and fit no picture
+            raise PipelineError(
+                f"{type(pipeline).__name__}: cannot draw ({_said(error)}). {_EXPECTED}."
+            ) from None
+        drawn += found.images
     return [picture.convert("RGB") for picture in drawn]
+
+
+def _said(error: Exception) -> str:
+    """A library's error in one short line."""
+    return " ".join(str(error).split())[:160]
 
 
 def _generator(seed: int, place: int) -> torch.Generator:
