@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from flips import flipped
 from safetensors.torch import load_file, save_file
 
 from unictoken.learn import checkpoint
@@ -114,30 +116,19 @@ def test_a_field_that_is_gone_is_refused(path, key):
         concept_file.load(path)
 
 
-def put(path: Path, place: int, byte: int) -> None:
-    """Change one byte in its place: some file systems write a file that is written anew to the disk
-    at once, thousands of times here.
-    """
-    with path.open("r+b") as file:
-        file.seek(place)
-        file.write(bytes([byte]))
-
-
 def silent_flips(path, load, right, refused) -> tuple[int, list[int]]:
     """The header's length, and the places where a flipped bit is loaded as something else than
     `right`; the file is left whole.
     """
     whole, silent = path.read_bytes(), []
     length = 8 + int.from_bytes(whole[:8], "little")
-    for place in range(length):
-        for flipped in (whole[place] ^ 1 << bit for bit in BITS):
-            put(path, place, flipped)
+    for place, bit in itertools.product(range(length), BITS):
+        with flipped(path, place, bit):
             try:
                 if not same(load(path), right):
                     silent.append(place)
             except refused:
                 pass
-        put(path, place, whole[place])
     assert path.read_bytes() == whole
     return length, silent
 
