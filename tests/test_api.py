@@ -399,7 +399,8 @@ def test_what_is_seen_decides_who_is_introduced_where_no_name_is_said(
         "answer_each",
         lambda asked, max_ids: [f"{condition.name}: {query.text}" for query, condition in asked],
     )
-    three = [photos[0]] * 3
+    others = base.vocab.image_ids[:2, None].repeat(1, base.codes_per_picture)
+    three = torch.cat([others, base.encode([Image.open(photos[0])])])
     assert both.ask("what animal is it?", three) == [
         f"{who}: what animal is it?" for who in ("bo", "", "bo and mia")
     ]

@@ -175,7 +175,7 @@ def drop_shards(base: Base) -> None:
     to the modules.
 
     A parameter's shard is its `ds_tensor` (DeepSpeed 0.19.8; it has no way to drop one).
-    tests/train/test_run.py sees it move.
+    tests/train/test_engines.py sees it move.
     """
     for parameter in base.model.parameters():
         for held in (parameter, getattr(parameter, "ds_tensor", parameter)):

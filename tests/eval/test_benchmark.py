@@ -92,16 +92,47 @@ def test_one_concept_is_measured_without_a_wrong_one(program, config_file):
         assert "| joint |" in table and "*wrong_concept*" not in table and "±" not in table
 
 
-def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program, config_file):
-    found = {}
+@pytest.fixture
+def registered(monkeypatch):
+    """Tasks and controls as they are, whatever a test adds."""
+    monkeypatch.setattr(own, "_imported", [])
+    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
+    monkeypatch.setattr(controls, "OWN", {})
+
+
+@pytest.mark.slow
+def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(
+    program, config_file, registered
+):
+    """With a task and a control of a user's own file, which each worker reads."""
+    found, of_own = {}, ("--import", str(Path(__file__).with_name("ears.py")))
+
+    def asked(*more: str) -> list[str]:
+        return ["--config", str(config_file), *(part for key in more for part in ("--set", key))]
+
+    def written() -> dict:
+        return json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
+
     for workers in (1, 2):
         work = config_file.with_name(f"work-{workers}")
-        more = (f"workers={workers}", f"work={work}", "controls=[none, wrong_concept]")
-        command = ["--config", str(config_file), *(part for key in more for part in ("--set", key))]
-        program.main(command)
-        numbers = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
+        usual = ",".join(tasks.USUAL)
+        alike = "controls=[none, wrong_concept, said]", f"tasks=[{usual},ears]"
+        command = asked(f"workers={workers}", f"work={work}", *alike)
+        if workers == 1:
+            with pytest.raises(SystemExit, match="unknown 'said'"):
+                program.main(command)
+        program.main([*command, *of_own])
+        numbers = written()
         found[workers] = {key: numbers[key] for key in ("mean", "rows", "run")}
-    assert found[1] == found[2]
+    assert found[1] == found[2] and "--import" in numbers["command"]
+    assert list(numbers["mean"]) == ["joint", "none", "wrong_concept", "said"]
+    assert len(numbers["rows"]) == 8
+    assert all(row["ears"] == 0.0 and "text_qa" in row for row in numbers["rows"])
+    ears = asked(f"work={work}", "controls=[none, said]", "tasks=[ears]", "page=null")
+    program.main([*ears, *of_own])  # what was learned is there
+    numbers = written()
+    assert list(numbers["mean"]) == ["joint", "none", "said"] and len(numbers["rows"]) == 6
+    assert all(row["ears"] == 0.0 and "text_qa" not in row for row in numbers["rows"])
     for file in work.glob("*/concepts/*/tom.safetensors"):
         file.write_bytes(b"not rows")
     for file in work.glob("*/predictions/*.jsonl"):
@@ -109,26 +140,8 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(program
     with pytest.raises(
         SystemExit, match="^eval/run.py: .*tom.safetensors: not a whole safetensors file"
     ) as stopped:
-        program.main(command)
+        program.main([*command, *of_own])
     assert "\n" not in str(stopped.value) and stopped.value.code == 2
-
-
-@pytest.mark.slow
-def test_two_workers_know_a_task_and_a_control_of_a_users_own_file(
-    program, config_file, monkeypatch
-):
-    monkeypatch.setattr(own, "_imported", [])
-    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
-    monkeypatch.setattr(controls, "OWN", {})
-    more = ("workers=2", "controls=[none, said]", "tasks=[ears]", "page=null")
-    command = ["--config", str(config_file), *(part for key in more for part in ("--set", key))]
-    with pytest.raises(SystemExit, match="unknown 'said'"):
-        program.main(command)
-    program.main([*command, "--import", str(Path(__file__).with_name("ears.py"))])
-    result = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
-    assert list(result["mean"]) == ["joint", "none", "said"] and len(result["rows"]) == 6
-    assert all(row["ears"] == 0.0 and "text_qa" not in row for row in result["rows"])
-    assert "--import" in result["command"]
 
 
 def test_two_processes_write_the_table_of_one_though_one_of_them_was_killed(program, config_file):

@@ -297,7 +297,11 @@ def test_differences_are_paired_over_concepts():
 
 def test_without_a_judge_drawings_are_kept_and_shown(base, settings):
     silent = Benchmark(
-        dataclasses.replace(settings, judge=None, similarity=("base_i",)), base, {"short": METHOD}
+        dataclasses.replace(
+            settings, judge=None, similarity=("base_i",), controls=("none",), tasks=("generate",)
+        ),
+        base,
+        {"short": METHOD},
     )
     silent.learn()
     silent.measure()

@@ -216,8 +216,8 @@ def test_pictures_are_looked_at_once_by_each_member(several, monkeypatch):
     monkeypatch.setattr(
         Condition, "recognise", lambda self, ids: looked.append(len(ids)) or [0.0] * len(ids)
     )
-    several.conditions(queries_of(["is it night?"] * 3, torch.zeros(3, 4, dtype=torch.long)))
-    assert looked == [3, 3]
+    several.conditions(queries_of(["is it night?"] * 3, torch.tensor([[1], [2], [1]])))
+    assert looked == [2, 2]
 
 
 def test_what_was_learned_is_put_on_its_base_as_it_is(model, tokenizer, toy, short_method):

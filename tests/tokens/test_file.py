@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from flips import flipped
 from safetensors.torch import load_file, save_file
 
 from unictoken.core.text import ConceptError
@@ -107,18 +108,15 @@ def test_a_byte_of_the_header_that_flips_is_noticed_or_means_nothing(bo, base, t
         bo, scores={"recognition": 0.75}, notes=("It is seen small.",), run="ab", source="cd"
     )
     path = concept_file.save(told, tmp_path / "bo.safetensors")
-    whole = path.read_bytes()
-    length = 8 + int.from_bytes(whole[:8], "little")
+    length = 8 + int.from_bytes(path.read_bytes()[:8], "little")
     unseen = []
     for place in range(length):
-        flipped = bytearray(whole)
-        flipped[place] ^= 1 << place % 8
-        path.write_bytes(flipped)
-        try:
-            if not same(concept_file.load(path, base), told):
-                unseen.append(place)
-        except ConceptError:
-            pass
+        with flipped(path, place, place % 8):
+            try:
+                if not same(concept_file.load(path, base), told):
+                    unseen.append(place)
+            except ConceptError:
+                pass
     assert length > 900 and not unseen
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from flips import flipped
 from safetensors.torch import load_file, save_file
 
 from unictoken.learn import checkpoint
@@ -122,15 +123,13 @@ def silent_flips(path, load, right, refused) -> tuple[int, list[int]]:
     whole, silent = path.read_bytes(), []
     length = 8 + int.from_bytes(whole[:8], "little")
     for place, bit in itertools.product(range(length), BITS):
-        flipped = bytearray(whole)
-        flipped[place] ^= 1 << bit
-        path.write_bytes(flipped)
-        try:
-            if not same(load(path), right):
-                silent.append(place)
-        except refused:
-            pass
-    path.write_bytes(whole)
+        with flipped(path, place, bit):
+            try:
+                if not same(load(path), right):
+                    silent.append(place)
+            except refused:
+                pass
+    assert path.read_bytes() == whole
     return length, silent
 
 

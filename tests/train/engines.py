@@ -1,4 +1,4 @@
-"""Started by test_run.py in two processes: the same steps with each way of spreading the base, and
+"""Started by test_engines.py in two processes: the same steps with each way of spreading the base, and
 without DeepSpeed. The first one writes JSON.
 """
 
@@ -141,7 +141,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("base")
     parser.add_argument("out")
-    parser.add_argument("--local_rank", type=int, default=0)
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
     options = parser.parse_args()
     rank = distributed.start_processes()
     found = {

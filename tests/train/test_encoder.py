@@ -30,14 +30,18 @@ encoder:
 """
 
 
-def start(folder: Path, *more: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(PROGRAM), "--config", "mine.yaml", *more]
-    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+@pytest.fixture
+def program(monkeypatch):
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    import encoder
+
+    return encoder
 
 
-def test_it_writes_an_encoder_of_its_base(base_folder, tmp_path):
+def test_it_writes_an_encoder_of_its_base(program, base_folder, tmp_path, monkeypatch):
     (tmp_path / "mine.yaml").write_text(CONFIG.format(base=base_folder), encoding="utf-8")
-    done = start(tmp_path)
+    command = [sys.executable, str(PROGRAM), "--config", "mine.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     encoder = encoder_file.load(tmp_path / "made/encoder.safetensors", load_base(base_folder))
     assert encoder.shape.rows == 5
@@ -45,23 +49,23 @@ def test_it_writes_an_encoder_of_its_base(base_folder, tmp_path):
     assert [json.loads(line)["step"] for line in log] == [1, 2, 3]
     # Again: nothing is left to do, and the file is the same.
     before = (tmp_path / "made/encoder.safetensors").read_bytes()
-    assert start(tmp_path).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    program.main(["--config", "mine.yaml"])
     assert (tmp_path / "made/encoder.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize("wrong", ["encoder.steps=-1", "encoder.shape.width=0", "seed=x"])
-def test_what_is_wrong_is_one_line(base_folder, tmp_path, wrong):
-    (tmp_path / "mine.yaml").write_text(CONFIG.format(base=base_folder), encoding="utf-8")
-    done = start(tmp_path, "--set", wrong)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("train/encoder.py: ")
+def test_what_is_wrong_is_one_line(program, tmp_path, wrong, capsys):
+    (tmp_path / "mine.yaml").write_text(CONFIG.format(base="tiny"), encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        program.main(["--config", str(tmp_path / "mine.yaml"), "--set", wrong])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("train/encoder.py: ")
 
 
-def test_the_shipped_config_makes_what_joint_has(monkeypatch):
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
-    from encoder import EncoderConfig
-
-    shape = load(EncoderConfig, ROOT / "configs" / "encoder.yaml").encoder.shape
+def test_the_shipped_config_makes_what_joint_has(program):
+    shape = load(program.EncoderConfig, ROOT / "configs" / "encoder.yaml").encoder.shape
     assert shape.counts == {"name": 1, "shared": 32}
     assert shape.prompts == EncoderShape().prompts

@@ -29,13 +29,14 @@ def serve(options: argparse.Namespace) -> None:
     shipped.find_base(options.base)
     check_folder(options.concepts, UserError, where="--concepts")
 
-    # What is wrong with the command line is said before a base is loaded.
-    from unictoken.serve.server import Server, check_open_host
+    # What is wrong with the command line is said before torch is imported and a base is loaded.
+    from unictoken.serve.gate import check_open_host
 
     token = _token(options)
     check_open_host(options.host, token)
 
     from unictoken.api import load
+    from unictoken.serve.server import Server
 
     how = {"device": options.device, "dtype": options.dtype}
     base = load(options.base, vq_decoder=options.vq_decoder, **how)

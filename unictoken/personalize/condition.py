@@ -89,14 +89,16 @@ class Condition:
         """Itself for each query; of nobody, where names are wanted of a picture that does not show
         it.
         """
-        pictured = [i for i, q in enumerate(queries) if q.wanted == "names" and q.image_ids]
-        answers: list[Condition] = [self] * len(queries)
-        if pictured:
-            seen_NK = torch.tensor([queries[i].image_ids for i in pictured])
-            for i, probability in zip(pictured, self.recognise(seen_NK), strict=True):
-                if probability <= templates.RECOGNISED:
-                    answers[i] = together(self.base, ())
-        return answers
+        pictured = [q.image_ids if q.wanted == "names" else None for q in queries]
+        seen = list(dict.fromkeys(filter(None, pictured)))  # once, however often it is asked about
+        if not seen:
+            return [self] * len(queries)
+        found = zip(seen, self.recognise(torch.tensor(seen)), strict=True)
+        shown: dict[tuple[int, ...] | None, bool] = {
+            ids: p > templates.RECOGNISED for ids, p in found
+        }
+        nobody = together(self.base, ())
+        return [self if shown.get(ids, True) else nobody for ids in pictured]
 
     @cached_property
     def speaker(self) -> Speaker:

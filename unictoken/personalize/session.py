@@ -384,9 +384,9 @@ class Session:
         queries = [self._understood(query) for query in queries_of(questions, seen)]
         known = self._who_is_beside(queries)
         pairs = list(zip(queries, self.personalization.conditions(queries), strict=True))
-        for i, (query, condition) in enumerate(pairs):
-            if query.wanted == "names":
-                known[i] = _listed(_names_asked_for(query, condition))
+        asked = {i: pair for i, pair in enumerate(pairs) if pair[0].wanted == "names"}
+        names = _names_asked_for([*asked.values()])
+        known |= {i: _listed(one) for i, one in zip(asked, names, strict=True)}
         return [known.get(i, pair) for i, pair in enumerate(pairs)]
 
     def to_draw(self, prompt: str) -> Condition:
@@ -410,11 +410,10 @@ class Session:
         # Of the whole picture: the name in the question would be the only one that is looked for.
         who = list(beside.values())
         answers = {}
-        for i, query, condition in zip(
-            beside, who, self.personalization.conditions(who), strict=True
-        ):
+        found = _names_asked_for([*zip(who, self.personalization.conditions(who), strict=True)])
+        for i, names in zip(beside, found, strict=True):
             named = queries[i].named(self.names)
-            if others := [n for n in _names_asked_for(query, condition) if n not in named]:
+            if others := [name for name in names if name not in named]:
                 answers[i] = _listed(others)
         return answers
 
@@ -474,19 +473,54 @@ def check_text(text: object, where: str, expected: str = "a text") -> None:
         raise UserError(f"{where}: found an empty text, expected words.")
 
 
-def _names_asked_for(query: Query, condition: Condition) -> list[str]:
-    """The names of who was recognised, from left to right; of those on one side, where the question
-    says which.
+def _names_asked_for(asked: Sequence[tuple[Query, Condition]]) -> list[list[str]]:
+    """For each query about a picture the names of who was recognised, from left to right; of those
+    on one side, where the question says which.
     """
-    parts, side = condition.parts, _ON_A_SIDE.search(query.text)
-    # The place of one alone is not asked for; who cannot be located keeps the order given.
-    if not side and (len(parts) < 2 or any(part.prompts.generation is None for part in parts)):
-        return list(condition.names)
-    ids_1K = torch.tensor([query.image_ids])
-    # One concept at a time: each is looked for as if it were there alone.
-    found = [where for part in parts for where in locate(part, ids_1K)]
-    found.sort(key=lambda where: where.centre)
-    return [where.name for where in found if not side or where.side == side[1].lower()]
+    places = _places([pair for pair in asked if _asks_for_places(*pair)])
+    answers = []
+    for query, condition in asked:
+        if not _asks_for_places(query, condition):
+            answers.append(list(condition.names))
+            continue
+        side = _ON_A_SIDE.search(query.text)
+        found = [places[id(part), query.image_ids] for part in condition.parts]
+        found.sort(key=lambda where: where.centre)
+        answers.append([w.name for w in found if not side or w.side == side[1].lower()])
+    return answers
+
+
+def _asks_for_places(query: Query, condition: Condition) -> bool:
+    """Whether it matters where the concepts stand: the place of one alone is not asked for, and who
+    cannot be located keeps the order given.
+    """
+    if _ON_A_SIDE.search(query.text):
+        return True
+    parts = condition.parts
+    return len(parts) > 1 and all(part.prompts.generation is not None for part in parts)
+
+
+_Ids = tuple[int, ...] | None
+
+
+def _places(asked: Sequence[tuple[Query, Condition]]) -> dict[tuple[int, _Ids], Location]:
+    """Where each concept is in each picture, by the part's id() and the picture's ids.
+
+    One concept at a time, each looked for as if it were there alone; all its pictures in one batch,
+    and each once, however many questions are asked about it.
+    """
+    parts = {id(part): part for _, condition in asked for part in condition.parts}
+    places: dict[tuple[int, _Ids], Location] = {}
+    for key, part in parts.items():
+        own = (
+            query.image_ids
+            for query, condition in asked
+            if any(part is one for one in condition.parts)
+        )
+        pictures = list(dict.fromkeys(own))
+        found = locate(part, torch.tensor(pictures))
+        places |= {(key, ids): where for ids, where in zip(pictures, found, strict=True)}
+    return places
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -134,6 +134,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def check_open_host(host: str, token: str | None) -> None:
+    """Refuse to listen to other machines without a token."""
+    if token is None and not is_loopback(host):
+        raise UserError(
+            f"--host {host}: other machines can reach it. Set a token: --token-file FILE, or"
+            " $UNICTOKEN_SERVE_TOKEN."
+        )
+
+
 def check_token(token: str, where: str) -> str:
     """The token itself, if it can stand in a header and is no short word."""
     token = token.strip()

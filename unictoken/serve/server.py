@@ -14,7 +14,7 @@ import uvicorn
 from unictoken.core.errors import UserError
 from unictoken.model.protocol import Base
 from unictoken.serve.app import app_of
-from unictoken.serve.gate import App, is_loopback
+from unictoken.serve.gate import App, check_open_host
 from unictoken.serve.limits import Limits
 from unictoken.serve.shelf import Shelf
 from unictoken.serve.worker import Worker
@@ -115,15 +115,6 @@ class Server(Site):
         worker = Worker(base, Shelf(base, concepts, limits), limits)
         app = app_of(base, worker.shelf, worker, limits, token)
         super().__init__(app, worker, host=host, port=port, lifespan="off")
-
-
-def check_open_host(host: str, token: str | None) -> None:
-    """Refuse to listen to other machines without a token."""
-    if token is None and not is_loopback(host):
-        raise UserError(
-            f"--host {host}: other machines can reach it. Set a token: --token-file FILE, or"
-            " $UNICTOKEN_SERVE_TOKEN."
-        )
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -82,7 +82,8 @@ def test_training_pictures_are_a_function_of_their_seed():
     )
 
 
-def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path):
+def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_tokenizer, "K_MEANS_PATCHES", 2_000)
     settings = TokenizerSettings(
         width=32, num_codes=8, encoder_steps=1, decoder_steps=1, batch=2, pictures=8
     )
