@@ -10,6 +10,7 @@ from unictoken.data.source import SourceError
 from unictoken.learn import negatives
 from unictoken.learn.methods import Distractors, Method, Stage, Tokens
 from unictoken.learn.negatives import by_likeness, drawn_distractors, gather
+from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
 from unictoken.model.chameleon import Chameleon
 from unictoken.model.diffusion import draw_prompts
 from unictoken.model.encoders import BaseEncoder
@@ -96,7 +97,15 @@ def test_a_pipeline_that_draws_nothing_or_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="Say how many pictures it draws"):
         Distractors(pipeline=str(tmp_path))
     with pytest.raises(ConfigError, match="Name one that is there"):
-        Distractors(drawn=3, pipeline=str(tmp_path / "sd"))
+        Distractors(drawn=3, pipeline=str(tmp_path / "sd")).check_places()
+
+
+def test_a_pipeline_that_is_not_there_is_refused_before_a_base_is_read(tmp_path, toy_folder):
+    concept = ConceptConfig(name="tom", pictures=[str(toy_folder)])
+    asked = Distractors(drawn=3, pipeline=str(tmp_path / "sd"))
+    settings = RunConfig(concept=concept, base="no such base", distractors=asked)
+    with pytest.raises(ConfigError, match="Name one that is there"):
+        concept_of(settings)
 
 
 def test_a_run_without_a_pipeline_keeps_the_digest_that_it_had(tmp_path):

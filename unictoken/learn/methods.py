@@ -621,7 +621,11 @@ class Distractors:
                 f"distractors: pipeline: found '{self.pipeline}', and `drawn: 0`. Say how many"
                 " pictures it draws, such as `drawn: 100`."
             )
-        # Here, and not when they are drawn: a base of 14 GB may be read before that.
+
+    def check_places(self) -> None:
+        """Refuse a folder that is not there: before a base of 14 GB is read. Not when the settings
+        are read: those of an old run name folders of its time.
+        """
         if self.pipeline and not is_folder(Path(os.path.expanduser(self.pipeline))):
             raise ConfigError(
                 f"distractors: pipeline: found '{self.pipeline}', expected a folder that"

@@ -255,6 +255,7 @@ class Benchmark:
                 raise ConfigError(
                     f"{name}: {file}: it, or the table beside it, is a folder. Choose another file."
                 )
+        settings.distractors.check_places()
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
         self.judge = self._judge()
