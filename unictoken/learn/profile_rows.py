@@ -20,11 +20,10 @@ from unictoken.core.errors import UserError
 from unictoken.data.kinds import USER
 from unictoken.data.sequence import IGNORE, Batch, Example, pad
 from unictoken.data.source import check_consent
-from unictoken.learn.engine import TorchEngine
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import MOST_STEPS, Stage
 from unictoken.learn.objective import sum_of_means
-from unictoken.learn.stages import Progress, learning_rate
+from unictoken.learn.stages import Progress, learn_rows
 from unictoken.model.sampling import ANSWER_IDS, sample_text
 from unictoken.personalize.condition import Condition
 from unictoken.personalize.profile import PROFILE, Profile, ProfileTokens, sentence
@@ -87,13 +86,14 @@ def as_row(
     learner = Learner(base, ids, tokens.rows_in, tokens.rows_out, loss=objective.loss, fast=fast)
     objective.hear_teacher(learner)
     stage = Stage(name=METHOD, steps=steps, batch=min(BATCH, len(asked)), lr=LR)
-    # No prompt says the name's row.
-    learner.begin_stage([False] + [True] * rows)
-    engine, rng = TorchEngine(learner, stage), np.random.default_rng(seed)
-    for step in range(steps):
-        lr = learning_rate(stage, step)
-        which = rng.permutation(len(asked))[: stage.batch]
-        show(Progress(step + 1, stage.name, engine.step(objective.batch(which), lr), lr))
+    rng = np.random.default_rng(seed)
+
+    def batch(step: int) -> Batch:
+        return objective.batch(rng.permutation(len(asked))[: stage.batch])
+
+    # No prompt says the name's row, the first one.
+    for progress in learn_rows(learner, stage, slice(1, rows + 1), batch):
+        show(progress)
     rows_in, rows_out = learner.current().detach().float().cpu()
     return replace(tokens, rows_in=rows_in.clone(), rows_out=rows_out.clone())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from unictoken.data.sequence import Batch
 from unictoken.learn.engine import EngineOf, TorchEngine
 from unictoken.learn.examples import named_rows
 from unictoken.learn.learner import Learner
@@ -28,6 +29,25 @@ def learning_rate(stage: Stage, step: int) -> float:
     """Linear from the stage's rate to its `final_lr_ratio`; `step` counts from 0 within the stage."""
     # A stage of one step has the rate `lr`.
     return stage.lr * (1 - (1 - stage.final_lr_ratio) * step / max(stage.steps - 1, 1))
+
+
+def learn_rows(
+    learner: Learner, stage: Stage, rows: slice, batch: Callable[[int], Batch]
+) -> Iterator[Progress]:
+    """Run one stage in plain torch, in which some rows learn whatever their role is: those beside them
+    stay as they were learned before.
+
+    Args:
+        learner: Whose rows are optimised.
+        stage: Its steps and rates.
+        rows: Those that learn.
+        batch: Gives the examples of a step, which is counted from 0.
+    """
+    learner.begin_stage([rows.start <= i < rows.stop for i in range(learner.rows.shape[1])])
+    engine = TorchEngine(learner, stage)
+    for step in range(stage.steps):
+        lr = learning_rate(stage, step)
+        yield Progress(step + 1, stage.name, engine.step(batch(step), lr), lr)
 
 
 def learn(

@@ -9,7 +9,7 @@ disturb nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -19,8 +19,8 @@ from unictoken.core.text import ConceptError
 from unictoken.data import templates
 from unictoken.data.concept import Concept
 from unictoken.data.facts import COMMON, ToldFact
+from unictoken.data.sequence import Batch
 from unictoken.data.source import SourceError
-from unictoken.learn.engine import TorchEngine
 from unictoken.learn.examples import Examples
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import MOST_STEPS, Distractors, Method, Stage, Tokens
@@ -28,7 +28,7 @@ from unictoken.learn.negatives import gather
 from unictoken.learn.objective import CrossEntropy
 from unictoken.learn.observe import observe
 from unictoken.learn.prepare import captions_of_others
-from unictoken.learn.stages import Progress, learning_rate
+from unictoken.learn.stages import Progress, learn_rows
 from unictoken.learn.told import SCENES
 from unictoken.model.draw import Draw
 from unictoken.model.protocol import Base
@@ -103,7 +103,12 @@ def tell(
     examples = Examples(base.vocab, method, material, slots(ids, longer.counts))
     objective = CrossEntropy(examples, seed)
     learner = Learner(base, ids, longer.rows_in, longer.rows_out, loss=objective.loss, fast=fast)
-    for progress in _optimise(learner, objective, method.stages[0], new):
+    (stage,) = method.stages
+
+    def batch(step: int) -> Batch:
+        return objective.batch(stage, step, policy=learner, share=slice(None))
+
+    for progress in learn_rows(learner, stage, new, batch):
         show(progress)
     rows_in, rows_out = learner.current().detach().float().cpu()
     return replace(longer, rows_in=rows_in.clone(), rows_out=rows_out.clone())
@@ -144,20 +149,6 @@ def _with_rows(
         run="",
     )
     return longer, slice(end, end + len(words_KD))
-
-
-def _optimise(
-    learner: Learner, objective: CrossEntropy, stage: Stage, new: slice
-) -> Iterator[Progress]:
-    """Every step; only the new rows learn."""
-    trainable = [new.start <= row < new.stop for row in range(learner.rows.shape[1])]
-    # Not by roles, as methods do: the rows that were learned have the same role.
-    learner.begin_stage(trainable)
-    engine = TorchEngine(learner, stage)
-    for step in range(stage.steps):
-        lr = learning_rate(stage, step)
-        batch = objective.batch(stage, step, policy=learner, share=slice(None))
-        yield Progress(step + 1, stage.name, engine.step(batch, lr), lr)
 
 
 def _material(condition: Condition, facts: Sequence[ToldFact], seed: int) -> Material:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from unictoken.core import config, shipped
@@ -25,9 +24,8 @@ from unictoken.learn.method import Learned, Run
 from unictoken.learn.methods import MethodFile
 from unictoken.learn.run import method_of
 from unictoken.measure import tastes
-from unictoken.model.encoders import AskedEncoder
 from unictoken.model.protocol import Base
-from unictoken.personalize.memory.gate import logistic
+from unictoken.personalize.gated import learn_gate
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.user import likes
 from unictoken.scoring import ranking
@@ -35,7 +33,6 @@ from unictoken.scoring.classes import macro_f1
 from unictoken.scoring.metrics import Estimate, estimate
 
 METHOD = "user"
-MAP_PENALTY = 1e-4  # of the squared weights of `map`
 Row = dict[str, float]
 """A user's numbers, by column."""
 
@@ -110,22 +107,18 @@ def rows_of(base: Base, taste: Taste, *, seed: int = 0) -> dict[str, Row]:
 
 def mapped(base: Base, taste: Taste) -> list[float]:
     """P(liked) of each candidate by a map from the base's features to the user's labels: what a
-    recommender learns beside a frozen model.
+    recommender learns beside a frozen model. It is a gate that opens for what the user likes.
 
     Args:
         base: Whose features.
         taste: With the pictures that its user judged.
     """
-    encoder = AskedEncoder(base)
-    judged_NF = encoder.pictures([picture for picture, _ in taste.judged])
-    is_liked_N = np.array([liked for _, liked in taste.judged])
-    # What all pictures share says nothing of a taste.
-    centre_F = judged_NF.mean(0)
-    weights_F, bias = logistic(
-        judged_NF[is_liked_N] - centre_F, judged_NF[~is_liked_N] - centre_F, penalty=MAP_PENALTY
+    liked_NK, others_MK = (
+        base.encode([picture for picture, liked in taste.judged if liked == wanted])
+        for wanted in (True, False)
     )
-    asked_NF = torch.from_numpy(encoder.pictures(taste.candidates) - centre_F)
-    return torch.sigmoid(asked_NF @ weights_F + bias).tolist()
+    gate = learn_gate(base, liked_NK, others_MK, threshold=0.5)
+    return gate.probabilities(base, base.encode(taste.candidates))
 
 
 def over_users(
