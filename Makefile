@@ -63,7 +63,7 @@ test: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # An environment of its own: gradio needs an older Pillow than everything else here.
-# SHOTS=results/app keeps the screenshots, STEPS=300 learns as long as usual.
+# SHOTS=results/app keeps the screenshots, STEPS=100 learns as long as usual.
 SHOTS :=
 STEPS := 40
 test-app:

@@ -64,7 +64,7 @@ TINY_VQ = {
     "vq_parameters": 403_451,
 }
 NOT_HERE = ("CUDA (assumed)", "pictures read once")  # terms of the arithmetic
-STEPS_OF_A_CONCEPT = 300
+STEPS_OF_A_CONCEPT = Stage().steps
 ROWS_AT_ONCE = 1024  # of a weight, where products are computed in fp32
 SIZES = {
     "7b": Shape(),
