@@ -1,5 +1,6 @@
 # make demo         learn <bo> from five pictures, draw him in a hat and beside mia, answer about him (makes .venv first)
-# make test         every test
+# make test         every test but the slow ones
+# make test-all     those too
 # make test-app     the page in a headless Chromium (apt-get install chromium), in .venv-app
 # make test-real    memory and search with a real encoder, on photographs and emoji, in .venv-real
 # make base         make the tiny base from nothing (minutes on a GPU, days on two cores; resumable), and mia, another concept
@@ -36,7 +37,7 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 export GOMP_SPINCOUNT ?= 1000
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-app test-real docs base eval fuzz faults test-latest test-lowest lock clean
+.PHONY: demo test test-all test-app test-real docs base eval fuzz faults test-latest test-lowest lock clean
 
 # pip is told -qq: -q still prints warnings of its own, about how this machine is set up.
 $(VENV)/ready: setup.py $(LOCK)
@@ -56,11 +57,15 @@ demo: $(VENV)/ready
 	@echo "Look at runs/bo/report.md and runs/bo/contact-sheet.png"
 
 # mypy checks with the lock alone: what libraries say of their types changes with every version.
+test: WHICH := -m 'not slow'
 test: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(if $(filter constraints.txt,$(LOCK)),$(BIN)/python -m mypy)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(WHICH)
+
+test-all:
+	$(MAKE) test WHICH=
 
 # An environment of its own: gradio needs an older Pillow than everything else here.
 # SHOTS=results/app keeps the screenshots, STEPS=100 learns as long as usual.
@@ -112,12 +117,12 @@ faults: $(VENV)/ready
 # Where there is no GPU, torch stays at the lock's CPU build; `make test-latest CPU_TORCH=` takes the newest one.
 test-latest:
 	rm -rf .venv-latest
-	$(MAKE) test VENV=.venv-latest LOCK=
+	$(MAKE) test-all VENV=.venv-latest LOCK=
 
 test-lowest: $(UV)
 	rm -rf .venv-lowest
 	$(UV) pip compile -q --resolution lowest-direct --extra test setup.py -o .venv-lock/lowest.txt
-	$(MAKE) test VENV=.venv-lowest LOCK=.venv-lock/lowest.txt
+	$(MAKE) test-all VENV=.venv-lowest LOCK=.venv-lock/lowest.txt
 
 # TORCH stays as it is unless it is given: make lock TORCH=2.14.1
 lock: $(UV)

@@ -114,6 +114,7 @@ def test_learn_is_called_by_its_name_and_stays_a_package():
 # ---- what goes in, what comes out ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_text_gives_one_answer_and_a_list_gives_a_list(alone, photos):
     question = "what is <bo>?"
     answer = alone.ask(question)
@@ -306,6 +307,7 @@ def test_the_same_seed_draws_the_same_and_one_prompt_is_drawn_several_times(alon
 QUESTIONS = ["what animal is <bo>?", "is it day or night?", "is <bo> with <bo>?"]
 
 
+@pytest.mark.slow
 def test_with_one_concept_everything_is_as_its_condition_has_it(base, bo, alone, photos):
     spoken, seen = with_tokens(base, bo), base.encode(map(Image.open, photos))
     assert together(base, [spoken]) is spoken
@@ -481,6 +483,7 @@ def test_pictures_stand_for_a_concept_as_the_control_has_it(base, photos):
 # ---- learning -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_learning_twice_gives_the_same_rows_and_writes_nothing(
     base, toy_folder, tmp_path, monkeypatch
 ):
@@ -492,6 +495,7 @@ def test_learning_twice_gives_the_same_rows_and_writes_nothing(
     assert base.with_concepts(first).names == ("tom",)
 
 
+@pytest.mark.slow
 def test_learning_from_python_is_learning_by_the_command(base, base_folder, toy_folder, tmp_path):
     from unictoken import cli
 
@@ -530,6 +534,7 @@ def test_learning_from_python_is_learning_by_the_command(base, base_folder, toy_
     assert kept.scores == by_command.scores
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_gone_on_with_and_keeps_another_concept(
     base, toy_folder, tmp_path, monkeypatch
 ):
@@ -549,6 +554,7 @@ def test_a_run_folder_is_gone_on_with_and_keeps_another_concept(
     )
 
 
+@pytest.mark.slow
 def test_learning_works_in_a_thread_and_from_any_folder(base, toy_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = []
@@ -558,6 +564,7 @@ def test_learning_works_in_a_thread_and_from_any_folder(base, toy_folder, tmp_pa
     assert torch.equal(found[0].rows_in, learned(base, toy_folder).rows_in)
 
 
+@pytest.mark.slow
 def test_pictures_in_memory_are_learned_from_as_their_files_are(base, toy_folder):
     files = sorted(toy_folder.glob("?.png"))[:3]
     others = sorted((toy_folder / "negative_example").iterdir())[:4]
@@ -572,6 +579,7 @@ def test_pictures_in_memory_are_learned_from_as_their_files_are(base, toy_folder
     assert torch.equal(by_file.rows_in, in_memory.rows_in) and by_file.source == in_memory.source
 
 
+@pytest.mark.slow
 def test_facts_negatives_and_steps_change_what_is_learned(base, toy_folder):
     plain, files = {"class_noun": "dog"}, sorted(toy_folder.glob("?.png"))
     others = sorted((toy_folder / "negative_example").iterdir())[:4]

@@ -112,6 +112,7 @@ def test_debug_shows_where_a_mistake_was_found(concept):
 HEAVY = {"torch", "transformers", "deepspeed", "diffusers", "huggingface_hub"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -204,6 +205,7 @@ def test_a_base_that_is_no_folder_here_is_not_fetched_unasked(tmp_path, concept)
         cli.main(["ask", "--concept", str(path), "who?"])
 
 
+@pytest.mark.slow
 def test_learn_takes_a_method_file_as_configs_do(said, base_folder, toy_folder, tmp_path):
     (tmp_path / "m.yaml").write_text("extends: below.yaml", encoding="utf-8")
     (tmp_path / "below.yaml").write_text(
@@ -306,6 +308,7 @@ def two(concept, base_folder, tmp_path_factory):
     return ["--concept", concept, "--concept", str(path)]
 
 
+@pytest.mark.slow
 def test_two_concepts_are_asked_drawn_and_recognised_together(
     said, two, concept, toy_folder, tmp_path
 ):
@@ -322,6 +325,7 @@ def test_two_concepts_are_asked_drawn_and_recognised_together(
     assert len(said("caption", *two, photo, photo).splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_words_and_pictures_stand_for_a_concept_on_the_command_line(
     said, base_folder, toy_folder, tmp_path
 ):
@@ -342,6 +346,7 @@ def test_words_and_pictures_stand_for_a_concept_on_the_command_line(
     assert json.loads(told)["concept"] == "rex"
 
 
+@pytest.mark.slow
 def test_words_are_told_to_the_tiny_base_unless_another_is_named(said):
     assert said("ask", "--words", "<bo> is a brown dog.", "what colour is <bo>?") == "brown\n"
 
@@ -575,6 +580,7 @@ QUICK = (
 SHORT = tuple(word for setting in QUICK for word in ("--set", setting))
 
 
+@pytest.mark.slow
 def test_learn_makes_a_concept_file_from_pictures(said, base_folder, toy_folder, tmp_path):
     pictures = [str(toy_folder / f"{i}.png") for i in range(3)]
     out = (
@@ -607,6 +613,7 @@ def test_learn_makes_a_concept_file_from_pictures(said, base_folder, toy_folder,
     )
 
 
+@pytest.mark.slow
 def test_a_person_is_learned_and_published_with_consent_only(
     said, base_folder, toy_folder, tmp_path
 ):
@@ -672,6 +679,7 @@ def test_the_toy_benchmark_is_drawn_into_a_folder(said, tmp_path, monkeypatch):
     assert list(read(tmp_path / "bench").concepts) == ["tom", "mia"]
 
 
+@pytest.mark.slow
 def test_learning_that_is_stopped_goes_on_when_it_is_asked_again(
     said, base_folder, toy_folder, tmp_path, monkeypatch
 ):
@@ -698,6 +706,7 @@ def test_learning_that_is_stopped_goes_on_when_it_is_asked_again(
     ) == 2
 
 
+@pytest.mark.slow
 def test_learning_twice_keeps_the_file_and_another_animal_of_its_name_is_refused(
     said, base_folder, toy_folder, tmp_path
 ):
@@ -749,6 +758,7 @@ def test_a_concept_is_learned_in_a_thread_of_another_program(base_folder, toy_fo
     assert (tmp_path / "tom.safetensors").is_file() and (tmp_path / "run" / "report.md").is_file()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_report_is_measured_is_one_line_and_the_concept_is_kept(
     base_folder, toy_folder, tmp_path, monkeypatch, capsys
 ):

@@ -50,6 +50,7 @@ def command(base_folder, folders, tmp_path):
     return line
 
 
+@pytest.mark.slow
 def test_each_folder_is_a_concept_of_its_name_and_is_learned_once(command, tmp_path, capsys):
     main(command("one"))
     table = capsys.readouterr().out

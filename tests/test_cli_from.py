@@ -76,6 +76,7 @@ def test_python_goes_on_from_a_file_too(file):
     assert method.start_file == file and method.total_steps == 2
 
 
+@pytest.mark.slow
 def test_without_photos_it_learns_from_what_it_draws_of_itself(
     checked, base_folder, make_concept, tmp_path, monkeypatch
 ):

@@ -73,6 +73,7 @@ def test_forget_refuses_a_file_that_holds_another_concept(shelf, tmp_path):
     assert (shelf / "rex.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_compare_prints_a_table_and_writes_the_sheet(shelf, base_folder, tmp_path, capsys):
     out = tmp_path / "sheet.png"
     named = ["--concept", shelf / "bo.safetensors", "--base", base_folder, "--out", out]

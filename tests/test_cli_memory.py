@@ -174,6 +174,7 @@ def test_what_cannot_be_done_is_said_in_one_line(run, words, match):
         run("memory", *words)
 
 
+@pytest.mark.slow
 def test_questions_are_asked_with_a_memory(run, photos):
     """With the base that ships: of pictures that it cannot know, only words are asked."""
     run("memory", "import", str(photos))

@@ -129,6 +129,7 @@ def served(request, tmp_path_factory):
         yield server.url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", DOCS)
 def test_the_blocks_of_a_page_run_in_their_order(page, folder, request):
     text = text_of(page)

@@ -27,6 +27,7 @@ def given():
     return {"base": unictoken.load("tiny", device="cpu"), "vocab": vocab}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", modules_with_examples())
 def test_examples_in_docstrings_are_true(name, given, monkeypatch):
     monkeypatch.chdir(ROOT)

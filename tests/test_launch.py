@@ -276,6 +276,7 @@ time.sleep(60)
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("who", ["runner", "launcher"])
 def test_a_process_ends_when_either_of_its_launchers_does(who, number, tmp_path):
@@ -302,6 +303,7 @@ run_program("prog", action, [], say_last=say_last)
 """
 
 
+@pytest.mark.slow
 def test_the_last_line_is_ours_whatever_a_launcher_prints_after_its_process(tmp_path):
     """It prints for a second, and ends what is below the process that ended."""
     launcher = BELOW["launch.py"].replace('"WORLD_SIZE": "1"', '"WORLD_SIZE": "2"') + (

@@ -59,6 +59,7 @@ def test_what_leaves_the_encoding_to_the_machine_is_found():
     assert without_encoding(source) == [1, 3, 5]
 
 
+@pytest.mark.slow
 def test_every_text_file_is_read_and_written_with_its_encoding_named():
     found = {
         str(file.relative_to(ROOT)): without_encoding(file.read_text(encoding="utf-8"))

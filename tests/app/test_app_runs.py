@@ -51,6 +51,7 @@ def unreported(monkeypatch):
     monkeypatch.setattr("unictoken.app.runs.finish", lambda base, settings, learned: "")
 
 
+@pytest.mark.slow
 def test_a_concept_is_learned_and_reported(learned, base):
     runs, state = learned, learned.state("rex")
     assert (state.phase, state.line, state.step) == ("done", "", STEPS)
@@ -70,6 +71,7 @@ def test_what_was_dropped_keeps_no_name_of_its_owner(learned):
     assert names == ["0.png", "1.png", "2.png", "info.json", "negative_example"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_goes_on_to_the_same_concept(make_runs, wanted, base, learned):
     turn = StopsAfter(2)
     runs = turn.runs = make_runs(turn)
@@ -92,6 +94,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_concept(make_runs, wanted, ba
     assert torch.equal(whole.rows_in, parts.rows_in)
 
 
+@pytest.mark.slow
 def test_one_is_learned_at_a_time(make_runs, wanted, unreported):
     turn = Turn()
     runs = make_runs(turn)
@@ -135,6 +138,7 @@ def test_a_file_that_is_no_picture_is_refused(make_runs, wanted, tmp_path):
         make_runs().begin(wanted(pictures=(tmp_path / "no.png",)))
 
 
+@pytest.mark.slow
 def test_a_concept_of_other_pictures_is_replaced_only_if_asked(learned, wanted, unreported):
     runs, fewer = learned, wanted().pictures[:2]
     with pytest.raises(UserError, match="learned from other pictures"):
@@ -144,6 +148,7 @@ def test_a_concept_of_other_pictures_is_replaced_only_if_asked(learned, wanted, 
     assert ended(runs, "rex").phase == "done" and len(runs.given("rex").pictures) == 2
 
 
+@pytest.mark.slow
 def test_a_bug_while_learning_is_a_line_and_a_traceback_in_the_log(
     make_runs, wanted, monkeypatch, caplog
 ):

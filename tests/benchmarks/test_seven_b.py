@@ -56,6 +56,7 @@ def test_drawings_supervise_the_whole_picture_and_questions_a_short_answer(tiny,
     assert torch.isin(batch.labels_BT[0, -64:], tiny.vocab.image_ids).all()
 
 
+@pytest.mark.slow
 def test_it_writes_what_it_measured(program, tmp_path):
     out = tmp_path / "tiny.json"
     arguments = ["--size", "tiny", "--layers", "3", "--pictures", "1", "2", "--out", str(out)]

@@ -45,6 +45,7 @@ def generate(peers, base, bo, base_folder):
     return peers.Generate(model, base.vocab)
 
 
+@pytest.mark.slow
 def test_the_recipe_moves_the_rows_as_we_do_and_no_other_one(
     peers, base, base_folder, toy_folder, short_method
 ):
@@ -85,6 +86,7 @@ def test_generate_draws_the_same_with_either_cache(speed, generate, base, bo):
         assert torch.equal(theirs, ours)
 
 
+@pytest.mark.slow
 def test_generate_samples_what_guidance_and_the_seed_say(speed, generate, base, bo):
     prompt = speed.drawing_ids(with_tokens(base, bo), "<bo> wearing a hat")
     hows = (Draw(), Draw(), Draw(guidance=40.0), Draw(seed=1))
@@ -136,6 +138,7 @@ method: {{tokens: {{shared: 4}}, stages: [{{steps: 9, batch: 4}}]}}
 """
 
 
+@pytest.mark.slow
 def test_the_program_writes_what_it_prints(
     speed, base_folder, toy_folder, monkeypatch, tmp_path, capsys
 ):

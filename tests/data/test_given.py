@@ -62,6 +62,7 @@ def test_a_stranger_in_its_texts_is_refused(bo, said):
         check_learnable(replace(bo, **said))
 
 
+@pytest.mark.slow
 def test_files_and_pictures_in_memory_are_learned_alike(bo, base, short_method):
     by_file, in_memory = (
         OptimizeRows(short_method).fit(base, [concept], run=Run()).tokens

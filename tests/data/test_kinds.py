@@ -67,6 +67,7 @@ def test_known_words_pass_by_what_they_are_about(folder, noun):
         assert read_concept(folder, name="bo", class_noun=noun).kind is None
 
 
+@pytest.mark.slow
 def test_a_noun_of_many_letters_is_looked_up_once():
     """It would take minutes where each of its letters began a search to its end."""
     for noun in (

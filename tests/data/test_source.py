@@ -440,6 +440,7 @@ def test_an_article_alone_is_no_class_noun(folder, noun):
         read_concept(folder, name="bo", class_noun=noun)
 
 
+@pytest.mark.slow
 def test_no_picture_is_in_the_concept_file(base, short_method, tmp_path):
     """Neither a file's bytes, nor a row of pixels as numbers of any width, nor image ids."""
     rng = np.random.default_rng(0)

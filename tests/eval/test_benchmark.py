@@ -57,6 +57,7 @@ def config_file(base_folder, tmp_path, monkeypatch):
     return tmp_path / "toy.yaml"
 
 
+@pytest.mark.slow
 def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys):
     program.main(["--config", str(config_file), "--methods", "joint"])
     result = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
@@ -75,6 +76,7 @@ def test_a_benchmark_writes_its_table_with_controls(program, config_file, capsys
     assert "<figure>" in config_file.with_name("toy.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_one_concept_is_measured_without_a_wrong_one(program, config_file):
     write_dataset(data := config_file.with_name("one"), seed=5, num_concepts=1)
     for settings in ((f"data={data}",), ("num_concepts=1",)):
@@ -144,6 +146,7 @@ def test_two_workers_find_what_one_does_and_a_mistake_of_one_is_one_line(
     assert "\n" not in str(stopped.value) and stopped.value.code == 2
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_table_of_one_though_one_of_them_was_killed(program, config_file):
     program.main(["--config", str(config_file)])
     of_one = json.loads(config_file.with_name("toy.json").read_text(encoding="utf-8"))
@@ -183,6 +186,7 @@ def launched(config_file: Path, work: Path, *, status: int, **environment: str) 
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_the_page_shows_so_many_concepts_and_says_what_it_left_out(program, config_file):
     command = ["--config", str(config_file), "--set", "controls=[none]"]
     shown = {}
@@ -220,6 +224,7 @@ def test_a_mistake_is_said_in_one_line(program, config_file, more, said):
         program.main(["--config", str(config_file), *more])
 
 
+@pytest.mark.slow
 def test_a_second_benchmark_of_the_same_config_is_told_who_runs_it(program, config_file):
     work = config_file.with_name("work")
     program.main(["--config", str(config_file), "--methods", "joint"])

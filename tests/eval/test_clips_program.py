@@ -50,6 +50,7 @@ def test_a_concept_file_is_found_by_what_learned_it(saved, learned, tmp_path):
     assert learned_before(saved, tmp_path, "mia", **asked) is None
 
 
+@pytest.mark.slow
 def test_each_way_is_measured_in_order_and_shuffled(program, learned, base_folder, tmp_path):
     out = tmp_path / "clips.md"
     given = ["--base", str(base_folder), "--learned", str(tmp_path), "--out", str(out)]

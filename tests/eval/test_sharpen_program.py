@@ -23,6 +23,7 @@ def program(monkeypatch, base):
     return module
 
 
+@pytest.mark.slow
 def test_every_encoder_is_measured_as_it_is_and_sharpened(program, tmp_path, capsys):
     out = tmp_path / "it.md"
     program.main(["--concepts", "1", "--drawn", "2", "--out", str(out)])

@@ -71,6 +71,7 @@ def refused(base, settings: RunConfig, capsys) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 def test_a_write_that_finds_no_room_ends_the_run_in_one_line_and_costs_nothing(
     base, settings, expected, monkeypatch, capsys
 ):
@@ -97,6 +98,7 @@ def test_a_write_that_finds_no_room_ends_the_run_in_one_line_and_costs_nothing(
     assert files_of(settings) == expected
 
 
+@pytest.mark.slow
 def test_a_small_disk_that_is_really_full_is_said_in_one_line(base, settings, expected, capsys):
     disk = settings.folder.parent
     disk.mkdir()

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = Path(__file__).with_name("memory_kills.py")
 KILLS = int(os.environ.get("FAULTS_N", 4))
 
 
+@pytest.mark.slow
 def test_a_memory_whose_writer_was_killed_is_whole():
     asked = ["--kills", str(KILLS), "--writes", "1000", "--seed", "3"]
     done = subprocess.run(

@@ -67,6 +67,7 @@ def test_a_task_without_a_share_is_never_asked(rng):
     assert set(tasks_of_batch({"recognise": 1, "generate": 0}, 50, rng)) == {"recognise"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_an_example_is_a_function_of_its_seed(prepared, task):
     first, again = (prepared.examples.make(task, np.random.default_rng(3)) for _ in range(2))

@@ -71,6 +71,7 @@ def rows(base, settings: RunConfig, **options) -> torch.Tensor:
     return torch.stack([tokens.rows_in, tokens.rows_out])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     ["one stage", TWO_STAGES, STARTED_ANEW],
@@ -122,6 +123,7 @@ def test_a_run_of_another_config_that_is_not_finished_is_refused(base, settings,
         run(base, dataclasses.replace(settings, **change(settings)))
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_another_config_gives_way(base, settings, caplog):
     run(base, settings)
     other = dataclasses.replace(settings, seed=1, save_every=2)
@@ -151,6 +153,7 @@ def test_a_run_that_never_resumes_begins_anew(base, settings):
     assert begun == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_a_run_that_began_anew_and_stopped_goes_on_from_its_own_checkpoint(base, settings):
     run(base, dataclasses.replace(settings, save_every=2))
     with pytest.raises(Stopped, match="stopped at step 1 of 6"):
@@ -273,6 +276,7 @@ def test_the_base_is_loaded_in_bf16_on_a_gpu_and_in_fp32_without_one(settings, m
     assert found[False] == [torch.float32, torch.float32, torch.bfloat16]
 
 
+@pytest.mark.slow
 def test_the_log_says_that_it_learned_in_bf16_and_fp32_can_be_asked_for(
     base, settings, monkeypatch
 ):

@@ -68,6 +68,7 @@ def test_what_others_put_there_is_refused_before_anything_is_learned(base, setti
     assert files_below(settings.folder) == {name: b"mine"}
 
 
+@pytest.mark.slow
 def test_other_things_in_the_folder_stay_and_are_no_reason_to_refuse(base, settings):
     (settings.folder / "mine").mkdir(parents=True)
     (settings.folder / "mine" / "notes.txt").write_text("mine", encoding="utf-8")
@@ -96,6 +97,7 @@ def held_out(settings) -> list[str]:
     return sorted(files_below(settings.folder / "held-out"))
 
 
+@pytest.mark.slow
 def test_what_a_run_held_out_takes_the_place_of_what_an_earlier_one_did(base, measured):
     assert held_out(measured) == ["concept/test/tom/0.png"]
     again = dataclasses.replace(measured, seed=1, resume="never")
@@ -107,6 +109,7 @@ def test_what_a_run_held_out_takes_the_place_of_what_an_earlier_one_did(base, me
     ]
 
 
+@pytest.mark.slow
 def test_a_photo_that_somebody_put_beside_what_was_held_out_is_not_removed(base, measured):
     photo = measured.folder / "held-out" / "concept" / "rex.jpg"
     photo.write_bytes(b"mine")
@@ -129,6 +132,7 @@ def test_links_are_not_followed(settings, measured, tmp_path):
         Manifest(measured.folder).check(0)
 
 
+@pytest.mark.slow
 def test_a_folder_of_a_run_of_the_version_before_is_known_by_its_config(base, measured):
     (measured.folder / FILE).unlink()
     Manifest(measured.folder).check(0)
@@ -233,6 +237,7 @@ def test_a_folder_that_is_removed_under_a_run_ends_it_in_one_line(base, settings
     assert not put_back or not list(settings.folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_picture_that_a_kill_left_undrawn_is_drawn_when_the_run_goes_on(base, settings):
     settings = dataclasses.replace(settings, prompts=("<{name}>",), show_every=3, save_every=3)
     whole = dataclasses.replace(settings, out=f"{settings.out}-whole")

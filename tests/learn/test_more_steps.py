@@ -52,6 +52,7 @@ def learned(base, settings: RunConfig, **options) -> tuple[torch.Tensor, list[in
     return torch.stack([concept.rows_in, concept.rows_out]), done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [ONE, TWO, IDLE], ids=["one stage", "two stages", "a stage of no steps"]
 )
@@ -83,6 +84,7 @@ def test_from_there_on_the_rate_follows_the_new_schedule(base, settings):
     assert rates == [1.0, 0.667, 0.333, 0.0, 0.333, 0.167, 0.0]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_more_steps_or_to_fewer(base, settings):
     with pytest.raises(Stopped):
         run(base, settings, stop_asked=lambda: True)
@@ -90,6 +92,7 @@ def test_a_stopped_run_goes_on_to_more_steps_or_to_fewer(base, settings):
     assert learned(base, of(settings, ONE, joint=3))[1] == []
 
 
+@pytest.mark.slow
 def test_fewer_steps_than_are_done_are_refused(base, settings):
     learned(base, settings)
     with pytest.raises(
@@ -168,6 +171,7 @@ def test_rows_can_start_from_any_concept_file(base, settings, start, make_concep
     torch.testing.assert_close(rows, torch.stack([begun.rows_in, begun.rows_out]))
 
 
+@pytest.mark.slow
 def test_a_run_from_a_file_resumes_and_is_another_run_with_another_file(
     base, settings, start, make_concept
 ):

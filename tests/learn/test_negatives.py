@@ -72,6 +72,7 @@ def test_the_base_can_draw_distractors_itself(base, alone, short_method):
     assert first == again != other
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_diffusers_draws_distractors_in_the_bases_place(
     base, alone, short_method, tmp_path, monkeypatch
 ):

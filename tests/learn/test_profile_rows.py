@@ -35,6 +35,7 @@ def tokens(told):
     return as_row(told, QUESTIONS, rows=6, steps=2, consent=True)
 
 
+@pytest.mark.slow
 def test_the_tokens_answer_what_the_items_answer():
     base, heard = unictoken.load("tiny"), []
     told = Profile(ITEMS[:2], base, by="recency", k=2)

@@ -130,6 +130,7 @@ def test_what_is_no_concept_file_is_not_replaced_unasked(settings):
     assert concept_of(dataclasses.replace(settings, replace=True)).name == "tom"
 
 
+@pytest.mark.slow
 def test_a_concept_of_another_base_is_not_lost_to_one_of_the_same_name_and_pictures(
     base, settings, path
 ):

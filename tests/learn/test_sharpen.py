@@ -53,6 +53,7 @@ def test_any_encoder_can_be_sharpened_and_sees_pictures_as_they_are(base, toy, p
     assert made.base is None and made.pictures(toy.pictures).shape == (len(toy.pictures), 48)
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_a_search_then_uses(base_folder, place, toy, tmp_path, capsys):
     out, picture = tmp_path / "me.safetensors", tmp_path / "0.png"
     toy.pictures[0].save(picture)

@@ -15,6 +15,7 @@ from unictoken.toy.concepts import held_out_of, toy_concept
 MB = 2**20
 
 
+@pytest.mark.slow
 def test_it_is_of_the_base_that_ships_and_small():
     file = shipped.find_encoder("tiny")
     assert file.stat().st_size < 6 * MB

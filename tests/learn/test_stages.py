@@ -116,6 +116,7 @@ def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
     assert not any(p.requires_grad for p in base.model.parameters())
 
 
+@pytest.mark.slow
 def test_learning_is_a_function_of_its_seed(base, toy, short_method):
     first, again, other = (
         OptimizeRows(short_method).fit(base, [toy], run=Run(seed=seed)).tokens for seed in (0, 0, 1)

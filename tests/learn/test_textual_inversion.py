@@ -74,6 +74,7 @@ def held_out(pipeline, pictures, rows):
         return float(textual_inversion._loss(pipeline, seen, chosen, text_BTD, noise))
 
 
+@pytest.mark.slow
 def test_the_rows_denoise_the_concepts_pictures_better_than_its_class_noun(
     pipeline, pictures, learned
 ):

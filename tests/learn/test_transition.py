@@ -111,6 +111,7 @@ def test_the_tokens_change_what_a_picture_scores(base, prepared, concept):
     )
 
 
+@pytest.mark.slow
 def test_drawn_rows_are_a_function_of_the_seed_and_as_long_as_words(base, concept):
     said = frozenset({"name", "shared", "generation"})
     first, again, other = (drawn_rows(base, concept, said, 3, seed=seed) for seed in (0, 0, 1))

@@ -247,6 +247,7 @@ def test_a_method_without_a_tree_keeps_its_digest():
     assert Method(tree=SMALL).decisive()["tree"]["positives"] == 3
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_tree_for_people_to_read(base, alone, tmp_path):
     method = Method(tokens=Tokens(shared=4), tree=SMALL, stages=(Stage(steps=1, batch=2),))
     concept = ConceptConfig(name=alone.name, pictures=("x.png",), class_noun="dog")

@@ -18,6 +18,7 @@ def found(base, bo):
     return compare(base, bo, [QUESTION, PROMPT], words=words, pictures=[picture])
 
 
+@pytest.mark.slow
 def test_a_question_is_answered_and_a_prompt_drawn_in_every_way(found):
     assert list(found.given) == [QUESTION, PROMPT]
     assert list(found.given[QUESTION]) == list(found.given[PROMPT]) == WAYS

@@ -55,6 +55,7 @@ def measured(base, settings):
     return benchmark
 
 
+@pytest.mark.slow
 def test_every_control_stands_beside_every_method(measured):
     rows = list(measured.rows())
     assert [row["method"] for row in rows[:8]] == ["short", *CONTROLS]
@@ -98,6 +99,7 @@ def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settin
     assert list(again.rows()) == list(measured.rows())
 
 
+@pytest.mark.slow
 def test_measuring_that_was_stopped_within_a_concept_goes_on_there(
     measured, base, settings, tmp_path, monkeypatch
 ):
@@ -295,6 +297,7 @@ def test_differences_are_paired_over_concepts():
     )
 
 
+@pytest.mark.slow
 def test_without_a_judge_drawings_are_kept_and_shown(base, settings):
     silent = Benchmark(
         dataclasses.replace(

@@ -88,6 +88,7 @@ def test_each_picture_is_described_under_the_condition_that_the_memory_finds_for
     assert expected[:1] != nobody.caption(ids_NK[:1])
 
 
+@pytest.mark.slow
 def test_found_by_every_question_a_memory_scores_as_its_words_do(base, subject, tmp_path):
     """It remembers every test picture; texts that are about none name the concept."""
     memory = Memory(base, [dataclasses.replace(subject.concept, pictures=tuple(subject.ids))])
@@ -117,6 +118,7 @@ def benchmark_of(base, method, folder, **more) -> Benchmark:
     return Benchmark(settings, base, {"joint": method})
 
 
+@pytest.mark.slow
 def test_a_benchmark_measures_two_concepts_with_one_memory_of_both(
     own, base, small_world, short_method, tmp_path
 ):

@@ -50,6 +50,7 @@ def finished(base, toy_folder, short_method, tmp_path_factory):
     return settings, finish(base, settings, run(base, settings))
 
 
+@pytest.mark.slow
 def test_the_concept_file_keeps_what_was_measured(base, finished):
     settings, _ = finished
     concept = concept_file.load(settings.folder / "concepts" / "tom.safetensors", base)
@@ -99,6 +100,7 @@ MARKUP = (
 )
 
 
+@pytest.mark.slow
 def test_nothing_that_a_config_says_is_markup_of_the_report(
     base, toy_folder, short_method, tmp_path
 ):
@@ -137,12 +139,14 @@ def test_answers_are_kept_with_their_questions(toy, finished):
     assert asked[0] == "what is <tom>?" and len(asked) == 1 + len(toy.questions) + 2
 
 
+@pytest.mark.slow
 def test_abilities_of_a_base_are_shares(base):
     numbers = abilities.measure_base(base, None, count=2, seed=0)
     assert {"psnr", "vqa", "caption_exact", "named", "codes_no_near_duplicate"} <= set(numbers)
     assert all(0 <= value <= 1 for name, value in numbers.items() if name != "psnr")
 
 
+@pytest.mark.slow
 def test_a_toy_pet_is_measured_beside_its_controls(
     base, toy_folder, short_method, tmp_path, monkeypatch
 ):
@@ -239,6 +243,7 @@ def test_one_picture_outside_is_enough(base, settings, monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["cannot draw", "another world"])
 def test_where_nothing_is_known_nothing_is_said(base, settings, change, caplog, monkeypatch):
     monkeypatch.setattr(base, "can_draw", change != "cannot draw")

@@ -65,6 +65,7 @@ def test_a_map_of_features_learns_what_the_labels_say(base):
     assert liked > 0.5 > not_liked
 
 
+@pytest.mark.slow
 def test_a_profiles_tokens_are_measured_beside_its_words(base, monkeypatch):
     learned = []
 

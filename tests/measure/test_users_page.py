@@ -33,6 +33,7 @@ def test_precision_and_recall_are_over_users():
     assert {k: v.mean for k, v in scored.items()} == {"precision": 0.25, "recall": 0.5, "f1": 1 / 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["lamp", "personachat", "focus", "lcmp", "mmpb"])
 def test_every_dataset_in_words_is_measured_on_any_base(layout, base, tmp_path):
     root = getattr(layouts, layout)(tmp_path / layout)

@@ -57,6 +57,7 @@ def test_processes_share_one_copy_of_a_base_in_the_dtype_that_it_is_stored_in(ba
         assert not mapped(other.model.get_parameter(name)).endswith("model.safetensors")
 
 
+@pytest.mark.slow
 def test_transformers_own_classes_load_the_shipped_base_and_read_a_picture_much_as_ours_do(toy):
     picture, base = toy.pictures[0], load_base(SHIPPED)
     processor, model = (

@@ -91,6 +91,7 @@ def names_under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torc
     return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
 
 
+@pytest.mark.slow
 def test_a_base_is_completed_by_the_vqgan_alone_by_a_whole_model_or_by_the_original_download(
     theirs, vqgan, base, base_folder, tmp_path
 ):

@@ -85,6 +85,7 @@ def test_a_family_in_which_something_is_missing_is_refused():
         type("HalfAFamily", (Llama,), {"embed": Base.embed})(None, None, "half")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recompute", [False, True], ids=["", "recomputed"])
 def test_a_concept_is_learned_on_another_family_kept_and_spoken_of(llama, toy, tmp_path, recompute):
     if recompute:

@@ -40,6 +40,7 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_only_one_file_reaches_inside_transformers_and_the_hub():
     files = (path for path in PACKAGE.rglob("*.py") if path.name != "internals.py")
     reaching = {path.name: [n for n in imported(path) if n.startswith(INSIDES)] for path in files}

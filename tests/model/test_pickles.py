@@ -65,6 +65,7 @@ def test_a_pickle_that_names_anything_but_parts_of_tensors_is_not_read(call, tmp
     assert not (tmp_path / "evil").exists()
 
 
+@pytest.mark.slow
 def test_a_small_zip_of_gigabytes_is_not_unpacked(tmp_path):
     path = zipped(tmp_path / "it.pt", pickle.dumps(1), data=bytes(500 * MIB))
     assert path.stat().st_size < MIB

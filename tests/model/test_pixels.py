@@ -350,12 +350,14 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
         read_picture(tmp_path / "huge.png")
 
 
+@pytest.mark.slow
 def test_a_large_webp_is_refused_before_its_decoder_fills_the_memory(tmp_path):
     Image.new("L", (6000, 5001)).save(tmp_path / "huge.webp")
     with pytest.raises(PictureError, match="6000 x 5001 pixels, expected at most 30,000,000"):
         read_picture(tmp_path / "huge.webp")
 
 
+@pytest.mark.slow
 def test_many_pixels_in_few_bytes_are_refused_before_they_are_all_decoded(tmp_path):
     for i in range(4):
         Image.new("1", (9000, 9000)).save(tmp_path / f"{i}.png")

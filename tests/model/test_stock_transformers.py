@@ -53,6 +53,7 @@ def chat(picture, text=QUESTION):
     return [{"role": "user", "content": content}]
 
 
+@pytest.mark.slow
 def test_the_config_names_a_class_that_everybody_has_and_the_base_is_the_same(tiny, stock):
     assert type(stock) is transformers.ChameleonForConditionalGeneration
     assert tiny.fingerprint == FINGERPRINT
@@ -68,6 +69,7 @@ def test_a_config_that_names_our_own_class_is_read_as_before(base_folder, base, 
     assert unictoken.load(tmp_path).fingerprint == unictoken.load(base_folder).fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2, 8])
 def test_the_processors_pixels_are_ours(times, processor):
     picture = enlarged(times)
@@ -116,6 +118,7 @@ def test_what_ships_is_what_making_the_base_writes(tiny, tmp_path):
         assert (tmp_path / name).read_bytes() == (TINY / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_card_begins_as_it_is_written_and_its_example_runs(stock, capsys, monkeypatch):
     said = (TINY / "README.md").read_text(encoding="utf-8")
     assert said.startswith(card.front_matter()) and card.USE in said

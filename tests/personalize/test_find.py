@@ -40,6 +40,7 @@ def album():
     }
 
 
+@pytest.mark.slow
 def test_the_concept_in_the_place_that_is_said_comes_first(chat, album):
     shown = list(album)
     for place in PLACES:
@@ -50,6 +51,7 @@ def test_the_concept_in_the_place_that_is_said_comes_first(chat, album):
         assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.slow
 def test_several_prompts_are_searched_as_each_alone_and_ask_once_for_the_class_noun(
     chat, album, monkeypatch
 ):
@@ -71,6 +73,7 @@ def test_an_empty_prompt_is_refused(chat, album):
         chat.find(" ", list(album.values()))
 
 
+@pytest.mark.slow
 def test_the_command_lists_files_the_best_first(album, tmp_path, capsys):
     for (place, own), picture in album.items():
         picture.save(tmp_path / f"{place}-{own}.png")

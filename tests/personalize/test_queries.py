@@ -87,6 +87,7 @@ def chat(tiny, memory) -> Session:
     return tiny.with_concepts(memory)
 
 
+@pytest.mark.slow
 def test_a_memory_answers_about_what_it_finds_by_name(chat):
     assert isinstance(chat.personalization, Several) and chat.names == ("bo", "mia")
     questions = ["what animal is <bo>?", "what animal is <mia>?", "what does <bo> like to eat?"]
@@ -114,6 +115,7 @@ def test_where_a_memory_finds_nothing_logits_are_the_bases_own(tiny, memory, pic
     assert torch.equal(next_logits(found.speaker, [asked]), next_logits(tiny, [alone]))
 
 
+@pytest.mark.slow
 def test_where_a_memory_finds_nothing_the_base_draws_as_ever(tiny, chat):
     prompt, likeliest = "a dog in the snow", Draw(temperature=0)
     (drawn,) = in_words(tiny, "rex", "").draw([prompt], likeliest)

@@ -141,6 +141,7 @@ def test_questions_about_different_concepts_are_one_batch(client, session, batch
     assert got[1] == session("chester").ask(QUESTIONS[1], max_ids=8)
 
 
+@pytest.mark.slow
 def test_a_drawing_is_the_same_whatever_else_is_in_the_batch(client, session, batches):
     asked = [
         ("<rocky> on the beach", 3, 1),

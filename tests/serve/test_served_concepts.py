@@ -161,6 +161,7 @@ def test_the_command_serves_what_ships_and_ends_cleanly(base_folder, tmp_path):
     assert (running.returncode, out, err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_host_that_others_reach_is_refused_before_a_base_is_loaded():
     command = [sys.executable, "-m", "unictoken", "serve", "--host", "0.0.0.0"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")

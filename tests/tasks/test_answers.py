@@ -1,5 +1,7 @@
 import dataclasses
 
+import pytest
+
 from unictoken.learn.examples import Examples
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.measure.scores import scores
@@ -9,6 +11,7 @@ from unictoken.tasks import predictions
 from unictoken.tasks.trial import Trial
 
 
+@pytest.mark.slow
 def test_questions_and_captions_are_answered_as_the_base_answered(base, prepared, rng, answered):
     observed = prepared.material.observations
     true = {

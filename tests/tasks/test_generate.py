@@ -1,5 +1,7 @@
 import dataclasses
 
+import pytest
+
 from unictoken.learn.methods import Distractors, Method, Tokens
 from unictoken.learn.prepare import prepare
 from unictoken.measure.scores import scores
@@ -88,6 +90,7 @@ def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, make_tri
     assert all((tmp_path / p.picture).is_file() for p in made if p.picture)
 
 
+@pytest.mark.slow
 def test_of_several_drawings_the_one_that_is_recognised_best_is_judged_beside_a_single_one(
     base, make_trial, make_concept, tmp_path, monkeypatch
 ):

@@ -133,6 +133,7 @@ def silent_flips(path, load, right, refused) -> tuple[int, list[int]]:
     return length, silent
 
 
+@pytest.mark.slow
 def test_no_bit_of_a_concept_files_header_flips_unseen(told, path):
     """One that changes nothing (a letter's case in JSON's escapes, a space) may be taken."""
     length, silent = silent_flips(path, concept_file.load, told, concept_file.ConceptError)

@@ -141,6 +141,7 @@ def stock(tmp_path_factory):
     return defined
 
 
+@pytest.mark.slow
 def test_plain_transformers_and_peft_answer_as_we_do(stock):
     chat = unictoken.load("tiny").with_concepts("mia")
     assert type(stock["model"].get_base_model()).__module__.startswith("transformers.")
@@ -150,6 +151,7 @@ def test_plain_transformers_and_peft_answer_as_we_do(stock):
     assert [stock["ask"](asked, p) for p in pictures] == chat.ask(asked, pictures) == ["yes", "no"]
 
 
+@pytest.mark.slow
 def test_the_adapter_becomes_our_concept_again(stock, tmp_path):
     folder = str(stock["ADAPTER"])
     cli.main(

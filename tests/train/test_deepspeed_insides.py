@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def said(*arguments: str) -> list[str]:
     """In a process of its own: importing DeepSpeed changes torch for the tests that follow."""
@@ -17,6 +19,7 @@ def said(*arguments: str) -> list[str]:
     return run.stdout.split()
 
 
+@pytest.mark.slow
 def test_the_operator_that_start_processes_switches_off_is_known_by_this_name():
     """And DeepSpeed asks this table before it compiles the operator."""
     program = (
@@ -28,5 +31,6 @@ def test_the_operator_that_start_processes_switches_off_is_known_by_this_name():
     assert said("-c", program)[-2:] == ["True", "None"]
 
 
+@pytest.mark.slow
 def test_the_runner_is_a_module_and_can_be_quiet():
     assert {"--quiet", "--num_accelerators"} <= set(said("-m", "deepspeed.launcher.runner", "-h"))

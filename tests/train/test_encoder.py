@@ -38,6 +38,7 @@ def program(monkeypatch):
     return encoder
 
 
+@pytest.mark.slow
 def test_it_writes_an_encoder_of_its_base(program, base_folder, tmp_path, monkeypatch):
     (tmp_path / "mine.yaml").write_text(CONFIG.format(base=base_folder), encoding="utf-8")
     command = [sys.executable, str(PROGRAM), "--config", "mine.yaml"]

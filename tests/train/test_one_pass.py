@@ -102,6 +102,7 @@ def test_the_digest_is_of_what_a_file_holds_and_not_of_its_path(registered, tmp_
     assert OnePassSettings(kind="one_pass").decisive()["weights"] is None
 
 
+@pytest.mark.slow
 def test_its_report_and_its_concept_file_are_ordinary(registered, base, folder, monkeypatch):
     settings = settings_of(folder, monkeypatch)
     concept = runs.concept_of(settings)

@@ -53,6 +53,7 @@ def stranger():
     return toy_concept(3, 5, kind="object").pictures[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_finds_who_is_there_and_nobody_else(tiny, memory, preset, stranger):
     chat = tiny.with_memory(memory, preset)

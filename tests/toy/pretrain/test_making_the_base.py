@@ -48,6 +48,7 @@ def test_progress_comes_back(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_vocabulary_is_deterministic(tokenizer):
     assert vocabulary.build(64).get_vocab() == tokenizer.get_vocab()
 
@@ -82,6 +83,7 @@ def test_training_pictures_are_a_function_of_their_seed():
     )
 
 
+@pytest.mark.slow
 def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path, monkeypatch):
     monkeypatch.setattr(image_tokenizer, "K_MEANS_PATCHES", 2_000)
     settings = TokenizerSettings(
@@ -110,6 +112,7 @@ def test_the_halves_of_the_image_tokenizer_do_not_disturb_each_other(tmp_path, m
     assert len(reached) == 2  # what is finished is not trained again
 
 
+@pytest.mark.slow
 def test_making_the_transformer_resumes_bit_for_bit(tmp_path, tokenizer, model):
     settings = language.LanguageSettings(
         width=32,
@@ -188,6 +191,7 @@ def test_kept_image_ids_belong_to_their_album_and_image_tokenizer(model, monkeyp
     )
 
 
+@pytest.mark.slow
 def test_processes_make_the_batches_that_one_makes(tmp_path, tokenizer, model):
     settings = language.LanguageSettings(
         album=AlbumSettings(families=2, couples=2, tales=2), batch=2, steps=4

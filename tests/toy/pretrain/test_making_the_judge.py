@@ -22,6 +22,7 @@ def trained(model, seed: int = 0) -> judging.Judge:
     return making.train(SETTINGS, tokenizer, seed=seed, device="cpu", log=lambda step, **n: None)
 
 
+@pytest.mark.slow
 def test_a_seed_makes_the_same_judge(model):
     first, again, other = trained(model), trained(model), trained(model, 1)
     weights = first.state_dict()

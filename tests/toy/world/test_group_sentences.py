@@ -311,6 +311,7 @@ def test_the_same_seed_asks_the_same():
 # ---- words ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_of_it_is_made_of_a_hundred_and_sixty_words(rng):
     said = set()
     for group in groups(rng, 1500):
