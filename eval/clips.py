@@ -27,7 +27,7 @@ from tqdm import tqdm
 from unictoken.core.errors import UserError
 from unictoken.data.concept import Concept
 from unictoken.measure.learned import learned_before
-from unictoken.measure.results import commit, write_means
+from unictoken.measure.results import check_page, commit, write_means
 from unictoken.model.base import load_base
 from unictoken.model.malloc import keep_freed_memory
 from unictoken.personalize.base import PersonalBase
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(arguments: Sequence[str]) -> None:
     options = _options(arguments)
+    out = check_page(options.out)
     keep_freed_memory()
     base = load_base(options.base, kind=PersonalBase)
     concepts = [toy_concept(options.seed, i) for i in range(options.concepts)]
@@ -68,7 +69,6 @@ def measure(arguments: Sequence[str]) -> None:
                 numbers = score_clips(base, put_on(concept), shown, ids, asked)
                 rows.append({"concept": concept.name, "way": f"{way}{order}", **numbers})
     about = (
-        f"    {shlex.join(['python', PROGRAM, *arguments])}",
         f"{len(concepts)} toy concepts (seed {options.seed}), {options.clips} clips of two to four"
         " frames in which each acts, and as many in which a look-alike does the same; about"
         f" {counts[0]} questions a concept. *existence*: whether yes is likelier than no, half of"
@@ -78,10 +78,17 @@ def measure(arguments: Sequence[str]) -> None:
         " in a frame that the question names: exactly the right words; the base was taught such"
         " questions only after it had told what happens. *shuffled*: the frames in another order,"
         f" with the answers of the right one; commit {commit()}. ±: half-width of the 95 % t"
-        " interval over concepts.",
+        " interval over concepts."
     )
-    write_means(Path(options.out), "Clips of a concept", about, rows, way="way")
-    say(options.out)
+    write_means(
+        out,
+        "Clips of a concept",
+        about,
+        rows,
+        way="way",
+        command=shlex.join(["python", PROGRAM, *arguments]),
+    )
+    say(str(out))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -18,7 +18,6 @@ import argparse
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from unictoken.core import config
 from unictoken.core.printing import say
@@ -32,11 +31,11 @@ from tqdm import tqdm
 from unictoken.core.errors import UserError
 from unictoken.core.own import add_import, import_files
 from unictoken.core.pictures import read_shrunk
-from unictoken.core.text import a
+from unictoken.core.text import a, markdown
 from unictoken.data.concept import Concept
 from unictoken.data.records import Dataset, Record
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, method_named
-from unictoken.measure.results import commit, write_means
+from unictoken.measure.results import check_page, commit, write_means
 from unictoken.measure.searches import (
     FIRST,
     Search,
@@ -104,6 +103,7 @@ def measure(arguments: Sequence[str]) -> None:
     import_files(options.own_files)
     settings = config.load(BenchmarkConfig, options.config, options.set)
     method = method_named(options.method, settings.methods)
+    out = check_page(options.out)
     keep_freed_memory()
     base = load_base(settings.base, kind=PersonalBase)
     benchmark = Benchmark(settings, base, {options.method: method}, commit=commit())
@@ -136,13 +136,17 @@ def measure(arguments: Sequence[str]) -> None:
                 rows += asked.row(f"{name}, names alone", scores)
         rows += asked.row(CHANCE, score_by_lot(asked.searches, settings.seed, asked.at))
     told = _told_of_dataset if settings.data else _told_of_albums
-    about = (
-        f"    {shlex.join(['python', PROGRAM, *arguments])}",
-        f"{told(rows, len(concepts), settings)} commit {commit()}.",
-        *benchmark.dataset.notes,
+    about = f"{told(rows, len(concepts), settings)} commit {commit()}."
+    write_means(
+        out,
+        "Search by a concept's name",
+        about,
+        rows,
+        way="way",
+        command=shlex.join(["python", PROGRAM, *arguments]),
+        notes=benchmark.dataset.notes,
     )
-    write_means(Path(options.out), "Search by a concept's name", about, rows, way="way")
-    say(options.out)
+    say(str(out))
 
 
 # ---- what is looked for --------------------------------------------------------------------------
@@ -225,7 +229,7 @@ def _told_of_albums(_: Sequence[dict], concepts: int, settings: BenchmarkConfig)
 def _told_of_dataset(rows: Sequence[dict], concepts: int, settings: BenchmarkConfig) -> str:
     queries = sum(row["way"] == CHANCE for row in rows)
     return (
-        f"{queries} queries of {settings.data}, of {concepts} concepts. R@k: the share of the right"
+        f"{queries} queries of {markdown(str(settings.data))}, of {concepts} concepts. R@k: the share of the right"
         " pictures among the first k; hit@k: whether one is there, which ConCon-Chi calls R@k."
         " *names alone*: the query is '<a> and <b>'. ±: half-width of the 95 % t interval over"
         " queries;"

@@ -32,10 +32,11 @@ from tqdm import tqdm
 from unictoken.api import learn
 from unictoken.core.disk import write_aside
 from unictoken.core.errors import UserError
+from unictoken.core.text import code_line, markdown
 from unictoken.data import templates
 from unictoken.data.concept import Concept
 from unictoken.measure.learned import learned_before
-from unictoken.measure.results import commit
+from unictoken.measure.results import check_page, commit
 from unictoken.model.base import load_base
 from unictoken.model.draw import Draw
 from unictoken.model.malloc import keep_freed_memory
@@ -89,6 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(arguments: Sequence[str]) -> None:
     options = _options(arguments)
+    out = check_page(options.out)
     keep_freed_memory()
     base = load_base(options.base, kind=PersonalBase)
     largest = crowd(options.seed, max(options.sizes))
@@ -102,8 +104,8 @@ def measure(arguments: Sequence[str]) -> None:
                 rows.append({"concepts": size, "preset": way, **_score(trial, ways[way])})
         drawn = _drawings(base, trial, options) if options.drawings else {}
     command = shlex.join(["python", PROGRAM, *arguments])
-    _write(Path(options.out), rows, drawn, _about(options, command, len(tokens)))
-    say(options.out)
+    _write(out, rows, drawn, _about(options, command, len(tokens)))
+    say(str(out))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -347,10 +349,10 @@ def _about(options: argparse.Namespace, command: str, learned: int) -> list[str]
     return [
         "# A memory of many concepts",
         "",
-        f"    {command}",
+        code_line(command),
         "",
-        f"Toy world, base '{options.base}', seed {options.seed}, commit {commit()}. Of each memory the"
-        f" first {learned} concepts have learned tokens (`{options.method}`); all others are pictures"
+        f"Toy world, base {markdown(options.base)}, seed {options.seed}, commit {commit()}. Of each memory the"
+        f" first {learned} concepts have learned tokens ({markdown(options.method)}); all others are pictures"
         f" and words. {options.photos} photos a memory: one of it, two of it, a near-duplicate of one"
         " of it, a stranger, in turn. Every second four show those who have tokens.",
         "",

@@ -20,7 +20,9 @@ from unictoken.core.program import interruptible, run_program
 if __name__ == "__main__":
     interruptible("eval/pool.py")  # in the seconds of the imports below
 
+from unictoken.core.text import code_line
 from unictoken.measure.pooled import pool, text_of
+from unictoken.measure.results import check_page
 
 PROGRAM = "eval/pool.py"
 COLUMNS = (
@@ -45,6 +47,7 @@ def write(arguments: Sequence[str]) -> None:
     parser.add_argument("--columns", nargs="+", default=COLUMNS, metavar="NAME")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
+    out = check_page(options.out)
     pooled = pool(options.tables)
     methods = list(dict.fromkeys(row["method"] for row in pooled.rows))
     first = options.first or methods[0]
@@ -59,9 +62,9 @@ def write(arguments: Sequence[str]) -> None:
             f" {', '.join(sorted(measured - {'concept', 'method'}))}."
         )
     text = text_of(pooled, options.title, options.columns, first)
-    made = f"Put together by `{shlex.join(['python', PROGRAM, *arguments])}`.\n"
-    write_aside(Path(options.out), f"{text}{made}".encode())
-    say(options.out)
+    made = code_line(shlex.join(["python", PROGRAM, *arguments]))
+    write_aside(out, f"{text}Put together by\n\n{made}\n".encode())
+    say(str(out))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ if __name__ == "__main__":
     interruptible("eval/profiles.py")  # in the seconds of the imports below
 
 from unictoken.measure.keys import without_secrets
-from unictoken.measure.results import commit
+from unictoken.measure.results import check_page, commit
 from unictoken.measure.users import ProfilesConfig, write_page
 from unictoken.measure.users import measure as measure_parts
 from unictoken.model.base import load_base
@@ -48,6 +48,7 @@ def measure(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     import_files(options.own_files)
     settings = config.load(ProfilesConfig, options.config, options.set)
+    check_page(settings.out, where="out:")
     keep_freed_memory()
     base = load_base(settings.base)
     # The commit is asked once, at the start: files may change meanwhile.

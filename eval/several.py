@@ -28,7 +28,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.own import add_import, import_files
 from unictoken.data.concept import Concept
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, method_named
-from unictoken.measure.results import commit, write_means
+from unictoken.measure.results import check_page, commit, write_means
 from unictoken.model.base import load_base
 from unictoken.model.malloc import keep_freed_memory
 from unictoken.personalize.base import PersonalBase
@@ -65,6 +65,7 @@ def measure(arguments: Sequence[str]) -> None:
     method = method_named(options.method, settings.methods)
     if settings.data or not settings.judge:
         raise UserError(f"{options.config}: needs `data: null` and a `judge:`. Change it.")
+    out = check_page(options.out)
     keep_freed_memory()
     base = load_base(settings.base, kind=PersonalBase)
     benchmark = Benchmark(settings, base, {options.method: method}, commit=commit())
@@ -84,12 +85,18 @@ def measure(arguments: Sequence[str]) -> None:
     }
     rows = _scores(base, benchmark, ways, root, options.pairs)
     about = (
-        f"    {shlex.join(['python', PROGRAM, *arguments])}",
         f"{len(rows) // len(ways)} pairs of toy concepts, each learned by itself (seed"
-        f" {settings.seed}); commit {commit()}. ±: half-width of the 95 % t interval over pairs.",
+        f" {settings.seed}); commit {commit()}. ±: half-width of the 95 % t interval over pairs."
     )
-    write_means(Path(options.out), "Two concepts on one base", about, rows, way="method")
-    say(options.out)
+    write_means(
+        out,
+        "Two concepts on one base",
+        about,
+        rows,
+        way="method",
+        command=shlex.join(["python", PROGRAM, *arguments]),
+    )
+    say(str(out))
 
 
 def _told(concept: Concept) -> str:

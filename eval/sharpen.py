@@ -13,7 +13,6 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -32,7 +31,7 @@ from unictoken.data.concept import Concept
 from unictoken.learn.from_tree import draw_from_tree
 from unictoken.learn.methods import Tree
 from unictoken.learn.sharpen import sharpen_memory
-from unictoken.measure.results import commit, write_means
+from unictoken.measure.results import check_page, commit, write_means
 from unictoken.model.base import load_base
 from unictoken.model.encoders import ASKED, OF_BASE, Encoder, load_encoder
 from unictoken.model.malloc import keep_freed_memory
@@ -65,6 +64,7 @@ def measure(arguments: Sequence[str]) -> None:
     config.within("--concepts", options.concepts, 1, config.MOST_CONCEPTS)
     config.within("--references", options.references, 1, config.MOST_PICTURES)
     tree = Tree(positives=options.drawn, negatives=options.drawn)
+    out = check_page(options.out)
     keep_freed_memory()
     base = load_base(options.base)
     rows = []
@@ -74,15 +74,21 @@ def measure(arguments: Sequence[str]) -> None:
         for way, numbers in score_concept(base, concept, shown, tree, seed=options.seed).items():
             rows.append({"concept": concept.name, "way": way, **numbers})
     about = (
-        f"    {shlex.join(['python', PROGRAM, *arguments])}",
         f"{options.concepts} toy concepts (seed {options.seed}), {options.references} picture(s) of each"
         f" in a memory. Area under the curve of the likeness of 12 held-out pictures of it against 12"
         f" of each grade of others; .5 is by lot. Sharpened: from {options.drawn} drawn pictures of"
         f" each kind, none of them a test's. Commit {commit()}. ±: half-width of the 95 % t interval"
-        " over concepts.",
+        " over concepts."
     )
-    write_means(Path(options.out), "Features, sharpened", about, rows, way="way")
-    say(options.out)
+    write_means(
+        out,
+        "Features, sharpened",
+        about,
+        rows,
+        way="way",
+        command=shlex.join(["python", PROGRAM, *arguments]),
+    )
+    say(str(out))
 
 
 def score_concept(

@@ -6,7 +6,15 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from unictoken.core.text import a, british, clean_noun, markdown, picture_prompt, python_literal
+from unictoken.core.text import (
+    a,
+    british,
+    clean_noun,
+    code_line,
+    markdown,
+    picture_prompt,
+    python_literal,
+)
 
 HOSTILE = (
     "<bo>", "<s>", "<b>bold</b>", "<script>alert(1)</script>", "<title>", "<!-- gone -->", "&lt;bo&gt;", "&copy; &#65;", "a & b < c > d",
@@ -51,6 +59,14 @@ def test_a_text_in_markdown_is_seen_as_it_is(text, parser):
         "h1", "p", "ul", "li", "strong", "table", "thead", "tr", "th", "th", "tbody", "tr", "td", "em", "td", "tr", "td", "td",
     ]  # fmt: skip
     assert seen.text == f"{said} {said} {said} {said} {said} {said} 0.5 {said} -"
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+def test_a_command_is_one_block_of_code(parser):
+    said = "python it.py 'a\n\n# b <i>'\x1b[2J"
+    (block,) = PARSERS[parser].parse(f"above\n\n{code_line(said)}\n")[3:]
+    assert block.type == "code_block"
+    assert block.content == "python it.py 'a # b <i>'\\x1b[2J\n"
 
 
 def test_a_text_in_markdown_is_one_line():

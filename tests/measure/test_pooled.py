@@ -54,6 +54,17 @@ def test_the_page_has_means_worst_concepts_and_differences(tables):
     assert "| joint - other | +0.100 | +1.0 |" in text
 
 
+def test_names_and_the_title_are_no_markup(tables):
+    told = json.loads(tables[0].read_text(encoding="utf-8"))
+    for row in told["rows"]:
+        row["method"] = f"<b>{row['method']}|"
+    tables[0].write_text(json.dumps(told | {"command": "echo `id` <i>"}), encoding="utf-8")
+    text = text_of(pool(tables), "<s> | it", ["identity"], "<b>joint|")
+    assert "# &lt;s&gt; \\| it" in text and "| &lt;b&gt;other\\| |" in text
+    # What stands in a block of code is shown as it is.
+    assert "\n\n    echo `id` <i>\n" in text and "<b>" not in text and "<s>" not in text
+
+
 def test_a_concept_that_two_tables_have_counts_once(tables):
     assert len(pool([tables[0], tables[0]]).rows) == 4
 
@@ -66,6 +77,12 @@ def test_a_concept_that_two_tables_have_counts_once(tables):
             "2.json: found another base than that of .*1.json. Give tables of one base",
         ),
         ({"rows": [{"concept": "tom"}]}, "2.json: rows.*method"),
+        ({"rows": []}, "2.json: rows: found .* expected a list of 1 or more"),
+        (
+            {"rows": [{"concept": "tom", "method": "joint", "identity": "good"}]},
+            r"2.json: rows\[0\].'identity': found 'good', expected a number",
+        ),
+        ({"command": "python x\n\n# <script>"}, "2.json: command: found .* expected one line"),
         ({"seed": "two"}, "2.json: seed: found 'two'"),
     ],
 )

@@ -183,11 +183,14 @@ class ListOf:
     most: int = MOST_ITEMS
     said: str = "a list"
     length: int | None = None
-    """How many there must be; None: any number up to `most`."""
+    """How many there must be; None: any number from `least` up to `most`."""
+    least: int = 0
 
     def see(self, value: Any) -> None:
         if not isinstance(value, list) or self.length not in (None, len(value)):
             raise Unlike(value, self.said)
+        if len(value) < self.least:
+            raise Unlike(value, f"{self.said} of {self.least} or more")
         if len(value) > self.most:
             raise Unlike(value, f"{self.said} of at most {self.most:,}")
         for i, item in enumerate(value):
@@ -220,8 +223,8 @@ class Fields:
     needed: Mapping[str, Shape]
     sometimes: Mapping[str, Shape] = field(default_factory=dict)
     """Keys that may be missing."""
-    others: bool = False
-    """Whether it may have keys that nobody declared; what they hold is not used."""
+    others: bool | Shape = False
+    """Whether it may have keys that nobody declared; what they hold is not used, or of this shape."""
     said: str = "a mapping"
 
     def see(self, value: Any) -> None:
@@ -236,3 +239,5 @@ class Fields:
                 _inside(known[key], item, key)
             elif not self.others:
                 raise Unlike(key, f"one of the keys {', '.join(known)}")
+            elif self.others is not True:
+                _inside(self.others, item, quoted(key))

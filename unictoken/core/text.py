@@ -133,6 +133,13 @@ def markdown(text: str) -> str:
     return _LIST_MARKER.sub(r"\1\\\2", escaped)
 
 
+def code_line(text: str) -> str:
+    """A text as a block of code of one line in Markdown, such as a command: nothing in it ends the
+    block, and what is in a block is no markup.
+    """
+    return f"    {one_line(text, LONGEST_TEXT)}"
+
+
 def python_literal(text: str) -> str:
     """A text as a Python string on one line: it never becomes code that a reader runs."""
     return json.dumps(text) if text.isascii() else ascii(text)  # JSON's ASCII is Python's

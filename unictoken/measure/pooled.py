@@ -9,20 +9,21 @@ from typing import Any
 
 from unictoken.core import reading
 from unictoken.core.errors import UserError
-from unictoken.core.shapes import Fields, Line, ListOf, Text, Whole, check
-from unictoken.core.text import markdown
+from unictoken.core.shapes import Fields, Line, ListOf, Number, Text, Whole, check
+from unictoken.core.text import code_line, markdown
 from unictoken.measure import page
 from unictoken.measure.controls import CONTROLS
 from unictoken.measure.results import differences, over_concepts
 from unictoken.scoring.metrics import Estimate
 
 DISTANCES = ("palette", "palette_best_of")  # of which less is better
+_ROW = Fields({"concept": Line(), "method": Line()}, others=Number())
 _SHAPE = Fields(
     {
-        "command": Text(),
+        "command": Line(),
         "seed": Whole(0, 2**63),
         "base": Text(),
-        "rows": ListOf(Fields({"concept": Line(), "method": Line()}, others=True), 100_000),
+        "rows": ListOf(_ROW, 100_000, least=1),
     },
     others=True,
     said="a benchmark's numbers",
@@ -89,12 +90,12 @@ def text_of(pooled: Pooled, title: str, columns: Sequence[str], first: str) -> s
     """
     means = over_concepts(pooled.rows)
     compared = differences(pooled.rows, first, columns)
-    commands = "\n".join(f"    {command}" for command in dict.fromkeys(pooled.commands))
+    commands = "\n".join(map(code_line, dict.fromkeys(pooled.commands)))
     counts = ", ".join(f"{markdown(name)} {_count(own)}" for name, own in means.items())
     least = worst(pooled.rows, columns)
     return "\n\n".join(
         [
-            f"# {title}",
+            f"# {markdown(title)}",
             commands,
             f"Concepts: {counts}.",
             page.table(means, columns, controls=CONTROLS),

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from unictoken.core.disk import write_aside
-from unictoken.core.text import markdown
+from unictoken.core.disk import check_folder, is_folder, write_aside
+from unictoken.core.errors import UserError
+from unictoken.core.text import code_line, markdown
 from unictoken.data.concept import Concept
 from unictoken.measure import page
 from unictoken.measure.benchmark import Benchmark, table_file
@@ -48,26 +49,54 @@ def over_concepts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Esti
     }
 
 
+def check_page(out: str, *, where: str = "--out") -> Path:
+    """The place of a page, whose numbers lie beside it as JSON; refused before anything is measured
+    where they could not be written.
+    """
+    path = Path(out)
+    check_folder(path.parent, UserError, where=where)
+    if not path.name or path.suffix == ".json" or is_folder(path):
+        raise UserError(
+            f"{where} {out}: expected a file of text, such as results/it.md; its numbers go into the"
+            " .json beside it. Name one."
+        )
+    if is_folder(path.with_suffix(".json")):
+        raise UserError(
+            f"{where} {out}: {path.with_suffix('.json')} is a folder, and the numbers go there."
+            " Choose another file."
+        )
+    return path
+
+
 def write_means(
-    path: Path, title: str, about: Sequence[str], rows: Sequence[Mapping[str, Any]], *, way: str
+    path: Path,
+    title: str,
+    about: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    way: str,
+    command: str,
+    notes: Sequence[str] = (),
 ) -> None:
     """A table of each way's means with 95 % intervals, as Markdown, and the rows as JSON beside it.
 
     Args:
         path: Of the table.
         title: Its heading.
-        about: Paragraphs below that.
+        about: What the numbers are, in Markdown.
         rows: Numbers, by column; texts are no columns.
         way: The key that names a row's way.
+        command: That made it; its keys are left out.
+        notes: What a dataset says of itself: texts, and no Markdown.
     """
     columns = [key for key, value in rows[0].items() if not isinstance(value, str)]
-    lines = [f"# {title}", ""]
-    for paragraph in about:
+    lines = [f"# {title}", "", code_line(without_secrets(command)), ""]
+    for paragraph in (about, *map(markdown, notes)):
         lines += [paragraph, ""]
-    lines += [f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    lines += [f"| | {' | '.join(map(markdown, columns))} |", "|---|" + "---|" * len(columns)]
     for name in dict.fromkeys(row[way] for row in rows):
         values = [estimate([row[c] for row in rows if row[way] == name]) for c in columns]
-        lines.append(f"| {name} | {' | '.join(map(_cell, values))} |")
+        lines.append(f"| {markdown(name)} | {' | '.join(map(_cell, values))} |")
     write_aside(path, ("\n".join(lines) + "\n").encode())
     write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
 

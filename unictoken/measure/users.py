@@ -13,7 +13,7 @@ from unictoken.core import config
 from unictoken.core.config import ConfigError, Place
 from unictoken.core.disk import write_aside
 from unictoken.core.printing import say
-from unictoken.core.text import markdown
+from unictoken.core.text import code_line, markdown
 from unictoken.data import lamp
 from unictoken.data.item import Item
 from unictoken.data.readers import mmpb as layout
@@ -465,7 +465,7 @@ def write_page(
         command: That made them.
         commit: Of the code.
     """
-    lines = ["# Profiles in words", "", f"    {command}", ""]
+    lines = ["# Profiles in words", "", code_line(command), ""]
     source = "users of the toy world" if settings.data is None else Path(settings.data).name
     lines += [
         f"{markdown(source)}, seed {settings.seed}, k = {settings.k} items in at most"
@@ -478,9 +478,11 @@ def write_page(
         # Columns that say nothing in any row: 'finds', where no dataset says what is used.
         columns = [c for c in columns if any(row.get(c) for row in section.table.values())]
         lines += [f"## {markdown(section.title)}", "", f"{section.about} n: {section.n}.".strip()]
-        lines += ["", f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+        named = " | ".join(map(markdown, columns))
+        lines += ["", f"| | {named} |", "|---|" + "---|" * len(columns)]
         for way, row in section.table.items():
-            lines.append(f"| {way} | {' | '.join(_cell(row.get(c), c) for c in columns)} |")
+            cells = " | ".join(_cell(row.get(c), c) for c in columns)
+            lines.append(f"| {markdown(way)} | {cells} |")
         lines.append("")
     path = Path(settings.out)
     write_aside(path, ("\n".join(lines).rstrip() + "\n").encode())
