@@ -7,7 +7,7 @@ import layouts
 import pytest
 from layouts import write
 
-from unictoken.data.readers import read
+from unictoken.data.readers import examples, files, read
 from unictoken.data.records import DataError
 
 
@@ -228,3 +228,36 @@ def test_a_missing_video_is_refused(tmp_path):
     Path(root / "videos" / "c_3").rename(tmp_path / "c_3")
     with pytest.raises(DataError, match="no video '/root/tmp/videos/c_3.mp4' inside"):
         read(root)
+
+
+# ---- much in little ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rows", ["a,*,b\n" * (files.MOST_LINES + 1), f"{'a,' * 600_000}\n"], ids=["rows", "cells"]
+)
+def test_a_table_of_too_many_rows_or_cells_is_refused_before_it_is_parsed(
+    rows, tmp_path, monkeypatch
+):
+    table = tmp_path / "it.csv"
+    write(table, f"image_name,caption,class_id\n{rows}")
+    monkeypatch.setattr(files.csv, "DictReader", lambda *given, **more: 1 / 0)
+    with pytest.raises(DataError, match=r"it.csv: found .* lines.*expected at most 200,000"):
+        files.read_table(table, ("caption",))
+
+
+@pytest.mark.parametrize("name", ["perva", "repic", "mcllava", "yollava"])
+def test_concepts_whose_questions_would_fill_the_memory_are_refused(name, tmp_path, monkeypatch):
+    getattr(layouts, name)(tmp_path / "it")
+    monkeypatch.setattr(examples, "MOST_QUESTIONS", 1)
+    with pytest.raises(DataError, match="questions whether each is in a picture.*Give fewer"):
+        read(tmp_path / "it", name)
+
+
+def test_a_file_of_pvchat_is_no_larger_than_others(tmp_path):
+    file = tmp_path / "it.json"
+    write(file, '{"qa_pairs": 1, "video_path": 2')
+    with file.open("ab") as opened:
+        opened.truncate(2**25 + 1)
+    with pytest.raises(DataError, match="it.json: found 33,554,433 bytes, expected a JSON file"):
+        read(tmp_path, "pvchat")

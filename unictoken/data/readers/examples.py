@@ -26,6 +26,7 @@ from unictoken.data.records import (
 from unictoken.data.source import grade_of
 from unictoken.data.templates import NO, YES
 
+MOST_QUESTIONS = 1_000_000  # of recognition, in a dataset: each takes 500 bytes of memory
 HARD_FOLDER, EASY_FOLDERS = "negative_example", ("random_images", "random-images")
 
 
@@ -200,6 +201,8 @@ class Place:
 
     def recognition_test(self, tests: Mapping[str, Sequence[Path]]) -> Iterator[Record]:
         """Recognition by the usual protocol: its own test pictures, and every other concept's."""
+        concepts = len(self.names.folders)
+        check_number(concepts * sum(map(len, tests.values())), f"{self.root}: {concepts} concepts")
         question = templates.RECOGNISE[0].format(name=f"<{self.name}>")
         for folder, files in tests.items():
             for file in files:
@@ -218,6 +221,17 @@ class Place:
             return "easy"
         noun, own = self.nouns.get(folder, ""), self.nouns.get(self.folder, "")
         return None if not noun or not own else "hard" if noun.lower() == own.lower() else "easy"
+
+
+def check_number(questions: int, where: str) -> None:
+    """Refuse a dataset that would ask of too many pictures about too many concepts: some thousands
+    of each are a small download, and millions of questions.
+    """
+    if questions > MOST_QUESTIONS:
+        raise DataError(
+            f"{where}: found {questions:,} questions whether each is in a picture, expected at most"
+            f" {MOST_QUESTIONS:,}. Give fewer concepts."
+        )
 
 
 def _label(row: Row) -> str:

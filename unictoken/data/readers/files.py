@@ -17,6 +17,7 @@ from unictoken.data.records import DataError
 from unictoken.data.source import picture_files
 
 MOST_TABLE = 2**26  # bytes of a CSV table
+MOST_LINES = 200_000  # of one: a row takes 500 bytes of memory, however short it is
 LONGEST_PATH = 1000  # letters of a picture's path in a row
 Kind = TypeVar("Kind")
 
@@ -34,6 +35,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, 
         columns: Those that it must have; it may have others.
     """
     text = reading.read_text(path, DataError, "a text file", most=MOST_TABLE)
+    _check_lines(path, text)
     try:
         # strict: a quote that is never closed would swallow the rest of the table.
         table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -55,6 +57,17 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, 
                 f"{where}: found more or fewer cells than the table has columns. Mend it."
             )
     return told
+
+
+def _check_lines(path: Path, text: str) -> None:
+    """Refuse a table of too many rows, or of too many cells in one."""
+    count = text.count("\n") + text.count("\r") - text.count("\r\n")
+    longest = max(map(len, text.splitlines()), default=0) if count <= MOST_LINES else 0
+    if count > MOST_LINES or longest > reading.MOST_LINE:
+        raise DataError(
+            f"{path}: found {count:,} lines, the longest of {longest:,} letters; expected at most"
+            f" {MOST_LINES:,} of {reading.MOST_LINE:,}. Give a part of it."
+        )
 
 
 def stay_inside(root: Path) -> None:

@@ -19,13 +19,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from unictoken.core import reading
 from unictoken.core.disk import is_file, is_folder, real_path
 from unictoken.core.pictures import ImageSource, check_picture
 from unictoken.core.shapes import Fields, Flag, ListOf, Maybe, Text, check
 from unictoken.data.clips import evenly, frames_of
 from unictoken.data.concept import Concept
-from unictoken.data.readers.files import LONGEST_PATH, has_pictures
+from unictoken.data.readers.files import LONGEST_PATH, has_pictures, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.records import DataError, Dataset, Record, Split
 from unictoken.data.source import picture_files
@@ -33,8 +32,6 @@ from unictoken.data.templates import NO, YES
 
 LOOKS_FOR = "*.json of videos with qa_pairs"
 REFERENCES = 5
-MOST = 2**28  # bytes of a file: 15 questions of each video
-MOST_GROUPS = 5_000_000
 HEAD = 4096  # bytes by which a file is known
 EXISTENCE, OTHER = "existence", "other"
 KINDS = {
@@ -97,8 +94,7 @@ def read(root: Path) -> Dataset:
 
 def _videos(file: Path) -> Iterator[tuple[str, Split, dict[str, Any]]]:
     """Place, split and row of each video of a file."""
-    value = reading.read_json(file, DataError, most=MOST, groups=MOST_GROUPS)
-    check(value, _FILE, file, DataError)
+    value = check(read_json(file), _FILE, file, DataError)
     split: Split = "train" if "train" in file.name.lower() else "test"
     for key in ("data", "videos"):
         for i, video in enumerate(value.get(key, ())):

@@ -17,6 +17,7 @@ from unictoken.core.disk import is_there
 from unictoken.core.pictures import check_picture
 from unictoken.data import templates
 from unictoken.data.rap import read_memory
+from unictoken.data.readers.examples import check_number
 from unictoken.data.readers.files import expect, find_picture, read_json
 from unictoken.data.readers.names import Names
 from unictoken.data.records import DataError, Dataset, Record
@@ -41,6 +42,7 @@ def read(root: Path) -> Dataset:
         if file.name != MEMORY
         for picture, there in _shown(file, root, names)
     }
+    check_number(len(concepts) * len(shown), f"{root}: {len(concepts)} concepts")
     records = {name: tuple(_records(name, shown)) for name in concepts}
     return Dataset(layout="repic", root=root, concepts=concepts, records=records)
 
