@@ -6,7 +6,8 @@ for drawings that concept tokens are compared with.
 
 The folder of the pipeline is what `save_pretrained` of diffusers wrote. Into `--out` go
 learned_embeds.safetensors, which `pipeline.load_textual_inversion` reads, and a picture of each
-prompt. It needs `pip install 'unictoken[diffusion]'`, and is not resumed.
+prompt; what lies there already stays, and is refused. It needs `pip install
+'unictoken[diffusion]'`, and is not resumed.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ if __name__ == "__main__":
     interruptible("train/textual_inversion.py")  # in the seconds of the imports below
 
 from unictoken.core import config
-from unictoken.core.disk import make_folder
+from unictoken.core.disk import check_folder, is_there
+from unictoken.core.errors import UserError
+from unictoken.core.lock import hold
 from unictoken.core.pictures import write_picture
 from unictoken.core.printing import say
 from unictoken.core.progress import bar
 from unictoken.data.source import check_learnable, read_concept
-from unictoken.learn.textual_inversion import Inversion, invert, save_inversion
-from unictoken.model.diffusion import draw_prompts, load_pipeline
+from unictoken.learn.folder import LOCK
+from unictoken.learn.textual_inversion import LEARNED, Inversion, invert, save_inversion
+from unictoken.model.diffusion import draw_prompts, load_pipeline, working
 
 PROGRAM = "train/textual_inversion.py"
 
@@ -59,6 +63,9 @@ def invert_from(arguments: Sequence[str]) -> None:
     how = Inversion(
         steps=options.steps, batch=options.batch, lr=options.lr, vectors=options.vectors
     )
+    out = Path(options.out)
+    drawings = [out / f"{i:02d}.png" for i in range(len(options.prompts))]
+    _check_new(out, [out / LEARNED, *drawings])
     concept = read_concept(
         options.pictures,
         name=options.name,
@@ -66,24 +73,36 @@ def invert_from(arguments: Sequence[str]) -> None:
         consent=options.consent,
     )
     concept = check_learnable(concept).read()
-    pipeline, out = load_pipeline(options.pipeline), Path(options.out)
-    make_folder(out)
-    with bar("learning", how.steps, "step") as done:
-        rows = invert(
-            pipeline,
-            concept.pictures,
-            name=concept.name,
-            class_noun=concept.class_noun,
-            how=how,
-            seed=options.seed,
-            show=lambda step, loss: done(1),
+    pipeline = load_pipeline(options.pipeline)
+    with hold(out / LOCK, str(out), instead="Or choose another `--out`"):
+        _check_new(out, [out / LEARNED, *drawings])  # again: a run may just have ended there
+        with bar("learning", how.steps, "step") as done:
+            rows = invert(
+                pipeline,
+                concept.pictures,
+                name=concept.name,
+                class_noun=concept.class_noun,
+                how=how,
+                seed=options.seed,
+                show=lambda step, loss: done(1),
+            )
+        say(str(save_inversion(rows, concept.name, out)))
+        with working(pipeline, "read what it learned"):
+            pipeline.load_textual_inversion(str(out), local_files_only=True, use_safetensors=True)
+        pictures = draw_prompts(pipeline, options.prompts, seed=options.seed)
+        for picture, place in zip(pictures, drawings, strict=True):
+            write_picture(picture, place)
+            say(str(place))
+
+
+def _check_new(out: Path, files: Sequence[Path]) -> None:
+    """Refuse a folder that cannot be written into, or holds what would be replaced."""
+    check_folder(out, UserError, where="--out")
+    if taken := next(filter(is_there, files), None):
+        raise UserError(
+            f"--out {out}: {taken.name} is there already, and would be replaced. Choose another"
+            " folder, or remove it."
         )
-    say(str(save_inversion(rows, concept.name, out)))
-    pipeline.load_textual_inversion(str(out), local_files_only=True, use_safetensors=True)
-    drawn = draw_prompts(pipeline, options.prompts, seed=options.seed)
-    for i, picture in enumerate(drawn):
-        write_picture(picture, out / f"{i:02d}.png")
-        say(str(out / f"{i:02d}.png"))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ pytest.importorskip("diffusers", reason="diffusers is not installed: pip install
 import small_pipeline
 
 from unictoken.core.config import ConfigError
+from unictoken.core.lock import hold
 from unictoken.learn import textual_inversion
+from unictoken.learn.folder import LOCK
 from unictoken.learn.textual_inversion import LEARNED, Inversion, invert, save_inversion, tokens_of
 from unictoken.model.diffusion import PipelineError, load_pipeline
 
@@ -127,6 +131,38 @@ def test_a_name_that_is_known_and_another_pipeline_are_refused(
         Inversion(steps=0)
 
 
+@pytest.mark.parametrize(
+    "file, key, value, said",
+    [
+        (
+            "scheduler/scheduler_config.json",
+            "prediction_type",
+            "sample",
+            "prediction_type 'sample'",
+        ),
+        ("scheduler/scheduler_config.json", "trained_betas", [0.1], "cannot learn"),
+        ("text_encoder/config.json", "eos_token_id", None, "cannot learn"),
+        ("tokenizer/tokenizer_config.json", "model_max_length", 2, "reads 2 ids of a prompt"),
+    ],
+)
+def test_a_pipeline_that_cannot_be_learned_from_is_refused_in_one_line(
+    folder, pictures, tmp_path, file, key, value, said
+):
+    place = shutil.copytree(folder, tmp_path / "copy") / file
+    settings = json.loads(place.read_text(encoding="utf-8"))
+    place.write_text(json.dumps(settings | {key: value}), encoding="utf-8")
+    pipeline = load_pipeline(tmp_path / "copy")
+    with pytest.raises(PipelineError, match=said) as refused:
+        invert(pipeline, pictures, name="bo", class_noun="dog", how=HOW)
+    assert "\n" not in str(refused.value)
+
+
+def test_weights_that_are_no_numbers_are_not_learned_from(pipeline, pictures):
+    next(pipeline.unet.parameters()).data.fill_(torch.nan)
+    with pytest.raises(PipelineError, match="the loss of step 1 is nan.*smaller rate than 0.05"):
+        invert(pipeline, pictures, name="bo", class_noun="dog", how=HOW)
+
+
 def test_the_program_learns_keeps_and_draws(folder, toy_folder, tmp_path, capsys):
     path = ROOT / "train" / "textual_inversion.py"
     spec = importlib.util.spec_from_file_location("textual_inversion_program", path)
@@ -138,6 +174,16 @@ def test_the_program_learns_keeps_and_draws(folder, toy_folder, tmp_path, capsys
     program.main(list(map(str, given)))
     assert capsys.readouterr().out.split() == [str(out / LEARNED), str(out / "00.png")]
     assert load_file(out / LEARNED)["<tom>"].shape == (1, small_pipeline.WIDTH)
+    # What is there stays, a drawing too, and nobody writes beside another run.
+    for gone in (LEARNED, "00.png"):
+        with pytest.raises(SystemExit, match=f"{gone} is there already, and would be replaced"):
+            program.main(list(map(str, given)))
+        (out / gone).unlink()
+    with (
+        hold(out / LOCK, str(out), instead="Wait"),
+        pytest.raises(SystemExit, match="Wait until it has ended"),
+    ):
+        program.main(list(map(str, given)))
     given[given.index(folder)] = tmp_path
     with pytest.raises(SystemExit) as ended:
         program.main(list(map(str, given)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e .[test]")
 
@@ -91,6 +93,60 @@ def test_settings_that_do_not_fit_the_weights_are_refused(folder, tmp_path, file
     with pytest.raises(PipelineError, match="cannot be loaded") as refused:
         load_pipeline(copy)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "file, key, value",
+    [
+        ("scheduler/scheduler_config.json", "num_train_timesteps", 10**9),
+        ("text_encoder/config.json", "num_hidden_layers", 10**8),
+        ("unet/config.json", "layers_per_block", 10**8),
+        ("unet/config.json", "transformer_layers_per_block", [1, [10**8]]),
+        ("unet/config.json", "sample_size", 10**6),
+        ("text_encoder/config.json", "sizes", {"num_layers": 1e9}),
+    ],
+)
+def test_settings_that_would_take_all_memory_are_refused_before_anything_is_made(
+    folder, tmp_path, monkeypatch, file, key, value
+):
+    copy = changed(folder, tmp_path, lambda index: index)
+    said = json.loads((copy / file).read_text(encoding="utf-8"))
+    (copy / file).write_text(json.dumps(said | {key: value}), encoding="utf-8")
+    monkeypatch.setattr("diffusers.DiffusionPipeline.from_pretrained", lambda *a, **b: 1 / 0)
+    with pytest.raises(PipelineError, match=f"{file}: .*found .*expected at most .* Give a"):
+        load_pipeline(copy)
+
+
+@pytest.mark.parametrize(
+    "part, weights",
+    [("unet", "diffusion_pytorch_model.safetensors"), ("text_encoder", "model.safetensors")],
+)
+def test_an_index_of_weights_that_leads_out_of_the_folder_is_refused(
+    folder, tmp_path, part, weights
+):
+    copy = changed(folder, tmp_path, lambda index: index)
+    file = copy / part / weights
+    names = list(load_file(file))
+    file.rename(tmp_path / "secret.safetensors")
+    named = {"metadata": {}, "weight_map": dict.fromkeys(names, "../../secret.safetensors")}
+    file.with_name(f"{weights}.index.json").write_text(json.dumps(named), encoding="utf-8")
+    with pytest.raises(PipelineError, match="expected a file in the pipeline's own folder"):
+        load_pipeline(copy)
+
+
+def test_what_is_no_plain_file_and_a_key_that_no_terminal_may_be_shown_are_refused(
+    folder, tmp_path
+):
+    copy = changed(folder, tmp_path, lambda index: index)
+    place = copy / "unet" / "config.json"
+    said = json.loads(place.read_text(encoding="utf-8"))
+    place.write_text(json.dumps(said | {"a\x1b[2J": 1}), encoding="utf-8")
+    with pytest.raises(PipelineError, match="found the key .*x1b"):
+        load_pipeline(copy)
+    place.unlink()
+    os.mkfifo(place)  # which would be waited for
+    with pytest.raises(PipelineError, match="config.json: found no plain file"):
+        load_pipeline(copy)
 
 
 @pytest.mark.parametrize("place", ["pipeline.py", "unet/diffusers.py"])

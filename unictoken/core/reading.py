@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -255,6 +256,58 @@ def read_safetensors_header(
             path, error, refusal, expected, found="not a whole safetensors file",
             advice="fetch or make it again",
         )  # fmt: skip
+
+
+def read_weight_map(index: Path, refusal: type[UserError], *, whose: str) -> list[str]:
+    """The files that an index of weights names, each once.
+
+    A name that leads out of the index's folder is refused: whoever shares the weights would choose
+    what is read.
+
+    Args:
+        index: A `*.safetensors.index.json`.
+        refusal: The error that is raised.
+        whose: The folder's owner, for the error's text: "the base's".
+    """
+    said = read_json(index, refusal)
+    weight_map = said.get("weight_map") if isinstance(said, dict) else None
+    if not isinstance(weight_map, dict):
+        raise refusal(
+            f"{index}: no 'weight_map', expected one that names the file of each weight. Fetch the"
+            " checkpoint again."
+        )
+    for name in weight_map.values():
+        is_plain = isinstance(name, str) and name.isprintable() and name == os.path.normpath(name)
+        if not is_plain or name.startswith((os.sep, "..")):
+            raise refusal(
+                f"{index}: names {quoted(name)}, expected a file in {whose} own folder. Fetch the"
+                " checkpoint again, from whom you trust."
+            )
+    return sorted(set(weight_map.values()))
+
+
+def check_keys(value: object, where: object, refusal: type[UserError]) -> None:
+    """Refuse settings with a key that no terminal may be shown: libraries print those that they do
+    not know as they are (`tokenizers` 0.22).
+
+    Args:
+        value: Parsed JSON.
+        where: Its place, which the error begins with.
+        refusal: The error that is raised.
+    """
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            # The vocabulary itself may hold any letters; it is no key of a setting.
+            todo += [item for key, item in part.items() if key != "vocab"]
+            if strange := next((key for key in part if not key.isprintable()), None):
+                raise refusal(
+                    f"{where}: found the key {quoted(strange)}, expected printable ones. Fetch the"
+                    " checkpoint again."
+                )
+        elif isinstance(part, list):
+            todo += [item for item in part if isinstance(item, dict | list)]
 
 
 def _header_of(said: object, first: int, size: int) -> SafetensorsHeader:

@@ -21,10 +21,10 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from unictoken.core.config import within
-from unictoken.core.disk import write_aside
+from unictoken.core.disk import quoted, write_aside
 from unictoken.data import templates
 from unictoken.learn.methods import MOST_EXAMPLES, MOST_STEPS
-from unictoken.model.diffusion import PipelineError
+from unictoken.model.diffusion import PipelineError, side_of, working
 from unictoken.tasks.teaching import one_of
 from unictoken.tokens.exchange.files import to_bytes
 from unictoken.tokens.file import MOST_ROWS
@@ -32,6 +32,7 @@ from unictoken.tokens.file import MOST_ROWS
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
+PREDICTIONS = ("epsilon", "v_prediction")  # what a denoiser may be asked for
 LEARNED = "learned_embeds.safetensors"  # where diffusers looks for it in a folder
 
 
@@ -78,28 +79,31 @@ def invert(
         show: Called after each step, with its number and its loss.
     """
     how = how or Inversion()
-    _check(pipeline, name)
+    _check(pipeline, name, how.vectors)
     device, encoder = pipeline.device, pipeline.text_encoder
     said = tokens_of(name, how.vectors)
-    # A copy: the pipeline is to read the learned file afterwards, in which its names are new.
-    tokenizer = copy.deepcopy(pipeline.tokenizer)
-    tokenizer.add_tokens(said)
-    ids = tokenizer.convert_tokens_to_ids(said)
-    table = encoder.get_input_embeddings()
-    rows = nn.Parameter(_rows_of(class_noun, tokenizer, table).repeat(how.vectors, 1))
+    with working(pipeline, "learn"):
+        # A copy: the pipeline is to read the learned file afterwards, in which its names are new.
+        tokenizer = copy.deepcopy(pipeline.tokenizer)
+        tokenizer.add_tokens(said)
+        ids = tokenizer.convert_tokens_to_ids(said)
+        table = encoder.get_input_embeddings()
+        rows = nn.Parameter(_rows_of(class_noun, tokenizer, table).repeat(how.vectors, 1))
+        seen = _encoded(pipeline, pictures)
     optimiser = torch.optim.AdamW([rows], lr=how.lr, weight_decay=0.0)
-    seen = _encoded(pipeline, pictures)
     rng, noise = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     with _inserted(table, ids, rows):
         for step in range(how.steps):
             forms = [one_of(templates.GENERATE, rng) for _ in range(how.batch)]
             texts = [templates.with_scene(form, "").format(name=" ".join(said)) for form in forms]
-            asked = _ids_of(tokenizer, texts).to(device)
             chosen = rng.integers(len(pictures), size=how.batch)
-            loss = _loss(pipeline, seen, chosen, encoder(asked)[0], noise)
+            with working(pipeline, "learn"):
+                asked = _ids_of(tokenizer, texts).to(device)
+                loss = _loss(pipeline, seen, chosen, encoder(asked)[0], noise)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            _check_finite(loss, step + 1, how)
             show(step + 1, loss.item())
     return rows.detach().float().cpu()
 
@@ -120,7 +124,15 @@ def tokens_of(name: str, vectors: int) -> list[str]:
     return [f"<{name}>" + (f"_{i}" if i else "") for i in range(vectors)]
 
 
-def _check(pipeline: DiffusionPipeline, name: str) -> None:
+def _check_finite(loss: torch.Tensor, step: int, how: Inversion) -> None:
+    if not loss.isfinite():
+        raise PipelineError(
+            f"textual inversion: the loss of step {step} is {loss.item()}, expected a number. Use a"
+            f" smaller rate than {how.lr}, or a pipeline whose weights are whole."
+        )
+
+
+def _check(pipeline: DiffusionPipeline, name: str, vectors: int) -> None:
     from diffusers import StableDiffusionPipeline
 
     if not isinstance(pipeline, StableDiffusionPipeline):
@@ -132,11 +144,29 @@ def _check(pipeline: DiffusionPipeline, name: str) -> None:
         raise PipelineError(
             f"textual inversion: the pipeline knows '<{name}>' already. Choose another name."
         )
+    longest = pipeline.tokenizer.model_max_length
+    if vectors > longest // 2:  # the rest is for the words around it
+        raise PipelineError(
+            f"textual inversion: found {vectors} rows, and the pipeline reads {longest} ids of a"
+            f" prompt. Expected at most {longest // 2} rows; use fewer."
+        )
+    kind = pipeline.scheduler.config.get("prediction_type", PREDICTIONS[0])
+    if kind not in PREDICTIONS:
+        raise PipelineError(
+            f"textual inversion: found a pipeline whose scheduler has prediction_type"
+            f" {quoted(kind)}, expected one of {', '.join(PREDICTIONS)}. Give such a pipeline."
+        )
+    side_of(pipeline)
 
 
 def _rows_of(class_noun: str, tokenizer: Any, table: nn.Module) -> torch.Tensor:
     """The mean [1, D] of the rows of the class noun."""
     ids = tokenizer(class_noun, add_special_tokens=False).input_ids
+    if not ids:
+        raise PipelineError(
+            f"textual inversion: the pipeline's tokenizer reads nothing in the class noun"
+            f" {quoted(class_noun)}. Choose another word."
+        )
     return table(torch.tensor(ids, device=table.weight.device)).mean(0, keepdim=True).clone()
 
 
@@ -181,7 +211,7 @@ def _encoded(pipeline: DiffusionPipeline, pictures: Sequence[Image.Image]) -> An
     """The distribution of the latents [N, C, H, W] of the pictures, each fitted to the pipeline's
     size.
     """
-    side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+    side = side_of(pipeline)
     fitted = [ImageOps.fit(picture.convert("RGB"), (side, side)) for picture in pictures]
     pixels = pipeline.image_processor.preprocess(fitted).to(pipeline.device)
     return pipeline.vae.encode(pixels).latent_dist
@@ -217,6 +247,6 @@ def _loss(
     noise = random(latents)
     noisy = schedule.add_noise(latents, noise, times)
     given = pipeline.unet(noisy, times, encoder_hidden_states=text_BTD).sample
-    if schedule.config.prediction_type == "v_prediction":
+    if schedule.config.prediction_type == PREDICTIONS[1]:
         return mse_loss(given, schedule.get_velocity(latents, noise, times))
     return mse_loss(given, noise)

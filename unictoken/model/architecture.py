@@ -12,9 +12,9 @@ from typing import Any
 
 from transformers import ChameleonConfig
 
-from unictoken.core.disk import is_folder, is_there, quoted
+from unictoken.core.disk import is_folder, is_there
 from unictoken.core.errors import UserError
-from unictoken.core.reading import MIB, check_file, read_json
+from unictoken.core.reading import MIB, check_file, check_keys, read_json
 from unictoken.core.shapes import Anything, Fields, Flag, ListOf, MapOf, Maybe, Number, Text, Whole
 from unictoken.core.shapes import check as check_shape
 from unictoken.model.internals import cached_file
@@ -92,7 +92,7 @@ def read_config(path: str | Path, refusal: type[UserError]) -> ChameleonConfig:
         # `transformers` reads these by itself, without any bound.
         if place := _file_beside(file, name, None if is_here else str(path)):
             check_file(place, refusal, f"a base's {name}", most=MOST_BYTES)
-            _check_keys(place, refusal)
+            check_keys(read_json(place, refusal, most=MOST_BYTES), place, refusal)
     said = read_json(file, refusal, most=MOST_BYTES)
     check_shape(said, CONFIG, file, refusal, advice="Fetch the checkpoint again.")
     config = ChameleonConfig.from_dict(_declared(said))
@@ -108,25 +108,6 @@ def _file_beside(config: Path, name: str, repository: str | None) -> Path | None
         with suppress(OSError):  # the repository has none
             cached_file(repository, name, revision=config.parent.name)
     return place if is_there(place) else None
-
-
-def _check_keys(file: Path, refusal: type[UserError]) -> None:
-    """Refuse a tokenizer's file with a key that no terminal may be shown: `tokenizers` (0.22) prints
-    those that it does not know, as they are.
-    """
-    todo = [read_json(file, refusal, most=MOST_BYTES)]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, dict):
-            # The vocabulary itself may hold any letters; it is no key of a setting.
-            todo += [item for key, item in value.items() if key != "vocab"]
-            if strange := next((key for key in value if not key.isprintable()), None):
-                raise refusal(
-                    f"{file}: found the key {quoted(strange)}, expected printable ones. Fetch the"
-                    " checkpoint again."
-                )
-        elif isinstance(value, list):
-            todo += [item for item in value if isinstance(item, dict | list)]
 
 
 def _declared(said: dict[str, Any]) -> dict[str, Any]:

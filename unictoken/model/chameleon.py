@@ -7,7 +7,6 @@ and a 7B take the same path.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property, partial
 from itertools import islice
@@ -23,9 +22,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from unictoken.core.disk import is_file, is_folder, is_there, quoted
+from unictoken.core.disk import is_file, is_folder, is_there
 from unictoken.core.progress import progress
-from unictoken.core.reading import read_json
+from unictoken.core.reading import read_weight_map
 from unictoken.model import fingerprint, placement, products
 from unictoken.model.architecture import check_size, read_config
 from unictoken.model.gradient import PackedLayers, has_packed_layers
@@ -374,29 +373,12 @@ def weight_files(path: str | Path, config: ChameleonConfig) -> list[Path]:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """The files that an index of weights names; [] where there is none, or one file has them all.
-
-    A name that leads out of the folder is refused: whoever shares a base would choose what is read.
-    """
+    """The files that an index of weights names; [] where there is none, or one file has them all."""
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     # The single file wins, as in transformers, if both are there.
     if is_file(single) or not is_there(index):
         return []
-    said = read_json(index, BaseError)
-    weight_map = said.get("weight_map") if isinstance(said, dict) else None
-    if not isinstance(weight_map, dict):
-        raise BaseError(
-            f"{index}: no 'weight_map', expected one that names the file of each weight. Fetch the"
-            " checkpoint again."
-        )
-    for name in weight_map.values():
-        is_plain = isinstance(name, str) and name.isprintable() and name == os.path.normpath(name)
-        if not is_plain or name.startswith((os.sep, "..")):
-            raise BaseError(
-                f"{index}: names {quoted(name)}, expected a file in the base's own folder. Fetch the"
-                " checkpoint again, from whom you trust."
-            )
-    return [folder / name for name in sorted(set(weight_map.values()))]
+    return [folder / name for name in read_weight_map(index, BaseError, whose="the base's")]
 
 
 def _check_shapes(mismatched: Collection[tuple], path: str | Path) -> None:

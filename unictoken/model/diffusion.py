@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +19,30 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.core.disk import is_file, quoted
+from unictoken.core.disk import is_file, is_folder, quoted
 from unictoken.core.errors import UserError
+from unictoken.core.printing import one_line
 from unictoken.core.progress import progress
-from unictoken.core.reading import read_json
+from unictoken.core.reading import check_file, check_keys, read_json, read_weight_map
 from unictoken.model.base import usual_device
-from unictoken.model.internals import quiet_loading
+from unictoken.model.internals import make_printable, quiet_loading
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 INDEX = "model_index.json"
 BATCH = 4  # pictures that are drawn at once
+MOST_SETTINGS = 64 * 2**20  # bytes of a file of settings or of words
+# Greatest numbers by a setting's name. The libraries make what they are told to: a table of a
+# thousand million times of noise, or as many layers.
+_MOST = {
+    re.compile("layer|depth"): 256,
+    re.compile("step"): 10_000,  # published: 1,000
+    re.compile("sample_size"): 1024,  # of a side, in latents or pixels
+}
+MOST_SIDE = 4096  # pixels of a picture that is learned from or drawn
+MOST_IDS = 8192  # of a prompt, which tokenizers fill up
 _EXPECTED = "Give a folder that save_pretrained of a pipeline of diffusers wrote, with safetensors"
-
-
 _OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
@@ -48,10 +59,12 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
             " 'unictoken[diffusion]'`."
         )
     _check_index(place)
-    from diffusers import DiffusionPipeline
+    _check_files(place)
+    from diffusers import DiffusionPipeline, StableDiffusionPipeline
     from diffusers.utils import logging
 
     logging.disable_progress_bar()
+    make_printable("diffusers")
     try:
         with quiet_loading():
             pipeline = DiffusionPipeline.from_pretrained(
@@ -65,10 +78,14 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
     except Exception as error:  # broken settings raise whatever the libraries like
         raise PipelineError(f"{place}: cannot be loaded ({_said(error)}). {_EXPECTED}.") from None
     for part in pipeline.components.values():
+        if isinstance(getattr(part, "model_max_length", None), int):  # some say 10**30
+            part.model_max_length = min(part.model_max_length, MOST_IDS)
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
             if part.dtype != torch.float32:
                 part.float()
+    if isinstance(pipeline, StableDiffusionPipeline):
+        side_of(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(usual_device())
 
@@ -107,6 +124,73 @@ def _check_index(place: Path) -> None:
             )
 
 
+def _check_files(place: Path) -> None:
+    """Refuse settings that are no settings or would take all memory, an index of weights that leads
+    out of its folder, and what is no plain file.
+    """
+    for file in sorted(place.rglob("*")):
+        if is_folder(file):
+            continue
+        # Any number of bytes of weights; a FIFO would be waited for.
+        most = MOST_SETTINGS if file.suffix in (".json", ".txt", ".model") else None
+        check_file(file, PipelineError, "a file of a pipeline", most=most)
+        if file.name.endswith(".safetensors.index.json"):
+            read_weight_map(file, PipelineError, whose="the pipeline's")
+        elif file.suffix == ".json":
+            said = read_json(file, PipelineError, most=MOST_SETTINGS)
+            check_keys(said, file, PipelineError)
+            if "config" in file.name:
+                _check_numbers(said, file)
+
+
+def _check_numbers(said: Any, file: Path, key: str = "") -> None:
+    """Refuse greater numbers than `_MOST` has for a setting's name, wherever it stands."""
+    if isinstance(said, dict):
+        for name, value in said.items():
+            _check_numbers(value, file, name)
+    elif isinstance(said, list):
+        for value in said:
+            _check_numbers(value, file, key)
+    elif isinstance(said, int | float):
+        most = min((n for name, n in _MOST.items() if name.search(key)), default=None)
+        if most is not None and said > most:
+            raise PipelineError(
+                f"{file}: {key}: found {said}, expected at most {most:,}. Give a pipeline whose"
+                " settings are those of its weights."
+            )
+
+
+@contextmanager
+def working(pipeline: DiffusionPipeline, what: str) -> Iterator[None]:
+    """In this block what a pipeline's libraries raise is one line: settings may be whole, and fit no
+    picture.
+
+    Args:
+        pipeline: What works.
+        what: Such as 'draw'.
+    """
+    try:
+        yield
+    except (*_OUT_OF_MEMORY, UserError):
+        raise
+    except Exception as error:  # whatever the libraries like
+        raise PipelineError(
+            f"{type(pipeline).__name__}: cannot {what} ({_said(error)}). {_EXPECTED}."
+        ) from None
+
+
+def side_of(pipeline: DiffusionPipeline) -> int:
+    """Pixels of a side of the pictures that a Stable Diffusion draws."""
+    with working(pipeline, "draw"):
+        side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+    if type(side) is not int or not 1 <= side <= MOST_SIDE:
+        raise PipelineError(
+            f"{type(pipeline).__name__}: draws pictures of {quoted(side)} pixels, expected 1 to"
+            f" {MOST_SIDE:,}. {_EXPECTED}."
+        )
+    return side
+
+
 def draw_prompts(
     pipeline: DiffusionPipeline, prompts: Sequence[str], *, seed: int, steps: int | None = None
 ) -> list[Image.Image]:
@@ -132,21 +216,15 @@ def draw_prompts(
         part = list(prompts[start : start + BATCH])
         # On the CPU: the same noise on every device, however many are drawn at once.
         noise = [_generator(seed, start + i) for i in range(len(part))]
-        try:
+        with working(pipeline, "draw"):
             found = pipeline(prompt=part, generator=noise, output_type="pil", **how)
-        except _OUT_OF_MEMORY:
-            raise
-        except Exception as error:  # settings that are whole, and fit no picture
-            raise PipelineError(
-                f"{type(pipeline).__name__}: cannot draw ({_said(error)}). {_EXPECTED}."
-            ) from None
-        drawn += found.images
-    return [picture.convert("RGB") for picture in drawn]
+            drawn += [picture.convert("RGB") for picture in found.images]
+    return drawn
 
 
 def _said(error: Exception) -> str:
     """A library's error in one short line."""
-    return " ".join(str(error).split())[:160]
+    return one_line(str(error), 160)
 
 
 def _generator(seed: int, place: int) -> torch.Generator:

@@ -43,13 +43,21 @@ __all__ = [
     "keys_and_values",
     "packed_product",
     "packed_weight",
+    "make_printable",
     "quiet_loading",
 ]
 
+
+def make_printable(library: str) -> None:
+    """From here on what a library logs changes no terminal."""
+    for handler in logging.getLogger(library).handlers:
+        if not isinstance(handler.formatter, PrintableAs):
+            handler.setFormatter(PrintableAs(handler.formatter or logging.Formatter()))
+
+
 # Both libraries write to stderr themselves, and quote what files say.
 for _name in ("transformers", "huggingface_hub"):
-    for _handler in logging.getLogger(_name).handlers:
-        _handler.setFormatter(PrintableAs(_handler.formatter or logging.Formatter()))
+    make_printable(_name)
 
 # The blocks of the image tokenizer's encoder, of which our decoder is built as well: transformers
 # (5.20 to 5.24) does not export them.
