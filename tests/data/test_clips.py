@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unictoken.data import clips
 from unictoken.data.clips import ClipError, evenly, frames_of
 
 
@@ -71,6 +72,41 @@ def test_a_video_gives_its_frames_in_order(tmp_path):
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(ClipError, match="not a readable video"):
         frames_of(path)
+
+
+def video(path, frames, side):
+    """A file of black frames."""
+    av = pytest.importorskip("av", reason="the extra 'video' is not installed")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = side
+        stream.pix_fmt = "yuv420p"
+        picture = av.VideoFrame.from_image(Image.new("RGB", (side, side)))
+        for packet in [p for _ in range(frames) for p in stream.encode(picture)]:
+            container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+def test_many_pixels_in_few_bytes_are_not_all_decoded(tmp_path, monkeypatch):
+    path = video(tmp_path / "walk.mp4", frames=40, side=512)
+    assert len(frames_of(path)) == 4
+    monkeypatch.setattr(clips, "FREE_PIXELS", 20 * 512**2)
+    monkeypatch.setattr(clips, "PIXELS_PER_BYTE", 1)
+    with pytest.raises(ClipError, match="found more than 20 frames of 512 x 512 .* Cut it shorter"):
+        frames_of(path)
+    monkeypatch.setattr(clips, "MAX_PIXELS", 512**2 - 1)
+    with pytest.raises(ClipError, match="found frame 0 of 512 x 512"):
+        frames_of(path)
+
+
+def test_a_name_that_is_an_address_to_ffmpeg_is_a_files_name(tmp_path, monkeypatch):
+    video(tmp_path / "secret.mp4", frames=2, side=64)
+    monkeypatch.chdir(tmp_path)
+    layouts.write(tmp_path / "concat:secret.mp4", "no video")
+    with pytest.raises(ClipError, match="not a readable video"):
+        frames_of("concat:secret.mp4")
 
 
 def test_a_playlist_that_is_called_a_video_opens_no_other_file(tmp_path):

@@ -133,6 +133,7 @@ def test_a_run_of_no_steps_is_reported_as_others_are(base, toy, method):
 
 
 REFUSED = {
+    "a file without an end": ({"encoder": "/dev/zero"}, "found no plain file"),
     "no encoder there": ({"encoder": "nowhere.safetensors"}, "train/encoder.py makes it"),
     "two stages": ({"stages": (Stage(), Stage())}, "2 stages, expected the one"),
     "negative steps": ({"refine": -1}, "refine"),
@@ -149,6 +150,14 @@ def test_settings_that_mean_nothing_are_refused(method, what):
 def test_it_starts_from_no_concept_file(method, bo, tmp_path):
     with pytest.raises(ConfigError, match="its encoder makes the rows"):
         going_on(method, bo.save(tmp_path / "bo.safetensors"))
+
+
+def test_a_file_that_is_too_large_for_an_encoders_is_not_read(method, tmp_path):
+    place = tmp_path / "it.safetensors"
+    with place.open("wb") as file:
+        file.truncate(2**28 + 1)
+    with pytest.raises(ConfigError, match="found 268,435,457 bytes.*at most 268,435,456"):
+        replace(method, encoder=str(place))
 
 
 def test_rows_that_the_encoder_does_not_make_are_refused(base, toy, method):

@@ -75,6 +75,7 @@ def test_the_command_writes_what_a_search_then_uses(base_folder, place, toy, tmp
     [
         (["memory", "sharpen", "nobody"], "found no concept 'nobody', expected one of tom, told"),
         (["memory", "sharpen", "--out", "."], "is a folder"),
+        (["memory", "sharpen", "--out", f"{__file__}/it"], "is a file, expected a folder"),
     ],
 )
 def test_what_cannot_be_sharpened_is_refused_before_a_base_is_read(given, said, place, tmp_path):

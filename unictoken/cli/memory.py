@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from unictoken.cli.command import Commands, add_json, add_kind, command
 from unictoken.core import shipped
-from unictoken.core.disk import is_folder, is_there, real_path
+from unictoken.core.disk import check_folder, is_folder, is_there, real_path
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line, say, say_json
 from unictoken.data.rap import write_memory
@@ -140,6 +140,7 @@ def _by_pictures(options: argparse.Namespace, memory: Memory):
 
 def sharpen(options: argparse.Namespace) -> None:
     out = Path(options.out)
+    check_folder(out.parent, UserError, where="--out")
     if is_folder(out):
         raise UserError(
             f"--out {out}: is a folder. Expected a file such as me.sharpened.safetensors."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import reprlib
@@ -12,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from unictoken.core import system
 from unictoken.core.errors import UserError
@@ -307,6 +309,21 @@ def real_path(place: str | Path) -> Path:
     `Path.resolve`.
     """
     return Path(os.path.realpath(place))
+
+
+def feed_digest(seen: Any, path: Path) -> None:
+    """Add a file's bytes to a digest of hashlib, a part at a time: a file of any size takes as much
+    memory.
+    """
+    with open(path, "rb") as file:
+        hashlib.file_digest(file, lambda: seen)
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file's bytes."""
+    seen = hashlib.sha256()
+    feed_digest(seen, path)
+    return seen.hexdigest()
 
 
 def check_component(name: object, refusal: type[UserError], where: str) -> None:

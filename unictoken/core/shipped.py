@@ -23,6 +23,7 @@ USUAL_BASE = "tiny"  # the default
 JUDGES = {"toy": "checkpoints/judge/model.safetensors"}
 CONCEPTS = {"mia": "checkpoints/tiny-chameleon/mia.safetensors"}
 ENCODERS = {"tiny": "checkpoints/tiny-chameleon/encoder.safetensors"}  # by their base
+MOST_ENCODER = 256 * 2**20  # bytes of an encoder's file; that of the tiny base has 5 MB
 METHODS = "configs/methods"
 LEARNED = Path("checkpoints/concepts")  # where concept files go by default
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

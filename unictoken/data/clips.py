@@ -7,6 +7,7 @@ frames of it are taken, evenly spread.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -34,6 +35,9 @@ CONTAINERS = {  # by the ending of a video file, as the library calls them
 FRAMES = 4  # of a clip: the tiny base was taught as many pictures in a turn
 MOST_FRAMES = 64
 LONGEST = 200_000  # frames of a video file: an hour has 108,000
+# A video may have so many pixels in all its frames, and so many more for each byte: a clip of a
+# phone has 30 to 300 for a byte, and one that is made to be decoded for hours a hundred thousand.
+FREE_PIXELS, PIXELS_PER_BYTE = 4_000_000_000, 1000
 Clip = str | PathLike[str] | Sequence[ImageSource]
 """A folder of pictures, whose names give their order, a video file, or pictures in order."""
 
@@ -88,7 +92,7 @@ def _chosen(length: int, count: int, where: str) -> list[int]:
     if not 1 <= count <= MOST_FRAMES:
         raise ClipError(f"frames: found {count}, expected 1 to {MOST_FRAMES}. Change it.")
     if not length:
-        raise ClipError(f"{where}: found no frames, expected one or more.")
+        raise ClipError(f"{where}: found no frames, expected one or more. Give another clip.")
     return evenly(length, count)
 
 
@@ -109,21 +113,47 @@ def _each_frame(path: Path) -> Iterator[Any]:
     try:
         # Told the container, so that no file is taken for a playlist, which names other files and
         # addresses to open.
-        with av.open(str(path), format=CONTAINERS[path.suffix.lower()]) as container:
+        # And a whole path: of a name like 'concat:a.mp4' FFmpeg would open other files.
+        place, kind = os.path.abspath(path), CONTAINERS[path.suffix.lower()]
+        with av.open(place, format=kind) as container:
             if not container.streams.video:
-                raise ClipError(f"{path}: found no picture in it, expected a video.")
+                raise ClipError(
+                    f"{path}: found no picture in it, expected a video. Give another file."
+                )
+            shape = container.streams.video[0]
+            _check_frame(path, 0, shape.width, shape.height)  # before one is decoded
+            left = FREE_PIXELS + PIXELS_PER_BYTE * path.stat().st_size
             for number, frame in enumerate(container.decode(video=0)):
-                if frame.width * frame.height > MAX_PIXELS or number >= LONGEST:
+                _check_frame(path, number, frame.width, frame.height)
+                left -= frame.width * frame.height
+                if left < 0:
                     raise ClipError(
-                        f"{path}: found frame {number} of {frame.width} x {frame.height} pixels,"
-                        f" expected at most {LONGEST:,} frames of at most {MAX_PIXELS:,} pixels."
-                        " Cut it shorter, or make it smaller."
+                        f"{path}: found more than {number:,} frames of {frame.width} x"
+                        f" {frame.height} pixels in {path.stat().st_size:,} bytes, expected fewer"
+                        " pixels in a file that is so small. Cut it shorter, or make it smaller."
                     )
                 yield frame
     except av.FFmpegError as error:
         raise ClipError(
             f"{path}: not a readable video ({type(error).__name__}). Save it again, as MP4."
         ) from None
+
+
+def _check_frame(path: Path, number: int, width: int, height: int) -> None:
+    """Refuse a frame of too many pixels, or the last of too many.
+
+    Args:
+        path: Of the video.
+        number: Of the frame.
+        width: Its pixels.
+        height: Its pixels.
+    """
+    if width * height > MAX_PIXELS or number >= LONGEST:
+        raise ClipError(
+            f"{path}: found frame {number} of {width} x {height} pixels, expected at most"
+            f" {LONGEST:,} frames of at most {MAX_PIXELS:,} pixels. Cut it shorter, or make it"
+            " smaller."
+        )
 
 
 def _av() -> ModuleType:

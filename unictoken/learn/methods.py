@@ -6,7 +6,6 @@ those that all methods have.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from unictoken.core import config, shipped
 from unictoken.core.config import MOST_PICTURES, ConfigError, Place, within
-from unictoken.core.disk import check_component, is_file, is_folder
+from unictoken.core.disk import check_component, is_file, is_folder, sha256_of
 from unictoken.core.reading import check_file
 from unictoken.core.registry import Registry
 from unictoken.core.text import ROLES
@@ -479,7 +478,7 @@ class EncodedMethod(Method):
         """
         plain = super().decisive()
         del plain["refine"]
-        return plain | {"encoder": hashlib.sha256(self.encoder_file.read_bytes()).hexdigest()}
+        return plain | {"encoder": sha256_of(self.encoder_file)}
 
     @property
     def samples_in(self) -> tuple[str, ...]:
@@ -509,6 +508,7 @@ class EncodedMethod(Method):
             ConfigError,
             "the encoder's file of a base; train/encoder.py makes it, and methods such as 'joint' do"
             " without",
+            most=shipped.MOST_ENCODER,
         )
 
     def _check_stages(self) -> None:

@@ -30,11 +30,13 @@ from unictoken.core import config, shipped
 from unictoken.core.config import ConfigError, Place, PlaceAndMore
 from unictoken.core.disk import (
     check_folder,
+    feed_digest,
     is_file,
     is_folder,
     is_there,
     make_folder,
     quoted,
+    sha256_of,
     sweep,
     write_aside,
 )
@@ -324,11 +326,7 @@ class Benchmark:
         ]
         if s.judge:
             check_judge_file(s.judge)
-        judge = (
-            hashlib.sha256(shipped.find_judge(s.judge).read_bytes()).hexdigest()
-            if s.judge
-            else None
-        )
+        judge = sha256_of(shipped.find_judge(s.judge)) if s.judge else None
         data = _digest_of_folder(Path(s.data)) if s.data else None
         made_with = [
             s.distractors.decisive(),
@@ -699,5 +697,5 @@ def _digest_of_folder(root: Path) -> str:
     for file in sorted(p for p in root.rglob("*") if is_file(p)):
         seen.update(f"{file.relative_to(root)} {file.stat().st_size}\n".encode())
         if file.suffix == ".json":
-            seen.update(file.read_bytes())
+            feed_digest(seen, file)
     return seen.hexdigest()

@@ -16,6 +16,7 @@ import torch
 from unictoken.core.config import ConfigError
 from unictoken.core.errors import UserError
 from unictoken.core.shapes import Fields, ListOf, Maybe, Text, Whole
+from unictoken.core.shipped import MOST_ENCODER
 from unictoken.core.text import ROLES
 from unictoken.model.protocol import Base
 from unictoken.personalize.encode import (
@@ -32,7 +33,6 @@ from unictoken.tokens.tokens import Prompts
 
 FORMAT = 1
 KEY = "unictoken_encoder"
-MOST_BYTES = 256 * 2**20  # of a file; that of the tiny base has 5 MB
 MOST_STEPS = 10**9
 EXPECTED = "an encoder's file such as checkpoints/tiny-chameleon/encoder.safetensors"
 _AGAIN = "Fetch it again, or train it (train/encoder.py)."
@@ -80,7 +80,7 @@ FILE = WeightsFile(
     maker="train/encoder.py",
     again=_AGAIN,
     refusal=EncoderFileError,
-    most=MOST_BYTES,
+    most=MOST_ENCODER,
 )
 
 
