@@ -6,6 +6,7 @@ program or the library would, and uses what was taken.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import layouts
 import mutators
 import numpy as np
 import small
+import small_pipeline
 import torch
 import yaml
 from mutators import Random
@@ -29,6 +31,7 @@ from unictoken import hub
 from unictoken.cli import main
 from unictoken.core import config, text
 from unictoken.core.pictures import looks_like, read_picture
+from unictoken.data.clips import frames_of
 from unictoken.data.concept import Concept
 from unictoken.data.item import Item
 from unictoken.data.kinds import is_person, is_thing
@@ -37,18 +40,24 @@ from unictoken.data.rap import read_memory, write_memory
 from unictoken.data.readers import read
 from unictoken.data.source import check_consent, check_learnable, read_concept
 from unictoken.learn import checkpoint
+from unictoken.learn.from_tree import draw_from_tree
+from unictoken.learn.methods import Tree
 from unictoken.learn.settings import RunConfig
-from unictoken.measure import predictions, scores
+from unictoken.learn.textual_inversion import Inversion, invert, save_inversion
+from unictoken.measure import pooled, predictions, scores
 from unictoken.measure.benchmark import BenchmarkConfig, load_methods
 from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.model import adapters
 from unictoken.model.base import load_base
+from unictoken.model.diffusion import draw_prompts, load_pipeline
 from unictoken.model.encoders import AskedEncoder
 from unictoken.model.vq_decoder import add_decoder
-from unictoken.personalize import sharpened
+from unictoken.personalize import encoder_file, sharpened
 from unictoken.personalize.adapted import save_adapted
+from unictoken.personalize.encode import EncoderShape, encode, encoder_for
 from unictoken.personalize.gated import GATE, PictureGate
 from unictoken.personalize.memory import Memory
+from unictoken.personalize.profile import PROFILE
 from unictoken.personalize.tokens import learned, with_tokens
 from unictoken.scoring.verdict import judged_world
 from unictoken.tokens import file as concept_file
@@ -58,6 +67,7 @@ from unictoken.toy.concepts import toy_concept, write_toy_folder
 from unictoken.toy.dataset import write_dataset
 from unictoken.toy.pretrain import language
 
+HAS_DIFFUSERS, HAS_AV = (importlib.util.find_spec(name) for name in ("diffusers", "av"))
 Action = Callable[[], object]
 Make = Callable[[Random, Path, "Kit"], Action]
 ROOT = Path(__file__).parents[2]
@@ -131,6 +141,40 @@ class Kit:
         )
         encoder = sharpened.SharpenedEncoder(encoder=asked, projection=made, names=("bo",))
         return sharpened.save(encoder, self.folder / "me.safetensors")
+
+    @cached_property
+    def encoder(self) -> Path:
+        concept = small.concept(self.base, shared=4)
+        shape = EncoderShape(
+            width=8,
+            layers=1,
+            heads=2,
+            counts=concept.counts,
+            prompts=concept.prompts,
+            questions=("what is it?",),
+        )
+        place = self.folder / "encoder.safetensors"
+        return encoder_file.save(encoder_for(self.base, shape), self.base, place, steps=1)
+
+    @cached_property
+    def pipeline(self) -> Path | None:
+        return small_pipeline.write(self.folder / "pipeline") if HAS_DIFFUSERS else None
+
+    @cached_property
+    def video(self) -> bytes:
+        if not HAS_AV:
+            return b""
+        import av
+
+        place = self.folder / "walk.mp4"
+        with av.open(str(place), "w") as container:
+            stream = container.add_stream("mpeg4", rate=10)
+            stream.width = stream.height = 64
+            stream.pix_fmt = "yuv420p"
+            frame = av.VideoFrame.from_image(Image.new("RGB", (64, 64), "red"))
+            for packet in (p for given in (*[frame] * 12, None) for p in stream.encode(given)):
+                container.mux(packet)
+        return place.read_bytes()
 
     @cached_property
     def adapters(self) -> Path:
@@ -212,6 +256,8 @@ def signed_case(
 def concept_case(rng: Random, folder: Path, kit: Kit) -> Path:
     """A concept file that is nearly a good one."""
     data, header = kit.concept, concept_file.read_header(kit.folder / "bo.safetensors")
+    if rng.random() < 0.1:
+        header["sections"][PROFILE] = rng.choice(({"items": 2}, mutators.hostile(rng)))
     return signed_case(rng, folder / "bo.safetensors", data, header, "unictoken", older=True)
 
 
@@ -237,6 +283,15 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     path = signed_case(rng, folder / "me.safetensors", data, header, key, older=False)
     base = kit.base
     return lambda: sharpened.load(path, base).of_ids(base.any_picture[None])
+
+
+@entry("encoder file: load and encode")
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    data, key = kit.encoder.read_bytes(), encoder_file.KEY
+    header = encoder_file.read_header(kit.encoder)
+    path = signed_case(rng, folder / "it.safetensors", data, header, key, older=False)
+    base = kit.base
+    return lambda: encode(encoder_file.load(path, base), base, base.any_picture[None], "dog")
 
 
 @entry("concept file: show")
@@ -388,6 +443,27 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
         mutators.disturb(rng, folder / "pet")
         place = rng.choice((place, folder))
     return lambda: repr(read_user(place, name="zoe", consent=True))
+
+
+@entry("clip")
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    place = folder / "walk"
+    if kit.video and rng.random() < 0.6:
+        endings = (".mp4", ".mov", ".avi", ".mkv", ".mpg", ".webm", ".wmv")
+        place = folder / f"walk{rng.choice(endings)}"
+        place.write_bytes(mutators.mutate_bytes(rng, kit.video))
+    else:
+        place.mkdir()
+        for i in range(6):
+            Image.new("RGB", (32, 32), (40 * i,) * 3).save(place / f"{i}.png")
+        mutators.disturb(rng, place)
+
+    def use() -> None:
+        for frame in frames_of(place, rng.choice((1, 4, 64))):
+            if isinstance(frame, Path):
+                read_picture(frame)
+
+    return use
 
 
 @entry("pictures: many and large", 0.01)
@@ -584,6 +660,29 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     return use
 
 
+@entry("tables: pool")
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    rows = [
+        {"concept": name, "method": method, "vqa": 0.5, "palette": 12.0}
+        for name in ("bo", "mia")
+        for method in ("joint", "none")
+    ]
+    told = {"command": "python eval/run.py", "seed": 1, "base": "b", "rows": rows, "mean": {}}
+    paths = [folder / "a.json", folder / "b.json"]
+    for path, seed in zip(paths, (1, 2), strict=True):
+        path.write_bytes(mutators.json_bytes(rng, told | {"seed": seed}))
+    if rng.random() < 0.05:
+        mutators.disturb(rng, folder)
+
+    def use() -> None:
+        found = pooled.pool(paths[: rng.choice((1, 2))])
+        text = pooled.text_of(found, "Methods", ("vqa", "palette"), found.rows[0]["method"])
+        shown = "".join(line for line in text.splitlines() if not line.startswith("    "))
+        assert "<" not in shown and "](h" not in shown and "\x1b" not in text
+
+    return use
+
+
 @entry("verdicts")
 def _(rng: Random, folder: Path, kit: Kit) -> Action:
     good = [
@@ -648,8 +747,42 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
     def use() -> None:
         base = load_base(place)
         with_tokens(base, small.concept(base)).ask(["what colour is <bo>?"], max_ids=2)
+        if rng.random() < 0.2:
+            few = Tree(positives=1, negatives=1, drawn=1)
+            draw_from_tree(base, base.any_picture[None], "dog", few, seed=0).to_json()
 
     return use
+
+
+if HAS_DIFFUSERS:
+
+    @entry("pipeline: load, learn and draw", 0.5)
+    def _(rng: Random, folder: Path, kit: Kit) -> Action:
+        place = Path(shutil.copytree(kit.pipeline, folder / "pipeline"))
+        files = sorted(file for file in place.rglob("*.json") if file.name != "vocab.json")
+        file, what = rng.choice(files), rng.random()
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if what < 0.5:
+            file.write_bytes(mutators.json_bytes(rng, told))
+        elif what < 0.7 and isinstance(told, dict) and told:
+            told[rng.choice(list(told))] = rng.choice(mutators.NUMBERS)
+            file.write_text(json.dumps(told), encoding="utf-8")
+        elif what < 0.85:
+            weights = rng.choice(sorted(place.rglob("*.safetensors")))
+            arrays = mutators.mutate_arrays(rng, load_bytes(weights.read_bytes()))
+            weights.write_bytes(mutators.safetensors_bytes(arrays, {"format": "pt"}))
+        else:
+            mutators.disturb(rng, place)
+        word = str(mutators.hostile(rng))[:300] if rng.random() < 0.2 else "dog"
+
+        def use() -> None:
+            pipeline = load_pipeline(place)
+            shown, how = [Image.new("RGB", (32, 32), "red")], Inversion(steps=1, batch=1)
+            rows = invert(pipeline, shown, name="bo", class_noun=word, how=how)
+            save_inversion(rows, "bo", folder)
+            draw_prompts(pipeline, [word], seed=0, steps=1)
+
+        return use
 
 
 @entry("vq_decoder", 1)

@@ -8,7 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e .[test]")
 
@@ -131,6 +132,21 @@ def test_an_index_of_weights_that_leads_out_of_the_folder_is_refused(
     named = {"metadata": {}, "weight_map": dict.fromkeys(names, "../../secret.safetensors")}
     file.with_name(f"{weights}.index.json").write_text(json.dumps(named), encoding="utf-8")
     with pytest.raises(PipelineError, match="expected a file in the pipeline's own folder"):
+        load_pipeline(copy)
+
+
+@pytest.mark.parametrize("said", ["is missing", "holds NaN or infinity"])
+def test_weights_that_are_missing_or_no_numbers_are_refused(folder, tmp_path, said):
+    copy = changed(folder, tmp_path, lambda index: index)
+    file = copy / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    name = sorted(weights)[0]
+    if said == "is missing":
+        del weights[name]
+    else:
+        weights[name][:] = torch.inf
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(PipelineError, match=f"vae: '{name}' {said}. Give a folder"):
         load_pipeline(copy)
 
 

@@ -77,10 +77,11 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
         raise
     except Exception as error:  # broken settings raise whatever the libraries like
         raise PipelineError(f"{place}: cannot be loaded ({_said(error)}). {_EXPECTED}.") from None
-    for part in pipeline.components.values():
+    for name, part in pipeline.components.items():
         if isinstance(getattr(part, "model_max_length", None), int):  # some say 10**30
             part.model_max_length = min(part.model_max_length, MOST_IDS)
         if isinstance(part, torch.nn.Module):
+            _check_weights(part, f"{place}: {name}")
             part.eval().requires_grad_(False)
             if part.dtype != torch.float32:
                 part.float()
@@ -88,6 +89,15 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
         side_of(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(usual_device())
+
+
+def _check_weights(part: torch.nn.Module, where: str) -> None:
+    """Refuse weights that are not in the files, and such as are no numbers."""
+    for name, weight in part.named_parameters():
+        # Without values: what the files lack, diffusers leaves so.
+        said = "is missing" if weight.is_meta else "holds NaN or infinity"
+        if weight.is_meta or not weight.sum(dtype=torch.float32).isfinite():
+            raise PipelineError(f"{where}: {quoted(name)} {said}. {_EXPECTED}.")
 
 
 def _check_index(place: Path) -> None:
