@@ -23,7 +23,6 @@ if __name__ == "__main__":
 
 from tqdm import tqdm
 
-from unictoken.core.disk import is_folder
 from unictoken.core.errors import UserError
 from unictoken.core.own import add_import, import_files
 from unictoken.data.concept import Concept
@@ -38,7 +37,7 @@ from unictoken.personalize.words import in_words
 from unictoken.toy.concepts import truth_of
 from unictoken.toy.judge import load_judge
 from unictoken.toy.pair_scores import score_pair
-from unictoken.toy.together import FOLDER, pairs_of, read_together, write_together
+from unictoken.toy.together import pairs_of, read_together, write_together
 from unictoken.toy.world.descriptions import describe
 
 PROGRAM = "eval/several.py"
@@ -74,10 +73,9 @@ def measure(arguments: Sequence[str]) -> None:
             f"--pairs: found {options.pairs}, expected 1 to {len(benchmark.concepts)}, and two"
             " concepts or more. Change it, or `num_concepts`."
         )
+    root = benchmark.folder / "pairs"
     with benchmark.held():
         benchmark.learn()
-    root = benchmark.folder / "pairs"
-    if not is_folder(root / FOLDER):
         write_together(benchmark.concepts, root, seed=settings.seed, pairs=options.pairs)
     ways: dict[str, Callable[[Concept], Personalization]] = {
         options.method: lambda c: with_tokens(base, benchmark.tokens(c, method)),

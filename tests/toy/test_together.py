@@ -109,6 +109,29 @@ def test_the_usual_benchmark_has_no_pairs(dataset):
     assert read_together(dataset) == () and not (dataset / together.FOLDER).exists()
 
 
+def test_a_pair_is_written_whole_or_not_at_all_and_more_pairs_come_beside_those_before(
+    root, tmp_path, monkeypatch
+):
+    concepts = [toy_concept(1, i) for i in range(3)]
+    write = together._json
+
+    def cut_off(path, value):
+        if path.name == "truth.json":
+            raise KeyboardInterrupt
+        write(path, value)
+
+    monkeypatch.setattr(together, "_json", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        together.write_together(concepts, tmp_path, seed=1, pairs=1)
+    assert not list((tmp_path / together.FOLDER).iterdir())
+    monkeypatch.setattr(together, "_json", write)
+    together.write_together(concepts, tmp_path, seed=1, pairs=1)
+    (first,) = read_together(tmp_path)
+    made = first.folder.stat().st_mtime_ns
+    together.write_together(concepts, tmp_path, seed=1, pairs=3)
+    assert len(read_together(tmp_path)) == 3 and first.folder.stat().st_mtime_ns == made
+
+
 @pytest.mark.parametrize(("concepts", "pairs"), [(1, 1), (2, 2), (3, 4), (3, -1)])
 def test_more_pairs_than_there_are_neighbours_are_refused(tmp_path, concepts, pairs):
     with pytest.raises(ConfigError, match="--pairs"):

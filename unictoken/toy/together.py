@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unictoken.core.disk import is_there, make_folder
+from unictoken.core.disk import folder_aside, is_there
 from unictoken.core.reading import read_json
 from unictoken.core.shapes import Fields, ListOf, MapOf, OneOf, Text, check
 from unictoken.core.text import a, unmark
@@ -102,7 +102,7 @@ def pairs_of(concepts: Sequence[Concept], pairs: int) -> list[tuple[Concept, Con
 
 
 def write_together(concepts: Sequence[Concept], root: Path, *, seed: int, pairs: int) -> None:
-    """Write the tests of pairs.
+    """Write the tests of pairs, each whole or not at all; those that are there already stay.
 
     Args:
         concepts: Of one benchmark, of this world.
@@ -117,7 +117,13 @@ def write_together(concepts: Sequence[Concept], root: Path, *, seed: int, pairs:
 
 def _write_pair(pair: tuple[Concept, Concept], root: Path, rng: np.random.Generator) -> None:
     folder = root / FOLDER / "+".join(concept.name for concept in pair)
-    make_folder(folder)
+    if is_there(folder):
+        return
+    with folder_aside(folder) as aside:
+        _write_test(pair, aside, rng)
+
+
+def _write_test(pair: tuple[Concept, Concept], folder: Path, rng: np.random.Generator) -> None:
     names = {truth_of(concept).subject: concept.marker for concept in pair}
     groups = _groups(list(names), rng)
     files = [f"{i}.png" for i in range(len(groups))]
