@@ -28,6 +28,7 @@ from unictoken.core.lock import hold
 from unictoken.core.pictures import write_picture
 from unictoken.core.printing import say
 from unictoken.core.progress import bar
+from unictoken.data.kinds import SAID_KINDS
 from unictoken.data.source import check_learnable, read_concept
 from unictoken.learn.folder import LOCK
 from unictoken.learn.textual_inversion import LEARNED, Inversion, invert, save_inversion
@@ -56,6 +57,7 @@ def invert_from(arguments: Sequence[str]) -> None:
     parser.add_argument("--lr", type=float, default=usual.lr)
     parser.add_argument("--vectors", type=int, default=usual.vectors, help="rows of the concept")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", choices=SAID_KINDS, help="where no known word says what it is")
     parser.add_argument("--consent", action="store_true", help="of a person: they agreed")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
@@ -70,6 +72,7 @@ def invert_from(arguments: Sequence[str]) -> None:
         options.pictures,
         name=options.name,
         class_noun=options.class_noun,
+        kind=options.kind,
         consent=options.consent,
     )
     concept = check_learnable(concept).read()

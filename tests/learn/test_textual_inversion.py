@@ -174,6 +174,13 @@ def test_the_program_learns_keeps_and_draws(folder, toy_folder, tmp_path, capsys
     program.main(list(map(str, given)))
     assert capsys.readouterr().out.split() == [str(out / LEARNED), str(out / "00.png")]
     assert load_file(out / LEARNED)["<tom>"].shape == (1, small_pipeline.WIDTH)
+    # Of a word that nobody knows, what it is can be said here, too.
+    other = {"fox": "quoxka", out: tmp_path / "new", folder: tmp_path}
+    unknown = [str(other.get(word, word)) for word in given]
+    with pytest.raises(SystemExit, match="--kind object"):
+        program.main(unknown)
+    with pytest.raises(SystemExit, match="no model_index.json in it"):
+        program.main([*unknown, "--kind", "animal"])
     # What is there stays, a drawing too, and nobody writes beside another run.
     for gone in (LEARNED, "00.png"):
         with pytest.raises(SystemExit, match=f"{gone} is there already, and would be replaced"):
