@@ -26,6 +26,7 @@ from mutators import Random
 from PIL import Image
 from safetensors.numpy import load as load_bytes
 from safetensors.torch import load_file
+from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
 
 from unictoken import hub
 from unictoken.cli import main
@@ -50,7 +51,7 @@ from unictoken.measure.endpoint import EndpointConfig, EndpointJudge
 from unictoken.model import adapters
 from unictoken.model.base import load_base
 from unictoken.model.diffusion import draw_prompts, load_pipeline
-from unictoken.model.encoders import AskedEncoder
+from unictoken.model.encoders import AskedEncoder, load_encoder
 from unictoken.model.vq_decoder import add_decoder
 from unictoken.personalize import encoder_file, sharpened
 from unictoken.personalize.adapted import save_adapted
@@ -155,6 +156,16 @@ class Kit:
         )
         place = self.folder / "encoder.safetensors"
         return encoder_file.save(encoder_for(self.base, shape), self.base, place, steps=1)
+
+    @cached_property
+    def published(self) -> Path:
+        """A folder of a published encoder's kind: DINO's, very small."""
+        place = self.folder / "dino"
+        shape = {"hidden_size": 16, "intermediate_size": 16, "image_size": 32, "patch_size": 16}
+        told = ViTConfig(**shape, num_hidden_layers=1, num_attention_heads=2)
+        ViTModel(told, add_pooling_layer=False).save_pretrained(place)
+        ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(place)
+        return place
 
     @cached_property
     def pipeline(self) -> Path | None:
@@ -752,6 +763,26 @@ def _(rng: Random, folder: Path, kit: Kit) -> Action:
             draw_from_tree(base, base.any_picture[None], "dog", few, seed=0).to_json()
 
     return use
+
+
+@entry("published encoder", 0.5)
+def _(rng: Random, folder: Path, kit: Kit) -> Action:
+    place = Path(shutil.copytree(kit.published, folder / "dino"))
+    file, what = rng.choice(sorted(place.glob("*.json"))), rng.random()
+    told = json.loads(file.read_text(encoding="utf-8"))
+    if what < 0.5:
+        file.write_bytes(mutators.json_bytes(rng, told))
+    elif what < 0.7:
+        told[rng.choice(list(told))] = rng.choice(mutators.NUMBERS)
+        file.write_text(json.dumps(told), encoding="utf-8")
+    elif what < 0.85:
+        weights = place / "model.safetensors"
+        arrays = mutators.mutate_arrays(rng, load_bytes(weights.read_bytes()))
+        weights.write_bytes(mutators.safetensors_bytes(arrays, {"format": "pt"}))
+    else:
+        mutators.disturb(rng, place)
+    shown = [Image.new("RGB", (40, 30), "red")]
+    return lambda: load_encoder("dino-vit-s16", place).pictures(shown)
 
 
 if HAS_DIFFUSERS:

@@ -2,10 +2,15 @@
 paths are the real ones.
 """
 
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPConfig,
     CLIPImageProcessorPil,
@@ -183,3 +188,79 @@ def test_a_model_with_missing_weights_is_refused(tmp_path):
 def test_nothing_to_encode_is_said(clip):
     with pytest.raises(EncoderError, match="found nothing to encode"):
         clip.pictures([])
+
+
+# ---- folders that somebody made to harm ----------------------------------------------------------
+
+
+def copied(folder, tmp_path):
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def change(place, **settings):
+    said = json.loads(place.read_text(encoding="utf-8"))
+    place.write_text(json.dumps(said | settings), encoding="utf-8")
+
+
+def test_an_index_of_an_encoders_weights_that_leads_out_of_its_folder_is_refused(
+    dino_folder, tmp_path
+):
+    copy = copied(dino_folder, tmp_path)
+    weights = copy / "model.safetensors"
+    names = list(load_file(weights))
+    weights.rename(tmp_path / "secret.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../secret.safetensors")}
+    text = json.dumps(index)
+    (copy / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+    with pytest.raises(EncoderError, match="expected a file in the encoder's own folder"):
+        load_encoder("dino-vit-s16", copy)
+
+
+def test_nobody_is_asked_whether_an_encoders_code_may_be_run(dino_folder, tmp_path, monkeypatch):
+    copy = copied(dino_folder, tmp_path)
+    trap = tmp_path / "ran"
+    (copy / "evil.py").write_text(f"open({str(trap)!r}, 'w')\n", encoding="utf-8")
+    auto = {"AutoModel": "evil.Model", "AutoConfig": "evil.Config"}
+    change(copy / "config.json", auto_map=auto, model_type="evil")
+    monkeypatch.setattr("builtins.input", lambda *said: "y")
+    with pytest.raises(EncoderError, match="nothing to load"):
+        load_encoder("dino-vit-s16", copy)
+    assert not trap.exists()
+
+
+def test_an_encoders_pickle_is_not_read(dino_folder, tmp_path):
+    copy = copied(dino_folder, tmp_path)
+    weights = copy / "model.safetensors"
+    torch.save(load_file(weights), copy / "pytorch_model.bin")
+    weights.unlink()
+    with pytest.raises(EncoderError, match="nothing to load .*safetensors"):
+        load_encoder("dino-vit-s16", copy)
+
+
+@pytest.mark.parametrize(
+    "file, settings, said",
+    [
+        ("config.json", {"num_hidden_layers": 10**8}, "num_hidden_layers: found 100000000"),
+        ("config.json", {"image_size": 10**9}, "image_size: found 1000000000, expected at most"),
+        ("config.json", {"hidden_act": "nothing"}, "nothing to load"),
+        ("preprocessor_config.json", {"size": {"height": 10**9}}, "height: found 1000000000"),
+        ("preprocessor_config.json", {"size": {"height": 33, "width": 7}}, "fit no input"),
+    ],
+)
+def test_an_encoders_settings_that_fit_nothing_are_refused_in_one_line(
+    dino_folder, tmp_path, file, settings, said
+):
+    copy = copied(dino_folder, tmp_path)
+    change(copy / file, **settings)
+    with pytest.raises(EncoderError, match=said) as refused:
+        load_encoder("dino-vit-s16", copy).pictures(DRAWN)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_encoders_weights_that_are_no_numbers_are_refused(dino_folder, tmp_path):
+    copy = copied(dino_folder, tmp_path)
+    weights = load_file(copy / "model.safetensors")
+    weights[min(weights)][:] = torch.nan
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncoderError, match="holds NaN or infinity"):
+        load_encoder("dino-vit-s16", copy)

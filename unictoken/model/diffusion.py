@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
@@ -19,31 +18,22 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unictoken.core.disk import is_file, is_folder, quoted
+from unictoken.core.disk import is_file, quoted
 from unictoken.core.errors import UserError
-from unictoken.core.printing import one_line
 from unictoken.core.progress import progress
-from unictoken.core.reading import check_file, check_keys, read_json, read_weight_map
+from unictoken.core.reading import read_json
 from unictoken.model.base import usual_device
 from unictoken.model.internals import make_printable, quiet_loading
+from unictoken.model.saved import check_saved, check_weights, refusing
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 INDEX = "model_index.json"
 BATCH = 4  # pictures that are drawn at once
-MOST_SETTINGS = 64 * 2**20  # bytes of a file of settings or of words
-# Greatest numbers by a setting's name. The libraries make what they are told to: a table of a
-# thousand million times of noise, or as many layers.
-_MOST = {
-    re.compile("layer|depth"): 256,
-    re.compile("step"): 10_000,  # published: 1,000
-    re.compile("sample_size"): 1024,  # of a side, in latents or pixels
-}
 MOST_SIDE = 4096  # pixels of a picture that is learned from or drawn
 MOST_IDS = 8192  # of a prompt, which tokenizers fill up
 _EXPECTED = "Give a folder that save_pretrained of a pipeline of diffusers wrote, with safetensors"
-_OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
 class PipelineError(UserError):
@@ -59,29 +49,25 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
             " 'unictoken[diffusion]'`."
         )
     _check_index(place)
-    _check_files(place)
+    check_saved(place, PipelineError, whose="the pipeline's")
     from diffusers import DiffusionPipeline, StableDiffusionPipeline
     from diffusers.utils import logging
 
     logging.disable_progress_bar()
     make_printable("diffusers")
-    try:
-        with quiet_loading():
-            pipeline = DiffusionPipeline.from_pretrained(
-                str(place),
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-            )
-    except _OUT_OF_MEMORY:
-        raise
-    except Exception as error:  # broken settings raise whatever the libraries like
-        raise PipelineError(f"{place}: cannot be loaded ({_said(error)}). {_EXPECTED}.") from None
+    said = f"{place}: cannot be loaded"
+    with refusing(PipelineError, said, advice=_EXPECTED), quiet_loading():
+        pipeline = DiffusionPipeline.from_pretrained(
+            str(place),
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
     for name, part in pipeline.components.items():
         if isinstance(getattr(part, "model_max_length", None), int):  # some say 10**30
             part.model_max_length = min(part.model_max_length, MOST_IDS)
         if isinstance(part, torch.nn.Module):
-            _check_weights(part, f"{place}: {name}")
+            check_weights(part, f"{place}: {name}", PipelineError, advice=_EXPECTED)
             part.eval().requires_grad_(False)
             if part.dtype != torch.float32:
                 part.float()
@@ -89,15 +75,6 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
         side_of(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(usual_device())
-
-
-def _check_weights(part: torch.nn.Module, where: str) -> None:
-    """Refuse weights that are not in the files, and such as are no numbers."""
-    for name, weight in part.named_parameters():
-        # Without values: what the files lack, diffusers leaves so.
-        said = "is missing" if weight.is_meta else "holds NaN or infinity"
-        if weight.is_meta or not weight.sum(dtype=torch.float32).isfinite():
-            raise PipelineError(f"{where}: {quoted(name)} {said}. {_EXPECTED}.")
 
 
 def _check_index(place: Path) -> None:
@@ -134,42 +111,6 @@ def _check_index(place: Path) -> None:
             )
 
 
-def _check_files(place: Path) -> None:
-    """Refuse settings that are no settings or would take all memory, an index of weights that leads
-    out of its folder, and what is no plain file.
-    """
-    for file in sorted(place.rglob("*")):
-        if is_folder(file):
-            continue
-        # Any number of bytes of weights; a FIFO would be waited for.
-        most = MOST_SETTINGS if file.suffix in (".json", ".txt", ".model") else None
-        check_file(file, PipelineError, "a file of a pipeline", most=most)
-        if file.name.endswith(".safetensors.index.json"):
-            read_weight_map(file, PipelineError, whose="the pipeline's")
-        elif file.suffix == ".json":
-            said = read_json(file, PipelineError, most=MOST_SETTINGS)
-            check_keys(said, file, PipelineError)
-            if "config" in file.name:
-                _check_numbers(said, file)
-
-
-def _check_numbers(said: Any, file: Path, key: str = "") -> None:
-    """Refuse greater numbers than `_MOST` has for a setting's name, wherever it stands."""
-    if isinstance(said, dict):
-        for name, value in said.items():
-            _check_numbers(value, file, name)
-    elif isinstance(said, list):
-        for value in said:
-            _check_numbers(value, file, key)
-    elif isinstance(said, int | float):
-        most = min((n for name, n in _MOST.items() if name.search(key)), default=None)
-        if most is not None and said > most:
-            raise PipelineError(
-                f"{file}: {key}: found {said}, expected at most {most:,}. Give a pipeline whose"
-                " settings are those of its weights."
-            )
-
-
 @contextmanager
 def working(pipeline: DiffusionPipeline, what: str) -> Iterator[None]:
     """In this block what a pipeline's libraries raise is one line: settings may be whole, and fit no
@@ -179,14 +120,9 @@ def working(pipeline: DiffusionPipeline, what: str) -> Iterator[None]:
         pipeline: What works.
         what: Such as 'draw'.
     """
-    try:
+    said = f"{type(pipeline).__name__}: cannot {what}"
+    with refusing(PipelineError, said, advice=_EXPECTED):
         yield
-    except (*_OUT_OF_MEMORY, UserError):
-        raise
-    except Exception as error:  # whatever the libraries like
-        raise PipelineError(
-            f"{type(pipeline).__name__}: cannot {what} ({_said(error)}). {_EXPECTED}."
-        ) from None
 
 
 def side_of(pipeline: DiffusionPipeline) -> int:
@@ -230,11 +166,6 @@ def draw_prompts(
             found = pipeline(prompt=part, generator=noise, output_type="pil", **how)
             drawn += [picture.convert("RGB") for picture in found.images]
     return drawn
-
-
-def _said(error: Exception) -> str:
-    """A library's error in one short line."""
-    return one_line(str(error), 160)
 
 
 def _generator(seed: int, place: int) -> torch.Generator:

@@ -22,6 +22,7 @@ from unictoken.core.errors import UserError
 from unictoken.core.shipped import here_or_on_hub
 from unictoken.model.base import usual_device
 from unictoken.model.protocol import Base
+from unictoken.model.saved import check_saved, check_weights, refusing
 
 BATCH = 16
 OF_BASE = "base"  # the name of a base's own features, which need no other weights
@@ -215,6 +216,10 @@ ENCODERS = {
 }
 
 
+_PUBLISHED = {known.published for known in ENCODERS.values()}
+_EXPECTED = "Give a folder that save_pretrained wrote, with safetensors, or leave its scores out"
+
+
 def load_encoder(
     name: str, weights: str | Path | None = None, *, base: Base | None = None
 ) -> Encoder:
@@ -233,7 +238,10 @@ def load_encoder(
     if name not in ENCODERS:
         raise EncoderError(f"encoder '{name}': unknown. Expected one of {', '.join(ENCODERS)}.")
     known = ENCODERS[name]
-    encoder = known.kind(name, here_or_on_hub(weights or known.published, f"encoder '{name}'"))
+    place = here_or_on_hub(weights or known.published, f"encoder '{name}'")
+    if isinstance(place, Path):
+        check_saved(place, EncoderError, whose="the encoder's")
+    encoder = known.kind(name, place)
     # A folder may hold another size of this encoder, whose scores compare with nobody's.
     if encoder.patch != known.patch:
         raise EncoderError(
@@ -251,14 +259,10 @@ class _Pretrained(Protocol):
 
 def _part(kind: _Pretrained, name: str, weights: str | Path, **how: Any) -> Any:
     """A part of an encoder as `transformers` saved it."""
-    try:
-        return kind.from_pretrained(weights, **how)
-    except (OSError, ValueError) as error:
-        raise EncoderError(
-            f"encoder '{name}': nothing to load at '{weights}'"
-            f" ({' '.join(str(error).split())[:120]}). Give a folder that save_pretrained wrote, or"
-            " leave its scores out."
-        ) from None
+    said = f"encoder '{name}': nothing to load at '{weights}'"
+    with refusing(EncoderError, said, advice=_EXPECTED):
+        # Said outright: left out, transformers asks whether code of the folder may be run.
+        return kind.from_pretrained(weights, trust_remote_code=False, **how)
 
 
 def _image_processor(name: str, weights: str | Path) -> Any:
@@ -268,13 +272,17 @@ def _image_processor(name: str, weights: str | Path) -> Any:
 
 def _model(kind: _Pretrained, name: str, weights: str | Path) -> Any:
     """The frozen model in fp32, every weight of it there, on the GPU where there is one."""
-    model, loaded = _part(kind, name, weights, output_loading_info=True, dtype=torch.float32)
+    # Never a pickle, but where the weights are published as nothing else.
+    safe = None if str(weights) in _PUBLISHED else True
+    how = {"output_loading_info": True, "dtype": torch.float32, "use_safetensors": safe}
+    model, loaded = _part(kind, name, weights, **how)
     # DINO's published weights have no pooler; the class token is taken before that.
     if lacking := sorted(key for key in loaded["missing_keys"] if not key.startswith("pooler.")):
         raise EncoderError(
             f"encoder '{name}': {len(lacking)} weights are missing at '{weights}', '{lacking[0]}'"
             " first. Fetch them again."
         )
+    check_weights(model, f"encoder '{name}'", EncoderError, advice=_EXPECTED)
     return model.eval().requires_grad_(False).to(usual_device())
 
 
@@ -290,4 +298,6 @@ def _in_batches(inputs: Sequence, features: Callable) -> np.ndarray:
         raise EncoderError(
             "encoder: found nothing to encode. Expected one picture or text, or more."
         )
-    return torch.cat([features(part) for part in parts]).float().cpu().numpy()
+    # Whole settings may fit no picture: a processor of other pixels than the model's.
+    with refusing(EncoderError, "encoder: its settings fit no input", advice=_EXPECTED):
+        return torch.cat([features(part) for part in parts]).float().cpu().numpy()
