@@ -216,6 +216,18 @@ def test_a_video_of_pvchat_stays_a_file_until_it_is_needed(tmp_path, monkeypatch
     assert names(asked(read(root), "ann", "clip")[0].pictures) == ["b_2.mp4"]
 
 
+def test_a_clip_of_pvchat_may_be_one_frame_and_is_no_other_file(tmp_path):
+    root = layouts.pvchat(tmp_path / "ann")
+    for frame in list((root / "videos" / "a_1").iterdir())[1:]:
+        frame.unlink()
+    assert len(read(root).concepts["ann"].pictures) == 1
+    text = (root / "test_all_video.json").read_text(encoding="utf-8")
+    write(root / "test_all_video.json", text.replace("c_3.mp4", "notes.txt"))
+    write(root / "videos" / "notes.txt", "hello")
+    with pytest.raises(DataError, match=r"no video '/root/tmp/videos/notes.txt' inside"):
+        read(root)
+
+
 def test_a_row_of_pvchat_may_name_who_is_there(tmp_path):
     root = layouts.pvchat(tmp_path / "ann")
     text = (root / "test_all_video.json").read_text(encoding="utf-8")

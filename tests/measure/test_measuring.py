@@ -70,6 +70,7 @@ def test_every_metric_is_within_its_range(measured):
         "vqa_choice",
         "text_qa_choice",
         *(column for column in columns if column.endswith(("_best_of", "_judged"))),
+        *asked()["clip"].columns,
     }
     assert columns - absent <= set(own)
     assert all(

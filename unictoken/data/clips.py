@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from unictoken.core.disk import is_file, is_folder
@@ -38,6 +39,10 @@ LONGEST = 200_000  # frames of a video file: an hour has 108,000
 # A video may have so many pixels in all its frames, and so many more for each byte: a clip of a
 # phone has 30 to 300 for a byte, and one that is made to be decoded for hours a hundred thousand.
 FREE_PIXELS, PIXELS_PER_BYTE = 4_000_000_000, 1000
+EXISTENCE, APPEARANCE, ACTION, LOCATION = "existence", "appearance", "action", "location"
+OTHER = "other"
+KINDS = (EXISTENCE, APPEARANCE, ACTION, LOCATION, OTHER)
+"""What a question about a clip asks for (PVChat)."""
 Clip = str | PathLike[str] | Sequence[ImageSource]
 """A folder of pictures, whose names give their order, a video file, or pictures in order."""
 
@@ -63,6 +68,34 @@ def evenly(length: int, count: int) -> list[int]:
     if count == 1:
         return [length // 2]
     return [round(i * (length - 1) / (count - 1)) for i in range(count)]
+
+
+def another_order(frames: Sequence[object], rng: np.random.Generator) -> tuple[int, ...] | None:
+    """The numbers of frames in another order, in which other ones are shown in turn; None where all
+    of them look the same.
+
+    Args:
+        frames: What each looks like: what is equal looks the same.
+        rng: What the order is drawn from.
+    """
+    if all(frame == frames[0] for frame in frames):
+        return None
+    while True:
+        order = tuple(int(i) for i in rng.permutation(len(frames)))
+        # A frame that is shown longer looks the same in two places.
+        if any(frames[i] != frame for i, frame in zip(order, frames, strict=True)):
+            return order
+
+
+def clip_of(files: Sequence[Path]) -> Clip:
+    """The clip that a record's files are: its frames in order, or one video file."""
+    return files[0] if len(files) == 1 and is_video(files[0]) else files
+
+
+def check_library(clip: Clip) -> None:
+    """Refuse a video file where the library that reads it is not installed; nothing is read."""
+    if isinstance(clip, str | PathLike) and is_video(Path(clip)):
+        _av()
 
 
 def frames_of(clip: Clip, count: int = FRAMES) -> list[ImageSource]:

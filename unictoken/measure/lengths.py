@@ -5,7 +5,8 @@ not when hours of learning are over.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,16 +14,17 @@ from PIL import Image
 
 from unictoken.core.config import ConfigError
 from unictoken.data import templates
+from unictoken.data.clips import FRAMES, check_library, clip_of, frames_of
 from unictoken.data.concept import Concept
 from unictoken.data.records import Dataset, Record
 from unictoken.learn.methods import MethodSettings
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition
-from unictoken.personalize.query import Personalization
+from unictoken.personalize.query import Personalization, Query
 from unictoken.personalize.tokens import with_tokens
 from unictoken.tasks import predictions
-from unictoken.tasks.trial import MAX_ANSWER, Subject, Trial
+from unictoken.tasks.trial import MAX_ANSWER, Frames, Subject, Trial
 from unictoken.tokens.tokens import ConceptTokens
 
 
@@ -64,17 +66,35 @@ class Rehearsal(Trial):
         conditions: Sequence[Condition],
         answer_ids: int = 1,
     ) -> None:
-        queries = self.queries(texts, records)
-        for record, query, condition in zip(records, queries, conditions, strict=True):
+        asked = zip(self.queries(texts, records), conditions, strict=True)
+        self._check_each(records, list(asked), answer_ids)
+
+    def _check_each(
+        self,
+        records: Sequence[Record],
+        asked: Sequence[tuple[Query, Condition]],
+        answer_ids: int = 1,
+    ) -> None:
+        for record, (query, condition) in zip(records, asked, strict=True):
             prompt = condition.question(query.text, query.image_ids)
             self._check(record, len(prompt) + answer_ids)
 
-    def answers(self, questions: Sequence[str], records: Sequence[Record]) -> list[str]:
-        self._ask(questions, records, self.conditions(questions, records), MAX_ANSWER)
+    def answers(
+        self,
+        questions: Sequence[str],
+        records: Sequence[Record],
+        clips: Sequence[torch.Tensor] | None = None,
+    ) -> list[str]:
+        self._check_each(records, self.asked(questions, records, clips), MAX_ANSWER)
         return [""] * len(records)
 
-    def agreed(self, questions: Sequence[str], records: Sequence[Record]) -> list[float]:
-        self._ask(questions, records, self.conditions(questions, records))
+    def agreed(
+        self,
+        questions: Sequence[str],
+        records: Sequence[Record],
+        clips: Sequence[torch.Tensor] | None = None,
+    ) -> list[float]:
+        self._check_each(records, self.asked(questions, records, clips))
         return [0.0] * len(records)
 
     def recognised(self, records: Sequence[Record]) -> list[float]:
@@ -139,6 +159,7 @@ def check_test(
         # All pictures have as many ids: none is read or encoded for this.
         ids=dict.fromkeys(files, base.any_picture),
         references=(),
+        clips=lambda files: _unread(base, files),
     )
     trial = Rehearsal(
         method=method,
@@ -151,3 +172,19 @@ def check_test(
         list_options=list_options,
     )
     predictions(trial, list(tasks))
+
+
+def _unread(base: Base, files: tuple[Path, ...]) -> Frames:
+    """As many frames as a clip can have; none of them is read.
+
+    Args:
+        base: What would read them.
+        files: The clip's record's.
+    """
+    clip = clip_of(files)
+    # Said now, and not when everything is learned.
+    check_library(clip)
+    frames = [] if isinstance(clip, Path) else frames_of(clip)
+    # How many frames a video has is known only when all of it was decoded.
+    known = Frames(ids_FK=base.any_picture.expand(len(frames) or FRAMES, -1))
+    return replace(known, glance=frames[known.middle]) if frames else known

@@ -39,6 +39,7 @@ from unictoken.core.disk import quoted
 from unictoken.core.errors import UserError
 from unictoken.tasks.caption import Caption, CaptionOthers
 from unictoken.tasks.choice import Choice
+from unictoken.tasks.clip import Clip
 from unictoken.tasks.generate import Generate
 from unictoken.tasks.knowledge import Knowledge
 from unictoken.tasks.opinion import Opinion
@@ -62,6 +63,7 @@ TASKS: dict[str, Task] = {
         Vqa(),
         TextQa(),
         Choice(),
+        Clip(),
         Caption(),
         CaptionOthers(),
         Generate(),
@@ -73,7 +75,7 @@ TASKS: dict[str, Task] = {
 }
 """Every task by name, in the order in which a benchmark asks and tables show them."""
 
-USUAL = ("recognise", "vqa", "text_qa", "choice", "caption", "generate", "unchanged")
+USUAL = ("recognise", "vqa", "text_qa", "choice", "clip", "caption", "generate", "unchanged")
 """What a benchmark measures that does not say what."""
 
 

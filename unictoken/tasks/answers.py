@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from unictoken.data.records import RowKind
+from collections.abc import Iterable
+
+from unictoken.data.records import Record, RowKind
 from unictoken.scoring import metrics
 from unictoken.scoring.verdict import AnswerJudge
 from unictoken.tasks.task import Asked, Predicted, Prediction
@@ -27,23 +29,37 @@ class FreeAnswers(Asked):
     def ask(self, trial: Trial) -> list[Prediction]:
         asked = [record for record in trial.records(self.name) if not record.options]
         said = trial.answers([record.question for record in asked], asked)
-        made = []
-        for record, given in zip(asked, said, strict=True):
-            kind = self.kind_of(record.question, trial)
-            score = float(metrics.exact(given, record.answer))
-            made.append(trial.prediction(kind, record, given=given, score=score))
-            if isinstance(trial.judge, AnswerJudge):
-                verdict = trial.judge.compare(record.question, record.answer, given)
-                judged = f"{kind}_judged"
-                made.append(trial.prediction(judged, record, given=given, score=verdict.score))
-        return made
+        kinds = [self.kind_of(record.question, trial) for record in asked]
+        given = zip(kinds, asked, said, strict=True)
+        return [prediction for one in given for prediction in scored(trial, *one)]
 
     def score(self, made: Predicted) -> dict[str, float]:
         """char-BLEU of each kind of answers."""
-        return {
-            f"{kind}_bleu": metrics.mean(
-                [metrics.char_bleu(p.given, p.expected) for p in made[kind]]
-            )
-            for kind in self.kinds
-            if kind in made
-        }
+        return bleu(made, self.kinds)
+
+
+def scored(trial: Trial, kind: str, record: Record, given: str) -> list[Prediction]:
+    """An answer in free words: whether it is right and, from a judge that can compare answers, how
+    far it means the same.
+
+    Args:
+        trial: What was asked, and with which judge.
+        kind: What the prediction is called.
+        record: What was asked.
+        given: The answer.
+    """
+    right = float(metrics.exact(given, record.answer))
+    made = [trial.prediction(kind, record, given=given, score=right)]
+    if isinstance(trial.judge, AnswerJudge):
+        verdict = trial.judge.compare(record.question, record.answer, given)
+        made.append(trial.prediction(f"{kind}_judged", record, given=given, score=verdict.score))
+    return made
+
+
+def bleu(made: Predicted, kinds: Iterable[str]) -> dict[str, float]:
+    """char-BLEU of each of these kinds of answers that is there."""
+    return {
+        f"{kind}_bleu": metrics.mean([metrics.char_bleu(p.given, p.expected) for p in made[kind]])
+        for kind in kinds
+        if kind in made
+    }

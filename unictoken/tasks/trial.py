@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from unictoken.core.pictures import read_shrunk, read_together, write_picture
+from unictoken.core.pictures import (
+    ImageSource,
+    read_image,
+    read_shrunk,
+    read_together,
+    write_picture,
+)
+from unictoken.data.clips import clip_of, evenly, frames_of
 from unictoken.data.concept import Concept
 from unictoken.data.records import ROWS, Dataset, Record, RowKind
 from unictoken.model.draw import Draw
@@ -24,6 +32,22 @@ if TYPE_CHECKING:
     from unictoken.personalize.query import Personalization, Query, Seen, Wanted
 
 MAX_ANSWER = 24  # ids
+GLANCE = (512, 512)  # pixels, at most, of a video's frame that is kept to be looked at
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frames:
+    """The frames of a clip that are asked about, encoded."""
+
+    ids_FK: torch.Tensor
+    """Image ids of each, in the order of time."""
+    glance: ImageSource | None = None
+    """The frame in the middle, for what looks at pixels; None: only its ids are known."""
+
+    @property
+    def middle(self) -> int:
+        """The number of the frame that a gate or a memory looks at."""
+        return evenly(len(self.ids_FK), 1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +62,29 @@ class Subject:
     ids: Mapping[Path, torch.Tensor]
     """Image ids [K] by test picture."""
     references: tuple[Image.Image, ...]
+    clips: Callable[[tuple[Path, ...]], Frames]
+    """The frames of a clip, by its record's files."""
     truth: Truth | None = None
 
     def seen(self, records: Sequence[Record]) -> Seen:
-        """Each record's picture, which stays a file until somebody looks at it."""
+        """Each record's picture, which stays a file until somebody looks at it; of clips the frame
+        in the middle.
+        """
         import torch  # Imported here: a config names tasks before torch is there.
 
         from unictoken.personalize.query import Seen
 
+        if _about_clips(records):
+            clips = [self.clips(record.pictures) for record in records]
+            glances = tuple(clip.glance for clip in clips if clip.glance is not None)
+            ids_NK = torch.stack([clip.ids_FK[clip.middle] for clip in clips])
+            return Seen(ids_NK, glances if len(glances) == len(clips) else ())
         files = tuple(record.pictures[0] for record in records)
         return Seen(torch.stack([self.ids[file] for file in files]), files)
 
 
 def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = None) -> Subject:
-    """Encode every picture that a concept's test shows.
+    """Encode every picture that a concept's test shows; its clips when they are first asked about.
 
     Args:
         base: What encodes them.
@@ -60,7 +93,6 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
         truth: What the drawn world knows of the test; None: nothing is known.
     """
     concept, records = dataset.concepts[name], dataset.records[name]
-    # Nobody asks a benchmark's tasks about clips, and a video is no picture.
     tested = [r for r in records if r.split == "test" and not ROWS[r.task].framed]
     # A picture stands in many records; each is encoded once.
     files = list(dict.fromkeys(file for record in tested for file in record.pictures))
@@ -72,8 +104,30 @@ def make_ready(base: Base, dataset: Dataset, name: str, truth: Truth | None = No
         root=dataset.root,
         ids=dict(zip(files, encoded, strict=True)),
         references=references,
+        # When they are asked about: another task needs neither their time nor the library.
+        clips=cache(lambda files: _encoded(base, files)),
         truth=truth,
     )
+
+
+def _encoded(base: Base, files: tuple[Path, ...]) -> Frames:
+    """The frames of a clip.
+
+    Args:
+        base: What encodes them.
+        files: Its record's.
+    """
+    frames = frames_of(clip_of(files))
+    known = Frames(ids_FK=base.encode(map(read_image, frames)))
+    glance = frames[known.middle]
+    if isinstance(glance, Image.Image):
+        # A video's frame is no file, and a test has hundreds of them.
+        glance.thumbnail(GLANCE)
+    return replace(known, glance=glance)
+
+
+def _about_clips(records: Sequence[Record]) -> bool:
+    return bool(records) and ROWS[records[0].task].framed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,21 +194,71 @@ class Trial:
         pictured = bool(records) and bool(records[0].pictures)
         return queries_of(texts, self.subject.seen(records) if pictured else None, wanted)
 
-    def answers(self, questions: Sequence[str], records: Sequence[Record]) -> list[str]:
-        """Answers in order; the records are all about pictures, or all about none."""
+    def frames(self, record: Record) -> torch.Tensor:
+        """Image ids [F, K] of the frames of a record's clip that are asked about, in the order of
+        time.
+        """
+        return self.subject.clips(record.pictures).ids_FK
+
+    def asked(
+        self,
+        questions: Sequence[str],
+        records: Sequence[Record],
+        clips: Sequence[torch.Tensor] | None = None,
+    ) -> list[tuple[Query, Condition]]:
+        """Questions as they are asked, each under the condition that the personalization gives for
+        it. Of a clip, a personalization that looks at pictures sees the frame in the middle, in
+        whatever order the frames are shown.
+
+        Args:
+            questions: One for each record.
+            records: All about clips, all about pictures, or all about none.
+            clips: Of records about clips, the frames [F, K] of each as they are shown; None: in the
+                order of time.
+        """
+        queries = self.queries(questions, records)
+        conditions = self.personalization.conditions(queries)
+        if _about_clips(records):
+            shown = clips if clips is not None else [self.frames(record) for record in records]
+            queries = [
+                replace(query, image_ids=tuple(ids_FK.flatten().tolist()))
+                for query, ids_FK in zip(queries, shown, strict=True)
+            ]
+        return list(zip(queries, conditions, strict=True))
+
+    def answers(
+        self,
+        questions: Sequence[str],
+        records: Sequence[Record],
+        clips: Sequence[torch.Tensor] | None = None,
+    ) -> list[str]:
+        """Answers in order.
+
+        Args:
+            questions: One for each record.
+            records: All about clips, all about pictures, or all about none.
+            clips: As `asked` takes them.
+        """
         from unictoken.personalize.condition import answer_each
 
-        queries = self.queries(questions, records)
-        conditions = self.personalization.conditions(queries)
-        return answer_each(list(zip(queries, conditions, strict=True)), max_ids=MAX_ANSWER)
+        return answer_each(self.asked(questions, records, clips), max_ids=MAX_ANSWER)
 
-    def agreed(self, questions: Sequence[str], records: Sequence[Record]) -> list[float]:
-        """P(yes) against P(no) as the answer to each question."""
+    def agreed(
+        self,
+        questions: Sequence[str],
+        records: Sequence[Record],
+        clips: Sequence[torch.Tensor] | None = None,
+    ) -> list[float]:
+        """P(yes) against P(no) as the answer to each question.
+
+        Args:
+            questions: One for each record.
+            records: All about clips, all about pictures, or all about none.
+            clips: As `asked` takes them.
+        """
         from unictoken.personalize.condition import yes_each
 
-        queries = self.queries(questions, records)
-        conditions = self.personalization.conditions(queries)
-        return yes_each(list(zip(queries, conditions, strict=True)))
+        return yes_each(self.asked(questions, records, clips))
 
     def recognised(self, records: Sequence[Record]) -> list[float]:
         """The probability that each record's picture shows the concept."""

@@ -5,12 +5,13 @@ does it do, where is it (arXiv 2503.17069).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from PIL import Image
 
+from unictoken.data.clips import ACTION, APPEARANCE, EXISTENCE, LOCATION, another_order
 from unictoken.data.concept import Concept
 from unictoken.data.templates import NO, YES, yes_or_no
 from unictoken.model.protocol import Base
@@ -32,12 +33,10 @@ from unictoken.toy.world.stories import (
 from unictoken.toy.world.story_language import CHANGES, ORDINALS, does
 from unictoken.toy.world.subjects import SAMPLERS, Subject, easy_negative, hard_negative
 
-EXISTENCE, APPEARANCE, ACTION, LOCATION = "existence", "appearance", "action", "location"
 NAME = "name"  # whether what is told of a clip names the concept
 KINDS = (EXISTENCE, NAME, ACTION, APPEARANCE, LOCATION)
 HAPPENS = "what happens in the photos?"  # the tiny base was taught to tell it of frames
 ABOUT = {APPEARANCE: "accessory", LOCATION: "position"}  # attributes of a scene
-SHUFFLES = 20  # tries to find an order that looks different
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,13 +126,8 @@ def shuffled(clips: Sequence[Clip], seed: int) -> list[Clip]:
 
 
 def _in_another_order(clip: Clip, rng: np.random.Generator) -> Clip:
-    frames = clip.story.frames
-    for _ in range(SHUFFLES):
-        order = tuple(int(i) for i in rng.permutation(len(frames)))
-        # A frame that is shown longer looks the same in two places.
-        if [frames[i] for i in order] != list(frames):
-            break
-    return Clip(story=clip.story, pictures=clip.pictures, shows=clip.shows, order=order)
+    order = another_order(clip.story.frames, rng)
+    return clip if order is None else replace(clip, order=order)
 
 
 def questions_of(clips: Sequence[Clip], name: str) -> list[Asked]:

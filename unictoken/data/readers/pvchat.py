@@ -22,7 +22,16 @@ from typing import Any
 from unictoken.core.disk import is_file, is_folder, real_path
 from unictoken.core.pictures import ImageSource, check_picture
 from unictoken.core.shapes import Fields, Flag, ListOf, Maybe, Text, check
-from unictoken.data.clips import evenly, frames_of
+from unictoken.data.clips import (
+    ACTION,
+    APPEARANCE,
+    EXISTENCE,
+    LOCATION,
+    OTHER,
+    clip_of,
+    frames_of,
+    is_video,
+)
 from unictoken.data.concept import Concept
 from unictoken.data.readers.files import LONGEST_PATH, has_pictures, read_json
 from unictoken.data.readers.names import Names
@@ -33,11 +42,10 @@ from unictoken.data.templates import NO, YES
 LOOKS_FOR = "*.json of videos with qa_pairs"
 REFERENCES = 5
 HEAD = 4096  # bytes by which a file is known
-EXISTENCE, OTHER = "existence", "other"
-KINDS = {
-    "location": re.compile(r"\b(where|location|located|place|background|scene|setting)\b"),
-    "action": re.compile(r"\b(doing|do|does .* do|action|activity|happen\w*|behav\w*)\b"),
-    "appearance": re.compile(
+WORDS = {
+    LOCATION: re.compile(r"\b(where|location|located|place|background|scene|setting)\b"),
+    ACTION: re.compile(r"\b(doing|do|does .* do|action|activity|happen\w*|behav\w*)\b"),
+    APPEARANCE: re.compile(
         r"\b(wear\w*|look\w*|cloth\w*|dress\w*|hair\w*|colou?r|appearance|outfit)\b"
     ),
 }
@@ -117,7 +125,7 @@ def _frames(root: Path, said: str, where: str) -> tuple[Path, ...]:
             for file in files:
                 check_picture(file)
             return tuple(files)
-    found = next((end for end in ends if is_file(end)), None)
+    found = next((end for end in ends if is_video(end) and is_file(end)), None)
     if found is None or not real_path(found).is_relative_to(real_path(root)):
         raise DataError(
             f"{where}: no video {said!r} inside {root}, and no folder of its frames. Add it, or"
@@ -128,9 +136,7 @@ def _frames(root: Path, said: str, where: str) -> tuple[Path, ...]:
 
 def _middle(frames: tuple[Path, ...]) -> ImageSource:
     """The frame in the middle of a clip."""
-    if len(frames) == 1:
-        return frames_of(frames[0], 1)[0]
-    return frames[evenly(len(frames), 1)[0]]
+    return frames_of(clip_of(frames), 1)[0]
 
 
 def _records(
@@ -175,4 +181,4 @@ def _records(
 def _kind(question: str) -> str:
     """What a question is about, by its words."""
     said = question.lower()
-    return next((kind for kind, words in KINDS.items() if words.search(said)), OTHER)
+    return next((kind for kind, words in WORDS.items() if words.search(said)), OTHER)
