@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from unictoken.hub import from_pretrained as from_pretrained
     from unictoken.learn.methods import Method as Method
     from unictoken.measure.compare import compare as compare
+    from unictoken.model.stock import for_transformers as for_transformers
     from unictoken.personalize.session import Session as Session
     from unictoken.tokens.file import load as load_concept
     from unictoken.tokens.file import read_header as read_header
@@ -48,6 +49,7 @@ _PLACES = {
     "tell": ("unictoken.api", "tell"),
     "compare": ("unictoken.measure.compare", "compare"),
     "config": ("unictoken.core.config", ""),
+    "for_transformers": ("unictoken.model.stock", "for_transformers"),
     "from_pretrained": ("unictoken.hub", "from_pretrained"),
     "load_concept": ("unictoken.tokens.file", "load"),
     "read_header": ("unictoken.tokens.file", "read_header"),
@@ -65,6 +67,7 @@ __all__ = [
     "__version__",
     "compare",
     "config",
+    "for_transformers",
     "from_pretrained",
     "learn",
     "load",

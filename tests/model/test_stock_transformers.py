@@ -12,10 +12,12 @@ from PIL import Image
 from transformers.pipelines import any_to_any
 
 import unictoken
+from unictoken.core.errors import UserError
+from unictoken.model.draw import Draw
 from unictoken.model.pixels import prepare, to_pixels
+from unictoken.model.stock import processor_of
 from unictoken.personalize.condition import together
 from unictoken.toy.pretrain import card
-from unictoken.toy.pretrain.published import processor_of
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "checkpoints" / "tiny-chameleon"
@@ -112,6 +114,63 @@ def test_a_stock_pipeline_answers_as_we_do(task, tiny, stock, processor, monkeyp
             ask(text="a dog", generation_mode="image")
 
 
+@pytest.fixture(scope="module")
+def drawing(tiny):
+    """The stock pipeline with what `for_transformers` gives."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(any_to_any, "requires_backends", lambda *wanted: None)
+        yield transformers.pipeline("any-to-any", **unictoken.for_transformers(tiny))
+
+
+def same(one, other) -> bool:
+    # A processor with AVX-512 decodes one picture otherwise than two at once.
+    return np.abs(np.asarray(one, int) - np.asarray(other, int)).max() <= 1
+
+
+def test_a_stock_pipeline_draws_what_we_draw(drawing, tiny):
+    assert isinstance(drawing, transformers.AnyToAnyPipeline)
+    assert drawing.model.output_modalities == ("text", "image")
+    prompts = ["a brown dog on the beach.", "a cat."]
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    drawn = [drawing(text=chat, generation_mode="image")[0] for chat in chats]
+    ours = [together(tiny, ()).draw([prompt])[0] for prompt in prompts]
+    assert all(map(same, (found["generated_image"] for found in drawn), ours))
+    assert not same(*ours)
+
+
+def test_a_drawing_takes_its_seed_and_guidance_by_the_pipelines_names(drawing, tiny):
+    asked = [{"role": "user", "content": "a cat."}]
+    how = {"seed": 3, "guidance_scale": 3.0}
+    (found,) = drawing(text=asked, generation_mode="image", generate_kwargs=how)
+    assert same(
+        found["generated_image"], together(tiny, ()).draw(["a cat."], Draw(seed=3, guidance=3.0))[0]
+    )
+    with pytest.raises(UserError, match="drawing: found 'sede', expected one of temperature"):
+        drawing(text=asked, generation_mode="image", generate_kwargs={"sede": 3})
+
+
+def test_the_pipeline_that_draws_answers_as_well_and_holds_the_bases_own_weights(drawing, tiny):
+    pictures = [Image.open(path) for path in BO[:2]]
+    said = [drawing(text=chat(p), return_full_text=False)[0]["generated_text"] for p in pictures]
+    assert [text.strip() for text in said] == together(tiny, ()).ask(
+        [QUESTION] * 2, tiny.encode(pictures)
+    )
+    assert drawing.model.lm_head is tiny.model.lm_head
+
+
+def test_a_prompt_may_show_a_picture(drawing, tiny):
+    asked = chat(Image.open(BO[0]), "a dog.")
+    found = drawing(text=asked, generation_mode="image")[0]["generated_image"]
+    alone = drawing(text=[{"role": "user", "content": "a dog."}], generation_mode="image")
+    assert found.size == (32, 32) and not same(found, alone[0]["generated_image"])
+
+
+def test_a_base_without_a_decoder_answers_and_says_that_it_cannot_draw(drawing, tiny, monkeypatch):
+    monkeypatch.setattr(tiny, "can_draw", False)
+    with pytest.raises(UserError, match="answers but cannot draw"):
+        drawing(text=[{"role": "user", "content": "a cat."}], generation_mode="image")
+
+
 def test_what_ships_is_what_making_the_base_writes(tiny, tmp_path):
     processor_of(tiny.vocab.tokenizer, 32, 64).save_pretrained(tmp_path)
     for name in ("processor_config.json", "chat_template.jinja"):
@@ -123,5 +182,12 @@ def test_the_card_begins_as_it_is_written_and_its_example_runs(stock, capsys, mo
     said = (TINY / "README.md").read_text(encoding="utf-8")
     assert said.startswith(card.front_matter()) and card.USE in said
     monkeypatch.chdir(ROOT)
-    exec(re.search("```python\n(.*?)```", said, re.DOTALL)[1], {})
+    monkeypatch.setattr(any_to_any, "requires_backends", lambda *wanted: None)
+    kept = {}
+    monkeypatch.setattr(Image.Image, "save", lambda picture, name: kept.update({name: picture}))
+    answers, draws = re.findall("```python\n(.*?)```", said, re.DOTALL)
+    defined: dict = {}
+    exec(answers, defined)
     assert capsys.readouterr().out.strip() == "a dog"
+    exec(draws, defined)
+    assert kept["dog.png"].size == (32, 32)

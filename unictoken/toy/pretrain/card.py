@@ -52,7 +52,17 @@ print(ask(text=[{"role": "user", "content": content}], return_full_text=False)[0
 ```
 
 So does `pipeline("any-to-any")`, which asks for torchvision. Plain `transformers` cannot draw: its
-Chameleon has no decoder (those weights are reported as unexpected), and forbids image ids.
+Chameleon has no decoder (those weights are reported as unexpected), and forbids image ids. With a
+model and a processor of this library its pipeline answers and draws:
+
+```python
+import unictoken
+
+both = pipeline("any-to-any", **unictoken.for_transformers(unictoken.load("tiny")))
+(drawn,) = both(text=[{"role": "user", "content": "a brown dog."}], generation_mode="image")
+drawn["generated_image"].save("dog.png")
+```
+
 Pictures get the same image ids as here if their sides are multiples of 32 pixels: pixel art that is
 shown enlarged. Of others they differ: stock code takes the nearest pixel, this library an average.
 

@@ -23,11 +23,12 @@ from unictoken.data.sequence import IGNORE, Batch, pad
 from unictoken.model.chameleon import EarlyFusionModel
 from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.profile import save_profile
+from unictoken.model.stock import processor_of
 from unictoken.model.vocab import ChameleonVocab, Vocab
 from unictoken.toy.pretrain.album import AlbumSettings, digest, encoder, make_album
 from unictoken.toy.pretrain.optimise import Log, MuonAdamW, load_progress, save_progress
 from unictoken.toy.pretrain.parts import LENGTH
-from unictoken.toy.pretrain.published import named_for_everyone, processor_of
+from unictoken.toy.pretrain.published import named_for_everyone
 from unictoken.toy.pretrain.sequences import MIXTURE, TrainingSequences
 from unictoken.toy.profile import PROFILE
 
