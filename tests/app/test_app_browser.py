@@ -32,8 +32,13 @@ SHOTS = os.environ.get("UNICTOKEN_APP_SHOTS", "")
 WIDE, NARROW = {"width": 1100, "height": 900}, {"width": 400, "height": 850}
 MARKUP = "<img src=x onerror=alert(1)>"
 PATIENCE = 1_800_000  # ms: of a learning on a busy machine
+LONGEST_SHOT = 1250  # pixels
 MOST_TABS = 60  # presses until something must have the focus
 sync_api.expect.set_options(timeout=PATIENCE / 6)
+# Pictures of which a part lies outside the box that holds them.
+CUT_OFF = """[...document.querySelectorAll('.compared img')].filter(picture => picture.offsetParent
+  && picture.getBoundingClientRect().bottom
+    > picture.closest('.compared').getBoundingClientRect().bottom + 1).map(picture => picture.src)"""
 TABS = ("Learn", "Talk and draw", "Compare", "Concepts")
 
 
@@ -122,11 +127,12 @@ def settle(page, where: str) -> None:
 
 
 def keep(page, name: str) -> None:
-    """A screenshot of few colours."""
+    """A screenshot of few colours, of the whole page or of its beginning."""
     if SHOTS:
         Path(SHOTS).mkdir(parents=True, exist_ok=True)
         page.evaluate("scrollTo(0, 0)")
-        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        shot = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        shot = shot.crop((0, 0, shot.width, min(shot.height, LONGEST_SHOT)))
         shot.quantize(255, dither=Image.Dither.NONE).save(
             Path(SHOTS) / f"{name}.png", optimize=True
         )
@@ -181,27 +187,20 @@ def test_it_is_asked_and_drawn(page, noted):
     assert noted == []
 
 
-def test_what_is_told_is_shown_as_text(page, noted):
-    """Were it markup, the browser would ask for `x`, fail, and open a dialog."""
-    type_into(page, field(page, "question"), f"what is {MARKUP}?")
-    page.keyboard.press("Enter")
-    alert = page.get_by_role("alert").locator("visible=true")
-    sync_api.expect(alert).to_contain_text("'<img' has one bracket")
-    open_tab(page, "Learn")
-    for name, noun, what in ((MARKUP, "dog", "concept name"), ("rex", MARKUP, "class noun")):
-        type_into(page, field(page, "name"), name)
-        type_into(page, field(page, "noun"), noun)
-        press(page, button(page, "Learn"))
-        sync_api.expect(alert).to_contain_text(f"{what} '{MARKUP}'")
-    assert page.locator("img[src='x']").count() == 0 and noted == []
-
-
 def test_it_is_compared(page, noted):
     open_tab(page, "Compare")
     type_into(page, field(page, "compared"), "<bo> on the beach")
     press(page, button(page, "Draw"))
-    sync_api.expect(shown_images(page, ".compared")).to_have_count(4)
+    # With the picture that is shown in context.
+    sync_api.expect(shown_images(page, ".compared")).to_have_count(5)
     keep(page, "compared")
+    # A list that a passing focus has opened would lie on the next field.
+    assert page.locator("[role=listbox]").locator("visible=true").count() == 0
+    assert page.evaluate(CUT_OFF) == []
+    type_into(page, field(page, "compared"), "what animal is <bo>?")
+    press(page, button(page, "Ask"))
+    answer = page.get_by_label("With its tokens").locator("visible=true").last
+    sync_api.expect(answer).to_have_value("a dog")
     assert noted == []
 
 
@@ -216,14 +215,38 @@ def test_the_layout_holds_on_a_phone(page, name):
     page.set_viewport_size(WIDE)
 
 
-def test_it_is_forgotten(page, app, noted):
+def test_what_is_told_is_shown_as_text(page, noted):
+    """Were it markup, the browser would ask for `x`, fail, and open a dialog."""
+    open_tab(page, "Talk and draw")
+    type_into(page, field(page, "question"), f"what is {MARKUP}?")
+    page.keyboard.press("Enter")
+    alert = page.get_by_role("alert").locator("visible=true")
+    sync_api.expect(alert).to_contain_text("'<img' has one bracket")
+    open_tab(page, "Learn")
+    for name, noun, what in ((MARKUP, "dog", "concept name"), ("rex", MARKUP, "class noun")):
+        type_into(page, field(page, "name"), name)
+        type_into(page, field(page, "noun"), noun)
+        press(page, button(page, "Learn"))
+        sync_api.expect(alert).to_contain_text(f"{what} '{MARKUP}'")
+    assert page.locator("img[src='x']").count() == 0 and noted == []
+
+
+def test_it_is_exported_renamed_and_forgotten(page, app, noted):
     open_tab(page, "Concepts")
     sync_api.expect(page.locator("#shelf")).to_contain_text("<bo>")
     page.locator(".compared img").locator("visible=true").first.wait_for()
     keep(page, "concepts")
+    with page.expect_download() as download:
+        press(page, button(page, "Export its file"))
+    exported = Path(download.value.path()).read_bytes()
+    assert exported == app.worker.shelf.path("bo").read_bytes()
+    press(page, page.get_by_role("button", name=re.compile("^Rename")).first)
+    type_into(page, page.get_by_label("Another name"), "bobo")
+    press(page, page.locator("#rename"))
+    sync_api.expect(page.locator("#shelf")).to_contain_text("<bobo>")
     press(page, button(page, "Forget it"))
     press(page, button(page, "Yes, delete its file"))
-    sync_api.expect(page.locator("#shelf")).not_to_contain_text("<bo>")
+    sync_api.expect(page.locator("#shelf")).not_to_contain_text("<bobo>")
     assert app.worker.shelf.names() == ("mia",)
     assert noted == []
 
@@ -232,4 +255,33 @@ def test_a_page_that_is_opened_later_shows_what_was_learned(app, browser):
     other = browser.new_page(viewport=WIDE)
     other.goto(app.url)
     sync_api.expect(other.locator("#bar")).to_contain_text("<bo> has been learned", timeout=30_000)
+    other.close()
+
+
+def test_a_page_that_is_closed_stops_no_run_which_is_stopped_and_goes_on(page, app, browser, noted):
+    open_tab(page, "Learn")
+    type_into(page, field(page, "name"), "max")
+    type_into(page, field(page, "noun"), "dog")
+    type_into(page, field(page, "facts"), "<max> likes fish.")
+    type_into(page, field(page, "steps"), "300")
+    press(page, button(page, "Learn"))
+    bar = page.locator("#bar")
+    sync_api.expect(bar).to_contain_text(re.compile("<max> learns: step"))
+    page.close()
+    before = app.runs.state("max").step
+    while app.runs.state("max").step <= before:
+        time.sleep(0.1)
+
+    other = browser.new_page(viewport=WIDE)
+    other.goto(app.url)
+    bar = other.locator("#bar")
+    sync_api.expect(bar).to_contain_text(re.compile("<max> learns: step"))
+    press(other, button(other, "Stop"))
+    sync_api.expect(bar).to_contain_text("<max> is stopped: step")
+    stopped = app.runs.state("max").step
+    press(other, button(other, "Go on"))
+    sync_api.expect(bar).to_contain_text(re.compile("<max> learns: step"))
+    press(other, button(other, "Stop"))
+    sync_api.expect(bar).to_contain_text("<max> is stopped: step")
+    assert app.runs.state("max").step > stopped and noted == []
     other.close()

@@ -59,7 +59,7 @@ def test_a_concept_is_learned_and_reported(learned, base):
     tokens = concept_file.load(runs.concepts / "rex.safetensors", base)
     assert tokens.class_noun == "dog" and tokens.method == "short"
     sheet, report = runs.report("rex")
-    assert sheet.name == "grid.png" and report.startswith("# &lt;rex&gt;, a dog")
+    assert sheet.name == "contact-sheet.png" and report.startswith("# &lt;rex&gt;, a dog")
     assert "![](" not in report and "The reference pictures" not in report
     assert len(runs.drawings("rex")) == STEPS - 1
     assert len(runs.given("rex").pictures) == 3 and runs.given("mia") is None

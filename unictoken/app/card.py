@@ -22,6 +22,12 @@ SAID_PHASES = {
     "stopped": "is stopped",
     "failed": "could not be learned",
 }
+# The report's columns that mean nothing to who has not read it.
+SAID_SCORES = {
+    "positive": "recognised in its own pictures",
+    "negatives": "others told apart",
+    "psnr": "pictures through the image tokenizer, in dB:",
+}
 
 
 def text(said: object) -> str:
@@ -88,4 +94,5 @@ def table(rows: Mapping[str, str]) -> str:
 def _scores(scores: Mapping[str, Any]) -> str:
     # A file of a benchmark has forty scores; the report's columns are what people know.
     shown = [name for name in COLUMNS if name in scores]
-    return ", ".join(f"{name.replace('_', ' ')} {scores[name]:.2f}" for name in shown)
+    said = {name: SAID_SCORES.get(name, name.replace("_", " ")) for name in shown}
+    return ", ".join(f"{said[name]} {scores[name]:.2f}" for name in shown)

@@ -31,7 +31,10 @@ def build(desk: Desk) -> Listed:
     )
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            concept = gr.Dropdown([], label="Concept")
+            # No list that opens: reached by Tab, it would stay open above the next field.
+            concept = gr.Radio(
+                [], label="Concept", elem_id="compared-concept", elem_classes="names"
+            )
             prompt = gr.Textbox(
                 label="Prompt or question", placeholder="<mia> on the beach", elem_id="compared"
             )
@@ -44,8 +47,8 @@ def build(desk: Desk) -> Listed:
             # Filled in with the facts, and free to be changed: how good words are is what is compared.
             words = gr.Textbox(label="It in words", lines=3)
             picture = gr.Image(
-                label="One picture of it", type="filepath", sources=["upload"], height=150,
-                buttons=[],
+                label="One picture of it", type="filepath", sources=["upload"], format="png",
+                buttons=[], elem_classes=["compared", "small"],
             )  # fmt: skip
     line = gr.HTML(elem_classes="status")
     pictures, answers = _columns()
@@ -103,7 +106,7 @@ def _columns() -> tuple[dict[str, gr.Image], dict[str, gr.Textbox]]:
             # Two beside each other on a phone, four on a desk.
             with gr.Column(min_width=140):
                 pictures[way] = gr.Image(
-                    label=TITLES[way], height=200, buttons=[], interactive=False,
+                    label=TITLES[way], buttons=[], interactive=False, format="png",
                     elem_classes="compared",
                 )  # fmt: skip
                 answers[way] = gr.Textbox(

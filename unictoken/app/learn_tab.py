@@ -69,7 +69,7 @@ class _Form:
 class _Watch:
     """What shows how a run goes."""
 
-    which: gr.Dropdown
+    which: gr.Radio
     bar: gr.HTML
     stop: gr.Button
     go_on: gr.Button
@@ -190,7 +190,7 @@ def _more() -> dict[str, Any]:
 
 def _watch() -> _Watch:
     # Seen only where there are several.
-    which = gr.Dropdown([], label="Learning", visible=False)
+    which = gr.Radio([], label="Learning", visible=False, elem_classes="names")
     bar = gr.HTML(card.bar(None), elem_id="bar")
     with gr.Row():
         # A run is stopped or goes on; the other button is hidden.
@@ -201,12 +201,13 @@ def _watch() -> _Watch:
         x="step", y="loss", label="Loss", height=180, visible=False, buttons=[], tooltip="none"
     )
     drawing = gr.Image(
-        label="What it draws so far", visible=False, buttons=[], elem_id="on-the-way"
+        label="What it draws so far", visible=False, buttons=[], format="png", elem_id="on-the-way"
     )
     sheet = gr.Image(
-        label="Drawings at the end: a row for each prompt",
+        label="Pictures, drawings and controls",
         visible=False,
         buttons=[],
+        format="png",
         elem_id="sheet",
     )
     report = gr.Markdown(visible=False, elem_id="report")

@@ -37,6 +37,8 @@ table.card th, table.card td { padding: .25rem .5rem; text-align: left; vertical
   overflow-wrap: anywhere; }
 table.card th { width: 7rem; font-weight: 600; }
 .rows .wrap { flex-direction: column; }
+.small img { max-height: 150px; width: auto !important; margin: 0 auto; }
+.names .wrap { max-height: 9rem; overflow-y: auto; }
 #report, #report table { overflow-x: auto; }
 #report table { display: block; }
 @media (max-width: 600px) {
@@ -44,7 +46,7 @@ table.card th { width: 7rem; font-weight: 600; }
   .tab-container button { padding: 0 .5rem !important; }
 }
 /* drawings of the tiny base are pixel art */
-.compared img, #drawings img, #on-the-way img, #sheet img { image-rendering: pixelated; }
+.compared img, #drawings img, #on-the-way img { image-rendering: pixelated; }
 """
 
 

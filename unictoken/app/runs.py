@@ -211,12 +211,12 @@ class Runs:
         return sorted((self.folder / check_name(name) / "pictures").glob("step-*.png"))
 
     def report(self, name: str) -> tuple[Path | None, str]:
-        """The sheet of drawings at the end, and the report without its pictures."""
+        """The labelled sheet of pictures and drawings, and the report without its pictures."""
         place = self.folder / check_name(name)
         file = place / "report.md"
         if not is_file(file):
             return None, ""
-        sheet = place / "grid.png"
+        sheet = place / "contact-sheet.png"
         text = without_pictures(read_text(file, AppError, "a report"))
         return (sheet if is_file(sheet) else None), text
 

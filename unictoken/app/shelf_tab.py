@@ -14,6 +14,7 @@ from unictoken.app.parts import Desk, Listed, Shown, choices_of, guarded, on, on
 from unictoken.app.runs import name_of
 from unictoken.core.reading import read_bytes
 from unictoken.core.text import ConceptError
+from unictoken.data.kinds import SAID_KINDS
 from unictoken.hub import HubError, push_to_hub
 from unictoken.tokens.file import EXPECTED, MOST_BYTES
 
@@ -77,6 +78,7 @@ def _parts(desk: Desk, which: gr.Radio, add: gr.UploadButton) -> _Parts:
         buttons=[],
         interactive=False,
         visible=False,
+        format="png",
         elem_classes="compared",
     )
     about = gr.HTML()
@@ -92,7 +94,7 @@ def _parts(desk: Desk, which: gr.Radio, add: gr.UploadButton) -> _Parts:
             no = gr.Button("Keep it", size="sm")
         with gr.Accordion("Rename", open=False):
             new_name = gr.Textbox(label="Another name", placeholder="max")
-            rename = gr.Button("Rename", size="sm")
+            rename = gr.Button("Rename", size="sm", elem_id="rename")
         if desk.may_share:
             _share(desk, which)
     return _Parts(
@@ -206,17 +208,35 @@ def _share(desk: Desk, which: gr.Radio) -> None:
             '<p class="about">Publishes the concept file with a card, by the token of'
             " <code>hf auth login</code>. Your pictures are not in it.</p>"
         )
-        place = gr.Textbox(label="Repository", placeholder="user/rex")
+        place = gr.Textbox(label="Repository", placeholder="user/rex", elem_id="repository")
+        private = gr.Checkbox(label="A new repository is private.")
+        # Each is asked for by an error where it is not known.
+        kind = gr.Radio(list(SAID_KINDS), label="Which of these is it? (if its word is not known)")
+        base = gr.Textbox(
+            label="Its base on the Hub (if it was learned on a folder)", placeholder="user/base"
+        )
+        licence = gr.Textbox(
+            label="The base's licence (if it is not known)", placeholder="apache-2.0"
+        )
         share = gr.Button("Share", size="sm")
         line = gr.HTML(elem_classes="status")
 
     @guarded(line)
-    def publish(name: str | None, repository: str) -> Shown:
+    def publish(
+        name: str | None, repository: str, hidden: bool, what: Any, base_model: str, terms: str
+    ) -> Shown:
         # The Hub is not asked for nothing.
         if not repository.strip():
             raise HubError("repository: found none, expected USER/NAME. Say where it goes.")
         # Consent and licence are checked there, before anything is sent.
-        address = push_to_hub(desk.talk.shelf.path(_needed(name)), repository.strip())
+        address = push_to_hub(
+            desk.talk.shelf.path(_needed(name)),
+            repository.strip(),
+            private=hidden,
+            kind=what,
+            base_model=base_model.strip() or None,
+            licence=terms.strip() or None,
+        )
         return {line: card.line(f"It is there: {address}")}
 
-    on(share.click, publish, [which, place], [line])
+    on(share.click, publish, [which, place, private, kind, base, licence], [line])
