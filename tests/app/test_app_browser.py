@@ -231,11 +231,33 @@ def test_what_is_told_is_shown_as_text(page, noted):
     assert page.locator("img[src='x']").count() == 0 and noted == []
 
 
-def test_it_is_exported_renamed_and_forgotten(page, app, noted):
+def test_it_is_shared_with_what_the_hub_must_know(page, noted, monkeypatch):
+    sent = []
+
+    def push(path, repository, **more):
+        sent.append((path.name, repository, more))
+        return "https://example.org/user/bo"
+
+    monkeypatch.setattr("unictoken.app.shelf_tab.push_to_hub", push)
     open_tab(page, "Concepts")
     sync_api.expect(page.locator("#shelf")).to_contain_text("<bo>")
     page.locator(".compared img").locator("visible=true").first.wait_for()
     keep(page, "concepts")
+    press(page, page.get_by_role("button", name=re.compile("^Share on the Hub")).first)
+    type_into(page, field(page, "repository"), "user/bo")
+    focus(page, page.get_by_label("A new repository is private."))
+    page.keyboard.press("Space")
+    type_into(page, page.get_by_label("The base's licence"), "apache-2.0")
+    press(page, button(page, "Share"))
+    said = page.get_by_role("status").filter(has_text="It is there: https://example.org/user/bo")
+    said.wait_for()
+    more = {"private": True, "kind": None, "base_model": None, "licence": "apache-2.0"}
+    assert sent == [("bo.safetensors", "user/bo", more)] and noted == []
+
+
+def test_it_is_exported_renamed_and_forgotten(page, app, noted):
+    open_tab(page, "Concepts")
+    sync_api.expect(page.locator("#shelf")).to_contain_text("<bo>")
     with page.expect_download() as download:
         press(page, button(page, "Export its file"))
     exported = Path(download.value.path()).read_bytes()
