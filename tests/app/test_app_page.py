@@ -171,3 +171,14 @@ def test_the_page_offers_the_methods_that_give_a_concept_file():
     assert {"joint", "myvlm", "repic"} <= set(_methods())
     assert set(shipped.methods()) - set(_methods()) == {"lora", "user"}
     assert set(_methods()) <= set(IDEAS)
+
+
+@needs_gradio
+@pytest.mark.parametrize(
+    ("noun", "kind", "consent"),
+    [("", False, False), ("dog", False, False), ("old woman", False, True), ("zorp", True, True)],
+)
+def test_consent_is_asked_for_where_a_person_may_be_shown(noun, kind, consent):
+    from unictoken.app.learn_tab import _asked_of
+
+    assert [shown["visible"] for shown in _asked_of(noun)] == [kind, consent]

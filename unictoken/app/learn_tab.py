@@ -330,7 +330,8 @@ def _shown(runs: Runs, watch: _Watch, name: str | None, seen: Any) -> dict[Any, 
         watch.bar: card.bar(state),
         watch.stop: gr.update(visible=state.going),
         watch.go_on: gr.update(visible=state.phase in ("stopped", "failed")),
-        watch.curve: gr.update(value=curve, visible=len(curve) > 1),
+        # Never hidden again: the library's plot draws once more when it is gone already, and fails.
+        watch.curve: gr.update(value=curve, **({"visible": True} if len(curve) > 1 else {})),
         watch.seen: now,
     }
     # Pictures are sent again only where there are others.
