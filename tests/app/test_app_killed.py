@@ -101,9 +101,12 @@ def test_killing_the_program_loses_nothing_that_was_saved(base_folder, asked, tm
         runs.close(20)
         whole.close(20)
     assert [step for step, _ in runs.state("rex").losses] == list(range(1, STEPS + 1))
-    assert runs.state("rex").losses == whole.state("rex").losses
+    # Close and not equal: two processes with several threads each add up in other orders.
+    losses = [[loss for _, loss in each.state("rex").losses] for each in (runs, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     again, once = (
         concept_file.load(tmp_path / folder / "rex.safetensors", base)
         for folder in ("shelf", "whole")
     )
-    assert torch.equal(again.rows_in, once.rows_in) and torch.equal(again.rows_out, once.rows_out)
+    torch.testing.assert_close(again.rows_in, once.rows_in, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(again.rows_out, once.rows_out, rtol=1e-3, atol=1e-4)
