@@ -222,9 +222,8 @@ def _share(desk: Desk, which: gr.Radio) -> None:
         line = gr.HTML(elem_classes="status")
 
     @guarded(line)
-    def publish(
-        name: str | None, repository: str, hidden: bool, what: Any, base_model: str, terms: str
-    ) -> Shown:
+    def publish(name: str | None, repository: str, hidden: bool, *known: Any) -> Shown:
+        what, base_model, terms = known
         # The Hub is not asked for nothing.
         if not repository.strip():
             raise HubError("repository: found none, expected USER/NAME. Say where it goes.")
