@@ -87,18 +87,6 @@ def test_a_class_noun_is_needed(base, pictures):
         start_rows(base, " ", pictures, COUNTS, start="noun", seed=0)
 
 
-def test_facts_begin_shared_and_generation_tokens_and_not_those_of_answers_alone(base, pictures):
-    facts = ["{name} is a dog."]
-    words = len(base.vocab.encode(". it is a dog"))
-    counts = {"name": 1, "shared": 3 * words, "generation": words, "understanding": words}
-    rows, _ = start_rows(base, "dog", pictures, counts, start="told", seed=0, facts=facts)
-    shared, drawn = rows[1 : 3 * words + 1], rows[3 * words + 1 : 4 * words + 1]
-    assert torch.equal(shared[-words:], drawn)
-    assert torch.equal(drawn[-1], base.embed(torch.tensor(base.vocab.encode("dog")))[0])
-    plain, _ = start_rows(base, "dog", pictures, counts, start="described", seed=0)
-    assert torch.equal(rows[-words:], plain[-words:])
-
-
 def test_facts_begin_the_tokens_that_drawing_prompts_alone_say(base, pictures):
     facts = ["{name} is a dog."]
     words = len(base.vocab.encode(". it is a dog"))

@@ -69,9 +69,9 @@ class Stage:
     """Steps with one mixture of tasks."""
 
     name: str = "joint"
-    steps: int = 100
+    steps: int = 300
     """0 leaves the stage out."""
-    batch: int = 20
+    batch: int = 16
     """Examples in one optimiser step, over all processes together."""
     lr: float = 5e-3
     """AdamW's, at the stage's beginning."""
@@ -84,12 +84,12 @@ class Stage:
     """Roles whose rows are trained; the others stay as they are."""
     tasks: Mapping[str, float] = field(
         default_factory=lambda: {
-            "recognise": 0.25,
-            "vqa": 0.04,
-            "text_qa": 0.28,
+            "recognise": 0.31,
+            "vqa": 0.05,
+            "text_qa": 0.1,
             "caption": 0.03,
-            "caption_others": 0.07,
-            "generate": 0.33,
+            "caption_others": 0.09,
+            "generate": 0.42,
         }
     )
     """Weight of each task: its fraction of every batch, where they sum to 1."""
@@ -232,8 +232,8 @@ class MethodSettings:
 class Method(MethodSettings):
     """Settings of the kind 'optimize': where rows begin, and how they are optimised."""
 
-    start: str = "told"
-    """Where the soft tokens begin: told, described, frequent, k_means or noun (tokens/start.py); or a
+    start: str = "described"
+    """Where the soft tokens begin: described, frequent, k_means or noun (tokens/start.py); or a
     concept file of the same base and as many rows by role, whose rows, name and head rows included,
     go on."""
     negatives: Mapping[str, float] = field(

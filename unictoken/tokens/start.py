@@ -12,8 +12,7 @@ from unictoken.model.protocol import Base
 from unictoken.tokens.tokens import Start, role_slices
 
 K_MEANS_ROUNDS = 25
-TOLD_SHARE = 3  # of so many shared rows, one may begin as a word of a fact
-TOLD_ROLES = "shared", "generation"  # whose rows begin as facts: drawing prompts say them
+TOLD_SHARE = 3  # of so many rows, one may begin as a word of a fact
 _NAME = -1  # stands for the concept's name among ids
 
 
@@ -43,13 +42,14 @@ def start_rows(
             'frequent': as the input rows of the image ids that most pictures have;
             'k_means': as centres of the input rows of all the image ids;
             'described': as the words of `description`, and then as 'frequent';
-            'told': as 'described', and the last ones as the words of the first of `facts`, so that
-                answers and drawings ('its hat') have them from the beginning;
+            'told': as 'described', and the last ones of those that drawing prompts say as the words
+                of the first of `facts`, so that a prompt can draw on them ('its hat') from the
+                beginning;
             'noun': as the name does, with a little noise.
         seed: of the noise and of the first centres.
         description: the concept in words, for 'described' and 'told'.
-        facts: sentences about {name}, for 'told'; as many as fit into the generation tokens, and
-            into a third of the shared ones.
+        facts: sentences about {name}, for 'told'; as many as fit into the generation tokens, or
+            into a third of the others where there are none.
         crops_NK: image ids of the pictures cut to the concept, from which generation tokens
             begin; None: from `image_ids_NK`, as the others.
     """
@@ -70,7 +70,7 @@ def start_rows(
         if role == "name" or not k:
             continue
         shown = crops_NK if role == "generation" and crops_NK is not None else image_ids_NK
-        said = facts if start == "told" and role in TOLD_ROLES else ()
+        said = facts if start == "told" and role == _told_role(counts) else ()
         most = k if role == "generation" else k // TOLD_SHARE
         told = rows_of_facts(base, said, noun, most=most)
         own = k - len(told)
@@ -79,6 +79,11 @@ def start_rows(
         )
         rows_in[part.stop - len(told) : part.stop] = told
     return rows_in, head.repeat(total, 1)
+
+
+def _told_role(counts: Mapping[str, int]) -> str:
+    """Whose rows begin as facts: what drawing prompts alone say, so that answers stay as they are."""
+    return "generation" if counts.get("generation") else "shared"
 
 
 def _soft_rows(
