@@ -68,7 +68,7 @@ test-all:
 	$(MAKE) test WHICH=
 
 # An environment of its own: gradio needs an older Pillow than everything else here.
-# SHOTS=results/app keeps the screenshots, STEPS=100 learns as long as usual.
+# SHOTS=results/app keeps the screenshots, STEPS=300 learns as long as usual.
 SHOTS :=
 STEPS := 40
 test-app:

@@ -19,8 +19,8 @@ def test_what_ships_is_found_by_name_from_any_folder():
     assert (shipped.find_base("tiny") / "config.json").is_file()
     assert shipped.find_judge("toy").is_file() and shipped.find_concept("mia").is_file()
     assert shipped.methods() == [
-        "joint", "knowing", "lora", "myvlm", "palavra", "plvm", "repic", "sync_r1", "unictokens", "user",
-        "yochameleon", "yollava",
+        "joint", "knowing", "lora", "myvlm", "palavra", "plvm", "quick", "repic", "sync_r1", "unictokens",
+        "user", "yochameleon", "yollava",
     ]  # fmt: skip
     assert all(shipped.find_method(name).is_file() for name in shipped.methods())
 
