@@ -126,6 +126,7 @@ def test_one_text_gives_one_answer_and_a_list_gives_a_list(alone, photos):
     assert alone.ask([question] * 2, photos) == alone.ask(question, photos)
 
 
+@pytest.mark.slow
 def test_one_picture_gives_one_answer_and_a_list_gives_a_list(alone, photos):
     assert alone.caption(photos) == [alone.caption(photo) for photo in photos]
     assert isinstance(alone.caption(photos[0]), str)
@@ -134,6 +135,7 @@ def test_one_picture_gives_one_answer_and_a_list_gives_a_list(alone, photos):
     assert isinstance(alone.recognise(photos[0]), float) and alone.recognise([]) == []
 
 
+@pytest.mark.slow
 def test_a_picture_may_be_a_path_a_pil_image_or_an_array(alone, photos):
     with Image.open(photos[0]) as picture:
         forms = [
@@ -294,6 +296,7 @@ def test_drawings_show_themselves_as_a_row_and_are_saved_into_a_folder(alone, tm
     assert drawings.save(tmp_path) == [tmp_path / "1.png", tmp_path / "2.png"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_and_one_prompt_is_drawn_several_times(alone):
     four = alone.draw("<bo>", num_images=4, seed=5)
     assert [d.tobytes() for d in four] == [d.tobytes() for d in alone.draw(["<bo>"] * 4, seed=5)]
@@ -328,6 +331,7 @@ def test_with_one_concept_everything_is_as_its_condition_has_it(base, bo, alone,
     ]
 
 
+@pytest.mark.slow
 def test_a_text_that_names_one_of_several_is_as_with_that_one_alone(both, alone, base, mia, photos):
     other = base.with_concepts(mia)
     assert both.ask(["what is <mia>?", *QUESTIONS[::2], "who is <mia>?"]) == [
@@ -634,6 +638,7 @@ def test_what_cannot_be_learned_from_is_one_clear_line(base, toy_folder, more, m
     assert "\n" not in str(found.value)
 
 
+@pytest.mark.slow
 def test_bars_are_shown_unless_they_are_not_wanted(base, toy_folder, monkeypatch):
     hidden = []
     monkeypatch.setattr(

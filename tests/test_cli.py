@@ -61,6 +61,7 @@ def test_show_prints_the_header_and_the_rows(said, concept):
     assert (found["name"], found["shapes"]["in.shared"], found["format"]) == ("bo", [2, 32], 3)
 
 
+@pytest.mark.slow
 def test_answers_are_json_for_other_programs(said, concept, toy_folder):
     asked = json.loads(said("ask", "--concept", concept, "what is <bo>?", "--json"))
     assert (
@@ -250,6 +251,7 @@ def test_the_same_seed_draws_the_same_pictures(said, concept, tmp_path):
     assert (tmp_path / "a" / "0.png").read_bytes() == (tmp_path / "b" / "0.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_ask_prints_an_answer(said, concept, toy_folder):
     assert said("ask", "--concept", concept, "what is <bo>?").endswith("\n")
     assert said(
@@ -739,6 +741,7 @@ def test_learning_twice_keeps_the_file_and_another_animal_of_its_name_is_refused
     assert learn("fox", "run-2", "--set", "replace=true") != first
 
 
+@pytest.mark.slow
 def test_a_concept_is_learned_in_a_thread_of_another_program(base_folder, toy_folder, tmp_path):
     asked = [
         "learn",

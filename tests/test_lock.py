@@ -95,6 +95,7 @@ def test_a_folder_that_was_made_for_the_lock_alone_goes_with_it(tmp_path):
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["log"]
 
 
+@pytest.mark.slow
 def test_many_take_turns_and_never_two_at_once(tmp_path):
     inside, worst, taken = [], [], []
 

@@ -130,7 +130,7 @@ def checkout(request, tmp_path) -> Path:
 @pytest.mark.parametrize("checkout", ["plain", "my projects", "Élan & co (1)"], indirect=True)
 def test_make_demo_and_make_test_run_in_a_folder_of_any_name(checkout, tmp_path, monkeypatch):
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    for goal in ("demo", "test"):
+    for goal in ("demo", "test", "test-all"):
         run = make(checkout, goal, "PYTHON=" + sys.executable)
         assert run.returncode == 0, run.stderr
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
@@ -140,7 +140,8 @@ def test_make_demo_and_make_test_run_in_a_folder_of_any_name(checkout, tmp_path,
     )
     assert runner in calls
     assert any("-c constraints.txt -e .[test]" in call for call in calls)
-    assert "-m pytest -n 2 --dist loadfile" in calls and "-m mypy" in calls
+    tests = "-m pytest -n 2 --dist loadfile"
+    assert {f"{tests} -m not slow", tests, "-m mypy"} <= set(calls)
     assert set(calls[1::2]) == {"1000"}  # the spin count that each of them was given
 
 

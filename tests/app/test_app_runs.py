@@ -65,6 +65,7 @@ def test_a_concept_is_learned_and_reported(learned, base):
     assert len(runs.given("rex").pictures) == 3 and runs.given("mia") is None
 
 
+@pytest.mark.slow
 def test_what_was_dropped_keeps_no_name_of_its_owner(learned):
     given = learned.folder / "rex" / "given"
     names = sorted(path.name for path in given.iterdir())

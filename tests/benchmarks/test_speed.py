@@ -76,6 +76,7 @@ def test_the_recipe_moves_the_rows_as_we_do_and_no_other_one(
         assert changed and set(changed) <= set(ids)
 
 
+@pytest.mark.slow
 def test_generate_draws_the_same_with_either_cache(speed, generate, base, bo):
     spoken = with_tokens(base, bo)
     texts = ["<bo> wearing a hat", "<bo>"]

@@ -41,6 +41,7 @@ def learned(saved, tmp_path):
     return tokens.save(folder)
 
 
+@pytest.mark.slow
 def test_a_concept_file_is_found_by_what_learned_it(saved, learned, tmp_path):
     noun = toy_concept(1, 0).class_noun
     asked = {"method": "joint", "seed": 1, "class_noun": noun}

@@ -41,6 +41,7 @@ def test_an_oracle_finds_everybody_and_without_a_memory_nobody_is_found(program,
     assert "## 2 concepts" in text and "first 1 concepts have learned tokens" in text
 
 
+@pytest.mark.slow
 def test_a_smaller_crowd_begins_a_larger_one_and_holds_near_duplicates():
     small, large = crowd(1, 3), crowd(1, 14)
     assert [c.name for c in large[:3]] == [c.name for c in small]

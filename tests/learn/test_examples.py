@@ -75,6 +75,7 @@ def test_an_example_is_a_function_of_its_seed(prepared, task):
     assert all(label in (IGNORE, i) for i, label in zip(first.ids, first.labels, strict=True))
 
 
+@pytest.mark.slow
 def test_the_marker_in_the_owners_texts_is_the_concept_in_every_stage(prepared):
     by_marker, by_slot = map(
         prepared.examples.teaching.phrasing.say,

@@ -171,6 +171,7 @@ def test_each_process_takes_its_share_of_one_batch(base, toy, long_answers):
     assert torch.equal(whole.ids_BT[1::2], odd.ids_BT)
 
 
+@pytest.mark.slow
 def test_a_name_that_is_rewarded_comes_to_be_said(
     base, toy, long_answers, make_concept, tmp_path, monkeypatch
 ):

@@ -95,6 +95,7 @@ def test_learning_resumes_bit_for_bit(base, settings, method, stops):
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_learned_again(base, settings):
     first = rows(base, settings)
     log = (settings.folder / "log.jsonl").read_text(encoding="utf-8")
@@ -137,6 +138,7 @@ def test_a_finished_run_of_another_config_gives_way(base, settings, caplog):
         run(base, dataclasses.replace(settings, resume="must"))
 
 
+@pytest.mark.slow
 def test_what_does_not_change_the_rows_may_change(base, settings):
     first = rows(base, settings)
     later = dataclasses.replace(
@@ -145,6 +147,7 @@ def test_what_does_not_change_the_rows_may_change(base, settings):
     assert torch.equal(rows(base, later), first)
 
 
+@pytest.mark.slow
 def test_a_run_that_never_resumes_begins_anew(base, settings):
     first = rows(base, settings)
     begun = []
@@ -208,6 +211,7 @@ def test_a_checkpoint_of_other_pictures_is_refused(base, settings, toy_folder, t
         run(base, settings)
 
 
+@pytest.mark.slow
 def test_a_log_line_that_a_crash_cut_does_not_stop_a_run(base, settings):
     with pytest.raises(Stopped):
         run(base, settings, stop_asked=stop_after(2))

@@ -141,6 +141,7 @@ def test_the_library_learns_a_user_from_a_folder_or_from_pictures_by_label(
         unictoken.learn(base, by_label, name="zoe", class_noun="dog")
 
 
+@pytest.mark.slow
 def test_the_command_learns_a_user_and_ranks_pictures_by_their_taste(
     base_folder, folder, tmp_path, monkeypatch, capsys
 ):

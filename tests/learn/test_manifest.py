@@ -125,6 +125,7 @@ def test_a_photo_that_somebody_put_beside_what_was_held_out_is_not_removed(base,
     assert photo.read_bytes() == b"mine" and len(held_out(measured)) == 2
 
 
+@pytest.mark.slow
 def test_links_are_not_followed(settings, measured, tmp_path):
     shutil.move(measured.folder / "held-out", tmp_path / "elsewhere")
     (measured.folder / "held-out").symlink_to(tmp_path / "elsewhere")
@@ -257,6 +258,7 @@ def test_a_picture_that_a_kill_left_undrawn_is_drawn_when_the_run_goes_on(base, 
         assert files_below(settings.folder / "pictures") == expected
 
 
+@pytest.mark.slow
 def test_lines_that_a_power_cut_broke_leave_the_log(base, settings):
     with pytest.raises(Stopped):
         run(base, settings, stop_asked=iter([False, True]).__next__)

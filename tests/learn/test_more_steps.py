@@ -69,6 +69,7 @@ def test_a_finished_run_goes_on_to_more_steps_as_one_run_would_have(base, settin
     assert [json.loads(line)["step"] for line in log] == list(range(1, total + 1))
 
 
+@pytest.mark.slow
 def test_from_there_on_the_rate_follows_the_new_schedule(base, settings):
     falling = of(
         settings,

@@ -41,6 +41,7 @@ def of_concept(settings: RunConfig, **changes) -> RunConfig:
     )
 
 
+@pytest.mark.slow
 def test_the_same_command_again_says_nothing(base, settings, path, caplog):
     before = path.read_bytes()
     caplog.clear()
@@ -56,6 +57,7 @@ def test_the_same_pictures_in_another_order_or_as_files_are_the_same_concept(
     assert concept_of(of_concept(settings, pictures=tuple(files), class_noun=noun)).name == "tom"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"method": Method(start="noun")}], ids=["seed", "method"]
 )

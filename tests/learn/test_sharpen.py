@@ -28,6 +28,7 @@ def place(toy, tmp_path) -> Path:
     return tmp_path / "m"
 
 
+@pytest.mark.slow
 def test_every_concept_with_pictures_is_sharpened(base, toy, place):
     with Memory.open(place) as memory:
         made = sharpen_memory(base, memory, tree=FEW, how=QUICK)
@@ -41,6 +42,7 @@ def test_one_photo_alone_has_nothing_to_be_like(base, place):
         sharpen_memory(base, memory, tree=Tree(negatives=1), how=QUICK)
 
 
+@pytest.mark.slow
 def test_any_encoder_can_be_sharpened_and_sees_pictures_as_they_are(base, toy, place):
     class Shrinking:
         name = "shrinking"

@@ -104,6 +104,7 @@ def test_the_learning_rate_falls_to_a_tenth():
     assert learning_rate(Stage(steps=1, lr=1.0), 0) == 1.0
 
 
+@pytest.mark.slow
 def test_learning_moves_the_concept_and_nothing_else(base, toy, short_method):
     before = {name: tensor.clone() for name, tensor in base.model.state_dict().items()}
     start = prepare(base, toy, short_method, seed=0).learner.current().detach()

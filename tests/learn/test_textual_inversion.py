@@ -89,6 +89,7 @@ def test_the_rows_denoise_the_concepts_pictures_better_than_its_class_noun(
     assert held_out(pipeline, pictures, rows) < held_out(pipeline, pictures, noun)
 
 
+@pytest.mark.slow
 def test_nothing_of_the_pipeline_moves_and_its_words_stay_as_they_were(pipeline, pictures):
     before, words = state(pipeline), len(pipeline.tokenizer)
     short = Inversion(steps=2, batch=2)
@@ -100,6 +101,7 @@ def test_nothing_of_the_pipeline_moves_and_its_words_stay_as_they_were(pipeline,
     assert torch.equal(one, again) and not torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_diffusers_reads_what_was_learned_and_draws_with_it(pipeline, learned, tmp_path):
     rows, _ = learned
     how = {"num_inference_steps": 2, "output_type": "np"}
@@ -163,6 +165,7 @@ def test_weights_that_are_no_numbers_are_not_learned_from(pipeline, pictures):
         invert(pipeline, pictures, name="bo", class_noun="dog", how=HOW)
 
 
+@pytest.mark.slow
 def test_the_program_learns_keeps_and_draws(folder, toy_folder, tmp_path, capsys):
     path = ROOT / "train" / "textual_inversion.py"
     spec = importlib.util.spec_from_file_location("textual_inversion_program", path)

@@ -133,6 +133,7 @@ def test_any_other_base_is_asked_general_questions_and_its_own_drawings_for_othe
     assert all(branch.answer not in branch.others for branch in tree.branches)
 
 
+@pytest.mark.slow
 def test_so_many_of_each_kind_are_kept_and_as_many_again_left_out(drawn):
     assert {kind: len(ids) for kind, ids in drawn.by_kind.items()} == {
         OWN: 3,
@@ -183,6 +184,7 @@ def test_where_nothing_can_be_altered_others_only_fit_the_words(
     assert list(found.by_kind) == [OWN, "near_duplicate"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same(base, pictures_NK, drawn):
     again = draw_from_tree(base, pictures_NK, "dog", SMALL, seed=0)
     assert again.samples == drawn.samples
@@ -212,6 +214,7 @@ def test_negatives_of_a_tree_join_by_grade_and_the_world_draws_none(
     }
 
 
+@pytest.mark.slow
 def test_recognition_and_captions_show_drawn_pictures_and_the_owners_own(base, alone):
     method = Method(
         tokens=Tokens(shared=4),

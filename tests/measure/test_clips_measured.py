@@ -1,6 +1,7 @@
 """A benchmark on a dataset of clips: every method and every control is asked about them."""
 
 import layouts
+import pytest
 
 from unictoken.data.clips import KINDS
 from unictoken.learn.methods import Method, Stage, Tokens
@@ -26,6 +27,7 @@ def video(name: str, who: str, split: str) -> dict:
     return {"video_path": path, "sks_present": f"<{who}>", "is_positive": True, "qa_pairs": pairs}
 
 
+@pytest.mark.slow
 def test_every_method_and_every_control_is_asked_about_clips(base, tmp_path):
     data = tmp_path / "data"
     for split in ("train", "test"):

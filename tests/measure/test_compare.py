@@ -32,6 +32,7 @@ def test_a_question_is_answered_and_a_prompt_drawn_in_every_way(found):
     }
 
 
+@pytest.mark.slow
 def test_the_table_has_a_line_for_each_way(found):
     lines = found.lines()
     assert len(lines) == 10 and lines[0] == QUESTION

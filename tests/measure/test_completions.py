@@ -106,6 +106,7 @@ def test_a_reply_without_an_end_is_not_read_to_it():
         ask(b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * (MOST_BYTES + 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reply", [b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 50, HEAD % 500 + b"[" * 500, b"x" * 500]
 )
@@ -116,6 +117,7 @@ def test_a_server_that_drips_is_cut_off_in_time(reply):
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_endless_continue_lines_are_cut_off_in_time():
     with pytest.raises(Failed, match="no answer within"):
         ask(b"HTTP/1.1 100 Continue\r\n\r\n" * 300, pause_s=0.01, seconds=0.4)

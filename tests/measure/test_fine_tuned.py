@@ -11,6 +11,7 @@ pytest.importorskip("peft", reason="peft is not installed (extra 'lora')")
 SHORT = ["method.stages.0.steps=1", "method.stages.0.batch=2", "method.rank=2"]
 
 
+@pytest.mark.slow
 def test_fine_tuning_stands_beside_tokens_and_changes_the_base(base, small_world, tmp_path):
     lora = config.load(MethodFile, find_method("lora"), SHORT).method
     joint = Method(tokens=Tokens(shared=2), stages=(Stage(steps=1, batch=2),))

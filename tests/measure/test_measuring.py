@@ -62,6 +62,7 @@ def test_every_control_stands_beside_every_method(measured):
     assert [row["concept"] for row in rows] == ["tom"] * 8 + ["mia"] * 8
 
 
+@pytest.mark.slow
 def test_every_metric_is_within_its_range(measured):
     own = next(measured.rows())
     columns = {column for name in USUAL for column in asked()[name].columns}
@@ -91,6 +92,7 @@ def test_only_tokens_are_asked_whether_the_base_is_unchanged(measured):
     assert asked == {"short", "wrong_concept"}
 
 
+@pytest.mark.slow
 def test_what_is_there_is_neither_learned_nor_asked_again(measured, base, settings, monkeypatch):
     again = Benchmark(settings, base, {"short": METHOD})
     monkeypatch.setattr("unictoken.measure.benchmark.method_of", None)

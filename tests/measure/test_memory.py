@@ -70,6 +70,7 @@ def trial_of(base, personalization, subject, tmp_path) -> Trial:
     return Trial(method="m", base=base, personalization=personalization, subject=subject, **made)
 
 
+@pytest.mark.slow
 def test_each_picture_is_described_under_the_condition_that_the_memory_finds_for_it(
     base, subject, tmp_path
 ):
@@ -146,6 +147,7 @@ def test_a_benchmark_measures_two_concepts_with_one_memory_of_both(
     assert any("drawn" in str(line) for line in lines)
 
 
+@pytest.mark.slow
 def test_a_control_of_another_version_is_measured_again(
     own, base, small_world, short_method, tmp_path
 ):

@@ -60,6 +60,7 @@ def test_the_concept_file_keeps_what_was_measured(base, finished):
     )
 
 
+@pytest.mark.slow
 def test_the_report_shows_pictures_answers_and_scores(finished):
     settings, printed = finished
     report = (settings.folder / "report.md").read_text(encoding="utf-8")
@@ -198,6 +199,7 @@ def test_a_toy_pet_is_measured_beside_its_controls(
 OUTSIDE = "These pictures lie outside this base's world: its image tokenizer gives them back at "
 
 
+@pytest.mark.slow
 def test_pictures_outside_the_bases_world_are_said_before_learning_and_everywhere_after(
     base, settings, caplog, tmp_path
 ):
@@ -223,6 +225,7 @@ def test_other_processes_do_not_say_it_again(base, settings, caplog):
     assert OUTSIDE not in caplog.text
 
 
+@pytest.mark.slow
 def test_pictures_of_the_bases_world_need_no_note(base, settings, caplog, monkeypatch):
     monkeypatch.setattr(outside, "round_trip_psnr", lambda *_: 25.0)
     printed = finish(base, settings, run(base, settings))

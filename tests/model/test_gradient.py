@@ -88,6 +88,7 @@ def learned_with(base, toy, method, packed_layers) -> list[tuple[float, torch.Te
     return found
 
 
+@pytest.mark.slow
 def test_a_concept_is_learned_alike(base, toy, short_method, layers):
     """Among the examples are pictures that were read before, drawings and plain questions."""
     packed = learned_with(base, toy, short_method, layers)
@@ -98,6 +99,7 @@ def test_a_concept_is_learned_alike(base, toy, short_method, layers):
         assert torch.allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_in_bf16_losses_are_within_two_hundredths_and_gradients_within_five(
     base, toy, short_method
 ):
@@ -110,6 +112,7 @@ def test_in_bf16_losses_are_within_two_hundredths_and_gradients_within_five(
         assert (found - expected).norm() < 0.05 * expected.norm()
 
 
+@pytest.mark.slow
 def test_learning_is_in_bf16_where_the_cpu_gains_unless_fp32_is_asked_for(
     base, toy, short_method, on_a_cpu_with_bf16
 ):

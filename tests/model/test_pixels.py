@@ -437,6 +437,7 @@ def test_a_picture_of_more_pixels_than_are_needed_can_be_shrunk_by_a_whole_numbe
     assert read_picture(tmp_path / "1.png").size == size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [64, 65, 96, 130])
 def test_large_pixel_art_that_is_shrunk_goes_back_exactly(times, tmp_path):
     rng = np.random.default_rng(times)

@@ -79,6 +79,7 @@ def test_the_processors_pixels_are_ours(times, processor):
     assert torch.equal(found, to_pixels(prepare(picture, 32)))
 
 
+@pytest.mark.slow
 def test_every_image_id_of_the_stock_model_is_ours(tiny, stock, processor):
     pictures = [Image.open(path) for path in BO]
     pixels = processor.image_processor(pictures, return_tensors="pt")["pixel_values"]
@@ -127,6 +128,7 @@ def same(one, other) -> bool:
     return np.abs(np.asarray(one, int) - np.asarray(other, int)).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_stock_pipeline_draws_what_we_draw(drawing, tiny):
     assert isinstance(drawing, transformers.AnyToAnyPipeline)
     assert drawing.model.output_modalities == ("text", "image")
@@ -138,6 +140,7 @@ def test_a_stock_pipeline_draws_what_we_draw(drawing, tiny):
     assert not same(*ours)
 
 
+@pytest.mark.slow
 def test_a_drawing_takes_its_seed_and_guidance_by_the_pipelines_names(drawing, tiny):
     asked = [{"role": "user", "content": "a cat."}]
     how = {"seed": 3, "guidance_scale": 3.0}
@@ -158,6 +161,7 @@ def test_the_pipeline_that_draws_answers_as_well_and_holds_the_bases_own_weights
     assert drawing.model.lm_head is tiny.model.lm_head
 
 
+@pytest.mark.slow
 def test_a_prompt_may_show_a_picture(drawing, tiny):
     asked = chat(Image.open(BO[0]), "a dog.")
     found = drawing(text=asked, generation_mode="image")[0]["generated_image"]

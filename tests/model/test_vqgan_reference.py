@@ -169,6 +169,7 @@ def test_every_layer_of_the_encoder_gives_what_the_published_one_gives(tokenizer
     assert torch.equal(tokenizer.to_codes(pixels), codes) and len(codes.unique()) > 3
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_every_layer_of_the_decoder_gives_what_the_published_one_gives(tokenizer):
     codes = torch.randint(50, (2, 16))

@@ -68,6 +68,7 @@ def test_several_prompts_are_searched_as_each_alone_and_ask_once_for_the_class_n
     assert len(asked) == 3  # the class noun, and each prompt
 
 
+@pytest.mark.slow
 def test_an_empty_prompt_is_refused(chat, album):
     with pytest.raises(UserError, match="prompt: found an empty text"):
         chat.find(" ", list(album.values()))

@@ -95,6 +95,7 @@ def test_a_memory_answers_about_what_it_finds_by_name(chat):
     assert repr(chat) == "<Session on 'tiny' with <bo>, <mia>>"
 
 
+@pytest.mark.slow
 def test_a_memory_answers_about_what_it_finds_by_sight(chat):
     assert chat.ask("who is in the photo?", BO[:4]) == ["<bo>", NOBODY, NOBODY, "<mia>"]
     assert chat.ask("what does it like to eat?", BO[0]) == "apples"
@@ -222,6 +223,7 @@ def test_pictures_are_looked_at_once_by_each_member(several, monkeypatch):
     assert looked == [2, 2]
 
 
+@pytest.mark.slow
 def test_what_was_learned_is_put_on_its_base_as_it_is(model, tokenizer, toy, short_method):
     base = with_methods(Chameleon, PersonalBase)(model, tokenizer, "tiny", profile=PROFILE)
     found = OptimizeRows(short_method).fit(base, [toy], run=Run())

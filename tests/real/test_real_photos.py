@@ -61,6 +61,7 @@ def test_one_photo_of_each_thing_finds_its_others(base, photos, encoder):
     assert found_first(base, photos, encoder, 1) >= 0.95  # measured: 33 of 33
 
 
+@pytest.mark.slow
 def test_colours_and_a_base_of_pixel_art_do_not_find_things_in_photographs(base, photos):
     """So that the encoder is what finds them, and not how the photographs were chosen."""
     assert found_first(base, photos, Thumbnails(), 1) < 0.5  # measured: 9 of 33

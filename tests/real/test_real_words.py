@@ -125,6 +125,7 @@ def test_static_features_of_words_find_what_answers_a_question(tiny, static_word
     assert first >= 0.75 and three >= 0.9  # measured: 35 and 39 of 40; by lot 2 and 6
 
 
+@pytest.mark.slow
 def test_common_words_and_a_base_of_pixel_art_do_not(tiny):
     """So that the features are what finds them, and not how the questions were written."""
     first, three = found(Profile(ITEMS, tiny))

@@ -73,6 +73,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(serving):
             assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
+@pytest.mark.slow
 def test_a_body_that_does_not_come_is_not_waited_for(serving):
     with serving(limits=Limits(body_seconds=0.2)) as server:
         head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n".encode()
@@ -121,6 +122,7 @@ def test_requests_that_are_open_are_counted(serving, stuck):
         assert asked.result().status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_that_takes_too_long_is_given_up(serving, stuck, stream):
     with serving(limits=Limits(seconds=0.2)) as server:
@@ -131,6 +133,7 @@ def test_an_answer_that_takes_too_long_is_given_up(serving, stuck, stream):
         assert server.worker.alive
 
 
+@pytest.mark.slow
 def test_who_waits_when_the_server_ends_is_told(serving, stuck):
     with ThreadPoolExecutor(1) as pool:
         with serving(limits=Limits(seconds=10)) as server:

@@ -133,6 +133,7 @@ def batches(server, monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_questions_about_different_concepts_are_one_batch(client, session, batches):
     with ThreadPoolExecutor(4) as pool:
         got = list(pool.map(lambda text: said(client, text).choices[0].message.content, QUESTIONS))
@@ -160,6 +161,7 @@ def test_a_drawing_is_the_same_whatever_else_is_in_the_batch(client, session, ba
         assert all(map(same, pictures, expected))
 
 
+@pytest.mark.slow
 def test_one_that_fails_in_a_batch_costs_the_others_nothing(client, session, batches, monkeypatch):
     whole = worker_module.say
 

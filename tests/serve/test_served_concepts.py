@@ -122,6 +122,7 @@ def test_a_name_with_markup_comes_back_as_the_text_of_json(empty):
     assert got.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.slow
 def test_a_full_folder_takes_no_more(base, tmp_path, upload):
     from unictoken.serve.limits import Limits
 

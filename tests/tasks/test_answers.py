@@ -24,6 +24,7 @@ def test_questions_and_captions_are_answered_as_the_base_answered(base, prepared
         }
 
 
+@pytest.mark.slow
 def test_text_questions_hold_no_picture_and_use_the_owners_answers(
     base, prepared, toy, rng, answered
 ):

@@ -16,6 +16,7 @@ from unictoken.tokens.tokens import Prompts
 from unictoken.toy import concepts
 
 
+@pytest.mark.slow
 def test_a_drawing_is_asked_for_and_learned_whole(base, prepared, rng, answered):
     example = prepared.examples.make("generate", rng)
     own = prepared.material.pictures_NK.tolist()

@@ -71,6 +71,7 @@ def test_a_task_of_ones_own_is_named_in_a_method_learned_and_measured(
     assert BenchmarkConfig(tasks=("ears", "recognise")).tasks == ("ears", "recognise")
 
 
+@pytest.mark.slow
 def test_it_is_measured_only_when_it_is_asked_for(make_trial, base, make_concept, ears):
     made = tasks.predictions(make_trial(with_tokens(base, make_concept("tom"))))
     assert made and not any(p.task == "ears" for p in made)

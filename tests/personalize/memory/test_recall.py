@@ -61,6 +61,7 @@ def test_each_preset_finds_who_is_there_and_nobody_else(tiny, memory, preset, st
     assert chat.names == ("bo", "mia")
 
 
+@pytest.mark.slow
 def test_tokens_stand_where_there_are_some_else_pictures_else_words(tiny, memory):
     recall = Recall(tiny, memory)
     (mia,) = recall.conditions(queries_of(["what animal is <mia>?"]))
@@ -76,6 +77,7 @@ def test_tokens_stand_where_there_are_some_else_pictures_else_words(tiny, memory
     assert chat.ask("what does <bo> like to eat?") == "fish"
 
 
+@pytest.mark.slow
 def test_facts_behind_tokens_do_not_take_the_name_out_of_a_caption(tiny):
     concept = toy_concept(7, 0, "mia")
     memory = Memory()

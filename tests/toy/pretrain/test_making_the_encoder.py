@@ -115,6 +115,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(lessons, tmp_path):
         assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_it_learns_and_the_base_stays(lessons, tmp_path):
     before = {k: v.clone() for k, v in lessons.base.model.state_dict().items()}
     again = replace(lessons, settings=replace(SETTINGS, imitate_steps=60, steps=1, save_every=20))

@@ -48,6 +48,7 @@ def test_a_round_trip_is_what_the_image_tokenizer_gives_back_as_bytes(model):
     assert not torch.equal(back, pixels)
 
 
+@pytest.mark.slow
 def test_who_is_not_seen_at_his_place_is_wrong_in_everything():
     data = making.draw_labelled(200, seed=0)
     judge = judging.Judge().eval()
