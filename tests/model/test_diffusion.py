@@ -96,6 +96,17 @@ def test_settings_that_do_not_fit_the_weights_are_refused(folder, tmp_path, file
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("said", ["77", "long", 0, -1, True, [77]])
+def test_a_tokenizer_that_does_not_say_how_long_a_prompt_is_is_refused(folder, tmp_path, said):
+    copy = changed(folder, tmp_path, lambda index: index)
+    file = copy / "tokenizer/tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8")) | {"model_max_length": said}
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(PipelineError, match="tokenizer: model_max_length: found") as refused:
+        load_pipeline(copy)
+    assert "at least 1. Give a folder" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "file, key, value",
     [

@@ -64,8 +64,8 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
             trust_remote_code=False,
         )
     for name, part in pipeline.components.items():
-        if isinstance(getattr(part, "model_max_length", None), int):  # some say 10**30
-            part.model_max_length = min(part.model_max_length, MOST_IDS)
+        if hasattr(part, "model_max_length"):
+            part.model_max_length = _longest_of(part, f"{place}: {name}")
         if isinstance(part, torch.nn.Module):
             check_weights(part, f"{place}: {name}", PipelineError, advice=_EXPECTED)
             part.eval().requires_grad_(False)
@@ -75,6 +75,17 @@ def load_pipeline(folder: str | Path) -> DiffusionPipeline:
         side_of(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(usual_device())
+
+
+def _longest_of(tokenizer: Any, where: str) -> int:
+    """How many ids a tokenizer gives, MOST_IDS at most: some say 10**30."""
+    said = tokenizer.model_max_length
+    if isinstance(said, bool) or not isinstance(said, int) or said < 1:
+        raise PipelineError(
+            f"{where}: model_max_length: found {quoted(str(said))}, expected a whole number of at"
+            f" least 1. {_EXPECTED}."
+        )
+    return min(said, MOST_IDS)
 
 
 def _check_index(place: Path) -> None:
