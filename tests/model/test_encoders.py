@@ -242,6 +242,7 @@ def test_an_encoders_pickle_is_not_read(dino_folder, tmp_path):
     [
         ("config.json", {"num_hidden_layers": 10**8}, "num_hidden_layers: found 100000000"),
         ("config.json", {"image_size": 10**9}, "image_size: found 1000000000, expected at most"),
+        ("config.json", {"intermediate_size": 10**7}, r"ask for \d+,\d+,\d+ weights, and its"),
         ("config.json", {"hidden_act": "nothing"}, "nothing to load"),
         ("preprocessor_config.json", {"size": {"height": 10**9}}, "height: found 1000000000"),
         ("preprocessor_config.json", {"size": {"height": 33, "width": 7}}, "fit no input"),

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
 
 from unictoken.core.errors import UserError
 from unictoken.core.shipped import here_or_on_hub
@@ -272,6 +272,8 @@ def _image_processor(name: str, weights: str | Path) -> Any:
 
 def _model(kind: _Pretrained, name: str, weights: str | Path) -> Any:
     """The frozen model in fp32, every weight of it there, on the GPU where there is one."""
+    if isinstance(weights, Path):
+        _check_size(name, weights)
     # Never a pickle, but where the weights are published as nothing else.
     safe = None if str(weights) in _PUBLISHED else True
     how = {"output_loading_info": True, "dtype": torch.float32, "use_safetensors": safe}
@@ -284,6 +286,23 @@ def _model(kind: _Pretrained, name: str, weights: str | Path) -> Any:
         )
     check_weights(model, f"encoder '{name}'", EncoderError, advice=_EXPECTED)
     return model.eval().requires_grad_(False).to(usual_device())
+
+
+def _check_size(name: str, folder: Path) -> None:
+    """Refuse settings that ask for more weights than the files can hold: transformers makes all of
+    them before it compares.
+    """
+    config = _part(AutoConfig, name, folder)
+    held = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+    said = f"encoder '{name}': nothing to load at '{folder}'"
+    with refusing(EncoderError, said, advice=_EXPECTED), torch.device("meta"):
+        model = AutoModel.from_config(config, trust_remote_code=False)
+    asked = sum(weight.numel() for weight in model.parameters())
+    if asked > held > 0:  # a number takes a byte or more
+        raise EncoderError(
+            f"encoder '{name}': the settings at '{folder}' ask for {asked:,} weights, and its"
+            f" .safetensors have {held:,} bytes. {_EXPECTED}."
+        )
 
 
 def _pixels(encoder: ClipEncoder | DinoEncoder, pictures: Sequence[Image.Image]):
