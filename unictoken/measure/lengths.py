@@ -79,22 +79,16 @@ class Rehearsal(Trial):
             prompt = condition.question(query.text, query.image_ids)
             self._check(record, len(prompt) + answer_ids)
 
-    def answers(
-        self,
-        questions: Sequence[str],
-        records: Sequence[Record],
-        clips: Sequence[torch.Tensor] | None = None,
+    def _answers(
+        self, records: Sequence[Record], asked: Sequence[tuple[Query, Condition]]
     ) -> list[str]:
-        self._check_each(records, self.asked(questions, records, clips), MAX_ANSWER)
+        self._check_each(records, asked, MAX_ANSWER)
         return [""] * len(records)
 
-    def agreed(
-        self,
-        questions: Sequence[str],
-        records: Sequence[Record],
-        clips: Sequence[torch.Tensor] | None = None,
+    def _agreed(
+        self, records: Sequence[Record], asked: Sequence[tuple[Query, Condition]]
     ) -> list[float]:
-        self._check_each(records, self.asked(questions, records, clips))
+        self._check_each(records, asked)
         return [0.0] * len(records)
 
     def recognised(self, records: Sequence[Record]) -> list[float]:

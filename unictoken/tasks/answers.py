@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from unictoken.data.records import Record, RowKind
 from unictoken.scoring import metrics
@@ -58,8 +58,22 @@ def scored(trial: Trial, kind: str, record: Record, given: str) -> list[Predicti
 
 def bleu(made: Predicted, kinds: Iterable[str]) -> dict[str, float]:
     """char-BLEU of each of these kinds of answers that is there."""
+    return means_of(made, kinds, "bleu", metrics.char_bleu)
+
+
+def means_of(
+    made: Predicted, kinds: Iterable[str], name: str, score: Callable[[str, str], float]
+) -> dict[str, float]:
+    """The mean of a score over each of these kinds of answers that is there, as '<kind>_<name>'.
+
+    Args:
+        made: All predictions.
+        kinds: Of answers.
+        name: Of the score.
+        score: Of what was given, and what was expected.
+    """
     return {
-        f"{kind}_bleu": metrics.mean([metrics.char_bleu(p.given, p.expected) for p in made[kind]])
+        f"{kind}_{name}": metrics.mean([score(p.given, p.expected) for p in made[kind]])
         for kind in kinds
         if kind in made
     }

@@ -1,4 +1,4 @@
-"""Questions about clips: a few frames of one in one turn, in the order of time and in another one."""
+"""Questions about clips: some frames in one turn, in the order of time and in another one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import numpy as np
 
 from unictoken.data.clips import EXISTENCE, KINDS, OTHER, another_order
 from unictoken.data.records import Record
-from unictoken.data.templates import yes_or_no
-from unictoken.scoring import metrics
 from unictoken.scoring.texts import word_f1
-from unictoken.tasks.answers import bleu, scored
+from unictoken.tasks.answers import bleu, means_of, scored
 from unictoken.tasks.task import Asked, Predicted, Prediction
 from unictoken.tasks.trial import Trial
 
@@ -64,7 +62,7 @@ class Clip(Asked):
 
     def score(self, made: Predicted) -> dict[str, float]:
         """char-BLEU and F1 of words of each kind of answers in free words."""
-        return bleu(made, _FREE) | _f1(made)
+        return bleu(made, _FREE) | means_of(made, _FREE, "f1", word_f1)
 
 
 def _in_both_orders(record: Record, trial: Trial) -> Iterator[_Shown]:
@@ -91,14 +89,9 @@ def _asked(shown: Sequence[_Shown]) -> tuple[list[str], list[Record], list[torch
 
 def _existence(trial: Trial, shown: Sequence[_Shown]) -> list[Prediction]:
     """Yes or no at probability .5."""
+    said = trial.agreed(*_asked(shown))
     return [
-        trial.prediction(
-            one.kind,
-            one.record,
-            given=f"{yes_or_no(p)} ({p:.3f})",
-            score=float(yes_or_no(p) == one.record.answer),
-        )
-        for one, p in zip(shown, trial.agreed(*_asked(shown)), strict=True)
+        trial.yes_no_prediction(one.kind, one.record, p) for one, p in zip(shown, said, strict=True)
     ]
 
 
@@ -110,11 +103,3 @@ def _others(trial: Trial, shown: Sequence[_Shown]) -> list[Prediction]:
         for one, given in zip(shown, said, strict=True)
         for prediction in scored(trial, one.kind, one.record, given)
     ]
-
-
-def _f1(made: Predicted) -> dict[str, float]:
-    return {
-        f"{kind}_f1": metrics.mean([word_f1(p.given, p.expected) for p in made[kind]])
-        for kind in _FREE
-        if kind in made
-    }

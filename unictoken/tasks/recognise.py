@@ -9,7 +9,7 @@ import numpy as np
 from unictoken.data import templates
 from unictoken.data.records import Record
 from unictoken.data.sequence import Turn
-from unictoken.data.templates import NO, YES, yes_or_no
+from unictoken.data.templates import NO, YES
 from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, a_picture, drawn_positive, one_of
@@ -45,13 +45,7 @@ class Recognise(Taught, Asked):
         """Yes or no at probability .5, averaged over the ways to ask."""
         asked = trial.pictured()
         return [
-            trial.prediction(
-                _kind_of(record),
-                record,
-                question=templates.RECOGNISE[0],
-                given=f"{yes_or_no(p)} ({p:.3f})",
-                score=float(yes_or_no(p) == record.answer),
-            )
+            trial.yes_no_prediction(_kind_of(record), record, p, question=templates.RECOGNISE[0])
             for record, p in zip(asked, trial.recognised(asked), strict=True)
         ]
 

@@ -20,6 +20,7 @@ from unictoken.core.pictures import (
 from unictoken.data.clips import clip_of, evenly, frames_of
 from unictoken.data.concept import Concept
 from unictoken.data.records import ROWS, Dataset, Record, RowKind
+from unictoken.data.templates import yes_or_no
 from unictoken.model.draw import Draw
 from unictoken.scoring.verdict import AnyJudge, Truth
 from unictoken.tasks.task import Prediction
@@ -239,9 +240,7 @@ class Trial:
             records: All about clips, all about pictures, or all about none.
             clips: As `asked` takes them.
         """
-        from unictoken.personalize.condition import answer_each
-
-        return answer_each(self.asked(questions, records, clips), max_ids=MAX_ANSWER)
+        return self._answers(records, self.asked(questions, records, clips))
 
     def agreed(
         self,
@@ -256,9 +255,23 @@ class Trial:
             records: All about clips, all about pictures, or all about none.
             clips: As `asked` takes them.
         """
+        return self._agreed(records, self.asked(questions, records, clips))
+
+    def _answers(
+        self, records: Sequence[Record], asked: Sequence[tuple[Query, Condition]]
+    ) -> list[str]:
+        """What is answered to a question about each record."""
+        from unictoken.personalize.condition import answer_each
+
+        return answer_each(asked, max_ids=MAX_ANSWER)
+
+    def _agreed(
+        self, records: Sequence[Record], asked: Sequence[tuple[Query, Condition]]
+    ) -> list[float]:
+        """P(yes) of a question about each record."""
         from unictoken.personalize.condition import yes_each
 
-        return yes_each(self.asked(questions, records, clips))
+        return yes_each(asked)
 
     def recognised(self, records: Sequence[Record]) -> list[float]:
         """The probability that each record's picture shows the concept."""
@@ -316,6 +329,27 @@ class Trial:
         # Whole or not at all: a prediction names this file.
         write_picture(picture, file)
         return str(file.relative_to(self.drawings.parent))
+
+    def yes_no_prediction(
+        self, task: str, record: Record, probability: float, **other: Any
+    ) -> Prediction:
+        """What a probability of yes says of a record: right where it is what is expected.
+
+        Args:
+            task: What is scored.
+            record: What was asked.
+            probability: Of yes.
+            **other: As `prediction` takes it.
+        """
+        said = yes_or_no(probability)
+        expected = other.get("expected", record.answer)
+        return self.prediction(
+            task,
+            record,
+            given=f"{said} ({probability:.3f})",
+            score=float(said == expected),
+            **other,
+        )
 
     def prediction(
         self, task: str, record: Record, *, given: str, score: float | None, **other: Any

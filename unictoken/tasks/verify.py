@@ -15,7 +15,7 @@ from unictoken.core.errors import UserError
 from unictoken.data import templates
 from unictoken.data.records import Record
 from unictoken.data.sequence import Turn
-from unictoken.data.templates import NO, YES, yes_or_no
+from unictoken.data.templates import NO, YES
 from unictoken.scoring import metrics
 from unictoken.tasks.task import Asked, Predicted, Prediction, Taught
 from unictoken.tasks.teaching import Teaching, one_of
@@ -70,13 +70,12 @@ class Verify(Taught, Asked):
         questions = [_form(record.question, answer) for record, answer in asked]
         said = trial.agreed(questions, [record for record, _ in asked])
         return [
-            trial.prediction(
+            trial.yes_no_prediction(
                 self.name,
                 record,
+                p,
                 question=_form(record.question, answer),
                 expected=YES if answer == record.answer else NO,
-                given=f"{yes_or_no(p)} ({p:.3f})",
-                score=float((yes_or_no(p) == YES) == (answer == record.answer)),
             )
             for (record, answer), p in zip(asked, said, strict=True)
         ]
