@@ -229,9 +229,9 @@ def _told_of_albums(_: Sequence[dict], concepts: int, settings: BenchmarkConfig)
 def _told_of_dataset(rows: Sequence[dict], concepts: int, settings: BenchmarkConfig) -> str:
     queries = sum(row["way"] == CHANCE for row in rows)
     return (
-        f"{queries} queries of {markdown(str(settings.data))}, of {concepts} concepts. R@k: the share of the right"
-        " pictures among the first k; hit@k: whether one is there, which ConCon-Chi calls R@k."
-        " *names alone*: the query is '<a> and <b>'. ±: half-width of the 95 % t interval over"
+        f"{queries} queries of {markdown(str(settings.data))}, of {concepts} concepts. R@k: the"
+        " share of the right pictures among the first k; hit@k: whether one is there, which"
+        " ConCon-Chi calls R@k. *names alone*: the query is '<a> and <b>'. ±: half-width of the 95 % t interval over"
         " queries;"
     )
 

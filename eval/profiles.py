@@ -23,7 +23,6 @@ from unictoken.core.program import interruptible, run_program
 if __name__ == "__main__":
     interruptible("eval/profiles.py")  # in the seconds of the imports below
 
-from unictoken.measure.keys import without_secrets
 from unictoken.measure.results import check_page, commit
 from unictoken.measure.users import ProfilesConfig, write_page
 from unictoken.measure.users import measure as measure_parts
@@ -54,7 +53,7 @@ def measure(arguments: Sequence[str]) -> None:
     # The commit is asked once, at the start: files may change meanwhile.
     made_at = commit()
     sections = measure_parts(base, settings)
-    command = without_secrets(shlex.join(["python", PROGRAM, *arguments]))
+    command = shlex.join(["python", PROGRAM, *arguments])
     write_page(sections, settings, command=command, commit=made_at)
     say(settings.out)
 

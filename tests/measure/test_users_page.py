@@ -89,6 +89,19 @@ def test_the_page_shows_each_table_with_its_intervals(tmp_path):
     }
 
 
+def test_neither_the_page_nor_its_numbers_hold_a_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123")
+    section = Section(
+        title="own", about="", table={"none": {"exact": Estimate(0.5, None, 1)}}, n="1 question"
+    )
+    settings = ProfilesConfig(out=str(tmp_path / "page.md"))
+    command = "python eval/profiles.py --set a=sk-very-secret-0123"
+    write_page([section], settings, command=command, commit="abc")
+    for file in ("page.md", "page.json"):
+        text = (tmp_path / file).read_text(encoding="utf-8")
+        assert "eval/profiles.py --set" in text and "sk-very" not in text
+
+
 def test_settings_that_cannot_be_used_are_refused():
     with pytest.raises(ConfigError, match="way: found 'bm52'"):
         ProfilesConfig(ways=("bm52",))

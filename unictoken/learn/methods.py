@@ -233,9 +233,9 @@ class Method(MethodSettings):
     """Settings of the kind 'optimize': where rows begin, and how they are optimised."""
 
     start: str = "described"
-    """Where the soft tokens begin: described, told, frequent, k_means or noun (tokens/start.py); or a
-    concept file of the same base and as many rows by role, whose rows, name and head rows included,
-    go on."""
+    """Where the soft tokens begin: described, told, frequent, k_means or noun (tokens/start.py); or
+    a concept file of the same base and as many rows by role, whose rows, name and head rows
+    included, go on."""
     negatives: Mapping[str, float] = field(
         default_factory=lambda: {"easy": 0.25, "hard": 0.4, "near_duplicate": 0.35}
     )

@@ -22,6 +22,7 @@ from unictoken.data.records import Dataset, Record
 from unictoken.data.users import Spoken, Users
 from unictoken.learn.profile_rows import ROWS
 from unictoken.measure import mmpb, profile_rows, profiles, tastes, user_tokens
+from unictoken.measure.keys import without_secrets
 from unictoken.model.protocol import Base
 from unictoken.personalize.extract import by_questions, by_rules
 from unictoken.personalize.profile import BUDGET, K
@@ -462,9 +463,10 @@ def write_page(
     Args:
         sections: In their order.
         settings: That they were measured with.
-        command: That made them.
+        command: That made them; its keys are left out.
         commit: Of the code.
     """
+    command = without_secrets(command)
     lines = ["# Profiles in words", "", code_line(command), ""]
     source = "users of the toy world" if settings.data is None else Path(settings.data).name
     lines += [
