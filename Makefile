@@ -33,8 +33,6 @@ CPU_TORCH := $(shell test -e /dev/nvidiactl || echo 'torch==$(TORCH)+cpu')
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DS_ACCELERATOR ?= $(shell test -e /dev/nvidiactl && echo cuda || echo cpu)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
-# How long a thread of GNU OpenMP spins before it sleeps: on a busy machine its default wastes a core.
-export GOMP_SPINCOUNT ?= 1000
 export TOKENIZERS_PARALLELISM ?= false
 
 .PHONY: demo test test-all test-app test-real docs base eval fuzz faults test-latest test-lowest lock clean

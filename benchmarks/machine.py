@@ -71,7 +71,9 @@ def least(call: Callable[[], object]) -> float:
 
 def describe(machine: Machine, device: str) -> list[str]:
     """What the table was measured on."""
-    threads = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    spins = os.environ.get("GOMP_SPINCOUNT", "default")
+    capability = torch.backends.cpu.get_cpu_capability()
+    threads = f"{torch.get_num_threads()} threads, {capability}, GOMP_SPINCOUNT {spins}"
     chips = f"{_processor()}, {os.cpu_count()} cores ({threads})"
     if device == "cuda":
         chips = f"{torch.cuda.get_device_name()}; {chips}"

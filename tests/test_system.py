@@ -97,3 +97,34 @@ def test_a_place_is_held_by_one(tmp_path):
             pass
         assert stat.S_ISREG(os.lstat(tmp_path / ".lock").st_mode)
     assert list(tmp_path.iterdir()) == []
+
+
+SPIN = """
+import os, sys
+import unictoken.core.system as system
+system.LOAD = sys.argv[1]
+import unictoken.core.program
+assert "torch" not in sys.modules  # which reads it when it is imported
+print(os.environ["GOMP_SPINCOUNT"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("load", "spins"),
+    [
+        ("0.01 0.05 0.00 1/97 4242\n", "10000"),
+        ("0.01 0.05 0.00 2/97 4242\n", "1000"),
+        ("nonsense\n", "1000"),
+        ("", "1000"),
+        (None, "1000"),
+    ],
+)
+def test_threads_stay_awake_where_nothing_else_computes(load, spins, tmp_path):
+    path = tmp_path / "loadavg"
+    if load is not None:
+        path.write_text(load, encoding="utf-8")
+    env = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    command = [sys.executable, "-c", SPIN, str(path)]
+    assert subprocess.check_output(command, text=True, env=env).strip() == spins
+    env["GOMP_SPINCOUNT"] = "77"  # the user's own
+    assert subprocess.check_output(command, text=True, env=env).strip() == "77"
