@@ -79,9 +79,28 @@ def test_columns_that_are_taken_back_are_as_if_never_read(transformer, embeds):
     reading = Reading(transformer, *embeds.shape[:2])
     reading.read(embeds[:, :3])
     reading.read(embeds[:, 3:].flip(1))
-    reading.forget(embeds.shape[1] - 3)
+    reading.take_back([embeds.shape[1] - 3] * len(embeds))
     found = reading.read(embeds[:, 3:])
     torch.testing.assert_close(found, whole(transformer, embeds)[:, 3:], atol=2e-5, rtol=1e-4)
+
+
+def test_each_sequence_may_take_back_columns_of_its_own(transformer, embeds):
+    """Twice, so that the columns that another sequence kept are skipped, and not seen again."""
+    backs = [[1, 4, 2], [0, 0, 3]]
+    reading = Reading(transformer, len(embeds), 40)
+    reading.read(embeds[:, :3])
+    kept = [list(row[:3]) for row in embeds]
+    for back_B in backs:
+        guessed = embeds.flip(1)[:, :5]
+        reading.read(guessed)
+        reading.take_back(back_B)
+        for row, more, back in zip(kept, guessed, back_B, strict=True):
+            row += list(more[: 5 - back])
+    assert reading.columns_left == 40 - 3 - 4 - 5
+    read = reading.read(embeds[:, 5:7])
+    for row, found, more in zip(kept, read, embeds[:, 5:7], strict=True):
+        alone = whole(transformer, torch.stack([*row, *more])[None])[0, -2:]
+        torch.testing.assert_close(found, alone, atol=2e-5, rtol=1e-4)
 
 
 def test_rows_go_on_any_number_of_times_and_in_any_order(transformer, embeds):

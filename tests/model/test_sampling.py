@@ -141,8 +141,8 @@ def test_a_picture_is_read_once_for_all_questions_about_it(base, columns_read):
 
 
 def test_the_unconditional_prompt_is_read_once(base, prompts, columns_read):
-    sample_pictures(base, prompts[:1] * 4, 3, Draw(seed=1))
-    assert columns_read == [(2, len(prompts[0]) + 1), (8, 1), (8, 1)]
+    sample_pictures(base, prompts[:1] * 5, 3, Draw(seed=1))
+    assert columns_read == [(2, len(prompts[0]) + 1), (10, 1), (10, 1)]
 
 
 def test_answers_that_have_ended_leave_the_batch(base, bo, prompts, columns_read, monkeypatch):
@@ -199,6 +199,22 @@ def test_guesses_ahead_draw_what_one_id_after_another_does(
         plain = sample_pictures(base, prompts[:1], 20, how)
         monkeypatch.setattr(sampling, "GUESSED", at_once)
         assert torch.equal(sample_pictures(base, prompts[:1], 20, how), plain)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 1.5])
+@pytest.mark.parametrize(("together", "lost"), [(6, 128), (15, 128), (15, 9), (120, 0)])
+def test_several_pictures_guess_each_for_itself(
+    base, prompts, guidance, together, lost, monkeypatch
+):
+    """Prompts of three lengths; also where the columns for what some guess worse run out."""
+    for temperature in (0, 1.0):
+        how = Draw(temperature=temperature, guidance=guidance, seed=3)
+        monkeypatch.setattr(sampling, "FEW", 1)
+        plain = sample_pictures(base, prompts, 20, how)
+        monkeypatch.setattr(sampling, "FEW", 3)
+        monkeypatch.setattr(sampling, "TOGETHER", together)
+        monkeypatch.setattr(sampling, "LOST", lost)
+        assert torch.equal(sample_pictures(base, prompts, 20, how), plain)
 
 
 def test_guesses_that_prove_right_are_not_read_again(base, prompts, monkeypatch):

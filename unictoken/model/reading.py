@@ -118,12 +118,28 @@ class Reading:
         later_ST = bias_BIIT.new_ones(count, self.columns, dtype=torch.bool).triu(first + 1)
         return bias_BIIT.masked_fill(later_ST, self.least)
 
-    def forget(self, columns: int) -> None:
-        """Take back the last columns, which no sequence has skipped."""
-        if columns:
-            self.columns -= columns
-            self.length_B = self.length_B - columns
-            self.layers.forget(columns)
+    def take_back(self, columns_B: Sequence[int]) -> None:
+        """Take back so many of the last columns of each sequence, none of which it has skipped."""
+        least, most = min(columns_B), max(columns_B)
+        if most == 0:
+            return
+        taken_B = torch.tensor(columns_B, device=self.length_B.device)
+        self.length_B = self.length_B - taken_B
+        if least:
+            self.columns -= least
+            self.layers.forget(least)
+        if most > least:  # columns that others keep: it skips them
+            self.skips, self.first_B = True, None
+            column_T = torch.arange(self.columns - most + least, self.columns).to(taken_B)
+            skipped_BT = column_T >= self.columns + least - taken_B[:, None]
+            self.bias_BT[:, self.columns - most + least : self.columns].masked_fill_(
+                skipped_BT, self.least
+            )
+
+    @property
+    def columns_left(self) -> int:
+        """How many more there may be."""
+        return self.bias_BT.shape[1] - self.columns
 
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows: each any number of times, in any order."""

@@ -22,7 +22,10 @@ from unictoken.model.protocol import LanguageModel
 TEXT_BATCH = 128
 ANSWER_IDS = 64  # that an answer may have, where nobody says how many
 PICTURE_BATCH = 16
-GUESSED = 12  # columns that are read at once for one picture
+GUESSED = 12  # columns that are read at once for one picture, at most
+TOGETHER = 32  # columns that are read at once for a few, at most
+FEW = 4  # pictures; of more, nothing is guessed
+LOST = 128  # columns that pictures may skip because others had guessed better
 CACHE_BYTES = 5 * 2**30  # of keys and values at once: four pictures of a 7B with guidance
 LOOK_EVERY = 8  # words, on a GPU: to see which answers have ended, the CPU waits for it
 
@@ -87,12 +90,12 @@ class _Continuation:
         self.ids = self.ids[rows]
 
     def look(self, next_BS: torch.Tensor) -> torch.Tensor:
-        """Hidden states [B, S, D] of the next columns, which `forget` may take back."""
+        """Hidden states [B, S, D] of the next columns, which `take_back` may undo."""
         return self.reading.read(self.speaker.embed(next_BS))
 
-    def forget(self, columns: int) -> None:
-        """Take back the last columns of all sequences."""
-        self.reading.forget(columns)
+    def take_back(self, columns_B: Sequence[int]) -> None:
+        """Take back so many of the last columns of each sequence."""
+        self.reading.take_back(columns_B)
 
     def append(self, next_B: torch.Tensor) -> None:
         self.ids = torch.cat([self.ids, next_B[:, None]], 1)
@@ -298,7 +301,9 @@ def sample_pictures(
         told = [tuple(vocab.to_draw(prompt)) for prompt in part]
         # In the second half of the batch, where `chunk` finds them.
         blind = [tuple(vocab.blind_prompt)] * len(part) if guided else []
-        picture = _Continuation(speaker, told + blind, length + GUESSED)
+        at_once = _columns_at_once(len(part), device)
+        lost = LOST if at_once > 1 and len(part) > 1 else 0
+        picture = _Continuation(speaker, told + blind, length + at_once + lost)
         uniform_NK = uniform([lots[n] for n in numbers], length).to(device)
         what = f"drawing {len(part)} of {len(prompts)} pictures"
 
@@ -307,8 +312,10 @@ def sample_pictures(
                 for number, ids in zip(numbers, ids_Nt.tolist(), strict=True):
                     hear(number, ids)
 
-        with threads_for(_columns_at_once(len(part)) * picture.hidden.numel(), device):
-            drawn = _drawn(picture, image_ids, uniform_NK, how, what, tell if hear else None)
+        with threads_for(at_once * picture.hidden.numel(), device):
+            drawn = _drawn(
+                picture, image_ids, uniform_NK, how, what, at_once, tell if hear else None
+            )
             drawn_NK[numbers] = drawn.cpu()
     return drawn_NK
 
@@ -319,6 +326,7 @@ def _drawn(
     uniform_NK: torch.Tensor,
     how: Draw,
     what: str,
+    most: int,
     tell: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
     """Image ids [N, K] that follow N prompts.
@@ -329,53 +337,62 @@ def _drawn(
         uniform_NK: Decides what is sampled.
         how: Temperature, guidance and so on.
         what: Is shown to people meanwhile.
+        most: Columns that are read together, at most.
         tell: Is given what is drawn so far, [N, t], before each pass; None: nobody is.
     """
     guided, (count, length) = how.guidance != 1, uniform_NK.shape
-    at_once = _columns_at_once(count)
-    uniform_NK = F.pad(uniform_NK, (0, at_once))
+    uniform_NK = F.pad(uniform_NK, (0, most))
 
-    def picked(hidden_BSD: torch.Tensor, first: int) -> torch.Tensor:
+    def picked(hidden_BSD: torch.Tensor, uniform_NS: torch.Tensor) -> torch.Tensor:
         if guided:
             told, free = hidden_BSD.chunk(2)
             # Before the head, which is linear: half as many scores.
             hidden_BSD = torch.lerp(free, told, how.guidance)
         scores = picture.speaker.image_logits(hidden_BSD.flatten(0, 1)).float()
-        uniform_NS = uniform_NK[:, first : first + hidden_BSD.shape[1]]
         codes = pick(scores, how.temperature, how.top_p, uniform_NS.flatten())
         return image_ids[codes].view_as(uniform_NS)
 
     # What is drawn, and guesses after it: at first the picture's first id.
-    ids_NK = picked(picture.hidden[:, None], 0).repeat(1, length + at_once)
-    done = 1
+    ids_NK = picked(picture.hidden[:, None], uniform_NK[:, :1]).repeat(1, length + most)
+    done, drawn = [1] * count, 1  # ids of each picture, and of the one that has fewest
     with bar(what, length) as shown:
         # Nothing follows the last id: its forward pass is left out.
-        while done < length:
+        while drawn < length:
             if tell is not None:
-                tell(ids_NK[:, :done])
-            read_NS = ids_NK[:, done - 1 : done - 1 + at_once]
+                tell(ids_NK[:, :drawn])
+            # As many as leave a column for each id that may still be read one by one.
+            at_once = min(most, picture.reading.columns_left - (length - drawn) + 1)
+            place_NS = torch.tensor(done)[:, None] - 1 + torch.arange(at_once)
+            place_NS = place_NS.to(picture.device)
+            read_NS = ids_NK.gather(1, place_NS)
             # Both halves read what was drawn.
-            found_NS = picked(picture.look(read_NS.repeat(2 if guided else 1, 1)), done)
-            right = _guessed_right(read_NS[0, 1:], found_NS[0]) if at_once > 1 else 0
-            picture.forget(at_once - 1 - right)
-            ids_NK[:, done : done + at_once] = found_NS
-            done += 1 + right
-            shown(1 + right)
+            hidden_BSD = picture.look(read_NS.repeat(2 if guided else 1, 1))
+            found_NS = picked(hidden_BSD, uniform_NK.gather(1, place_NS + 1))
+            ids_NK.scatter_(1, place_NS + 1, found_NS)
+            right = [0] * count if at_once == 1 else _guessed_right(read_NS[:, 1:], found_NS)
+            # A picture that is done goes on with the others, and guesses nothing.
+            kept = [1 + (n if ids < length else 0) for n, ids in zip(right, done, strict=True)]
+            picture.take_back([at_once - n for n in kept] * (2 if guided else 1))
+            done = [min(ids + n, length) for ids, n in zip(done, kept, strict=True)]
+            shown(min(done) - drawn)
+            drawn = min(done)
     return ids_NK[:, :length]
 
 
-def _columns_at_once(pictures: int) -> int:
-    """Columns that are read together while so many pictures are drawn; all but the first are guesses.
+def _columns_at_once(pictures: int, device: torch.device) -> int:
+    """Columns that are read together of each of so many pictures; all but the first are guesses.
 
     A guess is kept where what was read before it proves right (Jacobi decoding: Song et al. 2021,
     arXiv 2002.03629; of pictures, Teng et al. 2024, arXiv 2410.01699). What stands at a place
     depends on what is before it and on a number given to the place, so that the picture is that of
-    one column after another: only rounding may differ. One picture costs hardly more with several
-    columns; many would.
+    one column after another: only rounding may differ. A few columns cost hardly more than one;
+    many would. On a GPU of several pictures only one each, since the CPU would wait for guesses.
     """
-    return GUESSED if pictures == 1 else 1
+    if pictures > (FEW if device.type == "cpu" else 1):
+        return 1
+    return max(1, min(GUESSED, TOGETHER // pictures))
 
 
-def _guessed_right(guessed_S: torch.Tensor, found_S: torch.Tensor) -> int:
-    """How many of the guesses, from the first on, are what was then found at their places."""
-    return int((guessed_S == found_S[: len(guessed_S)]).long().cumprod(0).sum())
+def _guessed_right(guessed_NS: torch.Tensor, found_NS: torch.Tensor) -> list[int]:
+    """How many of each picture's guesses, from the first on, are what was then found there."""
+    return (guessed_NS == found_NS[:, :-1]).long().cumprod(1).sum(1).tolist()
