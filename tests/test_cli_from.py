@@ -10,8 +10,10 @@ from unictoken import api
 from unictoken.cli import learning, parser
 from unictoken.core.config import ConfigError
 from unictoken.core.errors import UserError
+from unictoken.data import templates
 from unictoken.data.source import read_concept
 from unictoken.tokens import file as concept_file
+from unictoken.tokens.tokens import Prompts
 
 
 @pytest.fixture
@@ -95,8 +97,45 @@ def test_without_photos_it_learns_from_what_it_draws_of_itself(
     monkeypatch.setattr("unictoken.learn.portrait.with_tokens", None)
     checked(*line, "--out", "run")
     assert {path.name: path.read_bytes() for path in (tmp_path / drawn).iterdir()} == before
+    # Another concept, or another seed, does not learn from them.
+    ann = replace(make_concept("ann", shared=2), base_fingerprint=fingerprint)
+    other = concept_file.save(ann, tmp_path / "other.safetensors")
+    for changed in (("--from", str(other), *line[2:]), (*line, "--seed", "5")):
+        with pytest.raises(UserError, match="drawn of another concept, or by another seed"):
+            checked(*changed, "--out", "run")
 
 
 def test_without_photos_and_without_a_file_there_is_nothing_to_learn(checked):
     with pytest.raises(ConfigError, match="found no pictures. Give three to five"):
         checked("--name", "tom", "--class", "dog")
+
+
+@pytest.fixture
+def user_file(make_concept, tmp_path):
+    zoe = replace(make_concept("zoe", shared=3), class_noun="person", consent=True)
+    answers = {"user": {"says": {templates.WOULD_LIKE: ["no", "yes"]}}}
+    zoe = replace(zoe, sections=answers, prompts=Prompts(generation=None))
+    return concept_file.save(zoe, tmp_path / "before.safetensors")
+
+
+def test_a_users_file_says_that_its_labels_are_learned(checked, user_file, toy, tmp_path):
+    for label, picture in zip(("likes", "dislikes"), toy.pictures, strict=False):
+        (tmp_path / "zoe" / label).mkdir(parents=True)
+        picture.save(tmp_path / "zoe" / label / "0.png")
+    line = ("--set", f"concepts={tmp_path}", "--out", str(tmp_path / "run"))
+    settings = checked(str(tmp_path / "zoe"), "--from", str(user_file), *line)
+    assert (settings.concept.kind, settings.method.name) == ("user", "user")
+    assert settings.method.start_file == user_file
+
+
+def test_a_user_draws_nothing_to_learn_from(checked, user_file):
+    with pytest.raises(ConfigError, match="'zoe' is a user.*Give their labels"):
+        checked("--from", str(user_file))
+
+
+def test_the_method_of_users_needs_no_kind(checked, tmp_path):
+    rows = '[{"text": "rain.", "label": "likes"}, {"text": "snow.", "label": "dislikes"}]'
+    (tmp_path / "zoe.json").write_text(rows, encoding="utf-8")
+    line = ("--name", "zoe", "--consent", "--set", f"concepts={tmp_path}")
+    settings = checked(str(tmp_path / "zoe.json"), "--method", "user", *line)
+    assert settings.concept.kind == "user"

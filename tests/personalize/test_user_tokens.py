@@ -48,6 +48,13 @@ def test_a_user_is_in_no_picture(base, zoe, seen):
         session.recognise(seen)
 
 
+def test_a_user_is_not_drawn_nor_found_and_no_other_method_is_named(base, zoe, seen):
+    session = Session(base, with_tokens(base, zoe))
+    for ask in (lambda: session.draw("<zoe> on the beach"), lambda: session.find("<zoe>", seen)):
+        with pytest.raises(ConceptError, match="'zoe': is a user, of whom nothing is drawn"):
+            ask()
+
+
 def test_what_a_user_likes_is_the_probability_of_yes(base, zoe, seen):
     user = with_tokens(base, zoe)
     asked = [user.question("would <zoe> like this?", ids) for ids in seen.tolist()]

@@ -38,6 +38,8 @@ def learn(options: argparse.Namespace) -> None:
         options.name = options.name or header["name"]
         options.class_noun = options.class_noun or header["class_noun"]
         options.consent = options.consent or header.get("consent", False)
+        if USER in header.get("sections", {}):
+            options.kind = options.kind or USER
         if not options.pictures:
             options.pictures = [str(_portrait(options, header))]
     if not options.pictures:
@@ -67,6 +69,11 @@ def _portrait(options: argparse.Namespace, header: dict[str, Any]) -> Path:
         options: The command line.
         header: Of the concept's file.
     """
+    if options.kind == USER:
+        raise config.ConfigError(
+            f"--from: '{header['name']}' is a user, who draws nothing to learn from. Give their labels:"
+            " a folder of likes/ and dislikes/, or a JSON file."
+        )
     concept_file.check_base_known(header, options.start)
     run = Path(options.out or f"runs/{options.name}")
 
@@ -151,6 +158,9 @@ def _settings(options: argparse.Namespace) -> dict:
         raise config.ConfigError(
             f"--set {strange[0]}: only train/run.py, with DeepSpeed, spreads a base over processes."
         )
+    if options.method == USER:
+        # It learns nothing else.
+        options.kind = options.kind or USER
     who = {"name": options.name, "class_noun": options.class_noun, "kind": options.kind}
     told = {
         "facts": options.fact,
@@ -174,8 +184,11 @@ def _settings(options: argparse.Namespace) -> dict:
         # As plain keys and values: `--set method....` can change some of them.
         given["method"] = config.plain(method)
     if options.tree is not None:
+        config.within("--tree", options.tree, 1, config.MOST_PICTURES)
+        said = given.get("method", {})
+        # Beside what a method's file says: how many are drawn for each that is kept.
         tree = {"positives": options.tree, "negatives": options.tree}
-        given["method"] = given.get("method", {}) | {"tree": tree}
+        given["method"] = said | {"tree": said.get("tree", {}) | tree}
     return {"concept": concept, **{key: value for key, value in given.items() if value is not None}}
 
 

@@ -46,6 +46,13 @@ class UserTokens(Condition):
             for query in queries
         ]
 
+    def need_prompt(self) -> None:
+        """Refused: a user is not drawn, nor looked for."""
+        raise ConceptError(
+            f"'{self.name}': is a user, of whom nothing is drawn and no picture found. Ask what they"
+            f" like: `likes`, `unictoken rank`, or 'would <{self.name}> like this?'."
+        )
+
     def recognise(self, images_NK: torch.Tensor) -> list[float]:
         """Refused: a user is in no picture."""
         raise ConceptError(
