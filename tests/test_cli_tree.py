@@ -40,6 +40,21 @@ def test_without_it_nothing_is_drawn(checked):
     assert not checked().method.tree.is_asked
 
 
-def test_a_number_that_is_none_is_refused_in_one_line(checked):
-    with pytest.raises(ConfigError, match="tree: positives: found -1"):
-        checked("--tree", "-1")
+@pytest.mark.parametrize("number", ["-1", "0", "1001"])
+def test_a_number_that_is_none_is_refused_in_one_line(checked, number):
+    with pytest.raises(ConfigError, match=f"--tree: found {number.replace('1001', '1,?001')}"):
+        checked("--tree", number)
+
+
+def test_how_many_are_drawn_for_each_stays_as_the_methods_file_says(checked, tmp_path):
+    own = tmp_path / "few.yaml"
+    own.write_text("method: {name: few, tree: {positives: 3, drawn: 4}}\n", encoding="utf-8")
+    tree = checked("--tree", "5", "--method", str(own)).method.tree
+    assert (tree.positives, tree.negatives, tree.drawn) == (5, 5, 4)
+
+
+def test_a_method_that_learns_nothing_refuses_a_tree(checked):
+    with pytest.raises(ConfigError, match="'plvm': a tree is for learning"):
+        checked("--tree", "5", "--method", "plvm")
+    refined = checked("--tree", "5", "--method", "plvm", "--set", "method.refine=2")
+    assert refined.method.tree.positives == 5

@@ -503,6 +503,11 @@ class EncodedMethod(Method):
                 f"method '{self.name}': its encoder makes the rows, and it starts from no concept"
                 " file. Leave the file out, or choose a method such as 'joint'."
             )
+        if self.tree.is_asked and not self.refine:
+            raise ConfigError(
+                f"method '{self.name}': a tree is for learning, and its encoder makes the rows in one"
+                " pass. Leave the tree out, or let learning follow: --set method.refine=100."
+            )
         check_file(
             self.encoder_file,
             ConfigError,
