@@ -774,6 +774,11 @@ def test_an_export_says_what_it_leaves_out(form, counts, left_out, make_concept,
     assert export_concept(make_concept("bo", **counts), form, tmp_path).left_out == left_out
 
 
+def test_an_export_says_that_a_gate_or_a_users_questions_stay_behind(make_concept, tmp_path):
+    gated = replace(make_concept("bo"), sections={"gate": {}})
+    assert "section 'gate'" in export_concept(gated, "yollava", tmp_path).left_out
+
+
 def test_an_export_to_the_concepts_own_format_leaves_out_nothing(tmp_path):
     paths = write_foreign(tmp_path / "theirs", "unictokens", bias=True)
     bo = bo_from(paths, "unictokens")

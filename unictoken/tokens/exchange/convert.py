@@ -202,4 +202,6 @@ def _left_out(concept: ConceptTokens, kept: Form) -> tuple[str, ...]:
         "roles": not kept.layouts and sum(map(bool, concept.counts.values())) > 2,
         "prompts": concept.prompts != kept.prompts_for(concept.counts),
     }
-    return tuple(what for what, is_lost in lost.items() if is_lost)
+    # Of a concept behind a gate the gate, of a user what the labels answer.
+    sections = (f"section '{name}'" for name in sorted(concept.sections))
+    return (*(what for what, is_lost in lost.items() if is_lost), *sections)
