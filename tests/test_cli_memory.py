@@ -167,6 +167,11 @@ def test_nothing_is_kept_without_consent_to_it(run, photos, monkeypatch):
         (["list"], "me.memory: no such file. Expected a memory"),
         (["import", "nowhere"], "nowhere"),
         (["remember", "<rex> naps"], "'<rex>' is not a concept that is loaded"),
+        (["search"], "give words, or a picture"),
+        (["search", "who", "--image", "0.png"], "give words, or a picture"),
+        (["search", "who", "--sharpen", "nowhere"], "--sharpen: compares pictures"),
+        (["search", "who", "--encoder", "nowhere"], "--encoder: compares pictures"),
+        (["sharpen", "--out", "it.safetensors", "--drawn", "-1"], "--drawn: found -1"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(run, words, match):

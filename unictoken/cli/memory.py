@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from unictoken.cli.command import Commands, add_json, add_kind, command
 from unictoken.core import shipped
+from unictoken.core.config import MOST_PICTURES, within
 from unictoken.core.disk import check_folder, is_folder, is_there, real_path
 from unictoken.core.errors import UserError
 from unictoken.core.printing import one_line, say, say_json
@@ -107,6 +108,14 @@ def _as_json(entry: Entry) -> dict[str, object]:
 
 
 def search(options: argparse.Namespace) -> None:
+    if bool(options.text) == bool(options.image):
+        raise UserError("memory search: give words, or a picture (--image): one of the two.")
+    for flag in ("encoder", "sharpen"):
+        if options.text and getattr(options, flag):
+            raise UserError(
+                f"--{flag}: compares pictures, and words are looked for. Leave it out, or give a"
+                " picture (--image) in their place."
+            )
     with _opened(options) as memory:
         found = _by_pictures(options, memory) if options.image else memory.search(options.text)
         for one in found[: options.most]:
@@ -139,6 +148,7 @@ def _by_pictures(options: argparse.Namespace, memory: Memory):
 
 
 def sharpen(options: argparse.Namespace) -> None:
+    within("--drawn", options.drawn, 0, MOST_PICTURES)
     out = Path(options.out)
     check_folder(out.parent, UserError, where="--out")
     if is_folder(out):
