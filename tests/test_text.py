@@ -14,6 +14,7 @@ from unictoken.core.text import (
     markdown,
     picture_prompt,
     python_literal,
+    without_name,
 )
 
 HOSTILE = (
@@ -150,3 +151,14 @@ def test_american_words_are_said_as_the_base_was_taught_them():
         == "What COLOUR and Colours, grey-haired <gray> {color} favorite?"
     )
     assert british("what color?", {"color", "colour"}.__contains__) == "what color?"
+
+
+def test_who_was_never_told_of_the_concept_hears_its_class_noun():
+    assert (
+        without_name("a <bo> by <bo>, the <bo> of <bo2>", "bo", "dog")
+        == "a dog by the dog, the dog of <bo2>"
+    )
+    assert (
+        without_name("A photo of <bo>", "bo", "owl") == "A photo of the owl"
+        and without_name("a <bo>", "bo", "owl") == "an owl"
+    )

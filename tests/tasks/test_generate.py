@@ -10,7 +10,6 @@ from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
 from unictoken.scoring.verdict import Verdict
 from unictoken.tasks import predictions
-from unictoken.tasks.generate import without_name
 from unictoken.tasks.teaching import SoftPositives
 from unictoken.tokens.tokens import Prompts
 from unictoken.toy import concepts
@@ -44,17 +43,6 @@ def test_look_alikes_are_drawn_with_fewer_tokens_the_less_alike_they_are(base, t
         example = prepared.examples.make("generate", rng)
         group = alike.index(answered(example)[1:65]) // 10
         assert sum(i in tokens for i in example.ids) == 3 - group
-
-
-def test_who_was_never_told_of_the_concept_hears_its_class_noun():
-    assert (
-        without_name("a <bo> by <bo>, the <bo> of <bo2>", "bo", "dog")
-        == "a dog by the dog, the dog of <bo2>"
-    )
-    assert (
-        without_name("A photo of <bo>", "bo", "owl") == "A photo of the owl"
-        and without_name("a <bo>", "bo", "owl") == "an owl"
-    )
 
 
 def test_a_drawing_is_judged_by_what_its_prompt_and_the_facts_say(base, make_trial, tmp_path):

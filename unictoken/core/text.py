@@ -319,6 +319,16 @@ def a(noun: str) -> str:
     return _with_article(clean_noun(noun))
 
 
+def without_name(text: str, name: str, noun: str) -> str:
+    """A text for who was never told of the concept: 'a <bo> by <bo>' becomes 'a dog by the dog'."""
+    with_article = re.sub(
+        rf"\b(a|an|the) <{re.escape(name)}>",
+        lambda found: f"the {noun}" if found[1] == "the" else a(noun),
+        text,
+    )
+    return with_article.replace(f"<{name}>", f"the {noun}")
+
+
 _JOINED = re.compile(r"\s+(?:and|or)\s+|[&+/]", re.IGNORECASE)
 
 

@@ -43,6 +43,7 @@ from unictoken.core.disk import (
 from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture, read_together
+from unictoken.core.text import without_name
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import SaidKind
 from unictoken.data.readers import read
@@ -79,7 +80,7 @@ from unictoken.scoring.metrics import constant_answers, copied_share, mean
 from unictoken.scoring.verdict import AnyJudge, judged_world
 from unictoken.tasks import USUAL, asked, predictions
 from unictoken.tasks.choice import shuffled
-from unictoken.tasks.generate import DRAWN, without_name
+from unictoken.tasks.generate import DRAWN
 from unictoken.tasks.task import Prediction
 from unictoken.tasks.trial import Subject, Trial, make_ready
 from unictoken.tokens import file as concept_file

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from unictoken.core.text import a
+from unictoken.core.text import without_name
 from unictoken.data import templates
 from unictoken.data.records import KNOWLEDGE, Record
 from unictoken.data.sequence import Turn
@@ -222,16 +221,6 @@ def _claims(trial: Trial, record: Record) -> dict[str, Claim]:
     if wished or not truth:
         claims["prompt"] = Claim(text=shows("."), attributes=wished, who=who)
     return claims
-
-
-def without_name(text: str, name: str, noun: str) -> str:
-    """A text for who was never told of the concept: 'a <bo> by <bo>' becomes 'a dog by the dog'."""
-    with_article = re.sub(
-        rf"\b(a|an|the) <{re.escape(name)}>",
-        lambda found: f"the {noun}" if found[1] == "the" else a(noun),
-        text,
-    )
-    return with_article.replace(f"<{name}>", f"the {noun}")
 
 
 def _has_exact_shade(palette: Prediction) -> bool:
