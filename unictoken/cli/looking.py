@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from unictoken.cli.command import Commands, add_json, command
+from unictoken.cli.memory import add_encoder, encoder_of
 from unictoken.cli.speaking import (
     Given,
     add_concepts,
@@ -29,6 +30,8 @@ from unictoken.data.source import picture_files
 if TYPE_CHECKING:
     from unictoken.personalize.query import Seen
     from unictoken.personalize.session import Session
+
+    Scores = Callable[[Seen], list[float]]
 
 
 def locate(options: argparse.Namespace) -> None:
@@ -78,16 +81,27 @@ def _check_different(places: Sequence[str]) -> None:
 
 
 def find(options: argparse.Namespace) -> None:
-    given = checked(options, options.prompt)
+    by_features = options.by == "features"
+    if options.encoder and not by_features:
+        raise UserError("--encoder: compares features. Give --by features, too, or leave it out.")
+    given = checked(options, options.prompt, references=by_features)
     check_markers(options.prompt, given.names, where="prompt")
 
-    def scores(who: Session, seen: Seen) -> list[float]:
-        return [score for _, score in sorted(who.find(options.prompt, seen))]
-
-    def begin(who: Session) -> None:
+    def scorer(who: Session) -> Scores:
+        if by_features:
+            return _by_features(options, given, who)
         say_untaught("find", options, who, options.prompt)
+        return lambda seen: [score for _, score in sorted(who.find(options.prompt, seen))]
 
-    _say_best("find", options, given, scores, {"prompt": options.prompt}, begin)
+    _say_best("find", options, given, scorer, {"prompt": options.prompt})
+
+
+def _by_features(options: argparse.Namespace, given: Given, who: Session) -> Scores:
+    """The cosines of some pictures with the prompt."""
+    search = who.by_features(encoder_of(options, who.base), given.references)
+    # Before the pictures are read: a prompt that cannot be looked for is refused at once.
+    query = search.query(options.prompt)
+    return lambda seen: search.scores([query], seen)[0]
 
 
 def rank(options: argparse.Namespace) -> None:
@@ -97,21 +111,19 @@ def rank(options: argparse.Namespace) -> None:
             f"rank: found {len(given.names)} users. Pictures are ranked by one: give one --concept."
         )
 
-    def scores(who: Session, seen: Seen) -> list[float]:
-        found = who.likes(seen)
-        assert isinstance(found, list)  # a list was given
-        return found
+    def scorer(who: Session) -> Scores:
+        # A list, as `Seen` counts as one.
+        return lambda seen: cast("list[float]", who.likes(seen))
 
-    _say_best("rank", options, given, scores, {"concept": given.names[0]})
+    _say_best("rank", options, given, scorer, {"concept": given.names[0]})
 
 
 def _say_best(
     name: str,
     options: argparse.Namespace,
     given: Given,
-    scores: Callable[[Session, Seen], list[float]],
+    scorer: Callable[[Session], Scores],
     about: dict[str, str],
-    begin: Callable[[Session], None] = lambda who: None,
 ) -> None:
     """The files of the pictures with the highest scores, a line each.
 
@@ -119,9 +131,8 @@ def _say_best(
         name: The command's.
         options: Its command line.
         given: The concepts.
-        scores: Of some pictures.
+        scorer: Gives, before pictures are read, what scores some of them.
         about: What JSON lines say beside the picture and its score.
-        begin: Called before pictures are read.
     """
     within("--limit", options.limit, 1, MOST_PICTURES)
     files = [file for place in options.places for file in picture_files(place)]
@@ -129,9 +140,8 @@ def _say_best(
     from unictoken.personalize.album import of_each
 
     who = session(options, given)
-    begin(who)
     # All before the first line is printed: the best one may be the last that is read.
-    found = list(of_each(who.base, files, lambda seen: scores(who, seen)))
+    found = list(of_each(who.base, files, scorer(who)))
     broken = [error for _, error in found if isinstance(error, PictureError)]
     for error in broken:
         warn(f"unictoken {name}: {error}")
@@ -166,6 +176,17 @@ def add(commands: Commands) -> None:
         'which pictures show it best: unictoken find --concept FILE "<bo> on the beach" --in album/',
     )
     finding.add_argument("prompt")
+    finding.add_argument(
+        "--by",
+        choices=("likelihood", "features"),
+        default="likelihood",
+        help="how much likelier the prompt makes a picture; or how like its features are to those of"
+        " the words and of the concept's pictures (of --memory or --pictures, the latter also"
+        " beside a --concept)",
+    )
+    add_encoder(
+        finding, "what makes features: clip-vit-b32, which reads words, too; by default the base"
+    )
     ranking = command(
         commands,
         "rank",

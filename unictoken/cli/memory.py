@@ -20,6 +20,8 @@ from unictoken.data.rap import write_memory
 from unictoken.learn.methods import Tree
 
 if TYPE_CHECKING:
+    from unictoken.model.encoders import Encoder
+    from unictoken.model.protocol import Base
     from unictoken.personalize.memory import Entry, Memory
 
 FILE = "me.memory"  # the default, in the folder where the command runs
@@ -135,16 +137,26 @@ def _by_pictures(options: argparse.Namespace, memory: Memory):
     picture = read_shrunk(options.image)
 
     from unictoken.model.base import load_base
-    from unictoken.model.encoders import load_encoder
     from unictoken.personalize.memory.sight import Sight
 
     base = load_base(options.base)
-    encoder = load_encoder(options.encoder, base=base) if options.encoder else None
+    return Sight(base, memory, encoder_of(options, base)).search(picture, most=options.most)
+
+
+def encoder_of(options: argparse.Namespace, base: Base) -> Encoder | None:
+    """What compares pictures: the encoder of --encoder, behind the projection of --sharpen; None:
+    the base.
+    """
+    encoder = None
+    if options.encoder:
+        from unictoken.model.encoders import load_encoder
+
+        encoder = load_encoder(options.encoder, base=base)
     if options.sharpen:
         from unictoken.personalize import sharpened
 
         encoder = sharpened.load(Path(options.sharpen), base, encoder=encoder)
-    return Sight(base, memory, encoder).search(picture, most=options.most)
+    return encoder
 
 
 def sharpen(options: argparse.Namespace) -> None:
@@ -263,7 +275,7 @@ def add(commands: Commands) -> None:
     searching.add_argument("--image", metavar="PICTURE", help="concepts that look like this")
     searching.add_argument("--most", type=int, default=20, metavar="N")
     searching.add_argument("--base", default="tiny", help="what compares pictures")
-    searching.add_argument("--encoder", metavar="NAME", help="another one, such as clip-vit-b32")
+    add_encoder(searching, "another one, such as clip-vit-b32")
     add_sharpen(searching)
     _add_sharpening(actions)
     forgetting = command(actions, "forget", forget, "a concept, one fact, or everything")
@@ -317,9 +329,14 @@ def _add_sharpening(actions: Commands) -> None:
         help="pictures of each concept that are drawn, and of others of each grade; 16",
     )
     made.add_argument("--base", default="tiny", help="what draws, and compares pictures")
-    made.add_argument("--encoder", metavar="NAME", help="another one, such as clip-vit-b32")
+    add_encoder(made, "another one, such as clip-vit-b32")
     made.add_argument("--seed", type=int, default=0)
     add_file(made)
+
+
+def add_encoder(made: argparse.ArgumentParser, said: str) -> None:
+    """The flag that names what compares pictures in the place of the base."""
+    made.add_argument("--encoder", metavar="NAME", help=said)
 
 
 def add_sharpen(made: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,20 +44,30 @@ class Given:
     names: list[str]
     memory: Path | None = None
     """A memory that finds whom a query is about."""
+    references: Mapping[str, Path] = field(default_factory=dict)
+    """Where --pictures lie, by name, for who compares features."""
 
 
-def checked(options: argparse.Namespace, text: str = "") -> Given:
+def checked(options: argparse.Namespace, text: str = "", *, references: bool = False) -> Given:
     """What the command line gives, when all is there that using it needs.
 
     Args:
         options: The command line.
         text: Its question or prompt, which may say whose pictures are given.
+        references: --pictures may also be those of a concept that has a file.
     """
     files = [shipped.find_concept(place) for place in options.concept]
     headers = [concept_file.read_header(file) for file in files]
     names = [header["name"] for header in headers]
     sentences = sentences_by_name(options.words)
-    shown = _shown(options, [*sentences, *(n for n in markers(text) if n not in names)])
+    said = [*sentences, *(n for n in markers(text) if n not in names)]
+    own = [n for n in (*markers(text), *names) if n in names] if references else []
+    shown = _shown(options, [*said, *own])
+    places = {}
+    if references:
+        places = {name: Path(options.pictures_of) for name in shown}
+        # Those of a concept with a file do not also stand before each prompt.
+        shown = {name: found for name, found in shown.items() if name not in names}
     # Once, where sentences and pictures are of the same concept.
     names += dict.fromkeys([*sentences, *shown])
     memory = Path(options.memory) if options.memory else None
@@ -81,7 +91,7 @@ def checked(options: argparse.Namespace, text: str = "") -> Given:
     # The first file's base; `session` refuses files that were learned on another one.
     base = options.base or (headers[0]["base"] if headers else shipped.USUAL_BASE)
     shipped.find_base(base)
-    return Given(base, files, sentences, shown, names, memory)
+    return Given(base, files, sentences, shown, names, memory, places)
 
 
 def _remembered(memory: Path | None, options: argparse.Namespace) -> tuple[str, ...]:

@@ -221,6 +221,13 @@ def read_concept(
     )
 
 
+def noun_of(given: Some) -> str:
+    """The class noun that a folder of pictures says, as in `read_concept`; '': it says none."""
+    folder = _folder_of(_listed(given))
+    noun: str = read_info(folder / "info.json").get("class", "") if folder else ""
+    return noun
+
+
 def _listed(given: Some) -> list[Given]:
     """What is given, one by one, '~' said in full."""
     listed = list(given) if isinstance(given, list | tuple) else [cast(Given, given)]

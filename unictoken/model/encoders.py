@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -38,7 +38,8 @@ class Encoder(Protocol):
     angle.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray: ...
 
@@ -57,6 +58,16 @@ class TextEncoder(Encoder, Protocol):
     """One that turns texts into features of the same space too."""
 
     def texts(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+def text_half(encoder: Encoder) -> TextEncoder | None:
+    """The encoder as one of texts, where those are compared with pictures; None: it has no such half.
+
+    A base's rows of a text are not of the space of its pictures.
+    """
+    if isinstance(encoder, BaseEncoder) or not hasattr(encoder, "texts"):
+        return None
+    return cast(TextEncoder, encoder)
 
 
 @dataclass(frozen=True)

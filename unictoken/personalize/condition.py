@@ -18,8 +18,10 @@ import torch
 from PIL import Image
 
 from unictoken.core.config import within
+from unictoken.core.pictures import ImageSource
 from unictoken.core.text import ConceptError, british, check_markers, mark, picture_prompt
 from unictoken.data import templates
+from unictoken.data.concept import Concept
 from unictoken.data.pointing import pointings
 from unictoken.data.prompts import drawing_prompt
 from unictoken.data.sequence import user_turn
@@ -65,6 +67,8 @@ class Condition:
     """A free id that stands for the name where no tokens were learned, and is read as its marker;
     None: the ids of `word`.
     """
+    pictures: tuple[ImageSource, ...] = field(default=(), compare=False, repr=False, kw_only=True)
+    """Those in `shown`, for who compares pictures by another encoder."""
     shared: Speaker | None = field(default=None, compare=False, repr=False, kw_only=True)
     """The base with concepts of other conditions on it, too, so that their prompts can stand in one
     batch; None: with its own only.
@@ -84,6 +88,11 @@ class Condition:
     def concepts(self) -> tuple[ConceptTokens, ...]:
         """Those that were learned."""
         return (self.tokens,) if self.tokens else ()
+
+    def reference(self, name: str) -> Concept:
+        """Its class noun, and the pictures that it is shown by."""
+        noun = self.tokens.class_noun if self.tokens else ""
+        return Concept(name=name, class_noun=noun, pictures=self.pictures)
 
     def conditions(self, queries: Sequence[Query]) -> list[Condition]:
         """Itself for each query; of nobody, where names are wanted of a picture that does not show

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from unictoken.core.pictures import ImageSource
 from unictoken.core.text import ConceptError, mark
 from unictoken.data import templates
 from unictoken.data.source import Some, named_pictures
@@ -15,7 +16,14 @@ from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import Prompts
 
 
-def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = "") -> Condition:
+def in_pictures(
+    base: Base,
+    name: str,
+    images_NK: torch.Tensor,
+    *,
+    facts: str = "",
+    pictures: Sequence[ImageSource] = (),
+) -> Condition:
     """No tokens: reference pictures in context, '<bo> is <picture> <picture>.', stand before each
     prompt.
 
@@ -24,10 +32,11 @@ def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = 
         name: What stands for the concept in a prompt.
         images_NK: Their image ids.
         facts: Sentences that stand before questions only.
+        pictures: The same before they were encoded, for who compares them by another encoder.
     """
-    pictures = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
+    ids = [i for ids in images_NK.tolist() for i in base.vocab.picture(ids)]
     shown = base.vocab.encode(
-        templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": pictures}
+        templates.INTRODUCTION, {"{name}": base.vocab.encode(name), "{tokens}": ids}
     )
     return Condition(
         base,
@@ -35,6 +44,7 @@ def in_pictures(base: Base, name: str, images_NK: torch.Tensor, *, facts: str = 
         Prompts(understanding=facts, generation=""),
         word=name,
         shown=tuple(shown),
+        pictures=tuple(pictures),
     )
 
 
@@ -48,8 +58,9 @@ def pictured(base: Base, name: str, pictures: Some, facts: Sequence[str] = ()) -
         facts: Sentences about `<name>`, which stand before questions.
     """
     concept_file.check_name(name)
-    seen_NK = base.encode(picture for _, picture in named_pictures(pictures, "picture"))
+    read = [picture for _, picture in named_pictures(pictures, "picture")]
+    seen_NK = base.encode(read)
     if not len(seen_NK):
         raise ConceptError(f"'{name}': no pictures. Expected one or more.")
     told = [mark(fact, name, where="facts") for fact in facts]
-    return in_pictures(base, name, seen_NK, facts=" ".join(told))
+    return in_pictures(base, name, seen_NK, facts=" ".join(told), pictures=read)

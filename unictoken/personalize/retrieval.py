@@ -97,7 +97,7 @@ class Features:
         """The cosine of each with the query."""
         if not len(self.items_NF):
             return []
-        return [float(s) for s in self.items_NF @ _unit(self.encoder.texts([query]))[0]]
+        return [float(s) for s in self.items_NF @ unit_rows(self.encoder.texts([query]))[0]]
 
 
 def dense(encoder: Texts) -> Retriever:
@@ -106,12 +106,13 @@ def dense(encoder: Texts) -> Retriever:
     def made(items: Sequence[Item], documents: Sequence[str]) -> Features:
         if not documents:
             return Features(encoder, np.zeros((0, 1)))
-        return Features(encoder, _unit(encoder.texts(documents)))
+        return Features(encoder, unit_rows(encoder.texts(documents)))
 
     return made
 
 
-def _unit(features_NF: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def unit_rows(features_NF: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The rows, each of norm 1, in fp64."""
     features = np.asarray(features_NF, np.float64)
     # An encoder may give zeros for a text without words: it is then unlike everything.
     norms = np.linalg.norm(features, axis=1, keepdims=True)

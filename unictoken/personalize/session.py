@@ -9,11 +9,11 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -26,11 +26,15 @@ from unictoken.core.pictures import ImageSource, PictureError, as_picture
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data import templates
 from unictoken.data.clips import FRAMES, Clip, frames_of
+from unictoken.data.concept import Concept
+from unictoken.data.source import Some, named_pictures, noun_of
 from unictoken.model.draw import Draw
+from unictoken.model.encoders import Encoder
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
 from unictoken.personalize.condition import Condition, answer_each, by_condition, spelt_as
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
+from unictoken.personalize.features import By, FeatureSearch, Referring, in_order
 from unictoken.personalize.gain import gains
 from unictoken.personalize.location import Location, locate
 from unictoken.personalize.query import Personalization, Query, Seen, queries_of
@@ -243,40 +247,96 @@ class Session:
         found = by_condition(self.personalization.conditions(queries), liking)
         return found if many else found[0]
 
-    def find(self, prompt: str, images: Sequence[Picture] | Seen) -> list[tuple[int, float]]:
+    def find(
+        self,
+        prompt: str,
+        images: Sequence[Picture] | Seen,
+        *,
+        by: By = "likelihood",
+        encoder: Encoder | None = None,
+        references: Mapping[str, Some] | None = None,
+    ) -> list[tuple[int, float]]:
         """Pictures by how well a prompt fits them, the best first: retrieval by words with a concept
         in them (PALAVRA, ConCon-Chi).
 
         Args:
             prompt: What is looked for: '<bo> on the beach'.
             images: Those to look through.
+            by: 'likelihood': how much likelier the prompt makes a picture; 'features': the cosine of
+                a picture's features with those of the concept's pictures and of the words.
+            encoder: What makes features (`load_encoder`), with a text half where there are words
+                beside names; None: the base, which has none.
+            references: The concepts' pictures by name, for features; None: those of a memory or of
+                `with_pictures`.
 
         Returns:
             (its number among `images`, by how many nats the prompt makes an id of it likelier than
-            the class noun alone does), of every picture.
+            the class noun alone does, or its cosine), of every picture.
         """
         check_text(prompt, "prompt")
-        return self.find_each([prompt], images)[0]
+        return self.find_each([prompt], images, by=by, encoder=encoder, references=references)[0]
 
     def find_each(
-        self, prompts: Sequence[str], images: Sequence[Picture] | Seen
+        self,
+        prompts: Sequence[str],
+        images: Sequence[Picture] | Seen,
+        *,
+        by: By = "likelihood",
+        encoder: Encoder | None = None,
+        references: Mapping[str, Some] | None = None,
     ) -> list[list[tuple[int, float]]]:
-        """What `find` gives of each prompt; what the class noun alone gives is computed once for all
-        of them.
+        """What `find` gives of each prompt; what the class noun alone gives, and the pictures'
+        features, are computed once for all of them.
 
         Args:
             prompts: What is looked for.
             images: Those to look through.
+            by: As in `find`, and so are `encoder` and `references`.
+            encoder: For features.
+            references: For features.
         """
+        if by not in get_args(By):
+            raise UserError(f"find: by {quoted(by)}. Expected one of {', '.join(get_args(By))}.")
+        if by == "features":
+            search = self.by_features(encoder, references)
+            for prompt in prompts:
+                check_markers(prompt, self.names, where="prompt")
+            queries = [search.query(prompt) for prompt in prompts]
+            return [in_order(of_N) for of_N in search.scores(queries, self._seen(images)[0])]
+        if encoder is not None or references is not None:
+            raise UserError("find: an encoder and references compare features. Give by='features'.")
         seen, _ = self._seen(images)
 
         def fits(condition: Condition, places: list[int]) -> list[list[float]]:
             texts = [prompts[i] for i in places]
             return [of_NK.mean(1).tolist() for of_NK in gains(condition, texts, seen.ids_NK)]
 
-        found = by_condition(self._to_draw(prompts), fits)
-        # Stable: equal scores keep the pictures' order.
-        return [sorted(enumerate(scores), key=lambda one: -one[1]) for scores in found]
+        return [in_order(scores) for scores in by_condition(self._to_draw(prompts), fits)]
+
+    def by_features(
+        self, encoder: Encoder | None = None, references: Mapping[str, Some] | None = None
+    ) -> FeatureSearch:
+        """What `find` looks with by features, for many pictures a few at a time.
+
+        Args:
+            encoder: What makes features; None: the base.
+            references: The concepts' pictures by name, beside those that are known.
+        """
+        given = references or {}
+        for name in given:
+            self._known(name, where="references")
+        knows = self.personalization
+
+        def reference(name: str) -> Concept:
+            found = knows.reference(name) if isinstance(knows, Referring) else None
+            known = found or Concept(name=name)
+            if name not in given:
+                return known
+            pictures = tuple(picture for _, picture in named_pictures(given[name], "reference"))
+            noun = known.class_noun or noun_of(given[name])
+            return replace(known, class_noun=noun, pictures=pictures)
+
+        return FeatureSearch(self.base, encoder, reference)
 
     def draw(
         self,
@@ -341,15 +401,15 @@ class Session:
             check_markers(prompt, names, where="prompt")
         return self.personalization.conditions(queries_of(prompts, wanted="picture"))
 
-    def _known(self, name: str | None) -> str:
+    def _known(self, name: str | None, *, where: str = "recognise") -> str:
         """The concept to recognise."""
         names = self.names
         known = ", ".join(names)
         if name is None and len(names) > 1:
-            raise ConceptError(f"recognise: which concept? Give the name of one: {known}.")
+            raise ConceptError(f"{where}: which concept? Give the name of one: {known}.")
         if name is not None and name not in names:
             raise ConceptError(
-                f"recognise: {quoted(name)} is not a concept that is loaded. Loaded: {known}. Name"
+                f"{where}: {quoted(name)} is not a concept that is loaded. Loaded: {known}. Name"
                 " one of them."
             )
         return name or names[0]

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unictoken.core.text import ConceptError
+from unictoken.data.concept import Concept
 from unictoken.model.protocol import Base
 from unictoken.personalize.condition import Condition, together
+from unictoken.personalize.features import Referring
 from unictoken.personalize.query import Personalization, Query
 
 
@@ -39,6 +41,11 @@ class Several:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(name for member in self.members for name in member.names)
+
+    def reference(self, name: str) -> Concept | None:
+        """What its member knows of a concept, where that member says it."""
+        member = next((member for member in self.members if name in member.names), None)
+        return member.reference(name) if isinstance(member, Referring) else None
 
     def conditions(self, queries: Sequence[Query]) -> Sequence[Condition]:
         if len(self.members) == 1:

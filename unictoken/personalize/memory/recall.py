@@ -96,6 +96,13 @@ class Recall:
     def names(self) -> tuple[str, ...]:
         return tuple(self.introductions.entries)
 
+    def reference(self, name: str) -> Concept:
+        """Its class noun and its reference pictures."""
+        entry = self.memory.show(name)
+        return Concept(
+            name=name, class_noun=entry.class_noun, pictures=self.memory.pictures(entry.name)
+        )
+
     @property
     def introductions(self) -> Introductions:
         """Of the memory as it is now."""

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from unictoken.core.errors import UserError
 from unictoken.model.encoders import AskedEncoder, Encoder, EncoderOfIds
 from unictoken.model.protocol import Base
+from unictoken.personalize.features import features_of, reads_ids_of
 from unictoken.personalize.memory.entry import Found
 from unictoken.personalize.memory.store import Memory
 from unictoken.personalize.memory.vectors import Vectors
@@ -234,20 +235,11 @@ class Sight:
     def of_queries(self, queries: Sequence[Query]) -> np.ndarray:
         """Features [N, F] of the pictures of queries, each picture encoded once."""
         different = list({query.image_ids: query for query in queries}.values())
-        if self._asks_base:
-            assert isinstance(self.encoder, EncoderOfIds)
-            found = self.encoder.of_ids(torch.tensor([query.image_ids for query in different]))
-        else:
-            found = self.encoder.pictures([self._look(query) for query in different])
+        found = features_of(self.base, self.encoder, different)
         # Back to the order of the queries.
         place = {query.image_ids: i for i, query in enumerate(different)}
         features: np.ndarray = found[[place[query.image_ids] for query in queries]]
         return features
-
-    def _look(self, query: Query) -> Image.Image:
-        picture = query.look()
-        # Only ids are known: what the base sees in them is what is compared.
-        return picture or self.base.decode(torch.tensor([query.image_ids]))[0]
 
     def _complete(self, key: str) -> None:
         """Make the features that pictures lack, and keep them."""
@@ -277,4 +269,4 @@ class Sight:
     @property
     def _asks_base(self) -> bool:
         """Whether features are made of the base's own image ids."""
-        return isinstance(self.encoder, EncoderOfIds) and self.encoder.base is self.base
+        return reads_ids_of(self.encoder, self.base)
