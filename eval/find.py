@@ -8,8 +8,9 @@ With it, the queries of a dataset that has some (ConCon-Chi, PerVL) look through
 
 The concepts are those of the benchmark; what it has learned already is used. Beside their tokens:
 the same concepts as one picture each, in words, as their class nouns, and orders by lot; of a
-dataset also the tokens with a query of names alone. A table in `--out`, and the same as JSON beside
-it.
+dataset also the tokens with a query of names alone; and features in the place of likelihood, of each
+`--encoder`: of one that reads words the whole query, of every one names alone. A table in `--out`,
+and the same as JSON beside it.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ from unictoken.measure.searches import (
     searches_of,
 )
 from unictoken.model.base import load_base
+from unictoken.model.encoders import ASKED, Encoder, load_encoder, text_half
 from unictoken.model.malloc import keep_freed_memory
 from unictoken.personalize.base import PersonalBase
 from unictoken.personalize.pictures import pictured
 from unictoken.personalize.query import Personalization, Seen
+from unictoken.personalize.session import Session
 from unictoken.personalize.tokens import with_tokens
 from unictoken.personalize.words import in_words
 from unictoken.toy.concepts import truth_of
@@ -75,6 +78,11 @@ class Asked:
     def at(self) -> tuple[int, ...]:
         return FIRST if self.records else OF_AN_ALBUM
 
+    @property
+    def alone(self) -> list[Search]:
+        """The same searches by names and nothing else."""
+        return names_alone(self.searches, [concept.name for concept in self.concepts])
+
     def row(self, way: str, scores: Sequence[dict[str, float]]) -> list[dict]:
         """Rows of the table: one for each query of a dataset, and one of an album."""
         named = {"concept": "+".join(concept.name for concept in self.concepts), "way": way}
@@ -95,6 +103,12 @@ def measure(arguments: Sequence[str]) -> None:
     parser.add_argument("--config", default="configs/eval/toy.yaml")
     parser.add_argument("--method", default="joint", help="one of the config's methods")
     parser.add_argument("--concepts", type=int, metavar="N", help="the first N; all by default")
+    parser.add_argument(
+        "--encoder",
+        action="append",
+        metavar="NAME",
+        help=f"features to look by, such as clip-vit-b32; several: once for each; {ASKED} by default",
+    )
     parser.add_argument("--out", default="results/find.md", metavar="FILE")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     add_import(parser)
@@ -106,6 +120,12 @@ def measure(arguments: Sequence[str]) -> None:
     out = check_page(options.out)
     keep_freed_memory()
     base = load_base(settings.base, kind=PersonalBase)
+    weights = settings.encoder_weights
+    # Before anything is learned: one that is not there is refused.
+    encoders = [
+        load_encoder(name, weights.get(name), base=base)
+        for name in dict.fromkeys(options.encoder or [ASKED])
+    ]
     benchmark = Benchmark(settings, base, {options.method: method}, commit=commit())
     most = len(benchmark.concepts)
     config.within("--concepts", most if options.concepts is None else options.concepts, 1, most)
@@ -131,9 +151,11 @@ def measure(arguments: Sequence[str]) -> None:
             chat = base.with_concepts(*map(put_on, asked.concepts))
             rows += asked.row(name, score_searches(chat, asked.searches, asked.pool, asked.at))
             if asked.records and name == options.method:
-                alone = names_alone(asked.searches, asked.records)
-                scores = score_searches(chat, alone, asked.pool, asked.at)
+                scores = score_searches(chat, asked.alone, asked.pool, asked.at)
                 rows += asked.row(f"{name}, names alone", scores)
+            if name == options.method:  # it knows the class nouns
+                for encoder in encoders:
+                    rows += by_features(chat, asked, encoder)
         rows += asked.row(CHANCE, score_by_lot(asked.searches, settings.seed, asked.at))
     told = _told_of_dataset if settings.data else _told_of_albums
     about = f"{told(rows, len(concepts), settings)} commit {commit()}."
@@ -147,6 +169,25 @@ def measure(arguments: Sequence[str]) -> None:
         notes=benchmark.dataset.notes,
     )
     say(str(out))
+
+
+def by_features(chat: Session, asked: Asked, encoder: Encoder) -> list[dict]:
+    """Rows of searches by an encoder's features: of the whole queries where it reads words, and of
+    names alone.
+
+    Args:
+        chat: A base with the concepts on it, which knows their class nouns.
+        asked: The searches.
+        encoder: What makes the features.
+    """
+    pictures = {concept.name: concept.pictures for concept in asked.concepts}
+    how = {"by": "features", "encoder": encoder, "references": pictures}
+    ways = {f"features ({encoder.name})": asked.searches} if text_half(encoder) else {}
+    ways[f"features ({encoder.name}), names alone"] = asked.alone
+    rows = []
+    for way, searches in ways.items():
+        rows += asked.row(way, score_searches(chat, searches, asked.pool, asked.at, **how))
+    return rows
 
 
 # ---- what is looked for --------------------------------------------------------------------------
@@ -221,7 +262,7 @@ def _told_of_albums(_: Sequence[dict], concepts: int, settings: BenchmarkConfig)
         f" {concepts} toy concepts (seed {settings.seed}), in each place two pictures of"
         " the concept, three near-duplicates, three that differ in one attribute, twenty others."
         " Right are the two of the concept in that place. *first is it*, *first is there*: whether"
-        " the first picture shows the concept, and the place. ±: half-width of the 95 % t interval"
+        " the first picture shows the concept, and the place. *names alone*: the query is '<tom>'. ±: half-width of the 95 % t interval"
         " over concepts;"
     )
 

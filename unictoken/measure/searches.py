@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,12 +48,10 @@ def searches_of(records: Sequence[Record], pool: Sequence[Path]) -> list[Search]
     ]
 
 
-def names_alone(searches: Sequence[Search], records: Sequence[Record]) -> list[Search]:
-    """The same searches by the concepts' names and nothing else: '<bo> and <mia>'."""
-    return [
-        replace(search, prompt=" and ".join(f"<{name}>" for name in record.concepts))
-        for search, record in zip(searches, records, strict=True)
-    ]
+def names_alone(searches: Sequence[Search], names: Sequence[str]) -> list[Search]:
+    """The same searches of these concepts by their names and nothing else: '<bo> and <mia>'."""
+    prompt = " and ".join(f"<{name}>" for name in names)
+    return [replace(search, prompt=prompt) for search in searches]
 
 
 def score_searches(
@@ -60,17 +59,19 @@ def score_searches(
     searches: Sequence[Search],
     pool: Sequence[Picture] | Seen,
     at: Sequence[int] = FIRST,
+    **how: Any,
 ) -> list[dict[str, float]]:
     """For each search MRR, mAP, R@k (the share of the right pictures among the first k), hit@k
     (whether one is), and what is asked of the first picture.
 
     Args:
-        chat: A base with the concepts on it, which must draw.
+        chat: A base with the concepts on it, which must draw, but for features.
         searches: What is looked for.
         pool: The pictures that are looked through.
         at: The k of R@k and hit@k.
+        **how: `by` and so on, as `Session.find` has them.
     """
-    found = chat.find_each([search.prompt for search in searches], pool)
+    found = chat.find_each([search.prompt for search in searches], pool, **how)
     in_order = ([score for _, score in sorted(ranking)] for ranking in found)
     return [_scores(s, scores, at) for s, scores in zip(searches, in_order, strict=True)]
 
