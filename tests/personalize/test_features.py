@@ -13,6 +13,7 @@ from unictoken.core.errors import UserError
 from unictoken.data.concept import Concept
 from unictoken.model.base import load_base
 from unictoken.model.encoders import BaseEncoder, text_half
+from unictoken.personalize.features import FeatureSearch
 from unictoken.personalize.memory import Memory
 from unictoken.personalize.memory.recall import Recall
 from unictoken.personalize.pictures import pictured
@@ -129,6 +130,23 @@ def test_pictures_of_which_only_ids_are_known_are_decoded(chat):
 def test_what_features_lack_is_said(chat, how, said):
     with pytest.raises(UserError, match=said):
         found(chat, "<bo> on the beach", **how)
+
+
+def test_of_no_pictures_none_are_found_either_way(chat):
+    assert found(chat, "<bo> on the beach", []) == chat.find("<bo> on the beach", []) == []
+
+
+def test_a_concept_s_pictures_are_read_once_for_many_prompts(chat):
+    asked = []
+
+    def reference(name):
+        asked.append(name)
+        return Concept(name=name, class_noun="dog", pictures=tuple(OWN))
+
+    search = FeatureSearch(chat.base, dual.Dual(), reference)
+    for prompt in ("<bo>", "<bo> on the beach", "<bo> in the snow"):
+        search.query(prompt)
+    assert asked == ["bo"]
 
 
 def test_a_way_that_is_not_there_and_an_encoder_without_features_are_refused(chat):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -81,7 +82,9 @@ class FeatureSearch:
     def __init__(
         self, base: Base, encoder: Encoder | None, reference: Callable[[str], Concept]
     ) -> None:
-        self.base, self.encoder, self._reference = base, encoder or AskedEncoder(base), reference
+        self.base, self.encoder = base, encoder or AskedEncoder(base)
+        # Of many prompts each concept's pictures are read once.
+        self._reference = cache(reference)
         self._concepts: dict[str, Array] = {}
 
     def query(self, prompt: str) -> Array:
@@ -97,6 +100,8 @@ class FeatureSearch:
 
     def scores(self, queries: Sequence[Array], seen: Seen) -> list[list[float]]:
         """For each query the cosine of each picture with it."""
+        if not len(seen):
+            return [[] for _ in queries]
         shown = queries_of([""] * len(seen), seen)
         features_NF = unit_rows(features_of(self.base, self.encoder, shown))
         found: list[list[float]] = (np.stack(queries) @ features_NF.T).tolist()

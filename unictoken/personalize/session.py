@@ -306,6 +306,8 @@ class Session:
         if encoder is not None or references is not None:
             raise UserError("find: an encoder and references compare features. Give by='features'.")
         seen, _ = self._seen(images)
+        if not len(seen):
+            return [[] for _ in prompts]
 
         def fits(condition: Condition, places: list[int]) -> list[list[float]]:
             texts = [prompts[i] for i in places]
