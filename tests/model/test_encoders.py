@@ -23,9 +23,12 @@ from transformers import (
     ViTModel,
 )
 
+from unictoken.data.concept import Concept
 from unictoken.measure.similarity import PRESETS, similarity
 from unictoken.model import encoders
 from unictoken.model.encoders import BaseEncoder, EncoderError, load_encoder
+from unictoken.personalize.features import FeatureSearch
+from unictoken.personalize.query import Seen
 from unictoken.scoring import metrics
 
 SMALL = {
@@ -89,6 +92,20 @@ def test_clip_puts_pictures_and_texts_in_one_space(clip):
         pictures[0], pictures[1]
     )
     assert np.allclose(texts[:1], clip.texts(PROMPTS[:1]), atol=1e-6)  # padding changes nothing
+
+
+def test_a_search_by_clip_counts_a_concept_s_pictures_and_the_words_alike(base, clip):
+    def unit(rows):
+        return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+    bo = Concept(name="bo", class_noun="dog", pictures=tuple(DRAWN))
+    search = FeatureSearch(base, clip, {"bo": bo}.__getitem__)
+    whom = unit(unit(clip.pictures(DRAWN)).mean(0))
+    words = unit(clip.texts(["a photo of the dog in the snow."])[0])
+    cosines = unit(clip.pictures(REFERENCES)) @ unit(whom + words)
+    seen = Seen(base.encode(REFERENCES), tuple(REFERENCES))
+    found = search.scores([search.query("<bo> in the snow")], seen)
+    assert found == [pytest.approx(cosines.tolist(), abs=1e-6)]
 
 
 def test_more_pictures_than_a_batch_are_the_same_features(clip, monkeypatch):

@@ -144,14 +144,14 @@ def _by_pictures(options: argparse.Namespace, memory: Memory):
 
 
 def encoder_of(options: argparse.Namespace, base: Base) -> Encoder | None:
-    """What compares pictures: the encoder of --encoder, behind the projection of --sharpen; None:
-    the base.
+    """What compares pictures: the encoder of --encoder, where the command has that, behind the
+    projection of --sharpen; None: the base.
     """
     encoder = None
-    if options.encoder:
+    if name := getattr(options, "encoder", None):
         from unictoken.model.encoders import load_encoder
 
-        encoder = load_encoder(options.encoder, base=base)
+        encoder = load_encoder(name, base=base)
     if options.sharpen:
         from unictoken.personalize import sharpened
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictoken.cli.command import Commands, add_device, add_json, add_vq_decoder, command
-from unictoken.cli.memory import add_file, add_sharpen
+from unictoken.cli.memory import add_file, add_sharpen, encoder_of
 from unictoken.core import shipped
 from unictoken.core.config import DTYPES, MOST_PICTURES, within
 from unictoken.core.disk import check_folder, real_path
@@ -156,11 +156,7 @@ def session(options: argparse.Namespace, given: Given) -> Session:
     members = [*given.files, *described(base, told), *with_pictures]
     if given.memory is None:
         return base.with_concepts(*members)
-    encoder = None
-    if options.sharpen:
-        from unictoken.personalize import sharpened
-
-        encoder = sharpened.load(Path(options.sharpen), base)
+    encoder = encoder_of(options, base) if options.sharpen else None
     if not members:
         return base.with_memory(
             given.memory, options.preset, encoder=encoder, temporary=options.temporary
