@@ -7,18 +7,21 @@ import json
 
 import numpy as np
 import pytest
+import small_pipeline
 import torch
 
 from unictoken.core.config import ConfigError
 from unictoken.data.interviews import GENERAL
+from unictoken.learn import from_tree
 from unictoken.learn.examples import Examples
 from unictoken.learn.folder import RunFolder
 from unictoken.learn.from_tree import OWN, concept_scores, draw_from_tree
 from unictoken.learn.methods import Distractors, Method, Stage, Tokens, Tree
 from unictoken.learn.negatives import gather
 from unictoken.learn.prepare import prepare
-from unictoken.learn.settings import ConceptConfig, RunConfig
+from unictoken.learn.settings import ConceptConfig, RunConfig, concept_of
 from unictoken.learn.tree import AttributeTree, Branch, grow
+from unictoken.model.diffusion import PipelineError, draw_prompts
 from unictoken.model.profile import Profile
 from unictoken.toy.concepts import held_out_of, toy_concept
 from unictoken.toy.dataset import _prompts
@@ -191,6 +194,37 @@ def test_the_same_seed_draws_the_same(base, pictures_NK, drawn):
     assert all(torch.equal(again.by_kind[kind], ids) for kind, ids in drawn.by_kind.items())
 
 
+@pytest.mark.slow
+def test_a_pipeline_draws_the_tree_in_words_and_the_base_encodes_and_filters(
+    base, pictures_NK, tmp_path, monkeypatch
+):
+    pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e .[test]")
+    asked, pictures = [], []
+
+    def draw(pipeline, prompts, *, seed):
+        found = draw_prompts(pipeline, prompts, seed=seed, steps=2)
+        asked.extend(prompts)
+        pictures.extend(found)
+        return found
+
+    monkeypatch.setattr(from_tree, "draw_prompts", draw)
+    few = Tree(positives=2, negatives=1, pipeline=str(small_pipeline.write(tmp_path)))
+    found = draw_from_tree(base, pictures_NK, "dog", few, seed=0)
+    assert [sample.prompt for sample in found.samples] == asked and len(asked) == 2 * 5
+    own = found.tree.subject()
+    prompts = {kind: [s.prompt for s in found.samples if s.kind == kind] for kind in found.by_kind}
+    assert all(own in prompt for prompt in prompts[OWN] + prompts["near_duplicate"])
+    assert not any(own in prompt for prompt in prompts["easy"] + prompts["hard"])
+    assert len(set(prompts[OWN])) == 4 and not any("<" in prompt for prompt in asked)
+    # Of the first four, which are of the concept, the two that the reference makes likeliest.
+    ids_MK = base.encode(pictures[:4])
+    scores = concept_scores(base, pictures_NK, ids_MK, "dog", word="tom")
+    assert torch.equal(found.by_kind[OWN], ids_MK[scores.argsort(descending=True)[:2]])
+    said = {kind: len(ids) for kind, ids in found.negatives.items()}
+    assert said == {"easy": 1, "hard": 1, "near_duplicate": 1}
+    assert len(found.positives) == 2 and found.shown(base).size[0] > 0
+
+
 def test_negatives_of_a_tree_join_by_grade_and_the_world_draws_none(
     base, toy, alone, short_method, drawn
 ):
@@ -247,7 +281,10 @@ def _picture_of(base, ids):
 
 def test_a_method_without_a_tree_keeps_its_digest():
     assert "tree" not in Method().decisive()
-    assert Method(tree=SMALL).decisive()["tree"]["positives"] == 3
+    said = {"positives": 3, "negatives": 2, "drawn": 2}
+    assert Method(tree=SMALL).decisive()["tree"] == said
+    other = dataclasses.replace(SMALL, pipeline="sd15")
+    assert Method(tree=other).decisive()["tree"] == said | {"pipeline": "sd15"}
 
 
 @pytest.mark.slow
@@ -271,6 +308,27 @@ def test_what_no_tree_can_be_asked_for_is_refused_in_one_line():
         Tree(positives=-1)
     with pytest.raises(ConfigError, match="tree: drawn: found 0"):
         Tree(drawn=0)
+    with pytest.raises(ConfigError, match="tree: pipeline: found 'sd15', and neither positives"):
+        Tree(pipeline="sd15")
     opinion = Stage(steps=1, tasks={"opinion": 1})
     with pytest.raises(ConfigError, match="labels, and a tree .* Leave `tree` out"):
         Method(tokens=Tokens(shared=4), tree=SMALL, stages=(opinion,))
+
+
+def test_a_pipeline_of_a_tree_that_is_not_there_is_refused_before_a_base_is_read(
+    tmp_path, toy_folder
+):
+    concept = ConceptConfig(name="tom", pictures=[str(toy_folder)])
+    method = Method(tree=Tree(positives=1, pipeline=str(tmp_path / "sd")))
+    settings = RunConfig(concept=concept, base="no such base", method=method)
+    with pytest.raises(ConfigError, match="tree: pipeline: found '.*sd', .*Name one that is there"):
+        concept_of(settings)
+
+
+def test_a_folder_that_is_no_pipeline_is_refused_before_the_base_is_asked(
+    base, pictures_NK, tmp_path, monkeypatch
+):
+    pytest.importorskip("diffusers", reason="diffusers is not installed: pip install -e .[test]")
+    monkeypatch.setattr(from_tree, "grow", None)
+    with pytest.raises(PipelineError, match="no model_index.json in it"):
+        draw_from_tree(base, pictures_NK, "dog", Tree(negatives=1, pipeline=str(tmp_path)), seed=0)

@@ -1,5 +1,5 @@
-"""Pictures of a concept and of look-alikes that the base draws itself, from a tree of the concept's
-attributes (Concept-as-Tree, 2503.12999).
+"""Pictures of a concept and of look-alikes that the base, or a pipeline of diffusers, draws from a
+tree of the concept's attributes (Concept-as-Tree, 2503.12999).
 
 For who has one to three photos and no pictures of others. As in the paper, positives keep the
 attributes and vary the context; negatives alter attributes, few for hard ones and many for easy ones;
@@ -7,6 +7,8 @@ and a score of what is the concept's against what is anybody's filters both. Wha
 
 - The paper's pictures come from a diffusion model that is tuned on the concept. Here the base draws
   them: positives after a reference picture in context, negatives from the altered tree in words.
+  A pipeline (`Tree.pipeline`) takes no picture in context: it draws positives, too, from the tree in
+  words, and is not tuned on the concept. The base encodes and filters what either drew.
 - The paper's score (PCS) compares parts of a picture by an encoder. Here it is the mean over the
   picture's ids of log p(id | reference picture) - log p(id | class noun): `personalize/gain.py`.
 - Near-duplicates are new: the tree is said unaltered, without the picture, and the description takes
@@ -29,6 +31,7 @@ from unictoken.learn.methods import Tree
 from unictoken.learn.observe import named_captions
 from unictoken.learn.told import NAMES
 from unictoken.learn.tree import AttributeTree, grow
+from unictoken.model.diffusion import draw_prompts, load_pipeline
 from unictoken.model.draw import Draw
 from unictoken.model.pixels import grid
 from unictoken.model.protocol import Base
@@ -37,6 +40,7 @@ from unictoken.personalize.pictures import in_pictures
 from unictoken.personalize.words import in_words
 
 if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
     from PIL import Image
 
 NEAR_DUPLICATE = "near_duplicate"
@@ -109,28 +113,31 @@ def draw_from_tree(
     base: Base, pictures_NK: torch.Tensor, class_noun: str, settings: Tree, *, seed: int
 ) -> Drawn:
     """Grow a concept's tree, draw from it, and keep what the filter keeps. Raises `BaseError` for a
-    base that cannot draw.
+    base that cannot draw, `PipelineError` for a pipeline that cannot be used.
 
     Args:
-        base: Reads, draws and scores.
+        base: Reads and scores; draws where there is no pipeline.
         pictures_NK: Image ids of the reference pictures.
         class_noun: The concept's.
-        settings: How many pictures of each kind, and how many are drawn for each that is kept.
+        settings: How many pictures of each kind, how many are drawn for each that is kept, and the
+            pipeline that draws them.
         seed: Of what is altered and drawn.
     """
     base.need_decoder()
+    # Before the base reads anything: a folder may hold what is no pipeline.
+    pipeline = load_pipeline(settings.pipeline) if settings.pipeline else None
     tree = grow(base, pictures_NK, class_noun, seed=seed)
     # A tree without other answers has no look-alikes that differ in words.
     graded = ("easy", "hard", NEAR_DUPLICATE) if tree.alterable() else (NEAR_DUPLICATE,)
     wanted = {OWN: settings.positives, **dict.fromkeys(graded, settings.negatives)}
     rng = np.random.default_rng([seed, 10])  # not the stream of the world's distractors
-    artist = _Artist(base, pictures_NK, tree)
+    artist = _Artist(base, pictures_NK, tree, pipeline)
     samples: list[Sample] = []
     by_kind: dict[str, torch.Tensor] = {}
     for number, (kind, count) in enumerate(wanted.items()):
         if count:
             prompts = artist.prompts(kind, count * settings.drawn, rng)
-            drawn_MK = artist.draw(kind, prompts, Draw(seed=seed + number))
+            drawn_MK = artist.draw(kind, prompts, seed=seed + number)
             scores = artist.scores(kind, drawn_MK)
             # Of the concept the likest, of others the least like.
             best = torch.argsort(scores, descending=kind == OWN, stable=True)[:count]
@@ -147,8 +154,14 @@ def draw_from_tree(
 class _Artist:
     """Says, draws and scores pictures of a tree, by kind."""
 
-    def __init__(self, base: Base, pictures_NK: torch.Tensor, tree: AttributeTree):
-        self.base, self.pictures_NK, self.tree = base, pictures_NK, tree
+    def __init__(
+        self,
+        base: Base,
+        pictures_NK: torch.Tensor,
+        tree: AttributeTree,
+        pipeline: DiffusionPipeline | None,
+    ):
+        self.base, self.pictures_NK, self.tree, self.pipeline = base, pictures_NK, tree, pipeline
         self.word = next((n for n in NAMES if len(base.vocab.inside(n)) == 1), NAMES[0])
 
     def prompts(self, kind: str, count: int, rng: np.random.Generator) -> list[str]:
@@ -164,17 +177,20 @@ class _Artist:
         ]
 
     def _subject(self, kind: str, rng: np.random.Generator) -> str:
-        if kind == OWN:
+        if kind == OWN and not self.pipeline:
             return f"<{self.word}>"
-        if kind == NEAR_DUPLICATE:
+        if kind in (OWN, NEAR_DUPLICATE):
             return self.tree.subject()
         altered = self.tree.many_altered if kind == "easy" else self.tree.few_altered
         return self.tree.subject(altered(rng))
 
-    def draw(self, kind: str, prompts: Sequence[str], how: Draw) -> torch.Tensor:
+    def draw(self, kind: str, prompts: Sequence[str], *, seed: int) -> torch.Tensor:
         """Image ids [M, K]: of the concept each after one reference picture in context, in turn; of
-        others from words alone.
+        others, and by a pipeline all, from words alone.
         """
+        if self.pipeline:
+            return self.base.encode(draw_prompts(self.pipeline, prompts, seed=seed)).cpu()
+        how = Draw(seed=seed)
         if kind != OWN:
             return in_words(self.base, self.word, "").draw_ids(prompts, how).cpu()
         count = len(self.pictures_NK)

@@ -133,7 +133,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """Pictures that the base draws itself from a tree of the concept's attributes
+    """Pictures that the base, or a pipeline, draws from a tree of the concept's attributes
     (`learn/from_tree.py`; Concept-as-Tree, 2503.12999): for one to three photos and no negatives.
     """
 
@@ -144,6 +144,9 @@ class Tree:
     `distractors.world: null` means none. 0: none."""
     drawn: int = 2
     """How many are drawn for each that is kept."""
+    pipeline: Place | None = None
+    """A folder with a pipeline of diffusers, which draws them in the base's place, from words alone
+    (model/diffusion.py)."""
 
     @property
     def is_asked(self) -> bool:
@@ -153,6 +156,38 @@ class Tree:
         within("tree: positives", self.positives, 0, MOST_PICTURES)
         within("tree: negatives", self.negatives, 0, MOST_PICTURES)
         within("tree: drawn", self.drawn, 1, 100)
+        if self.pipeline and not self.is_asked:
+            raise ConfigError(
+                f"tree: pipeline: found '{self.pipeline}', and neither positives nor negatives. Say"
+                " how many pictures it draws, such as `positives: 16` and `negatives: 16`."
+            )
+
+    def check_places(self) -> None:
+        """Refuse a folder that is not there: see `Distractors.check_places`."""
+        _check_pipeline("tree", self.pipeline)
+
+    def decisive(self) -> dict[str, Any]:
+        """Plain settings for digests, as `Distractors.decisive` gives them."""
+        return _without_no_pipeline(self)
+
+
+def _check_pipeline(where: str, folder: Place | None) -> None:
+    """Refuse a pipeline's folder that is not there; None is none."""
+    if folder and not is_folder(Path(os.path.expanduser(folder))):
+        raise ConfigError(
+            f"{where}: pipeline: found '{folder}', expected a folder that save_pretrained of"
+            " diffusers wrote. Name one that is there."
+        )
+
+
+def _without_no_pipeline(settings: Tree | Distractors) -> dict[str, Any]:
+    """Plain settings. No pipeline is not said: what was learned before there were any keeps its
+    digest.
+    """
+    said: dict[str, Any] = config.plain(settings)
+    if not settings.pipeline:
+        del said["pipeline"]
+    return said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +277,7 @@ class Method(MethodSettings):
     """Share of each grade among the negatives of recognition."""
     soft_positives: SoftPositives = field(default_factory=SoftPositives)
     tree: Tree = field(default_factory=Tree)
-    """Pictures that the base itself draws of the concept and of look-alikes."""
+    """Pictures that are drawn of the concept and of look-alikes."""
     stages: tuple[Stage, ...] = (Stage(),)
     objective: str = CROSS_ENTROPY
     """What the rows are optimised for, by its name in `OBJECTIVES`."""
@@ -254,11 +289,10 @@ class Method(MethodSettings):
         usual = {
             "kind": OPTIMIZE,
             "objective": CROSS_ENTROPY,
-            "tree": config.plain(Tree()),
+            "tree": Tree().decisive(),
         }.items()
-        return {
-            key: value for key, value in super().decisive().items() if (key, value) not in usual
-        }
+        said = super().decisive() | {"tree": self.tree.decisive()}
+        return {key: value for key, value in said.items() if (key, value) not in usual}
 
     @property
     def taught(self) -> tuple[Taught, ...]:
@@ -631,17 +665,8 @@ class Distractors:
         """Refuse a folder that is not there: before a base of 14 GB is read. Not when the settings
         are read: those of an old run name folders of its time.
         """
-        if self.pipeline and not is_folder(Path(os.path.expanduser(self.pipeline))):
-            raise ConfigError(
-                f"distractors: pipeline: found '{self.pipeline}', expected a folder that"
-                " save_pretrained of diffusers wrote. Name one that is there."
-            )
+        _check_pipeline("distractors", self.pipeline)
 
     def decisive(self) -> dict[str, Any]:
-        """Plain settings for digests. No pipeline is not said: what was learned before there were
-        any keeps its digest.
-        """
-        said: dict[str, Any] = config.plain(self)
-        if not self.pipeline:
-            del said["pipeline"]
-        return said
+        """Plain settings for digests."""
+        return _without_no_pipeline(self)

@@ -248,6 +248,7 @@ def check_used(settings: RunConfig, concept: Concept) -> None:
     """Refuse what a run reads beside its pictures, where it cannot be used."""
     if isinstance(settings.method, Method):
         settings.method.check_learns(concept)
+        settings.method.tree.check_places()
     settings.distractors.check_places()
     for text in (*settings.prompts, *settings.questions):
         mark(settings.named(text), concept.name, where=f"'{settings.named(text)}'")

@@ -51,7 +51,7 @@ from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
 from unictoken.data.templates import YES
 from unictoken.learn.method import Run
-from unictoken.learn.methods import Distractors, MethodFile, MethodSettings
+from unictoken.learn.methods import Distractors, Method, MethodFile, MethodSettings
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
 from unictoken.measure.controls import (
@@ -259,6 +259,9 @@ class Benchmark:
                     f"{name}: {file}: it, or the table beside it, is a folder. Choose another file."
                 )
         settings.distractors.check_places()
+        for method in self.methods.values():
+            if isinstance(method, Method):
+                method.tree.check_places()
         self.run = self._digest()
         self.folder = Path(settings.work) / self.run
         self.judge = self._judge()
