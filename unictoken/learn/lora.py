@@ -28,7 +28,9 @@ from unictoken.learn.engine import TorchEngine, adamw_settings
 from unictoken.learn.learner import Learner
 from unictoken.learn.method import Learned, Run
 from unictoken.learn.methods import LoraMethod, Stage
+from unictoken.learn.objective import CrossEntropy, ObjectiveOf
 from unictoken.learn.prepare import Prepared, keep, prepare, signed
+from unictoken.learn.prior import preserving
 from unictoken.learn.stages import learn
 from unictoken.model import adapters
 from unictoken.model.adapters import Lora
@@ -99,6 +101,7 @@ class FineTune:
             settings,
             seed=run.seed,
             distractors=run.distractors,
+            objective=self._objective(base),
             prefix_cache=False,
             fast=False,
         )
@@ -111,6 +114,13 @@ class FineTune:
             adapted, ids, rows_in, rows_out, loss=loss, prefix_cache=False, fast=False
         )
         return adapted, replace(prepared, learner=learner)
+
+    def _objective(self, base: Base) -> ObjectiveOf:
+        """The examples of the concept, beside what the base draws of its class noun, if the method
+        preserves that.
+        """
+        prior = self.settings.prior
+        return partial(preserving, base=base, prior=prior) if prior.pictures else CrossEntropy
 
     def _optimise(self, adapted: Base, prepared: Prepared, run: Run) -> None:
         """Every step."""

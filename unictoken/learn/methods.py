@@ -556,6 +556,23 @@ class EncodedMethod(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prior:
+    """Prior preservation (DreamBooth, Ruiz et al. 2023, equation 2; `learn/prior.py`): what a base
+    drew of the class noun before it was fine-tuned is learned beside the drawings of the concept.
+    """
+
+    pictures: int = 0
+    """How many pictures of the class noun the base draws before learning. 0: none, and nothing is
+    preserved."""
+    weight: float = 1.0
+    """Of their loss, times that of a drawing; equation 2's lambda."""
+
+    def __post_init__(self) -> None:
+        within("prior: pictures", self.pictures, 0, MOST_PICTURES)
+        within("prior: weight", self.weight)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoraMethod(Method):
     """Settings of the kind 'lora': adapters on the base's layers are learned with the rows
     (`learn/lora.py`).
@@ -577,14 +594,31 @@ class LoraMethod(Method):
     """Linear layers that have adapters, by the last part of their names."""
     adapter_lr_ratio: float = 0.1
     """The adapters' learning rate, divided by the rows'."""
+    prior: Prior = field(default_factory=Prior)
+    """What else of the class noun is learned, so that not all of them become the concept."""
 
     @property
     def keeps_folder(self) -> bool:
         return True
 
+    def decisive(self) -> dict[str, Any]:
+        """Plain settings for digests. No prior is not said: what was learned before there was one
+        keeps its digest.
+        """
+        said = super().decisive()
+        if not self.prior.pictures:
+            del said["prior"]
+        return said
+
     def __post_init__(self) -> None:
         super().__post_init__()
         within(f"method '{self.name}': adapter_lr_ratio", self.adapter_lr_ratio)
+        if self.prior.pictures and not any(task.draws for task in self.taught):
+            raise ConfigError(
+                f"method '{self.name}': prior: {self.prior.pictures} pictures beside drawings of the"
+                " concept, and no stage draws. Leave `prior` out, or let a stage draw: `tasks:"
+                " {generate: 0.5}`."
+            )
 
 
 def _cross_entropy(examples: Examples, seed: int) -> Objective:

@@ -160,12 +160,21 @@ def drawn_distractors(base: Base, noun: str, count: int, seed: int) -> list[Imag
         count: How many pictures.
         seed: Of the drawing.
     """
+    return base.decode(noun_drawings(base, noun, count, seed))
+
+
+def noun_drawings(base: Base, noun: str, count: int, seed: int) -> torch.Tensor:
+    """The same as image ids, [M, K].
+
+    Args:
+        base: One that can draw.
+        noun: The class noun.
+        count: How many pictures.
+        seed: Of the drawing.
+    """
     base.need_decoder()
-    return base.decode(
-        sample_pictures(
-            base, [noun_prompt(base.vocab, noun)] * count, base.codes_per_picture, Draw(seed=seed)
-        )
-    )
+    prompts = [noun_prompt(base.vocab, noun)] * count
+    return sample_pictures(base, prompts, base.codes_per_picture, Draw(seed=seed))
 
 
 def by_likeness(

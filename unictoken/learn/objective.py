@@ -24,7 +24,7 @@ One that samples from the rows is `learn/grpo.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -32,10 +32,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from unictoken.data.sequence import IGNORE, Batch, pad
+from unictoken.data.sequence import IGNORE, Batch, Example, pad
 from unictoken.learn.examples import Examples, tasks_of_batch
 from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Stage
+from unictoken.model.vocab import Vocab
 from unictoken.tasks import taught
 
 
@@ -96,7 +97,22 @@ class CrossEntropy:
 
 
 def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slice) -> Batch:
-    """The examples of one step and their weights: a pure function of (seed, step).
+    """The examples of one step with their weights, as `examples_of` makes them.
+
+    Args:
+        examples: Of the concept, in this stage.
+        stage: Whose tasks and weights they have.
+        seed: Of the run.
+        step: Counted from 0 over all stages.
+        share: What one process takes.
+    """
+    return weighted(*examples_of(examples, stage, seed, step, share), examples.vocab)
+
+
+def examples_of(
+    examples: Examples, stage: Stage, seed: int, step: int, share: slice
+) -> tuple[list[Example], list[float]]:
+    """The examples of one step and the weights of their losses: a pure function of (seed, step).
 
     Args:
         examples: Of the concept, in this stage.
@@ -112,7 +128,12 @@ def batch_of(examples: Examples, stage: Stage, seed: int, step: int, share: slic
         stage.generation_weight if taught()[task].draws else stage.understanding_weight
         for task in tasks
     ]
-    return replace(pad(made[share], examples.vocab), weights_B=torch.tensor(weights[share]))
+    return made[share], weights[share]
+
+
+def weighted(examples: Sequence[Example], weights: Sequence[float], vocab: Vocab) -> Batch:
+    """A padded batch of examples, each with the weight of its loss."""
+    return replace(pad(examples, vocab), weights_B=torch.tensor(weights))
 
 
 def cross_entropy(logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
