@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from unictoken.core import config
 from unictoken.core.config import ConfigError
 from unictoken.core.errors import UserError
-from unictoken.learn.methods import Method, Stage, Tokens
+from unictoken.learn.methods import Method, Stage, Tokens, Tree
 from unictoken.measure.benchmark import Benchmark, BenchmarkConfig, load_methods
 from unictoken.measure.endpoint import EndpointConfig
 from unictoken.measure.predictions import PredictionsError
@@ -330,3 +330,12 @@ def test_a_concept_that_cannot_be_learned_is_refused_before_any_is(
     monkeypatch.setattr("unictoken.measure.benchmark.method_of", None)
     with pytest.raises(UserError, match="cut.png"):
         benchmark.learn()
+
+
+def test_a_pipeline_that_is_not_there_is_refused_before_anything_is_learned(
+    base, settings, tmp_path
+):
+    tree = Tree(negatives=1, pipeline=str(tmp_path / "sd"))
+    asking = dataclasses.replace(METHOD, tree=tree)
+    with pytest.raises(ConfigError, match="tree: pipeline: .* Name one that is there"):
+        Benchmark(settings, base, {"short": METHOD, "tree": asking})
