@@ -152,7 +152,7 @@ def _distractors(
 
 
 def drawn_distractors(base: Base, noun: str, count: int, seed: int) -> list[Image.Image]:
-    """What the base draws when it is asked for the class noun alone.
+    """The pictures of `noun_drawings`.
 
     Args:
         base: One that can draw.
@@ -164,7 +164,7 @@ def drawn_distractors(base: Base, noun: str, count: int, seed: int) -> list[Imag
 
 
 def noun_drawings(base: Base, noun: str, count: int, seed: int) -> torch.Tensor:
-    """The same as image ids, [M, K].
+    """Image ids [M, K] of what the base draws when it is asked for the class noun alone.
 
     Args:
         base: One that can draw.
