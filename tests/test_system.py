@@ -125,6 +125,6 @@ def test_threads_stay_awake_where_nothing_else_computes(load, spins, tmp_path):
         path.write_text(load, encoding="utf-8")
     env = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     command = [sys.executable, "-c", SPIN, str(path)]
-    assert subprocess.check_output(command, text=True, env=env).strip() == spins
+    assert subprocess.check_output(command, encoding="utf-8", env=env).strip() == spins
     env["GOMP_SPINCOUNT"] = "77"  # the user's own
-    assert subprocess.check_output(command, text=True, env=env).strip() == "77"
+    assert subprocess.check_output(command, encoding="utf-8", env=env).strip() == "77"
