@@ -262,8 +262,8 @@ def _told_of_albums(_: Sequence[dict], concepts: int, settings: BenchmarkConfig)
         f" {concepts} toy concepts (seed {settings.seed}), in each place two pictures of"
         " the concept, three near-duplicates, three that differ in one attribute, twenty others."
         " Right are the two of the concept in that place. *first is it*, *first is there*: whether"
-        " the first picture shows the concept, and the place. *names alone*: the query is '<tom>'. ±: half-width of the 95 % t interval"
-        " over concepts;"
+        " the first picture shows the concept, and the place. *names alone*: the query is '<tom>'."
+        " ±: half-width of the 95 % t interval over concepts;"
     )
 
 
@@ -272,8 +272,8 @@ def _told_of_dataset(rows: Sequence[dict], concepts: int, settings: BenchmarkCon
     return (
         f"{queries} queries of {markdown(str(settings.data))}, of {concepts} concepts. R@k: the"
         " share of the right pictures among the first k; hit@k: whether one is there, which"
-        " ConCon-Chi calls R@k. *names alone*: the query is '<a> and <b>'. ±: half-width of the 95 % t interval over"
-        " queries;"
+        " ConCon-Chi calls R@k. *names alone*: the query is '<a> and <b>'. ±: half-width of the 95 % t"
+        " interval over queries;"
     )
 
 

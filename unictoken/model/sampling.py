@@ -390,7 +390,7 @@ def _columns_at_once(pictures: int, device: torch.device) -> int:
     """
     if pictures > (FEW if device.type == "cpu" else 1):
         return 1
-    return max(1, min(GUESSED, TOGETHER // pictures))
+    return min(GUESSED, TOGETHER // pictures)
 
 
 def _guessed_right(guessed_NS: torch.Tensor, found_NS: torch.Tensor) -> list[int]:

@@ -40,9 +40,9 @@ class Referring(Protocol):
         """The concept of one of its names, as far as it is known; None: of nobody's."""
 
 
-def reads_ids_of(encoder: Encoder, base: Base) -> bool:
-    """Whether features are made of this base's own image ids."""
-    return isinstance(encoder, EncoderOfIds) and encoder.base is base
+def reader_of_ids(encoder: Encoder, base: Base) -> EncoderOfIds | None:
+    """The encoder as one that makes features of this base's own image ids; None: it does not."""
+    return encoder if isinstance(encoder, EncoderOfIds) and encoder.base is base else None
 
 
 def features_of(base: Base, encoder: Encoder, queries: Sequence[Query]) -> Array:
@@ -54,9 +54,8 @@ def features_of(base: Base, encoder: Encoder, queries: Sequence[Query]) -> Array
         encoder: What makes the features.
         queries: Each about a picture, one or more.
     """
-    if reads_ids_of(encoder, base):
-        assert isinstance(encoder, EncoderOfIds)
-        return encoder.of_ids(torch.tensor([query.image_ids for query in queries]))
+    if reader := reader_of_ids(encoder, base):
+        return reader.of_ids(torch.tensor([query.image_ids for query in queries]))
 
     def look(query: Query) -> Image.Image:
         return query.look() or base.decode(torch.tensor([query.image_ids]))[0]

@@ -13,9 +13,9 @@ from PIL import Image
 from scipy.sparse import csr_array
 
 from unictoken.core.errors import UserError
-from unictoken.model.encoders import AskedEncoder, Encoder, EncoderOfIds
+from unictoken.model.encoders import AskedEncoder, Encoder
 from unictoken.model.protocol import Base
-from unictoken.personalize.features import features_of, reads_ids_of
+from unictoken.personalize.features import features_of, reader_of_ids
 from unictoken.personalize.memory.entry import Found
 from unictoken.personalize.memory.store import Memory
 from unictoken.personalize.memory.vectors import Vectors
@@ -257,16 +257,11 @@ class Sight:
         """Features of pictures under this key; those of the base itself come with their codes, so
         that a picture is encoded once.
         """
-        if key == self.key and not self._asks_base:
+        reader = reader_of_ids(self.encoder, self.base)
+        if key == self.key and not reader:
             return {key: self.encoder.pictures(pictures)}
         ids_NK = self.base.encode(pictures)
         made = {self.codes_key: self.base.vocab.code_of_id[ids_NK].numpy()}
-        if self._asks_base:
-            assert isinstance(self.encoder, EncoderOfIds)
-            made[self.key] = self.encoder.of_ids(ids_NK)
+        if reader:
+            made[self.key] = reader.of_ids(ids_NK)
         return made
-
-    @property
-    def _asks_base(self) -> bool:
-        """Whether features are made of the base's own image ids."""
-        return reads_ids_of(self.encoder, self.base)
