@@ -193,6 +193,14 @@ def test_a_picture_may_be_a_path_a_pil_image_or_an_array(alone, photos):
         (lambda chat: chat.draw("<bo>", seed=-1), "seed: found -1"),
         (lambda chat: chat.draw("<bo>", guidance="much"), "guidance: found 'much', expected float"),
         (lambda chat: chat.draw("<bo>", best_of=0), "best_of: found 0"),
+        (
+            lambda chat: chat.caption(Image.new("RGB", (32, 32)), best_of=0),
+            "best_of: found 0, expected 1 to 1000",
+        ),
+        (
+            lambda chat: chat.caption(Image.new("RGB", (32, 32)), best_of=2, seed=-1),
+            "seed: found -1",
+        ),
         (lambda chat: chat.draw("<bo> and bo>"), "'bo>' has one bracket"),
         (lambda chat: chat.base.with_concepts(), "no concept is given"),
         (lambda chat: chat.base.with_concepts("nowhere"), "nowhere: no such file"),

@@ -442,7 +442,11 @@ def test_words_are_told_to_the_tiny_base_unless_another_is_named(said):
                 "--out",
                 "{tmp}",
             ],
-            "best_of: found 1000000000",
+            "--best-of: found 1000000000",
+        ),
+        (
+            ["caption", "--concept", "{concept}", "--best-of", "0", "{tmp}"],
+            "--best-of: found 0, expected 1 to 1000",
         ),
         (
             ["draw", "--concept", "{concept}", "<bo>", "--temperature", "inf", "--out", "{tmp}"],

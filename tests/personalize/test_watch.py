@@ -5,9 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from unictoken.core.errors import UserError
 from unictoken.core.text import ConceptError
 from unictoken.data.clips import ClipError
 from unictoken.personalize.session import Session
+from unictoken.personalize.which import sought
 from unictoken.personalize.words import in_words
 
 
@@ -65,3 +67,48 @@ def test_what_cannot_be_watched_is_refused(base, tom, frames):
         Session(base, tom).watch("what does <rex> do?", frames)
     with pytest.raises(ClipError, match="found no frames"):
         Session(base, tom).watch("what does <tom> do?", [])
+
+
+# ---- which photo shows <tom>? -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "question, name",
+    [
+        ("which photo shows <tom>?", "tom"),
+        ("Which pictures show <tom> ?", "tom"),
+        ("which of these images shows <tom>", "tom"),
+        ("in which of these pictures is <tom>?", "tom"),
+        ("which photo shows <tom> in the snow?", None),
+        ("which animal is <tom>?", None),
+        ("is <tom> in the first photo?", None),
+    ],
+)
+def test_only_who_is_looked_for_and_nothing_else_is_asked_photo_by_photo(question, name):
+    assert sought(question) == name
+
+
+def test_each_of_many_photos_is_looked_at_by_itself(base, tom, monkeypatch):
+    looked_at = []
+
+    def recognise(self, ids_NK):
+        looked_at.append(ids_NK)
+        return [0.9 if i in (1, 10) else 0.2 for i in range(len(ids_NK))]
+
+    monkeypatch.setattr(type(tom), "recognise", recognise)
+    photos = [Image.new("RGB", (32, 32), (i, 0, 0)) for i in range(12)]
+    chat = Session(base, tom)
+    assert chat.watch("which photo shows <tom>?", photos) == "the second and number 11"
+    assert len(looked_at[0]) == 12
+    # Another question of the same call is answered as it is alone.
+    questions = ["which photo shows <tom>?", "what does <tom> do?"]
+    alone = chat.watch(questions[1], photos)
+    assert chat.watch(questions, photos) == ["the second and number 11", alone]
+    monkeypatch.setattr(type(tom), "recognise", lambda self, ids_NK: [0.1] * len(ids_NK))
+    assert chat.watch("which photo shows <tom>?", photos) == "none of them"
+
+
+def test_more_photos_than_an_answer_numbers_are_searched_instead(base, tom):
+    photos = [Image.new("RGB", (32, 32))] * 65
+    with pytest.raises(UserError, match="found 65 photos, expected at most 64. Use `find`"):
+        Session(base, tom).watch("which photo shows <tom>?", photos)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from unictoken.cli.command import Commands, add_device, add_json, add_vq_decoder, command
 from unictoken.cli.memory import add_file, add_sharpen, encoder_of
 from unictoken.core import shipped
-from unictoken.core.config import DTYPES, MOST_PICTURES, within
+from unictoken.core.config import DTYPES, MOST_BEST_OF, MOST_PICTURES, within
 from unictoken.core.disk import check_folder, real_path
 from unictoken.core.errors import REFUSED, UserError
 from unictoken.core.pictures import PictureError, check_picture, read_shrunk
 from unictoken.core.printing import one_line, say, say_json, warn
 from unictoken.core.text import check_markers, markers
 from unictoken.data import templates
-from unictoken.data.clips import frames_of
+from unictoken.data.clips import frames_of, photos_of
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.sentences import sentences_by_name
@@ -172,6 +172,7 @@ def session(options: argparse.Namespace, given: Given) -> Session:
 
 def draw(options: argparse.Namespace) -> None:
     within("--num-images", options.num_images, 1, MOST_PICTURES)
+    within("--best-of", options.best_of, 1, MOST_BEST_OF)
     check_folder(options.out, UserError, where="--out")
     how = Draw(
         temperature=options.temperature,
@@ -220,7 +221,7 @@ def ask(options: argparse.Namespace) -> None:
         check_markers(options.question, given.names, where="question")
     picture = read_shrunk(options.image) if options.image else None
     # Before a base is read for it.
-    clip = frames_of(options.clip) if options.clip else None
+    clip = (photos_of(options.clip) or frames_of(options.clip)) if options.clip else None
     who = session(options, given)
     say_untaught("ask", options, who, options.question)
     answer = who.watch(options.question, clip) if clip else who.ask(options.question, picture)
@@ -239,7 +240,10 @@ def _one_or_all(names: Sequence[str]) -> str | list[str]:
 def caption(options: argparse.Namespace) -> None:
     def said(who: Session, seen: Seen) -> list[list[dict]]:
         concept = _one_or_all(who.names)
-        return [[{"concept": concept, "caption": text}] for text in who.caption(seen)]
+        captions = who.caption(seen, best_of=options.best_of)
+        return [[{"concept": concept, "caption": text}] for text in captions]
+
+    within("--best-of", options.best_of, 1, MOST_BEST_OF)
 
     answer_each("caption", options, said, "{caption}")
 
@@ -357,9 +361,18 @@ def add(commands: Commands) -> None:
         "--clip",
         metavar="CLIP",
         help="a folder of frames in the order of their names, or a video file (it needs the extra"
-        " 'video'); four frames are looked at",
+        " 'video'); four frames are looked at, and every picture of a folder for 'which photo shows"
+        " <bo>?'",
     )
     captioning = command(commands, "caption", caption, "describe pictures")
+    captioning.add_argument(
+        "--best-of",
+        type=int,
+        default=1,
+        metavar="N",
+        help="write N captions of each picture and keep the one that it fits best, as an answer and"
+        " as a prompt that it was drawn after",
+    )
     recognizing = command(
         commands,
         "recognize",

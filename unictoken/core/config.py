@@ -38,6 +38,7 @@ Dtype = typing.Literal["auto", "fp32", "bf16", "fast"]
 DTYPES = typing.get_args(Dtype)  # of a base as it is loaded (model/base.py: dtype_named)
 MANY = 1_000_000  # at most so many of what is held in memory at once; a number beyond it is a slip
 MOST_PICTURES = 1000  # that are drawn by one call: of a 7B they take 800 MB
+MOST_BEST_OF = 1000  # of one drawing, or one caption, that the best is chosen from
 MOST_CONCEPTS = 1000  # of a benchmark
 MOST_PROCESSES = 256  # of a machine
 MOST_YAML = 2**18  # bytes of a config; the longest of ours has 2,000

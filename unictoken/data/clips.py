@@ -98,6 +98,13 @@ def check_library(clip: Clip) -> None:
         _av()
 
 
+def photos_of(clip: Clip) -> list[ImageSource] | None:
+    """Every picture of a folder or a list, in order; None of a file."""
+    if not isinstance(clip, str | PathLike):
+        return list(clip)
+    return [*picture_files(clip)] if is_folder(Path(clip)) else None
+
+
 def frames_of(clip: Clip, count: int = FRAMES) -> list[ImageSource]:
     """So many frames of a clip in their order, evenly spread; all of them where it has fewer.
 
@@ -105,12 +112,11 @@ def frames_of(clip: Clip, count: int = FRAMES) -> list[ImageSource]:
         clip: A folder of pictures, a video file, or pictures in order.
         count: How many are taken.
     """
-    if not isinstance(clip, str | PathLike):
-        return [clip[i] for i in _chosen(len(clip), count, "clip")]
+    if (photos := photos_of(clip)) is not None:
+        where = str(clip) if isinstance(clip, str | PathLike) else "clip"
+        return [photos[i] for i in _chosen(len(photos), count, where)]
+    assert isinstance(clip, str | PathLike)  # a list has photos
     path = Path(clip)
-    if is_folder(path):
-        files = picture_files(path)
-        return [files[i] for i in _chosen(len(files), count, str(path))]
     if not is_file(path):
         raise ClipError(f"{path}: no such file or folder. Expected a video, or a folder of frames.")
     if not is_video(path):

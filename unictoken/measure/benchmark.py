@@ -73,7 +73,6 @@ from unictoken.model.encoders import Encoder, load_encoder
 from unictoken.model.processes import Processes
 from unictoken.model.protocol import Base
 from unictoken.personalize.adapted import CONCEPT
-from unictoken.personalize.condition import MOST_BEST_OF
 from unictoken.personalize.query import Personalization
 from unictoken.personalize.tokens import learned
 from unictoken.scoring.metrics import constant_answers, copied_share, mean
@@ -167,7 +166,7 @@ class BenchmarkConfig:
         if self.references is not None:
             config.within("references", self.references, 1, config.MOST_PICTURES)
         config.within("workers", self.workers, 1, config.MOST_PROCESSES)
-        config.within("best_of", self.best_of, 1, MOST_BEST_OF)
+        config.within("best_of", self.best_of, 1, config.MOST_BEST_OF)
         if self.page_concepts is not None:
             config.within("page_concepts", self.page_concepts)
         config.check_seed(self.seed)

@@ -17,7 +17,7 @@ from typing import TypeVar
 import torch
 from PIL import Image
 
-from unictoken.core.config import within
+from unictoken.core.config import MOST_BEST_OF, within
 from unictoken.core.pictures import ImageSource
 from unictoken.core.text import ConceptError, british, check_markers, mark, picture_prompt
 from unictoken.data import templates
@@ -39,7 +39,6 @@ from unictoken.personalize.query import Query, queries_of
 from unictoken.tokens.speaker import Speaker
 from unictoken.tokens.tokens import ConceptTokens, Prompts
 
-MOST_BEST_OF = 1000  # of one picture
 SURE = 0.5  # an answer is known where the model finds it likelier than all others together
 NOT_DRAWN = (232, 232, 232)  # the colour of what is not drawn yet
 Found = TypeVar("Found")

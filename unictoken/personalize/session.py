@@ -25,13 +25,14 @@ from unictoken.core.errors import UserError
 from unictoken.core.pictures import ImageSource, PictureError, as_picture
 from unictoken.core.text import ConceptError, check_markers
 from unictoken.data import templates
-from unictoken.data.clips import FRAMES, Clip, frames_of
+from unictoken.data.clips import FRAMES, Clip, frames_of, photos_of
 from unictoken.data.concept import Concept
 from unictoken.data.source import Some, named_pictures, noun_of
 from unictoken.model.draw import Draw
 from unictoken.model.encoders import Encoder
 from unictoken.model.protocol import Base
 from unictoken.model.sampling import ANSWER_IDS
+from unictoken.personalize.captions import best_captions
 from unictoken.personalize.condition import Condition, answer_each, by_condition, spelt_as
 from unictoken.personalize.drawing import Drawing, Drawings, drawings_of
 from unictoken.personalize.features import By, FeatureSearch, Referring, in_order
@@ -39,6 +40,7 @@ from unictoken.personalize.gain import gains
 from unictoken.personalize.location import Location, locate
 from unictoken.personalize.query import Personalization, Query, Seen, queries_of
 from unictoken.personalize.user import likes
+from unictoken.personalize.which import check_photos, sought, told
 
 Texts = str | Sequence[str]
 Picture = str | PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -136,6 +138,9 @@ class Session:
         """The answer to a question about a clip, which the base sees as pictures in one turn: it has
         no other sense of time (PVChat's questions, without its video encoder).
 
+        'Which photo shows <bo>?' is answered by recognising the concept in each photo of a folder or
+        a list by itself, however many there are.
+
         Args:
             question: A text that may name concepts ('what does <bo> do?'), or a list of them.
             clip: A folder of frames, a video file, or pictures in the order of time.
@@ -148,7 +153,29 @@ class Session:
         questions, many = texts_of(question, "question")
         for text in questions:
             check_markers(text, self.names, where="question")
-        pictures = frames_of(clip, frames)
+        answers = self._which(questions, clip)
+        others = [i for i in range(len(questions)) if i not in answers]
+        if others:
+            asked = [questions[i] for i in others]
+            said = self._watched(asked, frames_of(clip, frames), max_ids)
+            answers |= zip(others, said, strict=True)
+        return [answers[i] for i in range(len(questions))] if many else answers[0]
+
+    def _which(self, questions: Sequence[str], clip: Clip) -> dict[int, str]:
+        """The answers to 'which photo shows <bo>?', by the question's number."""
+        names = {i: name for i, text in enumerate(questions) if (name := sought(text))}
+        photos = photos_of(clip) if names else None
+        if not photos:
+            return {}
+        check_photos(len(photos))
+        seen, _ = self._seen(photos)
+        found = {name: self.recognise(seen, name) for name in dict.fromkeys(names.values())}
+        return {i: told(np.atleast_1d(found[name]).tolist()) for i, name in names.items()}
+
+    def _watched(
+        self, questions: Sequence[str], pictures: Sequence[ImageSource], max_ids: int
+    ) -> list[str]:
+        """Answers to questions about pictures that stand in one turn."""
         seen, _ = self._seen(list(pictures))
         # A gate or a memory looks at one picture: at the middle one.
         middle = len(seen) // 2
@@ -156,8 +183,7 @@ class Session:
         conditions = self.personalization.conditions(queries_of(questions, looked_at))
         # One row of ids: the frames of one clip stand in one turn.
         whole = queries_of(questions, seen.ids_NK.reshape(1, -1).expand(len(questions), -1))
-        answers = answer_each(list(zip(whole, conditions, strict=True)), max_ids=max_ids)
-        return answers if many else answers[0]
+        return answer_each(list(zip(whole, conditions, strict=True)), max_ids=max_ids)
 
     def untaught(self, text: str) -> tuple[str, ...]:
         """The words of a text that the base was never taught, each once; none for a general base.
@@ -172,17 +198,31 @@ class Session:
         unknown = (word for word in words if len(self.base.vocab.inside(word)) > 1)
         return tuple(dict.fromkeys(unknown))
 
-    def caption(self, image: Pictures) -> str | list[str]:
+    def caption(self, image: Pictures, *, best_of: int = 1, seed: int = 0) -> str | list[str]:
         """What a picture shows; concepts that are recognised in it are called by their names.
 
         Args:
             image: A picture, or a list of them.
+            best_of: Write so many captions of each picture and keep the one that it fits best, as an
+                answer and as a prompt that it was drawn after. Of two in a picture the tiny base
+                then says more captions wholly right (`checkpoints/tiny-chameleon/README.md`).
+            seed: Of captions beside the first.
 
         Returns:
             A text; a list of them where a list was given.
         """
+        config.within("best_of", best_of, 1, config.MOST_BEST_OF)
         seen, many = self._seen(image)
-        captions = self._answers([templates.CAPTION[0]] * len(seen), seen, ANSWER_IDS)
+        questions = [templates.CAPTION[0]] * len(seen)
+        if best_of == 1:
+            captions = self._answers(questions, seen, ANSWER_IDS)
+        else:
+            conditions = self.personalization.conditions(queries_of(questions, seen))
+
+            def written(condition: Condition, places: list[int]) -> list[str]:
+                return best_captions(condition, seen.ids_NK[places], best_of, seed=seed)
+
+            captions = by_condition(conditions, written)
         return captions if many else captions[0]
 
     def recognise(self, image: Pictures, name: str | None = None) -> float | list[float]:
