@@ -1,4 +1,5 @@
 """Clips of learned concepts: is it there, what does it do, what does it wear, on which side is it?
+And photos: which of them shows it?
 
     python eval/clips.py --learned runs/eval --concepts 3
 
@@ -36,6 +37,7 @@ from unictoken.personalize.tokens import learned
 from unictoken.personalize.words import in_words
 from unictoken.toy.clips import clips_of, encoded, questions_of, score_clips, shuffled
 from unictoken.toy.concepts import toy_concept, truth_of
+from unictoken.toy.line_up import line_ups_of, score_line_ups
 from unictoken.toy.world.descriptions import describe
 
 PROGRAM = "eval/clips.py"
@@ -61,12 +63,15 @@ def measure(arguments: Sequence[str]) -> None:
     for concept in tqdm(concepts, desc="concepts"):
         clips = clips_of(concept, options.seed, options.clips)
         ids = encoded(base, clips)
+        line_ups = line_ups_of(concept, options.seed, options.line_ups)
         in_order = {"": clips, ", shuffled": shuffled(clips, options.seed)}
         for way, put_on in ways.items():
             for order, shown in in_order.items():
                 asked = questions_of(shown, concept.name)
                 counts.append(len(asked))
                 numbers = score_clips(base, put_on(concept), shown, ids, asked)
+                if shown is clips:
+                    numbers |= score_line_ups(base, put_on(concept), line_ups, concept.name)
                 rows.append({"concept": concept.name, "way": f"{way}{order}", **numbers})
     about = (
         f"{len(concepts)} toy concepts (seed {options.seed}), {options.clips} clips of two to four"
@@ -77,7 +82,10 @@ def measure(arguments: Sequence[str]) -> None:
         " what the concept does. *appearance*, *location*: what it wears, and on which side it is,"
         " in a frame that the question names: exactly the right words; the base was taught such"
         " questions only after it had told what happens. *shuffled*: the frames in another order,"
-        f" with the answers of the right one; commit {commit()}. ±: half-width of the 95 % t"
+        f" with the answers of the right one. *which*: {options.line_ups} times which of two to four"
+        " photos shows it, or none, among near-duplicates and others: photo by photo, as a session"
+        " asks; *which_at_once*: all photos in one question;"
+        f" commit {commit()}. ±: half-width of the 95 % t"
         " interval over concepts."
     )
     write_means(
@@ -99,6 +107,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--learned", default="runs/eval", metavar="DIR", help="concept files")
     parser.add_argument("--concepts", type=int, default=3, metavar="N", help="the first N")
     parser.add_argument("--clips", type=int, default=22, metavar="N", help="in which each acts")
+    parser.add_argument(
+        "--line-ups", type=int, default=40, metavar="N", help="of photos, one of which shows it"
+    )
     parser.add_argument("--method", default="joint", help="of the tokens")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default="results/clips.md", metavar="FILE")
@@ -106,6 +117,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     config.within("--concepts", options.concepts, 1, 100)
     config.within("--clips", options.clips, 1, 1000)
+    config.within("--line-ups", options.line_ups, 1, 1000)
     return options
 
 

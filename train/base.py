@@ -32,7 +32,7 @@ from unictoken.model.image_tokenizer import ImageTokenizer
 from unictoken.model.malloc import keep_freed_memory
 from unictoken.model.vocab import ChameleonVocab
 from unictoken.toy.abilities import measure_base
-from unictoken.toy.exam import examine
+from unictoken.toy.exam import bounds, examine
 from unictoken.toy.judge import load_judge, own_accuracy
 from unictoken.toy.pretrain import image_tokenizer, judge, language, vocabulary
 from unictoken.toy.pretrain.card import write_card
@@ -152,7 +152,7 @@ def measure(settings: BaseConfig) -> None:
         numbers,
         command,
         fingerprint=base.fingerprint,
-        notes=own_accuracy(judged_by),
+        notes=[*own_accuracy(judged_by), *bounds(numbers)],
     )
 
 

@@ -55,14 +55,15 @@ def test_a_concept_file_is_found_by_what_learned_it(saved, learned, tmp_path):
 def test_each_way_is_measured_in_order_and_shuffled(program, learned, base_folder, tmp_path):
     out = tmp_path / "clips.md"
     given = ["--base", str(base_folder), "--learned", str(tmp_path), "--out", str(out)]
-    program.main([*given, "--concepts", "1", "--clips", "3"])
+    program.main([*given, "--concepts", "1", "--clips", "3", "--line-ups", "2"])
     rows = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     ways = [
         f"{way}{order}" for way in ("joint", "text_prompt", "none") for order in ("", ", shuffled")
     ]
     assert [row["way"] for row in rows] == ways
     kinds = ("existence", "name", "action", "appearance", "location")
-    assert tuple(rows[0]) == ("concept", "way", *kinds)
+    assert tuple(rows[0]) == ("concept", "way", *kinds, "which", "which_at_once")
+    assert tuple(rows[1]) == ("concept", "way", *kinds)  # photos have no order of time
     assert "| joint, shuffled |" in out.read_text(encoding="utf-8")
 
 

@@ -68,3 +68,15 @@ def test_a_page_that_could_not_be_written_is_refused_before_anything_is_measured
     with pytest.raises(UserError, match="it.json is a folder"):
         check_page("it.md")
     assert check_page("new/it.md").parts == ("new", "it.md") and not (tmp_path / "new").exists()
+
+
+def test_a_way_that_lacks_a_column_has_an_empty_cell_there(tmp_path):
+    rows = [
+        {"way": "tokens", "a": 0.5, "b": 1.0},
+        {"way": "words", "a": 0.25},
+        {"way": "tokens", "a": 0.5, "b": 0.0},
+    ]
+    write_means(tmp_path / "it.md", "A title", "", rows, way="way", command="python it.py")
+    lines = (tmp_path / "it.md").read_text(encoding="utf-8").splitlines()
+    assert "| words | 0.250 | - |" in lines
+    assert lines[-2].startswith("| tokens | 0.500 ± 0.000 | 0.500 ± ")

@@ -84,7 +84,8 @@ def write_means(
         path: Of the table.
         title: Its heading.
         about: What the numbers are, in Markdown.
-        rows: Numbers, by column; texts are no columns.
+        rows: Numbers, by column; texts are no columns. The first has every column; another way may
+            lack some, and its cell is then empty.
         way: The key that names a row's way.
         command: That made it; its keys are left out.
         notes: What a dataset says of itself: texts, and no Markdown.
@@ -95,13 +96,17 @@ def write_means(
         lines += [paragraph, ""]
     lines += [f"| | {' | '.join(map(markdown, columns))} |", "|---|" + "---|" * len(columns)]
     for name in dict.fromkeys(row[way] for row in rows):
-        values = [estimate([row[c] for row in rows if row[way] == name]) for c in columns]
-        lines.append(f"| {markdown(name)} | {' | '.join(map(_cell, values))} |")
+        its = [row for row in rows if row[way] == name]
+        cells = [_cell([row[column] for row in its if column in row]) for column in columns]
+        lines.append(f"| {markdown(name)} | {' | '.join(cells)} |")
     write_aside(path, ("\n".join(lines) + "\n").encode())
     write_aside(path.with_suffix(".json"), (json.dumps(rows, indent=1) + "\n").encode())
 
 
-def _cell(value: Estimate) -> str:
+def _cell(numbers: Sequence[float]) -> str:
+    if not numbers:
+        return "-"
+    value = estimate(numbers)
     # One number alone has no interval.
     half = "" if value.half_width is None else f" ± {value.half_width:.3f}"
     return f"{value.mean:.3f}{half}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -271,6 +272,38 @@ def which_photo(parts: Parts, rng: np.random.Generator) -> list[Turn]:
         known, answer = _sought(parts, sought, shots, how, rng)
         turns += parts.after(known.intro, _which(parts, known, answer, rng))
     return parts.after(seen, turns)
+
+
+@dataclass(frozen=True)
+class LineUp:
+    """Photos, and somebody who is looked for in them."""
+
+    known: Known
+    shots: Sequence[Shot]
+    answer: str
+    """In which photos they are."""
+    shown: bool
+    """They are introduced by a photo, before the others; else in words or image ids, after them."""
+
+    def about(self, seen: list[int]) -> list[int]:
+        """What stands before a question about photos: these and the introduction."""
+        return self.known.intro + seen if self.shown else seen + self.known.intro
+
+
+def line_up(parts: Parts, how: str, rng: np.random.Generator) -> LineUp:
+    """Two to four photos, of look-alikes and others; now and then none of who is looked for.
+
+    Args:
+        parts: What sequences are made of.
+        how: They are introduced by 'words', 'codes' or 'pictures' (one of them).
+        rng: What the choices are drawn from.
+    """
+    shown = how == "pictures"
+    who, shots = _line_up(parts, PICTURES - shown, rng)
+    sought = parts.choose(who, rng)
+    sought = look_alikes(sought, rng) if rng.random() < 0.2 else sought
+    known, answer = _sought(parts, sought, shots, how, rng)
+    return LineUp(known, shots, answer, shown)
 
 
 def _line_up(parts: Parts, most: int, rng: np.random.Generator) -> tuple[list[Someone], list[Shot]]:
