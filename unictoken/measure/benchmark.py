@@ -50,7 +50,7 @@ from unictoken.data.readers import read
 from unictoken.data.records import Dataset
 from unictoken.data.source import check_learnable
 from unictoken.data.templates import YES
-from unictoken.learn.method import Run
+from unictoken.learn.method import Fitted, Run
 from unictoken.learn.methods import Distractors, Method, MethodFile, MethodSettings
 from unictoken.learn.run import method_of
 from unictoken.learn.settings import check_judge_file
@@ -412,7 +412,7 @@ class Benchmark:
             (c.name, m)
             for c in self.concepts
             for m in self.methods
-            if not is_there(self._file(c, self.methods[m]))
+            if not is_there(self.file(c, self.methods[m]))
         ]
         for name in dict.fromkeys(concept for concept, _ in todo):
             # Read and let go: pictures of one concept at a time are in memory.
@@ -439,13 +439,14 @@ class Benchmark:
 
     def learn_one(self, concept: str, method: str) -> None:
         """One method's tokens of one concept, into a file."""
-        own, way, s = self.dataset.concepts[concept], self.methods[method], self.settings
-        fitted = method_of(way).fit(
-            self.base,
-            [own],
-            run=Run(seed=s.seed, distractors=s.distractors, fast=s.dtype != "fp32"),
-        )
-        fitted.save(self._file(own, way))
+        own, way = self.dataset.concepts[concept], self.methods[method]
+        self.fit(own, way).save(self.file(own, way))
+
+    def fit(self, concept: Concept, method: MethodSettings) -> Fitted:
+        """What a method learns of a concept, as this benchmark's settings say."""
+        s = self.settings
+        run = Run(seed=s.seed, distractors=s.distractors, fast=s.dtype != "fp32")
+        return method_of(method).fit(self.base, [concept], run=run)
 
     def _done(self, work: str, todo: list[tuple], told: str) -> Iterator:
         """Results of the work, here or in other processes, and a progress bar. Of a launch's
@@ -460,12 +461,16 @@ class Benchmark:
         )
         return iter(tqdm(done, total=len(todo), desc=told))
 
-    def _file(self, concept: Concept, method: MethodSettings) -> Path:
+    def file(self, concept: Concept, method: MethodSettings, *, beside: str = "") -> Path:
+        """Where a concept's tokens are kept: its own, or those that were learned beside another one,
+        whose name is `beside`.
+        """
         ending = "" if method.keeps_folder else ".safetensors"
-        return self.folder / "concepts" / _keyed(method.name, method) / f"{concept.name}{ending}"
+        key = _keyed(method.name, method) + (f"-beside-{beside}" if beside else "")
+        return self.folder / "concepts" / key / f"{concept.name}{ending}"
 
     def tokens(self, concept: Concept, method: MethodSettings) -> ConceptTokens:
-        file = self._file(concept, method)
+        file = self.file(concept, method)
         return concept_file.load(file / CONCEPT if method.keeps_folder else file, self.base)
 
     # ---- measuring -------------------------------------------------------------------------------
@@ -525,7 +530,7 @@ class Benchmark:
     def personalizations(self, concept: Concept, other: Concept) -> dict[str, Personalization]:
         """The methods' tokens of a concept, and all that they are compared to."""
         own = {
-            name: learned(self.base, self._file(concept, method))
+            name: learned(self.base, self.file(concept, method))
             for name, method in self.methods.items()
         }
         wrong = (
