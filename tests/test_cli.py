@@ -16,6 +16,7 @@ from unictoken.core.errors import UserError
 from unictoken.data.readers import read
 from unictoken.data.source import read_concept
 from unictoken.model.base import load_base
+from unictoken.personalize.which import told
 from unictoken.personalize.words import in_words
 from unictoken.tokens import file as concept_file
 from unictoken.tokens.tokens import ConceptTokens
@@ -271,6 +272,18 @@ def test_a_clip_is_asked_about_whole_or_refused_before_a_base_is_loaded(
     with pytest.raises(SystemExit):
         cli.main([*line, "--image", str(toy_folder / "0.png")])
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_which_photo_of_a_folder_is_asked_in_words_that_the_base_need_not_know(
+    said, concept, toy_folder, capsys
+):
+    """Every picture of the folder is looked at by itself, as `recognize` does."""
+    question = "in which of these pictures is <bo>?"
+    cli.main(["ask", "--concept", concept, question, "--clip", str(toy_folder)])
+    answer = capsys.readouterr()
+    lines = said("recognize", "--concept", concept, str(toy_folder)).splitlines()
+    assert answer.out.strip() == told([float(": yes (" in line) for line in lines])
+    assert answer.err == ""
 
 
 def test_recognize_and_caption_take_folders_and_files(said, concept, toy_folder):

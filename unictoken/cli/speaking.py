@@ -23,6 +23,7 @@ from unictoken.data.clips import frames_of, photos_of
 from unictoken.data.source import picture_files
 from unictoken.model.draw import Draw
 from unictoken.personalize.sentences import sentences_by_name
+from unictoken.personalize.which import sought
 from unictoken.tokens import file as concept_file
 from unictoken.toy.world.language import taught_questions
 
@@ -223,7 +224,9 @@ def ask(options: argparse.Namespace) -> None:
     # Before a base is read for it.
     clip = (photos_of(options.clip) or frames_of(options.clip)) if options.clip else None
     who = session(options, given)
-    say_untaught("ask", options, who, options.question)
+    # Which photo shows somebody is asked in words that the base was taught.
+    if not (clip and sought(options.question)):
+        say_untaught("ask", options, who, options.question)
     answer = who.watch(options.question, clip) if clip else who.ask(options.question, picture)
     if options.json:
         asked = {"question": options.question, "image": options.image}
