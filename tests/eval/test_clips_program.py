@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import small
 
+from unictoken.core.errors import UserError
 from unictoken.measure.learned import learned_before
 from unictoken.model.base import load_base
 from unictoken.toy.concepts import toy_concept
@@ -49,6 +50,24 @@ def test_a_concept_file_is_found_by_what_learned_it(saved, learned, tmp_path):
     for wrong in ({"method": "mcllava"}, {"seed": 2}, {"class_noun": "mug"}):
         assert learned_before(saved, tmp_path, "tom", **(asked | wrong)) is None
     assert learned_before(saved, tmp_path, "mia", **asked) is None
+
+
+@pytest.mark.slow
+def test_files_of_other_settings_under_one_name_are_refused_and_copies_are_one(
+    saved, learned, tmp_path
+):
+    noun = toy_concept(1, 0).class_noun
+    asked = {"method": "joint", "seed": 1, "class_noun": noun}
+    copy = tmp_path / "another" / learned.name
+    copy.parent.mkdir()
+    copy.write_bytes(learned.read_bytes())
+    assert learned_before(saved, tmp_path, "tom", **asked) in (learned, copy)
+    # Of more rows, as other settings of the method learn them.
+    other = replace(small.concept(saved, "tom", shared=2), class_noun=noun, method="joint", seed=1)
+    other.save(copy.parent)
+    with pytest.raises(UserError, match="found different files of 'tom' by 'joint' with seed 1"):
+        learned_before(saved, tmp_path, "tom", **asked)
+    assert learned_before(saved, tmp_path / "eval", "tom", **asked) == learned
 
 
 @pytest.mark.slow
