@@ -21,7 +21,7 @@ if __name__ == "__main__":
     interruptible("eval/pool.py")  # in the seconds of the imports below
 
 from unictoken.core.text import code_line
-from unictoken.measure.pooled import pool, text_of
+from unictoken.measure.pooled import of_methods, pool, text_of
 from unictoken.measure.results import check_page
 
 PROGRAM = "eval/pool.py"
@@ -43,18 +43,19 @@ def write(arguments: Sequence[str]) -> None:
     parser.add_argument("tables", nargs="+", type=Path, metavar="TABLE.json")
     parser.add_argument("--out", required=True, metavar="FILE")
     parser.add_argument("--title", default="Methods", metavar="TEXT")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="these alone, in this order")
     parser.add_argument("--first", metavar="METHOD", help="the one that others are compared with")
     parser.add_argument("--columns", nargs="+", default=COLUMNS, metavar="NAME")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a mistake too")
     options = parser.parse_args(arguments)
     out = check_page(options.out)
     pooled = pool(options.tables)
-    methods = list(dict.fromkeys(row["method"] for row in pooled.rows))
+    measured_methods = list(dict.fromkeys(row["method"] for row in pooled.rows))
+    methods = options.methods or measured_methods
+    _check_methods("--methods", methods, measured_methods)
     first = options.first or methods[0]
-    if first not in methods:
-        raise UserError(
-            f"--first: found '{first}', expected one of {', '.join(methods)}. Choose one."
-        )
+    _check_methods("--first", [first], methods)
+    pooled = of_methods(pooled, methods)
     measured = {column for row in pooled.rows for column in row}
     if not any(column in measured for column in options.columns):
         raise UserError(
@@ -65,6 +66,13 @@ def write(arguments: Sequence[str]) -> None:
     made = code_line(shlex.join(["python", PROGRAM, *arguments]))
     write_aside(out, f"{text}Put together by\n\n{made}\n".encode())
     say(str(out))
+
+
+def _check_methods(flag: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    if unknown := next((name for name in asked if name not in known), None):
+        raise UserError(
+            f"{flag}: found '{unknown}', expected one of {', '.join(known)}. Choose one."
+        )
 
 
 if __name__ == "__main__":

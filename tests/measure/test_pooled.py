@@ -98,6 +98,14 @@ def test_the_program_writes_the_page_and_refuses_an_unknown_method(tables, tmp_p
     out = tmp_path / "pooled.md"
     main([*map(str, tables), "--out", str(out), "--columns", "identity"])
     assert "python eval/run.py --set seed=2" in out.read_text(encoding="utf-8")
-    for more, said in ((["--first", "x"], "found 'x'"), (["--columns", "x"], "found none of x")):
+    main([*map(str, tables), "--out", str(out), "--methods", "other", "none"])
+    heads = [line.split(" |")[0] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert heads.count("| other") == heads.count("| *none*") == 2 and "| joint" not in heads
+    for more, said in (
+        (["--first", "x"], "--first: found 'x', expected one of"),
+        (["--methods", "joint", "x"], "--methods: found 'x', expected one of"),
+        (["--methods", "none", "--first", "joint"], "found 'joint', expected one of none"),
+        (["--columns", "x"], "found none of x"),
+    ):
         with pytest.raises(SystemExit, match=said):
             main([*map(str, tables), "--out", str(out), *more])

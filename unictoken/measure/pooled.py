@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,12 @@ def pool(tables: Sequence[Path]) -> Pooled:
     # Methods before what they are compared to, each in the order of the tables.
     rows = sorted(found.values(), key=lambda row: row["method"] in CONTROLS)
     return Pooled(rows=tuple(rows), commands=tuple(commands))
+
+
+def of_methods(pooled: Pooled, methods: Sequence[str]) -> Pooled:
+    """The rows of these methods and controls, in this order."""
+    rows = [row for name in methods for row in pooled.rows if row["method"] == name]
+    return replace(pooled, rows=tuple(rows))
 
 
 def worst(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dict[str, dict[str, float]]:
