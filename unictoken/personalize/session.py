@@ -139,7 +139,7 @@ class Session:
         no other sense of time (PVChat's questions, without its video encoder).
 
         'Which photo shows <bo>?' is answered by recognising the concept in each photo of a folder or
-        a list by itself, however many there are.
+        a list by itself, of up to 64.
 
         Args:
             question: A text that may name concepts ('what does <bo> do?'), or a list of them.

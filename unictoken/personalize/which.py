@@ -14,7 +14,7 @@ from unictoken.data import templates
 
 MOST_PHOTOS = 64  # that are numbered in an answer; in more than that people search
 _ASKED = re.compile(
-    r"\s*(?:in )?which (?:of the(?:se)? )?(?:photo|picture|image)s? (?:shows?|is) <([\w-]+)>\s*\?*\s*",
+    r"(?:in )?which (?:of the(?:se)? )?(?:photo|picture|image)s? (?:shows?|is) <([\w-]+)>",
     re.IGNORECASE,
 )
 _ORDINALS = (
@@ -30,7 +30,7 @@ def sought(question: str) -> str | None:
     ('bo', 'bo')
     >>> sought("which photo shows <bo> in the snow?")
     """
-    asked = _ASKED.fullmatch(question)
+    asked = _ASKED.fullmatch(question.strip().rstrip("? "))
     return asked[1] if asked else None
 
 
