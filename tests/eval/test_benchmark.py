@@ -7,18 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
-from small_benchmark import SMALL
+from small_benchmark import SMALL, write_config
 
 from unictoken import tasks
 from unictoken.core import own
 from unictoken.core.lock import hold
 from unictoken.measure import controls
 from unictoken.toy.dataset import write_dataset
-from unictoken.toy.judge import Judge
-
-METHOD = "method:\n  tokens: {shared: 2}\n  stages: [{steps: 1, batch: 2}]\n"
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +33,12 @@ def config_file(base_folder, tmp_path, monkeypatch):
     """A small benchmark: two concepts, one picture of each kind, one drawing."""
     for module, name, value in SMALL:
         monkeypatch.setattr(module, name, value)
-    torch.manual_seed(0)
-    save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
-    (tmp_path / "method.yaml").write_text(METHOD, encoding="utf-8")
-    lines = {
-        "base": base_folder,
-        "judge": tmp_path / "judge.safetensors",
-        "methods": tmp_path / "method.yaml",
-        "num_concepts": 2,
-        "controls": "[none, text_prompt, wrong_concept]",
-        "work": tmp_path / "work",
-        "out": tmp_path / "toy.json",
-        "page": tmp_path / "toy.html",
-    }
-    (tmp_path / "toy.yaml").write_text(
-        "".join(f"{key}: {value}\n" for key, value in lines.items()), encoding="utf-8"
+    return write_config(
+        tmp_path,
+        base_folder,
+        controls="[none, text_prompt, wrong_concept]",
+        page=tmp_path / "toy.html",
     )
-    return tmp_path / "toy.yaml"
 
 
 @pytest.mark.slow

@@ -6,17 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
-from small_benchmark import SMALL
+from small_benchmark import SMALL, write_config
 
 from unictoken.measure.benchmark import Benchmark
 from unictoken.toy import together
-from unictoken.toy.judge import Judge
 
 pytestmark = pytest.mark.slow
-
-METHOD = "method:\n  tokens: {shared: 2}\n  stages: [{steps: 1, batch: 2}]\n"
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +34,9 @@ def given(base_folder, tmp_path, monkeypatch):
         (together, "WISHES", 1),
     ):
         monkeypatch.setattr(module, name, value)
-    torch.manual_seed(0)
-    save_file(Judge().state_dict(), tmp_path / "judge.safetensors")
-    (tmp_path / "method.yaml").write_text(METHOD, encoding="utf-8")
-    lines = {
-        "base": base_folder,
-        "judge": tmp_path / "judge.safetensors",
-        "methods": tmp_path / "method.yaml",
-        "num_concepts": 2,
-        "work": tmp_path / "work",
-        "out": tmp_path / "toy.json",
-    }
-    text = "".join(f"{key}: {value}\n" for key, value in lines.items())
-    (tmp_path / "toy.yaml").write_text(text, encoding="utf-8")
     out = tmp_path / "several.md"
-    return ["--config", str(tmp_path / "toy.yaml"), "--pairs", "1", "--out", str(out)]
+    config_file = write_config(tmp_path, base_folder)
+    return ["--config", str(config_file), "--pairs", "1", "--out", str(out)]
 
 
 def test_beside_those_learned_apart_stand_those_learned_with_each_other_s_pictures(
