@@ -96,7 +96,7 @@ def test_the_tokens_find_the_pet_beside_another_one(chat, groups):
 def test_who_is_there_is_told_from_left_to_right(tiny, groups):
     questions = [
         "who is in the photo?", "who is on the left?", "Who is on the right?",
-        "who is beside <mia>?",
+        "who is beside <mia>?", "what is on the left?", "What is on the right ?",
     ]  # fmt: skip
     asked = 0
     for group in groups:
@@ -108,8 +108,23 @@ def test_who_is_there_is_told_from_left_to_right(tiny, groups):
         asked += 1
         first, second = ("mia", "tom") if member_of(group).position == "left" else ("tom", "mia")
         said = [f"<{first}> and <{second}>", f"<{first}>", f"<{second}>", "<tom>"]
+        said += [f"<{first}>", f"<{second}>"]
         assert both.ask(questions, picture) == said
     assert asked >= 6
+
+
+def test_what_is_no_concept_is_told_in_the_base_s_words(tiny, chat, groups):
+    """And so is everything, where the side of a concept cannot be found out."""
+    silent = tiny.with_concepts(replace(learned(tiny, "mia"), prompts=Prompts(generation=None)))
+    for group in groups[:4]:
+        mia, picture = member_of(group), draw_group(group)
+        other = group.other(mia)
+        question = f"what is on the {other.position}?"
+        said = chat.ask(question, picture)
+        assert said == silent.ask(question, picture) and "<mia>" not in said
+        own = f"what is on the {mia.position}?"
+        if chat.recognise(picture, "mia") > 0.5:
+            assert chat.ask(own, picture) == "<mia>"
 
 
 def test_tokens_that_cannot_draw_cannot_locate(tiny):

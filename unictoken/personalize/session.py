@@ -51,6 +51,7 @@ Pictures = Picture | Sequence[Picture] | Seen | torch.Tensor
 _WORD, _MARKER = re.compile(r"[^\W\d_]+"), re.compile(r"<[\w-]+>")
 _WHO = re.compile(r"\s*who\b", re.IGNORECASE)
 _BESIDE = re.compile(r"\s*who is (beside|next to|with) <", re.IGNORECASE)
+_WHAT = re.compile(r"\s*what is on the (left|right)\s*\??$", re.IGNORECASE)
 _ON_A_SIDE = re.compile(r"\bon the (left|right)\b", re.IGNORECASE)
 NOBODY = "nobody that I know"
 
@@ -73,7 +74,8 @@ class Session:
 
     Who is introduced to the base is chosen by the personalization: of several concepts as `Several`
     says. 'who is in the photo?' is answered by the names of those that are recognised, from left to
-    right, and 'who is on the left?' by those among them who stand there, on every base alike.
+    right, and 'who is on the left?' by those among them who stand there, on every base alike. So is
+    'what is on the left?' where a concept stands there; what else does, the base says.
     """
 
     def __init__(self, base: Base, personalization: Personalization):
@@ -484,7 +486,7 @@ class Session:
     ) -> list[str | tuple[Query, Condition]]:
         """What `understood` gives of each question, each about its own picture or all about none."""
         queries = [self._understood(query) for query in queries_of(questions, seen)]
-        known = self._who_is_beside(queries)
+        known = self._named_if_known(queries)
         pairs = list(zip(queries, self.personalization.conditions(queries), strict=True))
         asked = {i: pair for i, pair in enumerate(pairs) if pair[0].wanted == "names"}
         names = _names_asked_for([*asked.values()])
@@ -498,22 +500,22 @@ class Session:
         texts_of(prompt, "prompt")
         return self._to_draw([prompt])[0]
 
-    def _who_is_beside(self, queries: Sequence[Query]) -> dict[int, str]:
-        """The answers to 'who is beside <bo>?', by the query's number, where another concept is
-        recognised. Who else is there the model says in its words.
+    def _named_if_known(self, queries: Sequence[Query]) -> dict[int, str]:
+        """The answers to 'who is beside <bo>?' and 'what is on the left?', by the query's number, where
+        a concept is recognised there. Who or what else is there the model says in its words.
         """
-        beside = {
-            i: replace(query, text=templates.WHO[0], wanted="names")
-            for i, query in enumerate(queries)
-            if query.image_ids and _BESIDE.match(query.text)
-        }
-        if not beside:
+        meant = {i: one for i, query in enumerate(queries) if (one := _for_names(query))}
+        if not meant:
             return {}
-        # Of the whole picture: the name in the question would be the only one that is looked for.
-        who = list(beside.values())
+        conditions = self.personalization.conditions(list(meant.values()))
+        asked = {
+            i: (query, condition)
+            for (i, query), condition in zip(meant.items(), conditions, strict=True)
+            # Of who cannot be located nobody knows the side.
+            if _can_locate(condition) or not _ON_A_SIDE.search(query.text)
+        }
         answers = {}
-        found = _names_asked_for([*zip(who, self.personalization.conditions(who), strict=True)])
-        for i, names in zip(beside, found, strict=True):
+        for i, names in zip(asked, _names_asked_for([*asked.values()]), strict=True):
             named = queries[i].named(self.names)
             if others := [name for name in names if name not in named]:
                 answers[i] = _listed(others)
@@ -575,6 +577,16 @@ def check_text(text: object, where: str, expected: str = "a text") -> None:
         raise UserError(f"{where}: found an empty text, expected words.")
 
 
+def _for_names(query: Query) -> Query | None:
+    """A question about a picture that names may answer as one that wants them; None: no such one."""
+    if not query.image_ids:
+        return None
+    if _BESIDE.match(query.text):
+        # Of the whole picture: the name in the question would be the only one that is looked for.
+        return replace(query, text=templates.WHO[0], wanted="names")
+    return replace(query, wanted="names") if _WHAT.match(query.text) else None
+
+
 def _names_asked_for(asked: Sequence[tuple[Query, Condition]]) -> list[list[str]]:
     """For each query about a picture the names of who was recognised, from left to right; of those
     on one side, where the question says which.
@@ -596,10 +608,14 @@ def _asks_for_places(query: Query, condition: Condition) -> bool:
     """Whether it matters where the concepts stand: the place of one alone is not asked for, and who
     cannot be located keeps the order given.
     """
-    if _ON_A_SIDE.search(query.text):
-        return True
-    parts = condition.parts
-    return len(parts) > 1 and all(part.prompts.generation is not None for part in parts)
+    return bool(_ON_A_SIDE.search(query.text)) or (
+        len(condition.parts) > 1 and _can_locate(condition)
+    )
+
+
+def _can_locate(condition: Condition) -> bool:
+    """Whether each of its concepts was learned to be drawn, too."""
+    return all(part.prompts.generation is not None for part in condition.parts)
 
 
 _Ids = tuple[int, ...] | None
