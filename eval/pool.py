@@ -20,6 +20,7 @@ from unictoken.core.program import interruptible, run_program
 if __name__ == "__main__":
     interruptible("eval/pool.py")  # in the seconds of the imports below
 
+from unictoken.core.registry import Registry
 from unictoken.core.text import code_line
 from unictoken.measure.pooled import of_methods, pool, text_of
 from unictoken.measure.results import check_page
@@ -50,11 +51,9 @@ def write(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     out = check_page(options.out)
     pooled = pool(options.tables)
-    measured_methods = list(dict.fromkeys(row["method"] for row in pooled.rows))
-    methods = options.methods or measured_methods
-    _check_methods("--methods", methods, measured_methods)
-    first = options.first or methods[0]
-    _check_methods("--first", [first], methods)
+    known = Registry("--methods", {row["method"]: row["method"] for row in pooled.rows})
+    methods = [known.find(name) for name in options.methods or known]
+    first = Registry("--first", {name: name for name in methods}).find(options.first or methods[0])
     pooled = of_methods(pooled, methods)
     measured = {column for row in pooled.rows for column in row}
     if not any(column in measured for column in options.columns):
@@ -66,13 +65,6 @@ def write(arguments: Sequence[str]) -> None:
     made = code_line(shlex.join(["python", PROGRAM, *arguments]))
     write_aside(out, f"{text}Put together by\n\n{made}\n".encode())
     say(str(out))
-
-
-def _check_methods(flag: str, asked: Sequence[str], known: Sequence[str]) -> None:
-    if unknown := next((name for name in asked if name not in known), None):
-        raise UserError(
-            f"{flag}: found '{unknown}', expected one of {', '.join(known)}. Choose one."
-        )
 
 
 if __name__ == "__main__":

@@ -241,12 +241,12 @@ def _one_or_all(names: Sequence[str]) -> str | list[str]:
 
 
 def caption(options: argparse.Namespace) -> None:
+    within("--best-of", options.best_of, 1, MOST_BEST_OF)
+
     def said(who: Session, seen: Seen) -> list[list[dict]]:
         concept = _one_or_all(who.names)
         captions = who.caption(seen, best_of=options.best_of)
         return [[{"concept": concept, "caption": text}] for text in captions]
-
-    within("--best-of", options.best_of, 1, MOST_BEST_OF)
 
     answer_each("caption", options, said, "{caption}")
 

@@ -82,7 +82,7 @@ class CrossEntropy:
     seed: int
 
     def batch(self, stage: Stage, step: int, *, policy: Learner, share: slice) -> Batch:
-        """The examples of a step, made by `batch_of`.
+        """The examples of a step, as `made` gives them.
 
         Args:
             stage: The stage of learning.
@@ -90,7 +90,11 @@ class CrossEntropy:
             policy: Not used: no example is sampled from the rows.
             share: The examples that this process takes.
         """
-        return batch_of(self.examples.in_stage(stage), stage, self.seed, step, share)
+        return weighted(*self.made(stage, step, share), self.examples.vocab)
+
+    def made(self, stage: Stage, step: int, share: slice) -> tuple[list[Example], list[float]]:
+        """The examples of a step and the weights of their losses, as `examples_of` makes them."""
+        return examples_of(self.examples.in_stage(stage), stage, self.seed, step, share)
 
     def loss(self, logits_NV: torch.Tensor, batch: Batch) -> torch.Tensor:
         return cross_entropy(logits_NV, batch)

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 
 from unictoken.data.prompts import noun_text
-from unictoken.data.sequence import Batch, Example, Turn, join_turns
+from unictoken.data.sequence import Example, Turn, join_turns
 from unictoken.learn.examples import Examples
-from unictoken.learn.learner import Learner
 from unictoken.learn.methods import Prior, Stage
 from unictoken.learn.negatives import noun_drawings
-from unictoken.learn.objective import CrossEntropy, examples_of, weighted
+from unictoken.learn.objective import CrossEntropy
 from unictoken.model.protocol import Base
 from unictoken.tasks.teaching import a_picture
 
@@ -49,24 +48,17 @@ class PriorPreserving(CrossEntropy):
     weight: float
     """Of the loss of one of these, times that of a drawing; equation 2's lambda."""
 
-    def batch(self, stage: Stage, step: int, *, policy: Learner, share: slice) -> Batch:
-        """The examples of a step, made by `examples_of`, then those of the class noun.
-
-        Args:
-            stage: The stage of learning.
-            step: Counted from 0 over all stages.
-            policy: Not used: no example is sampled from the rows.
-            share: The examples that this process takes.
-        """
-        vocab = self.examples.vocab
-        own, weights = examples_of(self.examples.in_stage(stage), stage, self.seed, step, share)
+    def made(self, stage: Stage, step: int, share: slice) -> tuple[list[Example], list[float]]:
+        """The usual examples of a step, then those of the class noun."""
+        own, weights = super().made(stage, step, share)
+        drawing = self.examples.vocab.begin_image
         # Lots of their own: the examples of the concept are those of a method without a prior.
         rng = np.random.default_rng([self.seed, step, 1])
-        prior = [self._prior(rng) for example in own if vocab.begin_image in example.labels]
+        prior = [self._prior(rng) for example in own if drawing in example.labels]
         weights += [self.weight * stage.generation_weight] * len(prior)
         # The learner divides by all examples: as many more must not make the concept's count less.
         more = (len(own) + len(prior)) / len(own)
-        return weighted([*own, *prior], [weight * more for weight in weights], vocab)
+        return [*own, *prior], [weight * more for weight in weights]
 
     def _prior(self, rng: np.random.Generator) -> Example:
         """One drawing of the class noun, without any introduction of the concept."""

@@ -40,9 +40,9 @@ from unictoken.core.disk import (
     sweep,
     write_aside,
 )
-from unictoken.core.errors import UserError
 from unictoken.core.lock import hold
 from unictoken.core.pictures import read_image, read_picture, read_together
+from unictoken.core.registry import Registry
 from unictoken.core.text import without_name
 from unictoken.data.concept import Concept
 from unictoken.data.kinds import SaidKind
@@ -205,12 +205,7 @@ def load_methods(paths: Sequence[str]) -> dict[str, MethodSettings]:
 
 def method_named(name: str, paths: Sequence[str]) -> MethodSettings:
     """The one of a config's methods that `--method` names."""
-    methods = load_methods(paths)
-    if name not in methods:
-        raise UserError(
-            f"--method: found '{name}', expected one of {', '.join(methods)}. Choose one."
-        )
-    return methods[name]
+    return Registry("--method", load_methods(paths)).find(name)
 
 
 def _load_method(said: str) -> MethodSettings:

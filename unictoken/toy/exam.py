@@ -47,11 +47,8 @@ ASKED = (
     "persona",
     "compare",
 )
-INTRODUCED = (
-    "words",
-    "codes",
-    "pictures",
-)  # how somebody is: 'codes' are 8 to 20 of their image ids
+# How somebody is; 'codes' are 8 to 20 of their image ids.
+INTRODUCED = ("words", "codes", "pictures")
 CAPTIONS = 7  # of a picture, of which the best is kept
 LONGEST_ANSWER = 80  # ids; a caption of two has the most
 

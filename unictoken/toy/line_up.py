@@ -10,9 +10,7 @@ from PIL import Image
 
 from unictoken.data.concept import Concept
 from unictoken.model.protocol import Base
-from unictoken.model.sampling import ANSWER_IDS
-from unictoken.personalize.condition import answer_each
-from unictoken.personalize.query import Personalization, queries_of
+from unictoken.personalize.query import Personalization
 from unictoken.personalize.session import Session
 from unictoken.personalize.which import told
 from unictoken.scoring.metrics import mean
@@ -75,8 +73,8 @@ def score_line_ups(
     right: dict[str, list[bool]] = {"which": [], "which_at_once": []}
     for one in line_ups:
         said = chat.watch(question, one.photos)
-        (query,) = queries_of([question], base.encode(one.photos).reshape(1, -1))
-        (at_once,) = answer_each([(query, way.conditions([query])[0])], max_ids=ANSWER_IDS)
+        # One row of ids: all photos stand in one turn.
+        (at_once,) = chat.ask(question, base.encode(one.photos).reshape(1, -1))
         right["which"].append(said == one.answer)
         right["which_at_once"].append(at_once == one.answer)
     return {how: mean(flags) for how, flags in right.items()}

@@ -266,8 +266,7 @@ def which_photo(parts: Parts, rng: np.random.Generator) -> list[Turn]:
             turns += _in_each(parts, shots, rng)
             continue
         # Again and again another one of those who are there, or a look-alike.
-        sought = who[int(rng.integers(len(who)))]
-        sought = look_alikes(sought, rng) if rng.random() < 0.2 else sought
+        sought = _one_of(parts, who, rng)
         how = parts.choose(("words", "codes"), rng)
         known, answer = _sought(parts, sought, shots, how, rng)
         turns += parts.after(known.intro, _which(parts, known, answer, rng))
@@ -300,9 +299,7 @@ def line_up(parts: Parts, how: str, rng: np.random.Generator) -> LineUp:
     """
     shown = how == "pictures"
     who, shots = _line_up(parts, PICTURES - shown, rng)
-    sought = parts.choose(who, rng)
-    sought = look_alikes(sought, rng) if rng.random() < 0.2 else sought
-    known, answer = _sought(parts, sought, shots, how, rng)
+    known, answer = _sought(parts, _one_of(parts, who, rng), shots, how, rng)
     return LineUp(known, shots, answer, shown)
 
 
@@ -314,6 +311,12 @@ def _line_up(parts: Parts, most: int, rng: np.random.Generator) -> tuple[list[So
         who.append(look_alikes(who[0], rng) if alike else parts.someone(rng))
     who = parts.shuffled(who, rng)
     return who, [parts.choose(parts.album.shots(w), rng) for w in who]
+
+
+def _one_of(parts: Parts, who: Sequence[Someone], rng: np.random.Generator) -> Someone:
+    """One of these; now and then a look-alike."""
+    sought = parts.choose(who, rng)
+    return look_alikes(sought, rng) if rng.random() < 0.2 else sought
 
 
 def _sought(
